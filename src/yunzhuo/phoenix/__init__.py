@@ -1,0 +1,1 @@
+"""The cloud library: adapters to the cloud, the database and the queue. Knows nothing of the layers above it."""

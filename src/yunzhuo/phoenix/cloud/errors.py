@@ -1,0 +1,70 @@
+"""What a cloud can answer instead of a result.
+
+Drivers translate their cloud's errors into these and keep the cloud's own request id in ``details["cloud_request_id"]``.
+Refused errors are shown to people; broken ones are retried.
+"""
+
+from yunzhuo.phoenix.common.errors import Conflict, LimitReached, NotFound, NotOffered, Unavailable
+
+
+class ServerNotFound(NotFound):
+    """No server of ours has this id."""
+
+    def __init__(self, server_id: str) -> None:
+        super().__init__("server_not_found", "The cloud has no such server.", server_id=server_id)
+
+
+class ImageNotFound(NotFound):
+    """No image has this id."""
+
+    def __init__(self, image_id: str) -> None:
+        super().__init__("image_not_found", "The cloud has no such image.", image_id=image_id)
+
+
+class FlavorNotFound(NotFound):
+    """No flavor has this id."""
+
+    def __init__(self, flavor_id: str) -> None:
+        super().__init__("flavor_not_found", "The cloud has no such flavor.", flavor_id=flavor_id)
+
+
+class SnapshotNotFound(NotFound):
+    """The server has no snapshot with this id."""
+
+    def __init__(self, snapshot_id: str) -> None:
+        super().__init__("snapshot_not_found", "The server has no such snapshot.", snapshot_id=snapshot_id)
+
+
+class ServerBusy(Conflict):
+    """The server is in a state that does not allow this (or is still changing)."""
+
+    def __init__(self, message: str, **details: object) -> None:
+        super().__init__("server_busy", message, **details)
+
+
+class NoCapacity(LimitReached):
+    """No host has room for it now (memory, disk, cores), or the cloud's quota is used up."""
+
+    def __init__(self, message: str, **details: object) -> None:
+        super().__init__("no_capacity", message, **details)
+
+
+class GuestUnreachable(Unavailable):
+    """The machine runs, and nothing inside it answers (yet)."""
+
+    def __init__(self, server_id: str) -> None:
+        super().__init__("guest_unreachable", "The desktop's own agent does not answer.", server_id=server_id)
+
+
+class CloudUnavailable(Unavailable):
+    """The cloud cannot be reached, did not answer in time, or answered with a failure of its own."""
+
+    def __init__(self, message: str, **details: object) -> None:
+        super().__init__("cloud_unavailable", message, **details)
+
+
+class CloudNotOffered(NotOffered):
+    """This driver does not have the operation."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__("not_offered_by_cloud", f"This cloud does not offer {what}.", what=what)

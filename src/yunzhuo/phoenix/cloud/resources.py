@@ -1,0 +1,158 @@
+"""What a cloud holds, as frozen values. Sizes are MiB, times aware UTC, ids the cloud's own (opaque text)."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class ServerStatus(StrEnum):
+    """What the cloud says of a server; the small set that every cloud can be mapped to."""
+
+    BUILDING = "building"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    SUSPENDED = "suspended"
+    ERROR = "error"
+    UNKNOWN = "unknown"
+
+
+class ConsoleProtocol(StrEnum):
+    """How a screen can be carried."""
+
+    VNC = "vnc"
+    SPICE = "spice"
+    RDP = "rdp"
+
+
+class RebootKind(StrEnum):
+    """Soft asks the guest's system to restart; hard pulls the plug."""
+
+    SOFT = "soft"
+    HARD = "hard"
+
+
+@dataclass(frozen=True, slots=True)
+class Flavor:
+    """A size that servers can have."""
+
+    id: str
+    name: str
+    vcpus: int
+    memory_mib: int
+    disk_mib: int
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A disk that servers start from. ``is_default`` marks the one offered first."""
+
+    id: str
+    name: str
+    version: str
+    size_mib: int
+    min_memory_mib: int
+    min_disk_mib: int
+    is_default: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network that servers can be put on."""
+
+    id: str
+    name: str
+    reaches_internet: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A hypervisor and what is left on it."""
+
+    id: str
+    name: str
+    accelerator: str
+    vcpus: int
+    memory_mib: int
+    memory_free_mib: int
+    disk_free_mib: int
+    servers: int
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An address that a server can be reached at."""
+
+    network: str
+    address: str
+    is_floating: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ServerRequest:
+    """What is needed to make a server.
+
+    ``desktop_id`` is our tag: the cloud stores it with the server, and a second request with the same tag answers with
+    the server that is there already. ``hostname`` is what the machine calls itself (RFC 1123 label).
+    """
+
+    desktop_id: str
+    name: str
+    hostname: str
+    image_id: str
+    flavor_id: str
+    network_id: str | None = None
+    metadata: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A virtual machine of ours as the cloud saw it at ``observed_at``. ``fault`` is the cloud's own reason for ERROR."""
+
+    id: str
+    desktop_id: str
+    name: str
+    status: ServerStatus
+    image_id: str
+    flavor_id: str
+    host: str
+    created_at: datetime
+    observed_at: datetime
+    addresses: tuple[Address, ...] = ()
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A named state of a server that it can be rolled back to."""
+
+    id: str
+    server_id: str
+    name: str
+    created_at: datetime
+    size_mib: int
+    has_memory: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """Where a server's screen can be reached, for a gateway only: never shown to a person.
+
+    Either ``unix_path`` or ``host`` and ``port`` is set.
+    """
+
+    protocol: ConsoleProtocol
+    password: str = field(repr=False, default="")
+    unix_path: str | None = None
+    host: str | None = None
+    port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """How a command inside the guest ended."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: bytes

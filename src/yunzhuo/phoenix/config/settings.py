@@ -1,0 +1,188 @@
+"""Every setting of the manager and the host, with its default. ``etc/yunzhuo.toml`` and the reference are made from here.
+
+A name that ends in ``_seconds``, ``_mib``, ``_bytes`` says its unit. Values are validated together: all mistakes are
+reported in one go by :mod:`yunzhuo.phoenix.config.loader`.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A part of the settings: frozen, and a name it does not know is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class WebSettings(Section):
+    """The portal and the API."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 lets other computers in.")
+    port: Port = Field(8080, description="Port of the portal and the API.")
+    public_url: str = Field("", description="What browsers are told, without a trailing slash; empty: http://localhost:PORT.")
+    threads: int = Field(16, ge=1, le=256, description="Requests worked on at the same time.")
+    max_body_bytes: int = Field(1024 * 1024, ge=1024, description="The largest request body taken; a larger one gets 413.")
+    trust_proxy: bool = Field(False, description="Believe X-Forwarded-* headers; only behind a proxy that sets them.")
+
+
+class StreamSettings(Section):
+    """The process that brings changes to open pages and API streams."""
+
+    port: Port = Field(8082, description="Loopback port the portal forwards event streams to.")
+    poll_seconds: Seconds = Field(0.05, description="How often the event table is read, once for everybody.")
+    keepalive_seconds: Seconds = Field(15, description="A comment is sent after this long without an event.")
+
+
+class GatewaySettings(Section):
+    """The gateway that `yunzhuo up` starts beside the manager; a gateway elsewhere has its own file."""
+
+    host: str = Field("127.0.0.1", description="Address the gateway listens on.")
+    port: Port = Field(8081, description="Port of the gateway.")
+    public_url: str = Field("", description="Where browsers find it (ws:// or wss://); empty: ws://localhost:PORT.")
+
+
+class DatabaseSettings(Section):
+    """The state."""
+
+    url: str = Field("", description="SQLAlchemy URL; empty: SQLite in the state folder.")
+    pool_size: int = Field(10, ge=1, le=200, description="Connections kept open by each process.")
+
+
+class QueueSettings(Section):
+    """Wake-ups between processes. Losing them costs time, never work."""
+
+    url: str = Field("", description="Broker URL (amqp://...); empty: a folder in the state folder.")
+    worker_threads: int = Field(8, ge=1, le=128, description="Jobs a worker runs at the same time.")
+
+
+class CloudSettings(Section):
+    """Where the desktops run."""
+
+    driver: str = Field("local", description="An installed cloud driver: local, memory.")
+    poll_seconds: Seconds = Field(1.0, description="How often the reconciler asks the cloud for its list.")
+    timeout_seconds: Seconds = Field(15, description="Longest wait for one call to the cloud.")
+    memory_state: str = Field("", description="Driver memory only: file that holds its state; empty: in the state folder.")
+
+
+class FlavorSettings(Section):
+    """One size that this computer's desktops can have."""
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$", description="Stable name, used in goldens' folders.")
+    name: str = Field(min_length=1, max_length=64, description="What people read.")
+    vcpus: int = Field(ge=1, le=64, description="Virtual processors.")
+    memory_mib: int = Field(ge=128, description="Memory, MiB.")
+    disk_mib: int = Field(ge=1024, description="Disk, MiB.")
+
+
+class HostSettings(Section):
+    """The QEMU machines of this computer (driver local)."""
+
+    flavors: tuple[FlavorSettings, ...] = Field(
+        (
+            FlavorSettings(id="small", name="Small", vcpus=1, memory_mib=512, disk_mib=4096),
+            FlavorSettings(id="medium", name="Medium", vcpus=2, memory_mib=1024, disk_mib=8192),
+        ),
+        description="Sizes offered, smallest first.",
+    )
+    prepared_flavors: tuple[str, ...] = Field(("small", "medium"), description="Flavors that get a golden in the background.")
+    accelerator: Literal["auto", "kvm", "tcg"] = Field("auto", description="auto uses KVM only after it has proved itself.")
+    qemu_user: str = Field("yunzhuo-qemu", description="System user that QEMU runs as when the host is started by root.")
+    memory_reserve_mib: int = Field(1024, ge=0, description="Memory that is never given to desktops, MiB.")
+    disk_reserve_mib: int = Field(2048, ge=0, description="Disk space that is never given to desktops, MiB.")
+    guest_internet: bool = Field(True, description="Let guests reach the internet through this computer, where it has it.")
+    shutdown_seconds: Seconds = Field(30, description="How long a guest may take to shut down before the plug is pulled.")
+    cache: str = Field("", description="Folder that keeps built images between installations; empty: the user's cache folder.")
+
+
+class AccountSettings(Section):
+    """Signing in."""
+
+    registration: Literal["open", "closed"] = Field("open", description="Whether people may register themselves.")
+    session_seconds: Seconds = Field(12 * 3600, description="A sign-in ends after this long.")
+    token_seconds: Seconds = Field(30 * 86400, description="An API token ends after this long.")
+    password_min_length: int = Field(10, ge=8, le=128, description="Shortest password taken.")
+    attempts_per_account: int = Field(10, ge=1, description="Wrong passwords for one address before a pause.")
+    attempts_per_client: int = Field(100, ge=1, description="Wrong passwords from one client address before a pause.")
+    attempts_window_seconds: Seconds = Field(900, description="The window in which wrong passwords are counted.")
+
+
+class LimitSettings(Section):
+    """What one person may have unless something else is said."""
+
+    desktops_per_user: int = Field(20, ge=0, description="Desktops one user may have.")
+
+
+class OperationSettings(Section):
+    """How operations are worked on."""
+
+    lease_seconds: Seconds = Field(20, description="A worker that dies loses its step after this long; others take over.")
+    create_deadline_seconds: Seconds = Field(300, description="A create that has not ended by then fails.")
+    default_deadline_seconds: Seconds = Field(180, description="Any other operation that has not ended by then fails.")
+    max_attempts: int = Field(8, ge=1, description="Tries of one step that breaks before the operation fails.")
+
+
+class ConsoleSettings(Section):
+    """Opening a screen."""
+
+    ticket_seconds: Seconds = Field(60, description="A ticket not used by then is worthless.")
+
+
+class LogSettings(Section):
+    """What processes write to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least important level written.")
+    style: Literal["console", "json"] = Field("console", description="For people, or one JSON object a line.")
+
+
+class Settings(Section):
+    """All settings of one installation. ``home`` is the one folder that holds its state."""
+
+    home: Path = Field(Path("var"), description="The state folder; also $YUNZHUO_HOME.")
+    language: Literal["en", "zh_CN"] = Field("en", description="Language of people whose browser asks for none of ours.")
+    web: WebSettings = Field(WebSettings(), description=WebSettings.__doc__)
+    stream: StreamSettings = Field(StreamSettings(), description=StreamSettings.__doc__)
+    gateway: GatewaySettings = Field(GatewaySettings(), description=GatewaySettings.__doc__)
+    database: DatabaseSettings = Field(DatabaseSettings(), description=DatabaseSettings.__doc__)
+    queue: QueueSettings = Field(QueueSettings(), description=QueueSettings.__doc__)
+    cloud: CloudSettings = Field(CloudSettings(), description=CloudSettings.__doc__)
+    host: HostSettings = Field(HostSettings(), description=HostSettings.__doc__)
+    accounts: AccountSettings = Field(AccountSettings(), description=AccountSettings.__doc__)
+    limits: LimitSettings = Field(LimitSettings(), description=LimitSettings.__doc__)
+    operations: OperationSettings = Field(OperationSettings(), description=OperationSettings.__doc__)
+    consoles: ConsoleSettings = Field(ConsoleSettings(), description=ConsoleSettings.__doc__)
+    log: LogSettings = Field(LogSettings(), description=LogSettings.__doc__)
+
+    @property
+    def public_url(self) -> str:
+        """The portal's address as browsers know it, without a trailing slash."""
+        return self.web.public_url.rstrip("/") or f"http://localhost:{self.web.port}"
+
+    @property
+    def gateway_url(self) -> str:
+        """The address of the gateway beside the manager as browsers know it."""
+        return self.gateway.public_url.rstrip("/") or f"ws://localhost:{self.gateway.port}"
+
+    @property
+    def database_url(self) -> str:
+        """The SQLAlchemy URL in force."""
+        return self.database.url or f"sqlite:///{self.home / 'yunzhuo.db'}"
+
+    @property
+    def secrets_dir(self) -> Path:
+        """Keys and first passwords; readable by the installation's own user only."""
+        return self.home / "secrets"
+
+    @property
+    def host_dir(self) -> Path:
+        """Images, goldens and machines of driver local."""
+        return self.home / "host"
+
+    @property
+    def host_socket(self) -> Path:
+        """The unix socket on which `yunzhuo host` answers."""
+        return self.home / "run" / "host.sock"
