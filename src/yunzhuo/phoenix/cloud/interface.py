@@ -4,8 +4,14 @@ Every driver is held to the same contract suite (``tests/drivers``). Promises co
 
 * Calls return within the driver's time limit or raise :class:`~yunzhuo.phoenix.cloud.errors.CloudUnavailable`; after that
   error the change may or may not have happened, so whoever retries looks first.
-* A verb that changes a server (start, stop, ...) returns when the cloud has accepted it; the effect is observed with
-  ``get``. Asking for what already is (start a running server) is accepted and changes nothing.
+* A verb that changes a server (start, stop, delete, ...) returns when the cloud has accepted it; the effect is observed with
+  ``get``. Until then ``get`` answers the status from before, or BUILDING where the disk is being made anew. Asking for what
+  already is or is on its way (start a running server) is accepted and changes nothing; any other verb on a server that is
+  still changing raises :class:`~yunzhuo.phoenix.cloud.errors.ServerBusy`, except ``delete`` and ``rename``.
+* An id that the cloud does not know, whatever its form, raises the NotFound error of its kind: ServerNotFound for every
+  ``server_id`` (but ``delete`` and ``delete_snapshot`` are content), ImageNotFound, FlavorNotFound, SnapshotNotFound.
+* A refused call (any :class:`~yunzhuo.phoenix.common.errors.Refused`) has changed nothing.
+* Results are frozen, hold aware UTC times, and do not change after they were returned.
 * What a cloud does not have raises :class:`~yunzhuo.phoenix.cloud.errors.CloudNotOffered`.
 * Objects of a driver may be used by several threads at once.
 """
@@ -34,12 +40,19 @@ class Servers(Protocol):
     def create(self, request: ServerRequest) -> Server:
         """Make a server, or return the one that already carries ``request.desktop_id``.
 
-        Raises ImageNotFound, FlavorNotFound, NoCapacity. A refused create leaves nothing behind.
+        A server that is there already is returned as it is, whatever else the request says; so any number of threads and
+        processes that ask for one tag at once get one server. ``network_id`` None means the first network of the list.
+        Raises ImageNotFound, FlavorNotFound, NotFound (``network_not_found``), InvalidInput when the flavor is smaller than
+        the image's minimum, NoCapacity, and ServerBusy while a server with this tag is still being deleted. A refused
+        create leaves nothing behind. What goes wrong after the create was accepted ends in status ERROR with a ``fault``.
         """
         ...
 
     def find(self, desktop_id: str) -> Server | None:
-        """The server tagged with ``desktop_id``, or None. Looked up before every create."""
+        """The server tagged with ``desktop_id``, or None. Looked up before every create.
+
+        A server that is still being deleted is still found.
+        """
         ...
 
     def get(self, server_id: str) -> Server:
@@ -47,35 +60,48 @@ class Servers(Protocol):
         ...
 
     def list(self) -> Sequence[Server]:
-        """All servers of ours, in one call."""
+        """All servers of ours, in one call, in no particular order."""
         ...
 
     def start(self, server_id: str) -> None:
-        """Switch on."""
+        """Switch on. Raises NoCapacity, and ServerBusy when the server is suspended (see ``resume``) or in ERROR."""
         ...
 
     def stop(self, server_id: str) -> None:
-        """Ask the guest to shut down; the cloud pulls the plug when it does not."""
+        """Ask the guest to shut down; the cloud pulls the plug when it does not. A suspended server raises ServerBusy."""
         ...
 
     def reboot(self, server_id: str, kind: RebootKind) -> None:
-        """Restart; a stopped server raises ServerBusy."""
+        """Restart; the status stays RUNNING, the guest is not ready until it has started again.
+
+        A stopped or suspended server raises ServerBusy; one in ERROR can only be rebooted hard. Each call restarts: here
+        asking twice is two reboots, and the second raises ServerBusy while the first goes on.
+        """
         ...
 
     def suspend(self, server_id: str) -> None:
-        """Put memory to disk and free the host's memory."""
+        """Put memory to disk and free the host's memory. A server that does not run raises ServerBusy."""
         ...
 
     def resume(self, server_id: str) -> None:
-        """Go on where ``suspend`` stopped."""
+        """Go on where ``suspend`` stopped: no new boot. Raises NoCapacity, and ServerBusy when the server is stopped."""
         ...
 
     def rebuild(self, server_id: str, image_id: str) -> None:
-        """Put back to the image; the server keeps its id and tag, and loses its disk."""
+        """Put back to the image; the server keeps its id, tag, name, flavor and addresses, and loses its disk.
+
+        It is BUILDING meanwhile and afterwards running or stopped as it was before (from ERROR: running). Whether its
+        snapshots outlive it differs between clouds: ask ``snapshots``. Raises ImageNotFound, InvalidInput when the flavor is
+        smaller than the image's minimum, and ServerBusy when the server is suspended.
+        """
         ...
 
     def resize(self, server_id: str, flavor_id: str) -> None:
-        """Change the flavor; the disk stays. A running server is restarted."""
+        """Change the flavor; the disk stays. A running server is restarted, a stopped one stays stopped.
+
+        Raises FlavorNotFound, NoCapacity, InvalidInput when the disk would shrink or the image's minimum would not be met,
+        and ServerBusy when the server is suspended or in ERROR.
+        """
         ...
 
     def rename(self, server_id: str, name: str) -> None:
@@ -83,7 +109,11 @@ class Servers(Protocol):
         ...
 
     def snapshot(self, server_id: str, name: str) -> Snapshot:
-        """Keep the present state under a name."""
+        """Keep the present state under a name; ``has_memory`` says whether that includes what runs.
+
+        Names need not be unique. The server is busy until the snapshot stands. A server that is neither running nor stopped
+        raises ServerBusy.
+        """
         ...
 
     def snapshots(self, server_id: str) -> Sequence[Snapshot]:
@@ -91,19 +121,29 @@ class Servers(Protocol):
         ...
 
     def roll_back(self, server_id: str, snapshot_id: str) -> None:
-        """Return to a snapshot. Raises SnapshotNotFound."""
+        """Return to a snapshot; it stays, as do the others.
+
+        With memory the server afterwards runs on from where the snapshot was taken; without, a running server is restarted
+        and a stopped one stays stopped. Raises SnapshotNotFound, NoCapacity, and ServerBusy when the server is suspended.
+        """
         ...
 
     def delete_snapshot(self, server_id: str, snapshot_id: str) -> None:
-        """Forget a snapshot; one that is not there is no error."""
+        """Forget a snapshot; one that is not there, or whose server is not there, is no error."""
         ...
 
     def delete(self, server_id: str) -> None:
-        """Remove the server and all that is its own; one that is not there is no error."""
+        """Remove the server and all that is its own, in whatever state it is; one that is not there is no error.
+
+        Accepted like every verb: ``get`` may answer for a moment longer, until it raises ServerNotFound.
+        """
         ...
 
     def console(self, server_id: str, protocol: ConsoleProtocol) -> Console:
-        """Where the screen is. Raises ServerBusy when the server does not run."""
+        """Where the screen is, now: ask again for every connection, an answer may hold for one boot only.
+
+        Raises ServerBusy when the server is not RUNNING, CloudNotOffered for a protocol that the cloud does not carry.
+        """
         ...
 
 
@@ -129,13 +169,13 @@ class Images(Protocol):
     def is_prepared(self, image_id: str, flavor_id: str) -> bool:
         """Whether a server of this image and flavor would start at once (a golden stands).
 
-        Clouds that prepare nothing answer True.
+        Clouds that prepare nothing answer True. Raises ImageNotFound, FlavorNotFound.
         """
         ...
 
 
 class Networks(Protocol):
-    """Networks that servers can be put on."""
+    """Networks that servers can be put on, the one that a request without a network gets first."""
 
     def list(self) -> Sequence[Network]: ...
 
@@ -147,22 +187,38 @@ class Hosts(Protocol):
 
 
 class Guest(Protocol):
-    """What can be asked of the system inside a running server. All raise GuestUnreachable when nothing answers."""
+    """What can be asked of the system inside a running server.
+
+    All but ``ready`` raise GuestUnreachable when nothing answers, be it that the server does not run.
+    """
 
     def ready(self, server_id: str) -> bool:
-        """Whether a person could work in it now: its screen is up and its identity is its own. Never blocks long."""
+        """Whether a person could work in it now: its screen is up and its identity is its own. Never blocks long.
+
+        False while nothing answers, whatever the server's status.
+        """
         ...
 
     def run(self, server_id: str, argv: Sequence[str], *, input: bytes = b"", timeout_seconds: float = 10) -> CommandResult:
-        """Run a command as root inside the guest and wait for its end. At most 1 MiB of each output is kept."""
+        """Run a command as root inside the guest and wait for its end. At most 1 MiB of each output is kept.
+
+        ``argv`` is not read by a shell. A command that is not there ends with exit code 127. One that has not ended within
+        ``timeout_seconds`` raises CloudUnavailable and may go on.
+        """
         ...
 
     def write_file(self, server_id: str, path: str, content: bytes) -> None:
-        """Put a file into the guest."""
+        """Put a file into the guest, in the place of one that is there.
+
+        ``path`` is absolute, else InvalidInput; its folder must be there, else NotFound.
+        """
         ...
 
     def read_file(self, server_id: str, path: str, *, max_bytes: int) -> bytes:
-        """Get a file out of the guest. Raises InvalidInput when it is larger, NotFound when it is not there."""
+        """Get a file out of the guest, whole.
+
+        Raises InvalidInput when it is larger than ``max_bytes`` or ``path`` is not absolute, NotFound when it is not there.
+        """
         ...
 
     def get_clipboard(self, server_id: str) -> str:
@@ -170,7 +226,7 @@ class Guest(Protocol):
         ...
 
     def set_clipboard(self, server_id: str, text: str) -> None:
-        """Put text into the desktop's clipboard."""
+        """Put text into the desktop's clipboard; empty text empties it."""
         ...
 
     def message(self, server_id: str, text: str) -> None:
@@ -199,5 +255,5 @@ class Cloud(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back connections. Nothing in the cloud changes."""
+        """Give back connections; may be called twice. Nothing in the cloud changes. The object is not used afterwards."""
         ...
