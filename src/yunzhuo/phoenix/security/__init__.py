@@ -1,0 +1,1 @@
+"""Passwords and secrets: what may be stored, and how it is compared."""

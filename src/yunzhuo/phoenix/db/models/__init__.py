@@ -1,0 +1,29 @@
+"""All tables. Importing this package makes them known to ``Base.metadata``."""
+
+from yunzhuo.phoenix.db.base import Base
+from yunzhuo.phoenix.db.models.accounts import ApiToken, AuthSession, Organization, SignInFailure, User
+from yunzhuo.phoenix.db.models.catalog import Flavor, Image
+from yunzhuo.phoenix.db.models.consoles import ConsoleSession, Gateway, Ticket
+from yunzhuo.phoenix.db.models.desktops import Desktop, IdempotencyKey
+from yunzhuo.phoenix.db.models.journal import AuditEntry, Event
+from yunzhuo.phoenix.db.models.operations import Operation, OperationStep
+
+__all__ = [
+    "ApiToken",
+    "AuditEntry",
+    "AuthSession",
+    "Base",
+    "ConsoleSession",
+    "Desktop",
+    "Event",
+    "Flavor",
+    "Gateway",
+    "IdempotencyKey",
+    "Image",
+    "Operation",
+    "OperationStep",
+    "Organization",
+    "SignInFailure",
+    "Ticket",
+    "User",
+]

@@ -1,0 +1,54 @@
+"""Desktops, and the memory of requests that were made twice."""
+
+from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from yunzhuo.phoenix.db.base import Base, Digest, Id, Name, Time, Word
+
+
+class Desktop(Base):
+    """What a user is given.
+
+    ``wanted`` is what should be; ``observed_status`` what the cloud said last, at ``observed_at`` (None: nothing yet);
+    ``ready_at`` when the guest was last found ready since it was switched on. ``operation_id`` is the latest operation,
+    running or ended. Nothing else is a state: what people read is computed (``services.rules.lifecycle``).
+    """
+
+    __tablename__ = "desktops"
+    __table_args__ = (
+        Index(None, "owner_id", "deleted_at", "created_at"),
+        Index(None, "organization_id", "deleted_at", "created_at"),
+    )
+
+    id: Mapped[Id] = mapped_column(primary_key=True)
+    organization_id: Mapped[Id] = mapped_column(ForeignKey("organizations.id"))
+    owner_id: Mapped[Id] = mapped_column(ForeignKey("users.id"))
+    name: Mapped[Name]
+    hostname: Mapped[str] = mapped_column(String(63))
+    image_id: Mapped[Id] = mapped_column(ForeignKey("images.id"), index=True)
+    flavor_id: Mapped[Id] = mapped_column(ForeignKey("flavors.id"))
+    wanted: Mapped[Word]
+    server_id: Mapped[Name | None] = mapped_column(unique=True)
+    observed_status: Mapped[Word | None]
+    observed_fault: Mapped[str | None] = mapped_column(String(1000))
+    observed_at: Mapped[Time | None]
+    missing_since: Mapped[Time | None]
+    ready_at: Mapped[Time | None]
+    # No foreign key: operations already refer to desktops, and the two are written in one transaction.
+    operation_id: Mapped[Id]
+    created_at: Mapped[Time]
+    deleted_at: Mapped[Time | None]
+
+
+class IdempotencyKey(Base):
+    """A request that carried an ``Idempotency-Key``, and what it made; the same request again gives the same answer."""
+
+    __tablename__ = "idempotency_keys"
+
+    user_id: Mapped[Id] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(String(128), primary_key=True)
+    organization_id: Mapped[Id] = mapped_column(ForeignKey("organizations.id"))
+    request_digest: Mapped[Digest]
+    desktop_id: Mapped[Id]
+    operation_id: Mapped[Id]
+    created_at: Mapped[Time] = mapped_column(index=True)

@@ -1,0 +1,42 @@
+"""What happened: events for pages and programs, audit entries for the record. Both are only ever appended."""
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from yunzhuo.phoenix.db.base import Base, Id, Name, Time, Word
+
+# SQLite counts only a plain INTEGER primary key by itself.
+Sequence = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class Event(Base):
+    """A change that somebody may be looking at. ``id`` grows; ``user_id`` is whose object it is about."""
+
+    __tablename__ = "events"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(Sequence, primary_key=True, autoincrement=True)
+    organization_id: Mapped[Id] = mapped_column(ForeignKey("organizations.id"))
+    user_id: Mapped[Id] = mapped_column(ForeignKey("users.id"))
+    kind: Mapped[Word]
+    object_id: Mapped[Id]
+    data: Mapped[dict[str, object]] = mapped_column(JSON)
+    at: Mapped[Time] = mapped_column(index=True)
+
+
+class AuditEntry(Base):
+    """Who did what to what, whence, and how it ended."""
+
+    __tablename__ = "audit_entries"
+    __table_args__ = (Index(None, "organization_id", "at"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(Sequence, primary_key=True, autoincrement=True)
+    organization_id: Mapped[Id] = mapped_column(ForeignKey("organizations.id"))
+    actor_id: Mapped[Id | None]
+    verb: Mapped[str] = mapped_column(String(64))
+    object_type: Mapped[Word]
+    object_id: Mapped[Id | None]
+    outcome: Mapped[Word]
+    client_address: Mapped[Name | None]
+    request_id: Mapped[Name | None]
+    at: Mapped[Time]

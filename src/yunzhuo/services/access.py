@@ -1,0 +1,89 @@
+"""Who may do what. Denied unless a role says otherwise; what is not yours does not exist for you."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from yunzhuo.phoenix.common.errors import Forbidden
+
+
+class Role(StrEnum):
+    """The roles there are so far."""
+
+    USER = "user"
+    ADMINISTRATOR = "administrator"
+
+
+class Scope(StrEnum):
+    """On whose objects a role may use a verb."""
+
+    OWN = "own"
+    ORGANIZATION = "organization"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Whoever asks. ``client_address`` and ``request_id`` go into the audit log."""
+
+    user_id: str
+    organization_id: str
+    email: str
+    role: Role
+    client_address: str | None = None
+    request_id: str | None = None
+
+
+_OWN_DESKTOP_VERBS = (
+    "desktop:create",
+    "desktop:read",
+    "desktop:update",
+    "desktop:start",
+    "desktop:stop",
+    "desktop:reboot",
+    "desktop:delete",
+    "desktop:connect",
+)
+
+GRANTS: Mapping[Role, Mapping[str, Scope]] = {
+    Role.USER: {
+        **dict.fromkeys(_OWN_DESKTOP_VERBS, Scope.OWN),
+        "catalog:read": Scope.ORGANIZATION,
+        "event:read": Scope.OWN,
+    },
+    Role.ADMINISTRATOR: {
+        **dict.fromkeys(_OWN_DESKTOP_VERBS, Scope.ORGANIZATION),
+        # Looking over somebody's shoulder is a right of its own, which nobody has yet.
+        "desktop:connect": Scope.OWN,
+        "catalog:read": Scope.ORGANIZATION,
+        "event:read": Scope.ORGANIZATION,
+        "user:read": Scope.ORGANIZATION,
+        "user:create": Scope.ORGANIZATION,
+        "host:read": Scope.ORGANIZATION,
+    },
+}
+
+
+def scope_of(actor: Actor, verb: str) -> Scope | None:
+    """How far the actor's right to ``verb`` reaches; None: not at all."""
+    return GRANTS.get(actor.role, {}).get(verb)
+
+
+def may(actor: Actor, verb: str, *, organization_id: str, owner_id: str | None = None) -> bool:
+    """Whether the actor may ``verb`` an object of this organization and owner."""
+    if organization_id != actor.organization_id:
+        return False
+    match scope_of(actor, verb):
+        case Scope.ORGANIZATION:
+            return True
+        case Scope.OWN:
+            return owner_id == actor.user_id
+        case _:
+            return False
+
+
+def require(actor: Actor, verb: str) -> Scope:
+    """The actor's scope for ``verb``. Raises Forbidden when there is none."""
+    scope = scope_of(actor, verb)
+    if scope is None:
+        raise Forbidden("forbidden", "You are not allowed to do this.", verb=verb)
+    return scope

@@ -1,0 +1,327 @@
+"""Accounts: who there is, signing in and out, passwords, API tokens."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from email_validator import EmailNotValidError, validate_email
+from sqlalchemy import Select, select, update
+from sqlalchemy.exc import IntegrityError
+
+from yunzhuo.phoenix.common.clock import Clock
+from yunzhuo.phoenix.common.errors import Conflict, Forbidden, InvalidInput, NotFound, NotSignedIn
+from yunzhuo.phoenix.common.ids import new_id, new_secret
+from yunzhuo.phoenix.config.settings import AccountSettings
+from yunzhuo.phoenix.db.models import ApiToken, AuthSession, Organization, User
+from yunzhuo.phoenix.db.session import Database, Transaction
+from yunzhuo.phoenix.security.passwords import hash_password, needs_rehash, nobodys_hash, verify_password
+from yunzhuo.phoenix.security.secrets import digest
+from yunzhuo.services.access import Actor, Role, require
+from yunzhuo.services.attempts import AttemptCounter
+from yunzhuo.services.audit import AuditLog
+
+DEFAULT_ORGANIZATION = "default"
+LANGUAGES = ("en", "zh_CN")
+_MAX_PASSWORD = 256  # argon2 takes any length; a bound keeps a request's cost bounded
+WRONG_CREDENTIALS = "The address or the password is wrong."
+
+
+@dataclass(frozen=True, slots=True)
+class UserView:
+    """A person, without anything secret."""
+
+    id: str
+    organization_id: str
+    email: str
+    role: Role
+    language: str | None
+    must_change_password: bool
+    is_disabled: bool
+    created_at: datetime
+
+    def actor(self, *, client_address: str | None = None, request_id: str | None = None) -> Actor:
+        """This person as the one who asks."""
+        return Actor(self.id, self.organization_id, self.email, self.role, client_address, request_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A secret that is told once: a session's or a token's. ``user`` is whom it stands for."""
+
+    secret: str
+    expires_at: datetime
+    user: UserView
+
+
+class AccountService:
+    """One user system for pages, API and command line."""
+
+    def __init__(
+        self, db: Database, attempts: AttemptCounter, audit: AuditLog, clock: Clock, settings: AccountSettings
+    ) -> None:
+        self._db = db
+        self._attempts = attempts
+        self._audit = audit
+        self._clock = clock
+        self._settings = settings
+
+    @property
+    def registration_is_open(self) -> bool:
+        """Whether people may register themselves."""
+        return self._settings.registration == "open"
+
+    def register(
+        self, email: str, password: str, *, language: str | None = None, client_address: str | None = None
+    ) -> UserView:
+        """Make an account for whoever asks, with the role user.
+
+        Raises Forbidden when registration is closed, InvalidInput, Conflict when the address is taken.
+        """
+        if not self.registration_is_open:
+            raise Forbidden("registration_closed", "Registration is closed; ask your administrator for an account.")
+        self._attempts.check_client(client_address)
+        return self._add(email, password, Role.USER, language=language, verb="user:register", client_address=client_address)
+
+    def add(self, email: str, password: str, role: Role, *, must_change_password: bool = False) -> UserView:
+        """Make an account on the installation's own behalf (command line, first start). Raises InvalidInput, Conflict."""
+        return self._add(email, password, role, must_change_password=must_change_password)
+
+    def users(self, actor: Actor) -> Sequence[UserView]:
+        """Everybody in the actor's organization, by address."""
+        require(actor, "user:read")
+        query = select(User).where(User.organization_id == actor.organization_id).order_by(User.email)
+        with self._db.reading() as tx:
+            return [_view(row) for row in tx.scalars(query)]
+
+    def by_email(self, email: str) -> UserView:
+        """The account with this address, for the installation's own use. Raises NotFound."""
+        with self._db.reading() as tx:
+            row = tx.scalar(select(User).where(User.email == normalized_email(email)))
+            if row is None:
+                raise NotFound("user_not_found", f"There is no account {email}.")
+            return _view(row)
+
+    def all(self) -> Sequence[UserView]:
+        """Everybody, by address, for the installation's own use."""
+        with self._db.reading() as tx:
+            return [_view(row) for row in tx.scalars(select(User).order_by(User.email))]
+
+    def sign_in(self, email: str, password: str, *, client_address: str) -> Granted:
+        """Begin a browser session. Raises NotSignedIn (same words and time whatever was wrong), TooManyAttempts."""
+        user = self._verified(email, password, client_address)
+        secret, now = new_secret(), self._clock.now()
+        expires_at = now + timedelta(seconds=self._settings.session_seconds)
+        with self._db.transaction() as tx:
+            session = AuthSession(
+                id=new_id(),
+                organization_id=user.organization_id,
+                user_id=user.id,
+                secret_digest=digest(secret),
+                client_address=client_address,
+                created_at=now,
+                expires_at=expires_at,
+            )
+            tx.add(session)
+            self._audit.record(tx, user.actor(client_address=client_address), "session:create", "session", session.id)
+        return Granted(secret, expires_at, user)
+
+    def session_user(self, secret: str) -> UserView:
+        """Whose session this is. Raises NotSignedIn when it ended or its user was disabled."""
+        now = self._clock.now()
+        query = (
+            select(User)
+            .join(AuthSession, AuthSession.user_id == User.id)
+            .where(AuthSession.secret_digest == digest(secret), AuthSession.ended_at.is_(None), AuthSession.expires_at > now)
+        )
+        return self._enabled(query)
+
+    def sign_out(self, secret: str) -> None:
+        """End a browser session; one that is not there is no error."""
+        with self._db.transaction() as tx:
+            tx.execute(
+                update(AuthSession)
+                .where(AuthSession.secret_digest == digest(secret), AuthSession.ended_at.is_(None))
+                .values(ended_at=self._clock.now())
+            )
+
+    def create_token(self, email: str, password: str, *, client_address: str) -> Granted:
+        """Make an API token. Raises as :meth:`sign_in`, and Forbidden while a one-time password waits to be changed."""
+        user = self._verified(email, password, client_address)
+        if user.must_change_password:
+            raise Forbidden("password_change_required", "Sign in to the portal and choose a password of your own first.")
+        secret, now = f"yz_{new_secret()}", self._clock.now()
+        expires_at = now + timedelta(seconds=self._settings.token_seconds)
+        with self._db.transaction() as tx:
+            token = ApiToken(
+                id=new_id(),
+                organization_id=user.organization_id,
+                user_id=user.id,
+                secret_digest=digest(secret),
+                created_at=now,
+                expires_at=expires_at,
+            )
+            tx.add(token)
+            self._audit.record(tx, user.actor(client_address=client_address), "token:create", "token", token.id)
+        return Granted(secret, expires_at, user)
+
+    def token_user(self, secret: str) -> UserView:
+        """Whose token this is. Raises NotSignedIn when it ended, was revoked, or its user was disabled."""
+        now = self._clock.now()
+        query = (
+            select(User)
+            .join(ApiToken, ApiToken.user_id == User.id)
+            .where(ApiToken.secret_digest == digest(secret), ApiToken.revoked_at.is_(None), ApiToken.expires_at > now)
+        )
+        return self._enabled(query)
+
+    def revoke_token(self, actor: Actor, secret: str) -> None:
+        """End the token the actor came with."""
+        with self._db.transaction() as tx:
+            tx.execute(
+                update(ApiToken)
+                .where(ApiToken.secret_digest == digest(secret), ApiToken.revoked_at.is_(None))
+                .values(revoked_at=self._clock.now())
+            )
+            self._audit.record(tx, actor, "token:revoke", "token", None)
+
+    def change_password(self, actor: Actor, present: str, chosen: str, *, keep_session: str | None = None) -> None:
+        """Replace the actor's password; every other session and token of theirs ends.
+
+        Raises InvalidInput when the present one is wrong or the chosen one is too weak or the same, TooManyAttempts.
+        """
+        self._attempts.check(actor.email, actor.client_address)
+        with self._db.reading() as tx:
+            present_hash = tx.get_one(User, actor.user_id).password_hash
+        if not verify_password(present_hash, present):
+            self._attempts.count(actor.email, actor.client_address)
+            raise InvalidInput("The password was not changed.", fields={"present": "This is not your present password."})
+        if chosen == present:
+            raise InvalidInput("The password was not changed.", fields={"chosen": "Choose another one than before."})
+        chosen_hash, now = hash_password(self._checked_password(chosen, field="chosen")), self._clock.now()
+        with self._db.transaction() as tx:
+            user = tx.get_one(User, actor.user_id)
+            user.password_hash, user.must_change_password = chosen_hash, False
+            sessions = update(AuthSession).where(AuthSession.user_id == user.id, AuthSession.ended_at.is_(None))
+            if keep_session is not None:
+                sessions = sessions.where(AuthSession.secret_digest != digest(keep_session))
+            tx.execute(sessions.values(ended_at=now))
+            tokens = update(ApiToken).where(ApiToken.user_id == user.id, ApiToken.revoked_at.is_(None))
+            tx.execute(tokens.values(revoked_at=now))
+            self._audit.record(tx, actor, "user:change_password", "user", user.id)
+
+    def choose_language(self, actor: Actor, language: str) -> None:
+        """Remember the language a person reads. Raises InvalidInput for one we do not have."""
+        if language not in LANGUAGES:
+            raise InvalidInput("There is no such language.", fields={"language": f"One of {', '.join(LANGUAGES)}."})
+        with self._db.transaction() as tx:
+            tx.get_one(User, actor.user_id).language = language
+
+    def default_organization_id(self) -> str:
+        """The organization everybody belongs to for now; made on first use."""
+        with self._db.transaction() as tx:
+            return self._default_organization(tx).id
+
+    def _verified(self, email: str, password: str, client_address: str) -> UserView:
+        self._attempts.check(email, client_address)
+        with self._db.reading() as tx:
+            row = tx.scalar(select(User).where(User.email == _folded(email)))
+            user, password_hash = (_view(row), row.password_hash) if row else (None, nobodys_hash())
+        fits = verify_password(password_hash, password[: _MAX_PASSWORD + 1])
+        if user is None or not fits or user.is_disabled:
+            self._attempts.count(email, client_address)
+            raise NotSignedIn("wrong_credentials", WRONG_CREDENTIALS)
+        self._attempts.forget(email)
+        if needs_rehash(password_hash):
+            with self._db.transaction() as tx:
+                tx.get_one(User, user.id).password_hash = hash_password(password)
+        return user
+
+    def _enabled(self, query: Select[User]) -> UserView:
+        with self._db.reading() as tx:
+            row = tx.scalar(query)
+            if row is None or row.disabled_at is not None:
+                raise NotSignedIn("not_signed_in", "Please sign in.")
+            return _view(row)
+
+    def _add(
+        self,
+        email: str,
+        password: str,
+        role: Role,
+        *,
+        language: str | None = None,
+        must_change_password: bool = False,
+        verb: str = "user:create",
+        client_address: str | None = None,
+    ) -> UserView:
+        address = normalized_email(email)
+        password_hash = hash_password(self._checked_password(password))
+        try:
+            with self._db.transaction() as tx:
+                user = User(
+                    id=new_id(),
+                    organization_id=self._default_organization(tx).id,
+                    email=address,
+                    role=role,
+                    password_hash=password_hash,
+                    must_change_password=must_change_password,
+                    language=language if language in LANGUAGES else None,
+                    created_at=self._clock.now(),
+                )
+                tx.add(user)
+                actor = replace(_view(user).actor(), client_address=client_address)
+                self._audit.record(tx, actor, verb, "user", user.id)
+        except IntegrityError as error:
+            raise Conflict("email_taken", f"There is an account {address} already.") from error
+        return _view(user)
+
+    def _checked_password(self, password: str, *, field: str = "password") -> str:
+        if len(password) < self._settings.password_min_length:
+            reason = f"A password has at least {self._settings.password_min_length} characters."
+            raise InvalidInput("The password is too short.", fields={field: reason})
+        if len(password) > _MAX_PASSWORD:
+            raise InvalidInput(
+                "The password is too long.", fields={field: f"A password has at most {_MAX_PASSWORD} characters."}
+            )
+        return password
+
+    def _default_organization(self, tx: Transaction) -> Organization:
+        found = tx.scalar(select(Organization).where(Organization.name == DEFAULT_ORGANIZATION))
+        if found is None:
+            found = Organization(id=new_id(), name=DEFAULT_ORGANIZATION, created_at=self._clock.now())
+            tx.add(found)
+            tx.flush()
+        return found
+
+
+def normalized_email(email: str) -> str:
+    """The form in which an address is kept and compared.
+
+    Addresses of closed networks (``name@school.local``) are valid: only the form is checked. Raises InvalidInput.
+    """
+    try:
+        checked = validate_email(email.strip(), check_deliverability=False, globally_deliverable=False)
+    except EmailNotValidError as error:
+        raise InvalidInput("The address is not valid.", fields={"email": str(error)}) from error
+    return checked.normalized.lower()
+
+
+def _folded(email: str) -> str:
+    """The address as it would be kept, or as it came when it could not be one: then nobody has it."""
+    try:
+        return normalized_email(email)
+    except InvalidInput:
+        return email[:255]
+
+
+def _view(row: User) -> UserView:
+    return UserView(
+        id=row.id,
+        organization_id=row.organization_id,
+        email=row.email,
+        role=Role(row.role),
+        language=row.language,
+        must_change_password=row.must_change_password,
+        is_disabled=row.disabled_at is not None,
+        created_at=row.created_at,
+    )

@@ -1,0 +1,116 @@
+"""Images and flavors: what the cloud offers, under ids of our own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from yunzhuo.phoenix.cloud.interface import Cloud
+from yunzhuo.phoenix.cloud.resources import Flavor as CloudFlavor
+from yunzhuo.phoenix.cloud.resources import Image as CloudImage
+from yunzhuo.phoenix.common.clock import Clock
+from yunzhuo.phoenix.common.ids import new_id
+from yunzhuo.phoenix.db.models import Flavor, Image
+from yunzhuo.phoenix.db.session import Database, Transaction
+from yunzhuo.services.access import Actor, require
+
+
+@dataclass(frozen=True, slots=True)
+class ImageView:
+    """An image a desktop can be made from; sizes in MiB."""
+
+    id: str
+    name: str
+    version: str
+    size_mib: int
+    min_memory_mib: int
+    min_disk_mib: int
+    is_default: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FlavorView:
+    """A size a desktop can have; sizes in MiB."""
+
+    id: str
+    name: str
+    vcpus: int
+    memory_mib: int
+    disk_mib: int
+
+
+class CatalogService:
+    """Lists what can be chosen, and keeps the list equal to the cloud's."""
+
+    def __init__(self, db: Database, cloud: Cloud, clock: Clock) -> None:
+        self._db = db
+        self._cloud = cloud
+        self._clock = clock
+
+    def images(self, actor: Actor) -> Sequence[ImageView]:
+        """The images the actor can choose, the default one first."""
+        require(actor, "catalog:read")
+        query = select(Image).where(Image.organization_id == actor.organization_id, Image.withdrawn_at.is_(None))
+        with self._db.reading() as tx:
+            return [_image_view(row) for row in tx.scalars(query.order_by(Image.is_default.desc(), Image.name, Image.version))]
+
+    def flavors(self, actor: Actor) -> Sequence[FlavorView]:
+        """The flavors the actor can choose, the smallest first."""
+        require(actor, "catalog:read")
+        query = select(Flavor).where(Flavor.withdrawn_at.is_(None))
+        order = (Flavor.memory_mib, Flavor.vcpus, Flavor.disk_mib, Flavor.name)
+        with self._db.reading() as tx:
+            return [_flavor_view(row) for row in tx.scalars(query.order_by(*order))]
+
+    def is_fast(self, organization_id: str) -> bool:
+        """Whether a desktop of the default image and smallest flavor would start at once now.
+
+        Raises CloudUnavailable when the cloud does not answer.
+        """
+        image_query = select(Image.cloud_id).where(
+            Image.organization_id == organization_id, Image.withdrawn_at.is_(None), Image.is_default.is_(True)
+        )
+        flavor_query = select(Flavor.cloud_id).where(Flavor.withdrawn_at.is_(None)).order_by(Flavor.memory_mib, Flavor.vcpus)
+        with self._db.reading() as tx:
+            image_id, flavor_id = tx.scalar(image_query), tx.scalar(flavor_query)
+        return bool(image_id and flavor_id) and self._cloud.images.is_prepared(str(image_id), str(flavor_id))
+
+    def synchronize(self, organization_id: str) -> None:
+        """Make the catalog equal to what the cloud has: new ones added, changed ones changed, lost ones withdrawn."""
+        images, flavors = self._cloud.images.list(), self._cloud.flavors.list()
+        with self._db.transaction() as tx:
+            self._synchronize_images(tx, organization_id, images)
+            self._synchronize_flavors(tx, flavors)
+
+    def _synchronize_images(self, tx: Transaction, organization_id: str, images: Sequence[CloudImage]) -> None:
+        known = {row.cloud_id: row for row in tx.scalars(select(Image).where(Image.organization_id == organization_id))}
+        for image in images:
+            row = known.pop(image.id, None)
+            if row is None:
+                row = Image(id=new_id(), organization_id=organization_id, cloud_id=image.id, created_at=image.created_at)
+                tx.add(row)
+            row.name, row.version, row.size_mib = image.name, image.version, image.size_mib
+            row.min_memory_mib, row.min_disk_mib = image.min_memory_mib, image.min_disk_mib
+            row.is_default, row.withdrawn_at = image.is_default, None
+        for lost in known.values():
+            lost.withdrawn_at = lost.withdrawn_at or self._clock.now()
+
+    def _synchronize_flavors(self, tx: Transaction, flavors: Sequence[CloudFlavor]) -> None:
+        known = {row.cloud_id: row for row in tx.scalars(select(Flavor))}
+        for flavor in flavors:
+            row = known.pop(flavor.id, None)
+            if row is None:
+                row = Flavor(id=new_id(), cloud_id=flavor.id)
+                tx.add(row)
+            row.name, row.vcpus, row.withdrawn_at = flavor.name, flavor.vcpus, None
+            row.memory_mib, row.disk_mib = flavor.memory_mib, flavor.disk_mib
+        for lost in known.values():
+            lost.withdrawn_at = lost.withdrawn_at or self._clock.now()
+
+
+def _image_view(row: Image) -> ImageView:
+    return ImageView(row.id, row.name, row.version, row.size_mib, row.min_memory_mib, row.min_disk_mib, row.is_default)
+
+
+def _flavor_view(row: Flavor) -> FlavorView:
+    return FlavorView(row.id, row.name, row.vcpus, row.memory_mib, row.disk_mib)

@@ -1,0 +1,155 @@
+"""Desktops as people see them: frozen views, read in few queries, page by page."""
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import Select, and_, or_, select
+from sqlalchemy.orm import Session
+
+from yunzhuo.phoenix.common.errors import Forbidden, InvalidInput, NotFound
+from yunzhuo.phoenix.db.models import Desktop, Flavor, Image, Operation, User
+from yunzhuo.services.access import Actor, may, require
+from yunzhuo.services.changes import Failure, OperationView, facts_of, operation_view, state_of, steps_of
+from yunzhuo.services.rules import lifecycle
+from yunzhuo.services.rules.lifecycle import Action, State, Wanted
+
+MAX_PAGE = 200
+_Row = TypeVar("_Row", Image, Flavor, User)
+Pair = tuple[Desktop, Operation]
+
+
+@dataclass(frozen=True, slots=True)
+class DesktopView:
+    """A desktop as a person sees it. ``operation`` is the latest, running or ended; ``actions`` what may be asked now."""
+
+    id: str
+    name: str
+    hostname: str
+    owner_id: str
+    owner_email: str
+    image_id: str
+    image_name: str
+    flavor_id: str
+    flavor_name: str
+    state: State
+    wanted: Wanted
+    fault: str | None
+    observed_at: datetime | None
+    created_at: datetime
+    operation: OperationView
+    actions: frozenset[Action]
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why the latest operation failed, if it did."""
+        return self.operation.error
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some desktops, and where to go on; ``next_cursor`` None: that was all."""
+
+    items: Sequence[DesktopView]
+    next_cursor: str | None
+
+
+def may_see(actor: Actor, desktop: Desktop) -> bool:
+    """Whether the desktop exists for the actor."""
+    return may(actor, "desktop:read", organization_id=desktop.organization_id, owner_id=desktop.owner_id)
+
+
+def visible_desktop(tx: Session, actor: Actor, desktop_id: str, verb: str) -> Pair:
+    """The desktop and its latest operation, locked unless it is only read.
+
+    Raises NotFound when it does not exist for the actor, Forbidden when it does and ``verb`` is not allowed.
+    """
+    require(actor, "desktop:read")
+    desktop = tx.get(Desktop, desktop_id, with_for_update=verb != "desktop:read")
+    if desktop is None or desktop.deleted_at is not None or not may_see(actor, desktop):
+        raise NotFound("desktop_not_found", "There is no such desktop.")
+    if not may(actor, verb, organization_id=desktop.organization_id, owner_id=desktop.owner_id):
+        raise Forbidden("forbidden", "You are not allowed to do this.", verb=verb)
+    return desktop, tx.get_one(Operation, desktop.operation_id)
+
+
+def desktop_views(tx: Session, rows: Sequence[Pair]) -> Sequence[DesktopView]:
+    """Views of several desktops in four queries, whatever their number."""
+    steps = steps_of(tx, [operation.id for _, operation in rows])
+    images = _by_id(tx, Image, {desktop.image_id for desktop, _ in rows})
+    flavors = _by_id(tx, Flavor, {desktop.flavor_id for desktop, _ in rows})
+    owners = _by_id(tx, User, {desktop.owner_id for desktop, _ in rows})
+    return [
+        DesktopView(
+            id=desktop.id,
+            name=desktop.name,
+            hostname=desktop.hostname,
+            owner_id=desktop.owner_id,
+            owner_email=owners[desktop.owner_id].email,
+            image_id=desktop.image_id,
+            image_name=images[desktop.image_id].name,
+            flavor_id=desktop.flavor_id,
+            flavor_name=flavors[desktop.flavor_id].name,
+            state=state_of(desktop, operation),
+            wanted=Wanted(desktop.wanted),
+            fault=desktop.observed_fault,
+            observed_at=desktop.observed_at,
+            created_at=desktop.created_at,
+            operation=operation_view(operation, steps[operation.id]),
+            actions=lifecycle.allowed_actions(facts_of(desktop, operation)),
+        )
+        for desktop, operation in rows
+    ]
+
+
+def read_page(tx: Session, query: Select[Desktop, Operation], *, limit: int, cursor: str | None, state: State | None) -> Page:
+    """One page of ``query`` (ordered by creation time and id, newest first).
+
+    A state is computed and not stored, so what has another one is left out while reading on.
+    """
+    limit = min(max(limit, 1), MAX_PAGE)
+    found: list[Pair] = []
+    for pair in _after(tx, query, cursor, batch=limit + 1):
+        if state is None or state_of(*pair) is state:
+            found.append(pair)
+            if len(found) > limit:
+                break
+    shown = found[:limit]
+    return Page(desktop_views(tx, shown), _cursor(shown[-1][0]) if len(found) > limit else None)
+
+
+def _after(tx: Session, query: Select[Desktop, Operation], cursor: str | None, *, batch: int) -> Iterable[Pair]:
+    place = _place(cursor) if cursor else None
+    while True:
+        part = query if place is None else query.where(_older_than(*place))
+        rows = [(desktop, operation) for desktop, operation in tx.execute(part.limit(batch))]
+        yield from rows
+        if len(rows) < batch:
+            return
+        place = (rows[-1][0].created_at, rows[-1][0].id)
+
+
+def _older_than(created_at: datetime, desktop_id: str) -> Any:
+    return or_(Desktop.created_at < created_at, and_(Desktop.created_at == created_at, Desktop.id < desktop_id))
+
+
+def _cursor(desktop: Desktop) -> str:
+    return base64.urlsafe_b64encode(f"{desktop.created_at.isoformat()} {desktop.id}".encode()).decode()
+
+
+def _place(cursor: str) -> tuple[datetime, str]:
+    try:
+        created_at, desktop_id = base64.b64decode(cursor, altchars=b"-_", validate=True).decode().split(" ")
+        place = datetime.fromisoformat(created_at)
+    except (ValueError, binascii.Error, UnicodeDecodeError):
+        place, desktop_id = None, ""
+    if place is None or place.tzinfo is None:
+        raise InvalidInput("This is not a cursor of ours.", fields={"cursor": "Take it from next_cursor of the page before."})
+    return place, desktop_id
+
+
+def _by_id(tx: Session, model: type[_Row], ids: set[str]) -> Mapping[str, _Row]:
+    return {row.id: row for row in tx.scalars(select(model).where(model.id.in_(ids)))}

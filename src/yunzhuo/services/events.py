@@ -1,0 +1,87 @@
+"""Changes as they happen: one append-only table behind open pages, the API's stream and the command line's progress."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, func, select
+
+from yunzhuo.phoenix.common.clock import Clock
+from yunzhuo.phoenix.db.models import Event
+from yunzhuo.phoenix.db.session import Database, Transaction
+from yunzhuo.services.access import Actor, Scope, require
+
+KEEP = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class EventView:
+    """One change. ``id`` grows with time; ``user_id`` is the owner of what changed."""
+
+    id: int
+    organization_id: str
+    user_id: str
+    kind: str
+    object_id: str
+    data: Mapping[str, object]
+    at: datetime
+
+
+class EventService:
+    """Writes events beside the change they tell of, and reads them in order."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self._db = db
+        self._clock = clock
+
+    def record(
+        self, tx: Transaction, *, organization_id: str, user_id: str, kind: str, object_id: str, data: Mapping[str, object]
+    ) -> None:
+        """Add an event to a transaction."""
+        tx.add(
+            Event(
+                organization_id=organization_id,
+                user_id=user_id,
+                kind=kind,
+                object_id=object_id,
+                data=dict(data),
+                at=self._clock.now(),
+            )
+        )
+
+    def latest_id(self) -> int:
+        """The newest event's id; 0 when there is none."""
+        with self._db.reading() as tx:
+            return tx.scalar(select(func.max(Event.id))) or 0
+
+    def after(self, last_id: int, *, limit: int = 500) -> Sequence[EventView]:
+        """The events after ``last_id``, oldest first. For the stream process, which decides with :meth:`concerns`."""
+        with self._db.reading() as tx:
+            rows = tx.scalars(select(Event).where(Event.id > last_id).order_by(Event.id).limit(limit))
+            return [_view(row) for row in rows]
+
+    def missed_by(self, actor: Actor, last_id: int, *, limit: int = 500) -> Sequence[EventView]:
+        """What the actor may see of the events after ``last_id``, oldest first: for a stream that is taken up again."""
+        scope = require(actor, "event:read")
+        query = select(Event).where(Event.id > last_id, Event.organization_id == actor.organization_id)
+        if scope is Scope.OWN:
+            query = query.where(Event.user_id == actor.user_id)
+        with self._db.reading() as tx:
+            return [_view(row) for row in tx.scalars(query.order_by(Event.id).limit(limit))]
+
+    @staticmethod
+    def concerns(actor: Actor, event: EventView) -> bool:
+        """Whether the actor may see this event."""
+        if event.organization_id != actor.organization_id:
+            return False
+        return require(actor, "event:read") is Scope.ORGANIZATION or event.user_id == actor.user_id
+
+    def forget_old(self) -> int:
+        """Drop events older than a week, and say how many."""
+        with self._db.transaction() as tx:
+            result = tx.execute(delete(Event).where(Event.at < self._clock.now() - KEEP))
+            return int(getattr(result, "rowcount", 0))
+
+
+def _view(row: Event) -> EventView:
+    return EventView(row.id, row.organization_id, row.user_id, row.kind, row.object_id, row.data, row.at)
