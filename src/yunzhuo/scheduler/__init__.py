@@ -1,0 +1,1 @@
+"""The background side: worker, timers, reconciler, and the supervisor of all processes."""

@@ -1,0 +1,16 @@
+"""What the supervisor needs of the operating system: the same four functions for Linux and for Windows.
+
+* ``popen_options()``: how a child gets away from our terminal, so that Ctrl-C reaches the supervisor alone.
+* ``ask_to_stop(child)``: tell a child to drain and exit.
+* ``adopt_orphans()``: become the parent of our children's children when those die.
+* ``reap_orphans(own)``: forget orphans that have ended; never one of ``own``, whose exit codes are still wanted.
+"""
+
+import sys
+
+if sys.platform == "win32":
+    from yunzhuo.scheduler.platform.windows import adopt_orphans, ask_to_stop, popen_options, reap_orphans
+else:
+    from yunzhuo.scheduler.platform.linux import adopt_orphans, ask_to_stop, popen_options, reap_orphans
+
+__all__ = ["adopt_orphans", "ask_to_stop", "popen_options", "reap_orphans"]

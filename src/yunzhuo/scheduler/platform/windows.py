@@ -1,0 +1,27 @@
+"""The supervisor's Windows side."""
+
+import subprocess
+import sys
+from collections.abc import Collection
+from typing import Any
+
+assert sys.platform == "win32"  # noqa: S101 (tells the type checker, too, that the rest is for Windows only)
+
+
+def popen_options() -> dict[str, Any]:
+    """A process group of its own: Ctrl-C does not reach it."""
+    return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+
+
+def ask_to_stop(child: "subprocess.Popen[bytes]") -> None:
+    """End its standard input: Windows has no SIGTERM, and the lifeline watches this anyway."""
+    if child.stdin:
+        child.stdin.close()
+
+
+def adopt_orphans() -> None:
+    """Nothing to do: Windows processes have no parent that has to reap them."""
+
+
+def reap_orphans(own: Collection[int]) -> None:
+    """Nothing to do: an ended process disappears with its last handle."""
