@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.resources import Console, ConsoleProtocol
@@ -106,6 +107,7 @@ class ConsoleService:
         now = self._clock.now()
         with self._db.transaction() as tx:
             ticket = self._spend(tx, gateway_id, secret, now)
+        with self._db.reading() as tx:
             server_id = self._server_of(tx, ticket)
         console = self._cloud.servers.console(server_id, ConsoleProtocol(ticket.protocol))
         session_id = new_id()
@@ -156,7 +158,7 @@ class ConsoleService:
             raise Forbidden("ticket_refused", "This ticket is not valid, or not any more.")
         return tx.scalars(select(Ticket).where(Ticket.secret_digest == digest(secret))).one()
 
-    def _server_of(self, tx: Transaction, ticket: Ticket) -> str:
+    def _server_of(self, tx: Session, ticket: Ticket) -> str:
         """The server behind a ticket, if its holder may still see the desktop."""
         user, desktop = tx.get_one(User, ticket.user_id), tx.get_one(Desktop, ticket.desktop_id)
         actor = Actor(user.id, user.organization_id, user.email, Role(user.role))

@@ -1,0 +1,143 @@
+"""The only wiring: which service is given what. Every process starts here."""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from celery import Celery
+
+from yunzhuo.phoenix import cloud as clouds
+from yunzhuo.phoenix.cloud.interface import Cloud
+from yunzhuo.phoenix.common.clock import Clock, SystemClock
+from yunzhuo.phoenix.common.ids import new_id
+from yunzhuo.phoenix.config.settings import Settings
+from yunzhuo.phoenix.db import migrate
+from yunzhuo.phoenix.db.session import Database
+from yunzhuo.phoenix.queue import Queue, make_app
+from yunzhuo.phoenix.security.secrets import load_or_make
+from yunzhuo.services.access import Role
+from yunzhuo.services.accounts import AccountService
+from yunzhuo.services.attempts import AttemptCounter
+from yunzhuo.services.audit import AuditLog
+from yunzhuo.services.catalog import CatalogService
+from yunzhuo.services.changes import ChangeFeed
+from yunzhuo.services.consoles import ConsoleService
+from yunzhuo.services.desktops import DesktopService
+from yunzhuo.services.events import EventService
+from yunzhuo.services.health import HealthService
+from yunzhuo.services.operations import OperationEngine
+from yunzhuo.services.reconciliation import Reconciler
+
+LOCAL_GATEWAY = "local"
+FIRST_ADMINISTRATOR = "admin@yunzhuo.local"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a process can use."""
+
+    settings: Settings
+    queue_app: Celery
+    accounts: AccountService
+    attempts: AttemptCounter
+    catalog: CatalogService
+    consoles: ConsoleService
+    desktops: DesktopService
+    engine: OperationEngine
+    events: EventService
+    health: HealthService
+    reconciler: Reconciler
+
+
+@contextmanager
+def services(settings: Settings, *, clock: Clock | None = None, cloud: Cloud | None = None) -> Iterator[Services]:
+    """All services of one process; connections are given back at the end."""
+    clock = clock or SystemClock()
+    db = Database(settings.database_url, pool_size=settings.database.pool_size)
+    connected = cloud or clouds.connect(settings)
+    queue_app = make_app(settings)
+    queue, audit, events = Queue(queue_app), AuditLog(clock), EventService(db, clock)
+    feed = ChangeFeed(events)
+    attempts = AttemptCounter(db, clock, settings.accounts)
+    worker = f"{socket.gethostname()}:{os.getpid()}:{new_id()[:8]}"
+    catalog = CatalogService(db, connected, clock)
+    accounts = AccountService(db, attempts, audit, clock, settings.accounts)
+    try:
+        yield Services(
+            settings=settings,
+            queue_app=queue_app,
+            accounts=accounts,
+            attempts=attempts,
+            catalog=catalog,
+            consoles=ConsoleService(db, connected, audit, clock, settings.consoles),
+            desktops=DesktopService(db, queue, feed, audit, clock, settings.limits, settings.operations),
+            engine=OperationEngine(db, connected, queue, feed, clock, settings.operations, worker=worker),
+            events=events,
+            health=HealthService(db, connected, catalog, accounts),
+            reconciler=Reconciler(db, connected, feed, clock),
+        )
+    finally:
+        connected.close()
+        db.close()
+
+
+def upgrade_database(settings: Settings) -> None:
+    """Bring the database to this release's schema. Twice is harmless."""
+    db = Database(settings.database_url)
+    try:
+        migrate.upgrade(db)
+    finally:
+        db.close()
+
+
+@dataclass(frozen=True, slots=True)
+class FirstAdministrator:
+    """The account made at first start; ``one_time_password`` None: it was changed already."""
+
+    email: str
+    one_time_password: str | None
+
+
+def ensure_first_administrator(settings: Settings) -> FirstAdministrator:
+    """Make the first administrator if there is no account yet.
+
+    The one-time password waits in a file of the secrets folder until it has been changed, so that a first start whose
+    output nobody saw is not lost.
+    """
+    waiting = settings.secrets_dir / "first-password"
+    with services(settings) as all_services:
+        accounts = all_services.accounts
+        users = accounts.all()
+        if not users:
+            password = load_or_make(waiting)
+            accounts.add(FIRST_ADMINISTRATOR, password, Role.ADMINISTRATOR, must_change_password=True)
+            return FirstAdministrator(FIRST_ADMINISTRATOR, password)
+    administrators = [user for user in users if user.role is Role.ADMINISTRATOR] or list(users)
+    first = next((user for user in administrators if user.email == FIRST_ADMINISTRATOR), administrators[0])
+    if first.must_change_password and waiting.exists():
+        return FirstAdministrator(first.email, waiting.read_text().strip())
+    waiting.unlink(missing_ok=True)
+    return FirstAdministrator(first.email, None)
+
+
+def gateway_key_file(settings: Settings) -> Path:
+    """Where the key of the gateway beside the manager lies."""
+    return settings.secrets_dir / "gateway-key"
+
+
+def prepare(settings: Settings) -> None:
+    """What has to stand before processes start: schema, secrets, the gateway beside the manager."""
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    upgrade_database(settings)
+    load_or_make(web_secret_file(settings))
+    key = load_or_make(gateway_key_file(settings))
+    with services(settings) as all_services:
+        all_services.consoles.ensure_gateway(LOCAL_GATEWAY, settings.gateway_url, key)
+
+
+def web_secret_file(settings: Settings) -> Path:
+    """Where the key that signs the portal's cookies lies."""
+    return settings.secrets_dir / "web-key"

@@ -1,0 +1,45 @@
+"""Whether this installation works: asked by load balancers, by `yunzhuo doctor` and by whoever waits for a start."""
+
+from sqlalchemy import func, select
+
+from yunzhuo.phoenix.cloud.interface import Cloud
+from yunzhuo.phoenix.common.errors import YunzhuoError
+from yunzhuo.phoenix.db import migrate
+from yunzhuo.phoenix.db.models import ConsoleSession, Desktop, Operation
+from yunzhuo.phoenix.db.session import Database
+from yunzhuo.services.accounts import AccountService
+from yunzhuo.services.catalog import CatalogService
+from yunzhuo.services.rules import lifecycle
+
+
+class HealthService:
+    """Answers without a permission: it says nothing about anybody."""
+
+    def __init__(self, db: Database, cloud: Cloud, catalog: CatalogService, accounts: AccountService) -> None:
+        self._db = db
+        self._cloud = cloud
+        self._catalog = catalog
+        self._accounts = accounts
+
+    def missing(self) -> dict[str, str]:
+        """What is not ready, by part; empty when a desktop asked for now would really be fast."""
+        missing: dict[str, str] = {}
+        if not migrate.is_current(self._db):
+            return {"database": "The database is not at this release's schema."}
+        try:
+            self._cloud.check()
+            if not self._catalog.is_fast(self._accounts.default_organization_id()):
+                missing["desktops"] = "The default image is still being prepared."
+        except YunzhuoError as error:
+            missing["cloud"] = error.message
+        return missing
+
+    def figures(self) -> dict[str, int]:
+        """How many there are of what, for the metrics page."""
+        active = [status.value for status in lifecycle.ACTIVE]
+        with self._db.reading() as tx:
+            return {
+                "desktops": tx.scalar(select(func.count()).where(Desktop.deleted_at.is_(None))) or 0,
+                "operations_active": tx.scalar(select(func.count()).where(Operation.status.in_(active))) or 0,
+                "sessions_open": tx.scalar(select(func.count()).where(ConsoleSession.ended_at.is_(None))) or 0,
+            }
