@@ -1,0 +1,39 @@
+"""The memory cloud as one object."""
+
+from pathlib import Path
+
+from yunzhuo.phoenix.cloud import interface
+from yunzhuo.phoenix.cloud.memory.calls import Gate
+from yunzhuo.phoenix.cloud.memory.control import Control
+from yunzhuo.phoenix.cloud.memory.flavors import Flavors
+from yunzhuo.phoenix.cloud.memory.guest import Guest
+from yunzhuo.phoenix.cloud.memory.hosts import Hosts
+from yunzhuo.phoenix.cloud.memory.images import Images
+from yunzhuo.phoenix.cloud.memory.networks import Networks
+from yunzhuo.phoenix.cloud.memory.servers import Servers
+from yunzhuo.phoenix.cloud.memory.state import StateFile
+from yunzhuo.phoenix.common.clock import Clock
+
+
+class MemoryCloud:
+    """See :class:`yunzhuo.phoenix.cloud.interface.Cloud`. ``control`` is the same cloud's other side."""
+
+    def __init__(self, path: Path, clock: Clock, *, timeout_seconds: float) -> None:
+        self._state = StateFile(path, clock, timeout_seconds=timeout_seconds)
+        self._gate = Gate(self._state, timeout_seconds=timeout_seconds)
+        self.servers: interface.Servers = Servers(self._gate)
+        self.flavors: interface.Flavors = Flavors(self._gate)
+        self.images: interface.Images = Images(self._gate)
+        self.networks: interface.Networks = Networks(self._gate)
+        self.hosts: interface.Hosts = Hosts(self._gate)
+        self.guest: interface.Guest = Guest(self._gate)
+        self.control = Control(self._state)
+
+    def check(self) -> None:
+        """Raises CloudUnavailable when the state file cannot be used, or a fault says so."""
+        self._gate.perform("cloud.check", lambda _transaction, _plan: None)
+
+    def close(self) -> None:
+        """Give back connections and end what waits."""
+        self._gate.close()
+        self._state.close()
