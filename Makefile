@@ -1,0 +1,63 @@
+# Yunzhuo's commands. `make run` is all that a fresh machine needs; see README.md.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help run setup setup-run setup-test test test-fast lint format docs settings-file lock clean
+
+# The first Python that is new enough; its own words when there is none. `make PYTHON=... run` names another.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && exit; done; echo python3)
+ARGS ?=
+BIN := .venv/bin
+SETUP = $(PYTHON) -m infras.setup
+SLOW := machine or browser or servers
+
+help: ## Show this
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+
+run: setup-run ## Set up what is missing and start Yunzhuo (ARGS="--port 9000" for flags)
+	@exec $(BIN)/yunzhuo up $(ARGS)
+
+setup: setup-test ## All the set-up alone, for running and for the tests
+
+setup-run:
+	@$(SETUP) run
+
+setup-test:
+	@$(SETUP) test
+
+test: lint ## Set up what is missing, lint, and run all tests
+	@$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+
+test-fast: setup-test ## The tests that need no virtual machine, browser or server
+	@$(BIN)/pytest -n 2 -m "not ($(SLOW))" $(ARGS)
+
+lint: setup-test ## ruff, mypy, import-linter, djlint
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/mypy -p infras.setup
+	@$(BIN)/mypy tests bench
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/djlint --check --lint --quiet src/yunzhuo
+
+format: setup-test ## Put the code in form
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+docs: setup-test ## Build the documentation into docs/_build
+	@$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+
+settings-file: setup-run ## Make etc/yunzhuo.toml from the settings
+	@$(BIN)/yunzhuo config template > etc/yunzhuo.toml.partial && mv etc/yunzhuo.toml.partial etc/yunzhuo.toml
+
+# The exact versions and checksums of all Python packages, anew from PyPI.
+COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate --no-header --group build
+lock: setup-test ## Bring requirements.lock and requirements-dev.lock up to date
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@UV_NO_CONFIG=1 $(COMPILE) --output-file requirements.lock
+	@UV_NO_CONFIG=1 $(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+
+clean: ## Remove what was built (not var/, the state)
+	@rm -rf .venv node_modules src/yunzhuo/webkit/static/dist docs/_build .mypy_cache .ruff_cache .pytest_cache
