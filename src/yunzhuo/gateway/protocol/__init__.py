@@ -1,0 +1,1 @@
+"""What the bytes on the gateway's wires mean: requests, frames, screen handshakes. State machines without I/O."""

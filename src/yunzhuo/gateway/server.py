@@ -1,0 +1,150 @@
+"""The gateway's process."""
+
+import asyncio
+import resource
+import signal
+import socket
+import ssl
+import stat
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import uvloop
+
+from yunzhuo.gateway.config import GatewayConfig
+from yunzhuo.gateway.fleet import Fleet
+from yunzhuo.gateway.listening import address_of, open_listener, reserve
+from yunzhuo.gateway.metrics import CounterTable, Slot
+from yunzhuo.gateway.private import PrivateListener, Trouble
+from yunzhuo.gateway.stopping import Stopping
+from yunzhuo.gateway.worker import Worker, tls_context
+from yunzhuo.phoenix.common.errors import InvalidInput
+from yunzhuo.phoenix.common.logging import configure, get_logger
+
+_log = get_logger()
+
+_KEY_MIN_CHARACTERS: Final = 16
+_SPARE_DESCRIPTORS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What has to be there before anything is served."""
+
+    key: str
+    public: socket.socket
+    private: socket.socket | None
+
+
+def run(config: GatewayConfig, supervised: bool) -> int:
+    """Serves until SIGTERM, SIGINT or, when ``supervised``, the end of file on standard input. Returns the exit code: 0 after
+    an orderly stop, 1 when it could not start; the log then says every reason."""
+    configure("gateway", level=config.log.level, style=config.log.style)
+    try:
+        ground = _prepare(config)
+    except InvalidInput as error:
+        for what, problem in error.fields.items():
+            _log.error("gateway_cannot_start", what=what, problem=problem)
+        return 1
+    _raise_descriptor_limit(config)
+    uvloop.run(_serve(config, ground, supervised))
+    return 0
+
+
+def _prepare(config: GatewayConfig) -> _Ground:
+    """Raises InvalidInput with everything that is missing."""
+    problems: dict[str, str] = {}
+    key = ""
+    public = private = None
+    try:
+        key = read_key(config.key_file)
+    except InvalidInput as error:
+        problems["key_file"] = error.message
+    try:
+        tls_context(config)
+        ssl.create_default_context(cafile=config.manager_ca_file or None)
+    except OSError as error:
+        problems["certificates"] = f"cannot be loaded: {error}"
+    try:
+        listen = open_listener if config.processes == 1 else reserve
+        public = listen(config.listen.host, config.listen.port)
+    except OSError as error:
+        problems["listen"] = _cannot_listen(config.listen.host, config.listen.port, error)
+    try:
+        if config.private.enabled:
+            private = open_listener(config.private.host, config.private.port)
+    except OSError as error:
+        problems["private"] = _cannot_listen(config.private.host, config.private.port, error)
+    if problems or public is None:
+        raise InvalidInput("the gateway cannot start", code="gateway_cannot_start", fields=problems)
+    return _Ground(key, public, private)
+
+
+def read_key(path: Path) -> str:
+    """The key in ``path``. Raises InvalidInput."""
+    try:
+        key = path.read_text(encoding="ascii").strip()
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read: {error.strerror}", code="key_unreadable") from error
+    except UnicodeDecodeError:
+        raise InvalidInput(f"{path} does not hold a key", code="key_malformed") from None
+    if len(key) < _KEY_MIN_CHARACTERS or not key.isprintable() or " " in key:
+        raise InvalidInput(f"{path} does not hold a key of {_KEY_MIN_CHARACTERS} characters or more", code="key_malformed")
+    if mode & stat.S_IRWXO:
+        _log.warning("gateway_key_open_to_everybody", path=str(path))
+    return key
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> str:
+    return f"cannot listen on {host} port {port}: {error.strerror}; stop what uses it or choose another"
+
+
+def _raise_descriptor_limit(config: GatewayConfig) -> None:
+    """Each session takes two descriptors."""
+    wanted = 2 * config.limits.max_connections + _SPARE_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    granted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (granted, hard))
+    if granted < wanted:
+        _log.warning("gateway_descriptors_short", wanted=wanted, granted=granted)
+
+
+async def _serve(config: GatewayConfig, ground: _Ground, supervised: bool) -> None:
+    stopping = Stopping()
+    stopping.watch_signals((signal.SIGTERM, signal.SIGINT))
+    if supervised:
+        stopping.watch_end_of(sys.stdin.fileno())
+    counters = CounterTable(config.processes)
+    if config.processes == 1:
+        serving = Worker(config, ground.key, counters.row(0)).serve(ground.public, stopping)
+    else:
+        serving = Fleet(config, ground.key, counters).serve(stopping)
+
+    def trouble() -> str | None:
+        if stopping.is_asked:
+            return "stopping"
+        return None if counters.total(Slot.LISTENING) == config.processes else "process_missing"
+
+    private = await _start_private(config, ground, counters, trouble)
+    _log.info(
+        "gateway_listening", name=config.name, address=address_of(ground.public), tls=bool(config.listen.tls_certificate_file)
+    )
+    await serving
+    if private is not None:
+        private.close()
+    ground.public.close()
+    _log.info("gateway_stopped")
+
+
+async def _start_private(
+    config: GatewayConfig, ground: _Ground, counters: CounterTable, trouble: Trouble
+) -> asyncio.Server | None:
+    if ground.private is None:
+        return None
+    _log.info("gateway_private_listening", address=address_of(ground.private))
+    return await PrivateListener(config.name, counters, trouble).start(ground.private)
