@@ -23,7 +23,7 @@ def make_app(settings: Settings) -> Celery:
     """The Celery application, with JSON as its only language."""
     app = Celery("yunzhuo", set_as_current=False)
     app.conf.update(
-        broker_url=settings.queue.url or "filesystem://",
+        broker_url=settings.queue.url or "filesystem://localhost",
         broker_transport_options=_transport_options(settings),
         broker_connection_retry_on_startup=True,
         task_default_queue=QUEUE_NAME,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from email_validator import EmailNotValidError, validate_email
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 from sqlalchemy import Select, select, update
 from sqlalchemy.exc import IntegrityError
 
@@ -24,6 +24,9 @@ DEFAULT_ORGANIZATION = "default"
 LANGUAGES = ("en", "zh_CN")
 _MAX_PASSWORD = 256  # argon2 takes any length; a bound keeps a request's cost bounded
 WRONG_CREDENTIALS = "The address or the password is wrong."
+
+# Closed networks use names like school.local or example.test. Emptying this list is the library's own way to allow them.
+SPECIAL_USE_DOMAIN_NAMES.clear()
 
 
 @dataclass(frozen=True, slots=True)

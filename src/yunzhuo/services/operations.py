@@ -72,23 +72,23 @@ class OperationEngine:
 
     def advance(self, operation_id: str) -> None:
         """Take the operation's present step if it is due and nobody else is at it. Twice is harmless."""
-        claim = self._claim(operation_id)
+        claim = self.claim(operation_id)
         if claim is None:
             return
         if claim.deadline_at <= self._clock.now():
-            self._record_failure(claim, "operation_timed_out", _TOO_LATE.get(claim.step, "This took too long."))
+            self.record_failure(claim, "operation_timed_out", _TOO_LATE.get(claim.step, "This took too long."))
             return
         try:
             outcome = perform(claim.step, self._cloud, claim.subject)
         except Unavailable as error:
             self._record_trouble(claim, error)
         except YunzhuoError as error:
-            self._record_failure(claim, error.code, error.message, _cloud_request_id(error))
+            self.record_failure(claim, error.code, error.message, _cloud_request_id(error))
         except Exception:
             log.exception("step_crashed", operation_id=operation_id, step=claim.step)
-            self._record_failure(claim, "internal_error", "Something went wrong inside Yunzhuo.")
+            self.record_failure(claim, "internal_error", "Something went wrong inside Yunzhuo.")
         else:
-            self._record_outcome(claim, outcome)
+            self.record_outcome(claim, outcome)
 
     def due(self, *, grace: timedelta = timedelta(), limit: int = 200) -> Sequence[str]:
         """Ids of the operations that have been due for ``grace`` with nobody working on them, longest first."""
@@ -102,7 +102,8 @@ class OperationEngine:
         """Ask for a look at the operation now."""
         self._queue.send(ADVANCE_JOB, operation_id)
 
-    def _claim(self, operation_id: str) -> Claim | None:
+    def claim(self, operation_id: str) -> Claim | None:
+        """Take the lease of an operation that is due; None when it is not, or when another worker holds it."""
         now = self._clock.now()
         lease_end = now + timedelta(seconds=self._settings.lease_seconds)
         with self._db.transaction() as tx:
@@ -151,7 +152,8 @@ class OperationEngine:
             ),
         )
 
-    def _record_outcome(self, claim: Claim, outcome: Outcome) -> None:
+    def record_outcome(self, claim: Claim, outcome: Outcome) -> None:
+        """Write down what came of a step and give the lease back; nothing when it is another worker's by now."""
         now = self._clock.now()
         with self._db.transaction() as tx:
             operation = self._held(tx, claim)
@@ -178,7 +180,7 @@ class OperationEngine:
 
     def _record_trouble(self, claim: Claim, error: Unavailable) -> None:
         if claim.attempts + 1 >= self._settings.max_attempts:
-            self._record_failure(claim, error.code, error.message, _cloud_request_id(error))
+            self.record_failure(claim, error.code, error.message, _cloud_request_id(error))
             return
         now = self._clock.now()
         with self._db.transaction() as tx:
@@ -194,7 +196,8 @@ class OperationEngine:
             "step_retried", operation_id=claim.operation_id, step=claim.step, code=error.code, attempts=operation.attempts
         )
 
-    def _record_failure(self, claim: Claim, code: str, message: str, cloud_request_id: str | None = None) -> None:
+    def record_failure(self, claim: Claim, code: str, message: str, cloud_request_id: str | None = None) -> None:
+        """End an operation that failed, with a plain reason; nothing when the lease is another worker's by now."""
         now = self._clock.now()
         with self._db.transaction() as tx:
             operation = self._held(tx, claim)

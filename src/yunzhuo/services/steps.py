@@ -102,7 +102,9 @@ def _stopped(cloud: Cloud, subject: Subject) -> Outcome:
 
 def _settle(_cloud: Cloud, subject: Subject) -> Outcome:
     # The operation that this one superseded may be inside a call to the cloud: what that call makes must be seen here.
-    return Outcome(done=not subject.predecessor_at_work, detail="Waiting for the change before to end.")
+    if subject.predecessor_at_work:
+        return Outcome(done=False, detail="Waiting for the change before to end.")
+    return Outcome(done=True)
 
 
 def _remove(cloud: Cloud, subject: Subject) -> Outcome:

@@ -60,7 +60,7 @@ def configure(process: str, *, level: str = "info", style: Literal["console", "j
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for chatty in ("httpx", "httpcore", "uvicorn.access", "kombu", "alembic.runtime", "qemu.qmp", "asyncio"):
+    for chatty in ("httpx", "httpcore", "uvicorn.access", "kombu", "alembic", "qemu.qmp", "asyncio", "celery"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     structlog.contextvars.bind_contextvars(process=process)
 

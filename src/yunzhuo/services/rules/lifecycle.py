@@ -152,10 +152,10 @@ def allowed_actions(facts: Facts) -> frozenset[Action]:
     allowed = ALLOWED[present]
     if present is not State.ERROR:
         return allowed
-    if facts.action is Action.CREATE:
-        return frozenset({Action.CREATE, Action.DELETE})
     if facts.action is Action.DELETE or facts.observed is Observed.MISSING:
         return frozenset({Action.DELETE})
+    if facts.action is Action.CREATE and facts.status is OperationStatus.FAILED:
+        return frozenset({Action.CREATE, Action.DELETE})
     if facts.observed is Observed.RUNNING:
         return allowed - {Action.CREATE, Action.START}
     return allowed - {Action.CREATE, Action.REBOOT}

@@ -1,0 +1,11 @@
+"""Jobs: names that messages carry, each a call of one service with ids as arguments. Twice is harmless."""
+
+from celery import Celery
+
+from yunzhuo.scheduler.jobs import operations
+from yunzhuo.services.assembly import Services
+
+
+def register(app: Celery, services: Services) -> None:
+    """Make every job known to the worker's application."""
+    operations.register(app, services)

@@ -1,0 +1,86 @@
+"""Tickets: for one person, one desktop, one time, one minute, one gateway."""
+
+import pytest
+from tests.support.installation import Installation
+
+from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
+from yunzhuo.phoenix.cloud.resources import ConsoleProtocol
+from yunzhuo.phoenix.common.errors import Conflict, Forbidden, NotFound, NotOffered, NotSignedIn, Unavailable
+from yunzhuo.services.access import Actor
+from yunzhuo.services.assembly import gateway_key_file
+from yunzhuo.services.consoles import Connection
+from yunzhuo.services.rules.lifecycle import Action
+
+CLIENT = "192.0.2.7"
+
+
+@pytest.fixture
+def gateway_id(yunzhuo: Installation) -> str:
+    return yunzhuo.services.consoles.gateway_id(gateway_key_file(yunzhuo.settings).read_text().strip())
+
+
+@pytest.fixture
+def connection(yunzhuo: Installation, lin: Actor) -> Connection:
+    return yunzhuo.services.consoles.open(lin, yunzhuo.available(lin), ConsoleProtocol.VNC)
+
+
+def test_a_ticket_opens_one_session_once(yunzhuo: Installation, lin: Actor, connection: Connection, gateway_id: str) -> None:
+    assert connection.ticket not in connection.url
+    assert connection.ticket not in repr(connection)
+    redemption = yunzhuo.services.consoles.redeem(gateway_id, connection.ticket, client_address=CLIENT)
+    assert redemption.user_id == lin.user_id
+    assert redemption.console.password
+    assert redemption.console.password not in repr(redemption)
+    with pytest.raises(Forbidden):
+        yunzhuo.services.consoles.redeem(gateway_id, connection.ticket, client_address=CLIENT)
+    assert yunzhuo.services.health.figures()["sessions_open"] == 1
+    for _ in range(2):
+        yunzhuo.services.consoles.end_session(gateway_id, redemption.session_id, bytes_in=1, bytes_out=2, reason="closed")
+    assert yunzhuo.services.health.figures()["sessions_open"] == 0
+
+
+def test_a_late_ticket_is_refused(yunzhuo: Installation, connection: Connection, gateway_id: str) -> None:
+    yunzhuo.pass_time(60)
+    with pytest.raises(Forbidden):
+        yunzhuo.services.consoles.redeem(gateway_id, connection.ticket, client_address=CLIENT)
+
+
+def test_another_gateway_cannot_spend_it(yunzhuo: Installation, connection: Connection, gateway_id: str) -> None:
+    yunzhuo.services.consoles.ensure_gateway("second", "wss://second.test", "another key")
+    other = yunzhuo.services.consoles.gateway_id("another key")
+    with pytest.raises(Forbidden):
+        yunzhuo.services.consoles.redeem(other, connection.ticket, client_address=CLIENT)
+    assert yunzhuo.services.consoles.redeem(gateway_id, connection.ticket, client_address=CLIENT)
+
+
+def test_a_ticket_is_spent_even_when_the_cloud_is_away(yunzhuo: Installation, connection: Connection, gateway_id: str) -> None:
+    yunzhuo.weather.faults.set(Fault(operation="servers.console", kind=FaultKind.FAIL_BEFORE))
+    with pytest.raises(Unavailable):
+        yunzhuo.services.consoles.redeem(gateway_id, connection.ticket, client_address=CLIENT)
+    with pytest.raises(Forbidden):
+        yunzhuo.services.consoles.redeem(gateway_id, connection.ticket, client_address=CLIENT)
+
+
+def test_a_ticket_dies_with_its_desktop(yunzhuo: Installation, lin: Actor, connection: Connection, gateway_id: str) -> None:
+    yunzhuo.services.desktops.act(lin, yunzhuo.services.desktops.list(lin).items[0].id, Action.DELETE)
+    yunzhuo.run(seconds=30)
+    with pytest.raises(Forbidden):
+        yunzhuo.services.consoles.redeem(gateway_id, connection.ticket, client_address=CLIENT)
+
+
+def test_who_gets_a_ticket(yunzhuo: Installation, lin: Actor, mei: Actor, boss: Actor) -> None:
+    consoles, desktop_id = yunzhuo.services.consoles, yunzhuo.available(lin)
+    with pytest.raises(NotFound):
+        consoles.open(mei, desktop_id, ConsoleProtocol.VNC)
+    with pytest.raises(Forbidden):
+        consoles.open(boss, desktop_id, ConsoleProtocol.VNC)
+    with pytest.raises(NotOffered):
+        consoles.open(lin, desktop_id, ConsoleProtocol.RDP)
+    yunzhuo.services.desktops.act(lin, desktop_id, Action.STOP)
+    with pytest.raises(Conflict):
+        consoles.open(lin, desktop_id, ConsoleProtocol.VNC)
+
+
+def test_an_unknown_gateway_is_nobody(yunzhuo: Installation) -> None:
+    with pytest.raises(NotSignedIn):
+        yunzhuo.services.consoles.gateway_id("guess")

@@ -1,0 +1,207 @@
+"""Bad days of operations: breaking clouds, dying workers, newer wishes."""
+
+from datetime import timedelta
+
+import pytest
+from tests.support.installation import Installation
+
+from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
+from yunzhuo.phoenix.cloud.resources import ServerStatus
+from yunzhuo.phoenix.common.errors import NotFound
+from yunzhuo.services.access import Actor
+from yunzhuo.services.assembly import services
+from yunzhuo.services.rules.lifecycle import Action, OperationStatus, State
+
+
+def test_what_breaks_is_tried_again(yunzhuo: Installation, lin: Actor) -> None:
+    yunzhuo.weather.faults.set(Fault(operation="servers.create", kind=FaultKind.FAIL_BEFORE, count=3))
+    desktop_id = yunzhuo.available(lin)
+    assert yunzhuo.services.desktops.get(lin, desktop_id).state is State.AVAILABLE
+    assert yunzhuo.weather.calls.count("servers.create") == 4
+
+
+def test_an_answer_that_got_lost_makes_no_second_server(yunzhuo: Installation, lin: Actor) -> None:
+    yunzhuo.weather.faults.set(Fault(operation="servers.create", kind=FaultKind.FAIL_AFTER, count=2))
+    desktop_id = yunzhuo.available(lin)
+    assert yunzhuo.services.desktops.get(lin, desktop_id).state is State.AVAILABLE
+    assert [server.desktop_id for server in yunzhuo.cloud.servers.list()] == [desktop_id]
+
+
+def test_what_was_refused_fails_at_once_and_can_be_tried_again(yunzhuo: Installation, lin: Actor) -> None:
+    yunzhuo.weather.faults.set(Fault(operation="servers.create", kind=FaultKind.REFUSE, count=1))
+    desktop_id = yunzhuo.available(lin)
+    failed = yunzhuo.services.desktops.get(lin, desktop_id)
+    assert failed.state is State.ERROR
+    assert failed.failure is not None
+    assert failed.failure.code == "no_capacity"
+    assert yunzhuo.weather.calls.count("servers.create") == 1
+    assert failed.actions == {Action.CREATE, Action.DELETE}
+    yunzhuo.services.desktops.act(lin, desktop_id, Action.CREATE)
+    yunzhuo.run()
+    assert yunzhuo.services.desktops.get(lin, desktop_id).state is State.AVAILABLE
+
+
+def test_a_cloud_that_stays_away_fails_the_operation_in_plain_words(yunzhuo: Installation, lin: Actor) -> None:
+    yunzhuo.weather.faults.set(Fault(operation="servers.create", kind=FaultKind.FAIL_BEFORE, count=None))
+    accepted = yunzhuo.request(lin)
+    yunzhuo.run(seconds=200)
+    operation = yunzhuo.services.desktops.operation(lin, accepted.operation.id)
+    assert operation.status is OperationStatus.FAILED
+    assert operation.error is not None
+    assert operation.error.code == "cloud_unavailable"
+
+
+def test_a_guest_that_never_gets_ready_fails_at_its_deadline_and_can_be_deleted(yunzhuo: Installation, lin: Actor) -> None:
+    yunzhuo.weather.change_options(guests_get_ready=False)
+    accepted = yunzhuo.request(lin)
+    yunzhuo.run(seconds=400)
+    desktop = yunzhuo.services.desktops.get(lin, accepted.desktop.id)
+    assert desktop.state is State.ERROR
+    assert desktop.failure is not None
+    assert desktop.failure.code == "operation_timed_out"
+    assert "did not get ready" in desktop.failure.message
+    yunzhuo.services.desktops.act(lin, desktop.id, Action.DELETE)
+    yunzhuo.run()
+    assert yunzhuo.cloud.servers.list() == ()
+
+
+def test_a_machine_that_breaks_while_it_is_built(yunzhuo: Installation, lin: Actor) -> None:
+    yunzhuo.weather.faults.set(Fault(operation="servers.create", kind=FaultKind.BREAK, reason="no boot disk"))
+    desktop = yunzhuo.services.desktops.get(lin, yunzhuo.available(lin))
+    assert desktop.state is State.ERROR
+    assert desktop.failure is not None
+    assert "no boot disk" in desktop.failure.message
+
+
+def test_another_worker_takes_over_a_dead_ones_step(yunzhuo: Installation, lin: Actor) -> None:
+    accepted = yunzhuo.request(lin)
+    engine = yunzhuo.services.engine
+    claim = engine.claim(accepted.operation.id)  # a worker that dies right after its claim
+    assert claim is not None
+    assert engine.due() == []
+    yunzhuo.pass_time(yunzhuo.settings.operations.lease_seconds - 0.01)
+    assert engine.due() == []
+    yunzhuo.pass_time(0.02)
+    with services(yunzhuo.settings, clock=yunzhuo.clock, cloud=yunzhuo.cloud) as others:
+        assert others.engine.due() == [accepted.operation.id]
+        others.engine.advance(accepted.operation.id)
+        # The first was not dead after all, only slow: what it brings is not written over the other's.
+        engine.record_failure(claim, "late", "This comes too late.")
+        assert others.desktops.operation(lin, accepted.operation.id).status is OperationStatus.RUNNING
+    yunzhuo.run()
+    assert yunzhuo.services.desktops.get(lin, accepted.desktop.id).state is State.AVAILABLE
+
+
+def test_the_same_message_twice_is_harmless(yunzhuo: Installation, lin: Actor) -> None:
+    accepted = yunzhuo.request(lin)
+    for _ in range(4):
+        yunzhuo.services.engine.advance(accepted.operation.id)
+    assert len(yunzhuo.cloud.servers.list()) == 1
+    yunzhuo.services.engine.advance("00000000-0000-0000-0000-000000000000")
+
+
+def test_delete_supersedes_a_create_that_is_inside_its_call(yunzhuo: Installation, lin: Actor) -> None:
+    accepted = yunzhuo.request(lin)
+    engine = yunzhuo.services.engine
+    claim = engine.claim(accepted.operation.id)
+    assert claim is not None
+    deletion = yunzhuo.services.desktops.act(lin, accepted.desktop.id, Action.DELETE).operation
+    yunzhuo.run(seconds=5)
+    assert yunzhuo.is_active(lin, deletion.id), "it waits for the call that may still make a server"
+    from yunzhuo.services.steps import perform
+
+    engine.record_outcome(claim, perform(claim.step, yunzhuo.cloud, claim.subject))
+    assert len(yunzhuo.cloud.servers.list()) == 1
+    yunzhuo.run()
+    assert yunzhuo.cloud.servers.list() == ()
+    assert yunzhuo.services.desktops.operation(lin, accepted.operation.id).status is OperationStatus.CANCELLED
+    assert yunzhuo.services.desktops.operation(lin, deletion.id).status is OperationStatus.SUCCEEDED
+
+
+def test_delete_waits_for_a_dead_workers_lease_and_finds_what_it_made(yunzhuo: Installation, lin: Actor) -> None:
+    accepted = yunzhuo.request(lin)
+    claim = yunzhuo.services.engine.claim(accepted.operation.id)
+    assert claim is not None
+    from yunzhuo.services.steps import perform
+
+    perform(claim.step, yunzhuo.cloud, claim.subject)  # the server is there, and the worker died before it said so
+    yunzhuo.services.desktops.act(lin, accepted.desktop.id, Action.DELETE)
+    yunzhuo.run()
+    assert yunzhuo.cloud.servers.list() == ()
+    with pytest.raises(NotFound):
+        yunzhuo.services.desktops.get(lin, accepted.desktop.id)
+
+
+def test_events_tell_every_change_in_order(yunzhuo: Installation, lin: Actor, mei: Actor) -> None:
+    before = yunzhuo.services.events.latest_id()
+    desktop_id = yunzhuo.available(lin)
+    events = yunzhuo.services.events.after(before)
+    states = [event.data["state"] for event in events if event.object_id == desktop_id]
+    assert states[0] == "building"
+    assert states[-1] == "available"
+    assert [event.id for event in events] == sorted(event.id for event in events)
+    assert yunzhuo.services.events.missed_by(mei, before) == []
+    assert len(yunzhuo.services.events.missed_by(lin, before)) == len(events)
+
+
+def test_the_reconciler_sees_what_happened_behind_our_back(yunzhuo: Installation, lin: Actor) -> None:
+    desktop_id = yunzhuo.available(lin)
+    (server,) = yunzhuo.cloud.servers.list()
+    yunzhuo.weather.disturb.kill(server.id)
+    yunzhuo.services.reconciler.round()
+    assert yunzhuo.services.desktops.get(lin, desktop_id).state is State.STOPPED
+    yunzhuo.cloud.servers.start(server.id)
+    yunzhuo.pass_time(5)
+    yunzhuo.services.reconciler.round()
+    assert yunzhuo.services.desktops.get(lin, desktop_id).state is State.AVAILABLE
+
+
+def test_one_list_call_a_round(yunzhuo: Installation, lin: Actor) -> None:
+    for _ in range(5):
+        yunzhuo.request(lin)
+    yunzhuo.run()
+    before = yunzhuo.weather.calls.last_id()
+    yunzhuo.services.reconciler.round()
+    assert [call.operation for call in yunzhuo.weather.calls.list(after_id=before)] == ["servers.list"]
+
+
+def test_missing_once_is_not_missing(yunzhuo: Installation, lin: Actor) -> None:
+    desktop_id = yunzhuo.available(lin)
+    yunzhuo.weather.faults.set(Fault(operation="servers.list", kind=FaultKind.FORGET, count=1))
+    yunzhuo.services.reconciler.round()
+    assert yunzhuo.services.desktops.get(lin, desktop_id).state is State.AVAILABLE
+    yunzhuo.services.reconciler.round()
+    assert yunzhuo.services.desktops.get(lin, desktop_id).state is State.AVAILABLE
+    (server,) = yunzhuo.cloud.servers.list()
+    yunzhuo.weather.disturb.delete(server.id)
+    yunzhuo.services.reconciler.round()
+    assert yunzhuo.services.desktops.get(lin, desktop_id).state is State.AVAILABLE
+    yunzhuo.services.reconciler.round()
+    gone = yunzhuo.services.desktops.get(lin, desktop_id)
+    assert gone.state is State.ERROR
+    assert gone.actions == {Action.DELETE}
+
+
+def test_what_a_crash_left_behind_is_removed_and_strangers_are_not(yunzhuo: Installation, lin: Actor) -> None:
+    from yunzhuo.phoenix.cloud.resources import ServerRequest
+
+    desktop_id = yunzhuo.available(lin)
+    (server,) = yunzhuo.cloud.servers.list()
+    yunzhuo.services.desktops.act(lin, desktop_id, Action.DELETE)
+    yunzhuo.run()
+    for tag in (desktop_id, "11111111-2222-4333-8444-555555555555"):
+        yunzhuo.cloud.servers.create(ServerRequest(tag, "ghost", "ghost", server.image_id, server.flavor_id))
+    yunzhuo.services.reconciler.round()
+    assert len(yunzhuo.cloud.servers.list()) == 2, "never at first sight"
+    yunzhuo.services.reconciler.round()
+    yunzhuo.pass_time(1)
+    (stranger,) = yunzhuo.cloud.servers.list()
+    assert stranger.desktop_id == "11111111-2222-4333-8444-555555555555"
+    assert stranger.status is ServerStatus.RUNNING
+
+
+def test_a_message_that_gets_lost_costs_time_only(yunzhuo: Installation, lin: Actor) -> None:
+    accepted = yunzhuo.request(lin)  # nobody reads the queue's folder in this test
+    assert yunzhuo.services.engine.due(grace=timedelta(seconds=0.5)) == []
+    yunzhuo.pass_time(0.6)
+    assert yunzhuo.services.engine.due(grace=timedelta(seconds=0.5)) == [accepted.operation.id]
