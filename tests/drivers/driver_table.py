@@ -1,0 +1,123 @@
+"""The drivers that the contract suite runs on, and what each of them offers."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from yunzhuo.phoenix.cloud import memory
+from yunzhuo.phoenix.cloud.interface import Cloud
+from yunzhuo.phoenix.config.settings import Settings
+
+#: Every operation of the interface.
+ALL = frozenset(
+    {
+        "cloud.check",
+        "cloud.close",
+        "servers.create",
+        "servers.find",
+        "servers.get",
+        "servers.list",
+        "servers.start",
+        "servers.stop",
+        "servers.reboot",
+        "servers.suspend",
+        "servers.resume",
+        "servers.rebuild",
+        "servers.resize",
+        "servers.rename",
+        "servers.snapshot",
+        "servers.snapshots",
+        "servers.roll_back",
+        "servers.delete_snapshot",
+        "servers.delete",
+        "servers.console",
+        "flavors.list",
+        "flavors.get",
+        "images.list",
+        "images.get",
+        "images.is_prepared",
+        "networks.list",
+        "hosts.list",
+        "guest.ready",
+        "guest.run",
+        "guest.write_file",
+        "guest.read_file",
+        "guest.get_clipboard",
+        "guest.set_clipboard",
+        "guest.message",
+    }
+)
+
+#: What a driver offers; whatever is not here has to raise CloudNotOffered, which is tested too.
+OFFERS = {
+    "memory": ALL,
+    "local": ALL
+    - {
+        "servers.suspend",
+        "servers.resume",
+        "servers.rebuild",
+        "servers.resize",
+        "servers.snapshot",
+        "servers.snapshots",
+        "servers.roll_back",
+        "servers.delete_snapshot",
+        "guest.get_clipboard",
+        "guest.set_clipboard",
+        "guest.message",
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """A driver under test. ``patience_seconds`` is the longest that any accepted change may take on it."""
+
+    name: str
+    connect: Callable[[Path], AbstractContextManager[Cloud]]
+    patience_seconds: float
+    marks: tuple[pytest.MarkDecorator, ...] = ()
+
+    @property
+    def offers(self) -> frozenset[str]:
+        return OFFERS[self.name]
+
+
+@contextmanager
+def _memory_cloud(folder: Path) -> Iterator[Cloud]:
+    cloud = memory.connect(Settings(home=folder))
+    cloud.control.change_options(
+        build_seconds=0.03,
+        ready_seconds=0.02,
+        start_seconds=0.02,
+        stop_seconds=0.02,
+        reboot_seconds=0.02,
+        suspend_seconds=0.02,
+        resume_seconds=0.02,
+        rebuild_seconds=0.02,
+        resize_seconds=0.02,
+        snapshot_seconds=0.02,
+        roll_back_seconds=0.02,
+        delete_seconds=0.02,
+    )
+    try:
+        yield cloud
+    finally:
+        cloud.close()
+
+
+@contextmanager
+def _local_cloud(folder: Path) -> Iterator[Cloud]:
+    # Imported late: what it needs is not there where only the fast tests run.
+    from tests.support.local_cloud import local_cloud
+
+    with local_cloud(folder) as cloud:
+        yield cloud
+
+
+DRIVERS = (
+    Driver("memory", _memory_cloud, patience_seconds=5),
+    Driver("local", _local_cloud, patience_seconds=240, marks=(pytest.mark.machine, pytest.mark.timeout(900))),
+)

@@ -1,0 +1,65 @@
+"""What a driver does not have, it says."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.drivers.driver_table import ALL, DRIVERS, OFFERS
+from yunzhuo.phoenix.cloud import interface
+from yunzhuo.phoenix.cloud.errors import CloudNotOffered
+from yunzhuo.phoenix.cloud.interface import Cloud
+from yunzhuo.phoenix.cloud.resources import RebootKind, Server
+
+#: How to ask for each operation that a driver may lack.
+_REQUESTS: dict[str, Callable[[Cloud, str], object]] = {
+    "servers.reboot": lambda cloud, server_id: cloud.servers.reboot(server_id, RebootKind.SOFT),
+    "servers.suspend": lambda cloud, server_id: cloud.servers.suspend(server_id),
+    "servers.resume": lambda cloud, server_id: cloud.servers.resume(server_id),
+    "servers.rebuild": lambda cloud, server_id: cloud.servers.rebuild(server_id, cloud.images.list()[0].id),
+    "servers.resize": lambda cloud, server_id: cloud.servers.resize(server_id, cloud.flavors.list()[-1].id),
+    "servers.rename": lambda cloud, server_id: cloud.servers.rename(server_id, "name"),
+    "servers.snapshot": lambda cloud, server_id: cloud.servers.snapshot(server_id, "name"),
+    "servers.snapshots": lambda cloud, server_id: cloud.servers.snapshots(server_id),
+    "servers.roll_back": lambda cloud, server_id: cloud.servers.roll_back(server_id, "snapshot"),
+    "servers.delete_snapshot": lambda cloud, server_id: cloud.servers.delete_snapshot(server_id, "snapshot"),
+    "guest.run": lambda cloud, server_id: cloud.guest.run(server_id, ["true"]),
+    "guest.write_file": lambda cloud, server_id: cloud.guest.write_file(server_id, "/root/file", b""),
+    "guest.read_file": lambda cloud, server_id: cloud.guest.read_file(server_id, "/root/file", max_bytes=1),
+    "guest.get_clipboard": lambda cloud, server_id: cloud.guest.get_clipboard(server_id),
+    "guest.set_clipboard": lambda cloud, server_id: cloud.guest.set_clipboard(server_id, "text"),
+    "guest.message": lambda cloud, server_id: cloud.guest.message(server_id, "text"),
+}
+
+
+@pytest.mark.parametrize("operation", [pytest.param(operation, marks=pytest.mark.lacks(operation)) for operation in _REQUESTS])
+def test_what_is_not_offered_says_so(cloud: Cloud, shared_server: Server, operation: str) -> None:
+    before = cloud.servers.get(shared_server.id)
+    with pytest.raises(CloudNotOffered) as refusal:
+        _REQUESTS[operation](cloud, shared_server.id)
+    assert refusal.value.code == "not_offered_by_cloud"
+    assert cloud.servers.get(shared_server.id).status is before.status
+
+
+def test_the_table_knows_every_operation_of_the_interface() -> None:
+    parts = {
+        "servers": interface.Servers,
+        "flavors": interface.Flavors,
+        "images": interface.Images,
+        "networks": interface.Networks,
+        "hosts": interface.Hosts,
+        "guest": interface.Guest,
+        "cloud": interface.Cloud,
+    }
+    operations = {
+        f"{part}.{name}"
+        for part, protocol in parts.items()
+        for name, member in vars(protocol).items()
+        if callable(member) and not name.startswith("_")
+    }
+    assert operations == ALL
+
+
+def test_every_driver_is_in_the_table_and_offers_what_every_desktop_needs() -> None:
+    assert {driver.name for driver in DRIVERS} == set(OFFERS)
+    for driver in DRIVERS:
+        assert driver.offers >= ALL - set(_REQUESTS)
