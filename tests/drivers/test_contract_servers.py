@@ -33,7 +33,7 @@ def test_create_answers_the_server_that_was_asked_for(cloud: Cloud, desktops: De
 def test_a_created_server_runs_in_the_end(cloud: Cloud, desktops: Desktops) -> None:
     server = desktops.create_running()
     for address in server.addresses:
-        assert ipaddress.ip_address(address.address)
+        ipaddress.ip_address(address.address)  # raises for what is none
     hosts = {host.id for host in cloud.hosts.list()}
     assert server.host in hosts | {""}
 

@@ -10,7 +10,7 @@ from yunzhuo.phoenix.cloud.resources import Server, ServerStatus
 _Result = TypeVar("_Result")
 
 
-def eventually(question: Callable[[], _Result], timeout_seconds: float, *, what: str = "it") -> _Result:
+def eventually(question: Callable[[], _Result | None], timeout_seconds: float, *, what: str = "it") -> _Result:
     """The first true answer to ``question``; fails when there is none in time."""
     deadline = time.monotonic() + timeout_seconds
     pause = 0.002
