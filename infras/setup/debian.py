@@ -45,7 +45,9 @@ def install(root: Path, lists: Iterable[str], log: Log) -> None:
     prefix = _root_prefix(missing)
     _check_space()
     how = "as root" if os.geteuid() == 0 else "with sudo, as root"
-    say(f"installing {len(missing)} Debian packages {how} (apt-get): {' '.join(missing)}")
+    optional = {package.name for package in wanted if package.optional}
+    listed = " ".join(f"{name} (if this release has it)" if name in optional else name for name in missing)
+    say(f"installing Debian packages {how} (apt-get): {listed}")
     apt = [
         *prefix,
         "env",

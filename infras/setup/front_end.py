@@ -7,8 +7,10 @@ from infras.setup.command import Log, run, say
 from infras.setup.stamps import fingerprint, set_stamp, stands
 
 BUILT = Path("src/yunzhuo/webkit/static/dist")
-_SOURCE_FOLDERS = ("src/yunzhuo/web", "src/yunzhuo/webkit", "infras/frontend")
-_SOURCE_SUFFIXES = frozenset({".js", ".mjs", ".cjs", ".ts", ".css", ".scss", ".svg", ".woff2", ".html"})
+_SOURCES = Path("frontend")
+# Pages are sources, too: styles that no page uses are left out.
+_PAGE_FOLDERS = ("src/yunzhuo/web", "src/yunzhuo/webkit")
+_PAGE_SUFFIXES = frozenset({".html", ".js"})
 
 
 def build(root: Path, log: Log) -> None:
@@ -31,7 +33,8 @@ def build(root: Path, log: Log) -> None:
 
 
 def _sources(root: Path) -> Iterator[Path]:
-    for folder in _SOURCE_FOLDERS:
+    yield from (path for path in (root / _SOURCES).rglob("*") if path.is_file())
+    for folder in _PAGE_FOLDERS:
         for path in (root / folder).rglob("*"):
-            if path.suffix in _SOURCE_SUFFIXES and not path.is_relative_to(root / BUILT):
+            if path.suffix in _PAGE_SUFFIXES and not path.is_relative_to(root / BUILT):
                 yield path

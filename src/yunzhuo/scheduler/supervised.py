@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.scheduler import platform
@@ -30,11 +30,11 @@ def restart_delay_seconds(deaths: int) -> float:
 
 @dataclass(frozen=True)
 class Process:
-    """What is to run. ``environment`` goes over the supervisor's own."""
+    """What is to run, in which environment (None: the supervisor's own)."""
 
     name: str
     command: Sequence[str]
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] | None = None
 
 
 class Supervised:
@@ -82,7 +82,7 @@ class Supervised:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **self.process.environment},
+                env={**(os.environ if self.process.environment is None else self.process.environment), "PYTHONUNBUFFERED": "1"},
                 **platform.popen_options(),
             )
         except OSError as error:

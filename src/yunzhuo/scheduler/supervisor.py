@@ -54,8 +54,8 @@ class _StopWanted:
 class Supervisor:
     """Runs ``processes``, started in this order and stopped in the opposite one.
 
-    ``console`` gets lines worth a person's attention. ``state_file`` says as JSON who runs: ``{"supervisor": pid,
-    "processes": {name: {"pid": pid or null, "restarts": n}}}``.
+    ``console`` gets lines worth a person's attention; ``on_drain`` is called once, when the stop begins. ``state_file`` says
+    as JSON who runs: ``{"supervisor": pid, "processes": {name: {"pid": pid or null, "restarts": n}}}``.
     """
 
     def __init__(
@@ -65,12 +65,14 @@ class Supervisor:
         log_dir: Path,
         state_file: Path,
         console: Callable[[str], None],
+        on_drain: Callable[[], None] = lambda: None,
         patience: Patience = Patience(),
     ) -> None:
         # SimpleQueue.put may be called from a signal handler; Queue.put may not.
         self._events: queue.SimpleQueue[_Ended | _StopWanted] = queue.SimpleQueue()
         self._state_file = state_file
         self._console = console
+        self._on_drain = on_drain
         self._patience = patience
         self._stop_wanted_at: float | None = None
         self._killing = False
@@ -97,9 +99,9 @@ class Supervisor:
         """Drain and end; a second wish, a second or more later, kills what is left. From any thread or signal handler."""
         self._events.put(_StopWanted(time.monotonic()))
 
-    def deaths_in_a_row(self, name: str) -> int:
-        """How often the process has died without living long in between."""
-        return self._supervised[name].deaths_in_a_row
+    def deaths_in_a_row(self) -> dict[str, int]:
+        """How often each process has died without living long in between."""
+        return {name: one.deaths_in_a_row for name, one in self._supervised.items()}
 
     def last_lines(self, name: str, n: int) -> list[str]:
         """The newest ``n`` lines of a process's log."""
@@ -173,6 +175,7 @@ class Supervisor:
 
     def _drain(self) -> None:
         log.info("drain_started")
+        self._on_drain()
         to_ask = list(reversed(self._alive()))
         kill_at: dict[str, float] = {}
         next_ask = time.monotonic()

@@ -148,7 +148,7 @@ def test_one_that_dies_at_once_is_tried_again_and_what_it_said_is_shown(tmp_path
 
     running.while_it_runs(lambda: eventually(lambda: running.starts("web") >= 3))
 
-    assert running.supervisor.deaths_in_a_row("web") >= 2
+    assert running.supervisor.deaths_in_a_row()["web"] >= 2
     assert running.supervisor.last_lines("web", 1) == ["error: no luck today"]
     assert "[web] error: no luck today" in running.said
 

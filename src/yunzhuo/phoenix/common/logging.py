@@ -6,7 +6,7 @@ Every process calls :func:`configure` once. Request and operation ids are bound 
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 import structlog
 
@@ -23,8 +23,11 @@ def mask_secrets(_logger: object, _method: str, event: MutableMapping[str, Any])
     return event
 
 
-def configure(process: str, *, level: str = "info", style: Literal["console", "json"] = "console") -> None:
-    """Send everything this process logs to standard error, one event a line, with the process's name bound."""
+def configure(
+    process: str, *, level: str = "info", style: Literal["console", "json"] = "console", stream: TextIO | None = None
+) -> None:
+    """Send everything this process logs to ``stream`` (standard error), one event a line, with the process's name bound."""
+    stream = stream or sys.stderr
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -34,7 +37,7 @@ def configure(process: str, *, level: str = "info", style: Literal["console", "j
     renderer: structlog.types.Processor = (
         structlog.processors.JSONRenderer()
         if style == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=28)
+        else structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=28)
     )
     structlog.configure(
         processors=[
@@ -46,7 +49,7 @@ def configure(process: str, *, level: str = "info", style: Literal["console", "j
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

@@ -1,0 +1,167 @@
+"""Tells whoever started Yunzhuo that it is there, where, and how to get in; then, that desktops are fast."""
+
+import contextlib
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import click
+import httpx
+
+from yunzhuo.phoenix.config.settings import Settings
+from yunzhuo.services.assembly import FirstAdministrator
+
+LOG_FOLDER = "logs"
+
+_LOOK_SECONDS = 0.1
+_LOOK_READY_SECONDS = 1.0
+_REMIND_SECONDS = 15.0
+_SLOW_START_SECONDS = 30.0
+_ANSWER_SECONDS = 5.0
+# Deaths in a row before the portal ever answered: then it is not bad luck, and trying on helps nobody.
+HOPELESS_DEATHS = 5
+_LAST_LINES = 8
+
+Deaths = Callable[[], Mapping[str, int]]
+
+
+def say(text: str = "") -> None:
+    """One line on standard output. A reader who has gone away must not stop Yunzhuo."""
+    with contextlib.suppress(OSError, ValueError):
+        click.echo(text)
+        sys.stdout.flush()
+
+
+def warn(text: str) -> None:
+    """One line on standard error, under the same promise."""
+    with contextlib.suppress(OSError, ValueError):
+        click.echo(text, err=True)
+
+
+@dataclass(frozen=True)
+class Running:
+    """What the announcer needs to know of the supervisor."""
+
+    deaths_in_a_row: Deaths
+    last_lines: Callable[[str, int], list[str]]
+    stop: Callable[[], None]
+
+
+class Announcer:
+    """Watches the start from a thread of its own. ``failure`` says why it was given up, or is None."""
+
+    def __init__(self, settings: Settings, administrator: FirstAdministrator, *, as_json: bool) -> None:
+        self._settings = settings
+        self._administrator = administrator
+        self._as_json = as_json
+        self._over = threading.Event()
+        self._started = time.monotonic()
+        self.failure: str | None = None
+
+    def start(self, running: Running) -> None:
+        """Begin to watch."""
+        threading.Thread(target=self._watch, args=(running,), name="announcer", daemon=True).start()
+
+    def stopping(self) -> None:
+        """Yunzhuo begins to stop: stop watching and say so."""
+        self._over.set()
+        self._say("stopping", "Stopping. Desktops go on; `yunzhuo host stop-all` ends them.")
+
+    def stopped(self) -> None:
+        """All processes have ended."""
+        self._over.set()
+        if not self.failure:
+            self._say("stopped", "Stopped.")
+
+    def _watch(self, running: Running) -> None:
+        with httpx.Client(base_url=_base_url(self._settings), timeout=_ANSWER_SECONDS, trust_env=False) as client:
+            if self._await_portal(client, running):
+                say(self._block())
+                self._await_ready(client)
+
+    def _await_portal(self, client: httpx.Client, running: Running) -> bool:
+        warned = False
+        while not _answers(client, "/healthz"):
+            hopeless = next((name for name, deaths in running.deaths_in_a_row().items() if deaths >= HOPELESS_DEATHS), None)
+            if hopeless and not self._over.is_set():
+                log_file = self._settings.home / LOG_FOLDER / f"{hopeless}.log"
+                last = "\n".join(f"  | {line}" for line in running.last_lines(hopeless, _LAST_LINES))
+                self.failure = f"{hopeless} ended {HOPELESS_DEATHS} times while starting; the end of {log_file}:\n{last}"
+                running.stop()
+                return False
+            if not warned and time.monotonic() - self._started > _SLOW_START_SECONDS:
+                warned = True
+                say(f"The portal does not answer yet; what it says is in {self._settings.home / LOG_FOLDER / 'web.log'}")
+            if self._over.wait(_LOOK_SECONDS):
+                return False
+        return not self._over.is_set()
+
+    def _await_ready(self, client: httpx.Client) -> None:
+        said, said_at = "", float("-inf")
+        while (missing := _missing(client)) != "":
+            now = time.monotonic()
+            if missing is not None and (missing != said or now - said_at >= _REMIND_SECONDS):
+                self._say("preparing", f"{missing} ({now - self._started:.0f} s)")
+                said, said_at = missing, now
+            if self._over.wait(_LOOK_READY_SECONDS):
+                return
+        self._say("ready", "Ready: a new desktop takes about a second.")
+
+    def _say(self, event: str, text: str) -> None:
+        say(json.dumps({"event": event, "message": text}, ensure_ascii=False) if self._as_json else text)
+
+    def _block(self) -> str:
+        url, administrator, home = self._settings.public_url, self._administrator, self._settings.home
+        if self._as_json:
+            return json.dumps(
+                {
+                    "event": "started",
+                    "url": url,
+                    "administrator": administrator.email,
+                    "one_time_password": administrator.one_time_password,
+                    "home": str(home),
+                }
+            )
+        password = administrator.one_time_password
+        secret = f"{password}   (works once: you choose your own then)" if password else "the one you chose"
+        return "\n".join(
+            [
+                "",
+                "Yunzhuo is running.",
+                "",
+                f"  Portal     {url}",
+                f"  Sign in    {administrator.email}",
+                f"  Password   {secret}",
+                "",
+                f"  State is in {home}, logs in {home / LOG_FOLDER}.",
+                "  Ctrl-C stops Yunzhuo; desktops go on.",
+                "",
+            ]
+        )
+
+
+def _base_url(settings: Settings) -> str:
+    host = "127.0.0.1" if settings.web.host in {"0.0.0.0", "::"} else settings.web.host  # noqa: S104 (compared, not bound)
+    return f"http://[{host}]:{settings.web.port}" if ":" in host else f"http://{host}:{settings.web.port}"
+
+
+def _answers(client: httpx.Client, path: str) -> bool:
+    try:
+        return client.get(path).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def _missing(client: httpx.Client) -> str | None:
+    """What desktops still wait for, in words; empty: nothing; None: the portal does not say."""
+    try:
+        answer = client.get("/readyz")
+        if answer.is_success:
+            return ""
+        missing = answer.json().get("missing", {})
+        return " ".join(str(sentence) for sentence in missing.values()) or None
+    except (httpx.HTTPError, ValueError, AttributeError):
+        return None

@@ -1,0 +1,21 @@
+"""``yunzhuo db``: the database."""
+
+import click
+
+from yunzhuo.cli.context import CommandContext, Group, pass_context, print_answer
+from yunzhuo.services import assembly
+
+
+@click.group(cls=Group)
+def db() -> None:
+    """The database."""
+
+
+@db.command()
+@pass_context
+def upgrade(context: CommandContext) -> None:
+    """Bring the database to the schema of this release; twice is harmless."""
+    settings = context.settings()
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    assembly.upgrade_database(settings)
+    print_answer({"ok": True}, "The database is at this release's schema.", as_json=context.json_output)

@@ -1,0 +1,211 @@
+"""``yunzhuo doctor``: what is wrong here, and what to do."""
+
+import importlib.metadata
+import json
+import os
+import pwd
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy.exc import SQLAlchemyError
+
+from yunzhuo.cli import checks, first_run
+from yunzhuo.cli.checks import Finding, Verdict, bad, good, note
+from yunzhuo.cli.context import Command, CommandContext, pass_context, print_answer
+from yunzhuo.phoenix.common.errors import YunzhuoError
+from yunzhuo.phoenix.config.settings import Settings
+from yunzhuo.services import assembly
+
+_STYLES = {Verdict.GOOD: "green", Verdict.NOTE: "yellow", Verdict.BAD: "red"}
+_OLDEST_PYTHON = (3, 11)
+
+
+@click.command(cls=Command)
+@pass_context
+def doctor(context: CommandContext) -> int:
+    """Say what is wrong here and what to do; the exit code is 1 when something is."""
+    findings = list(examine(context))
+    if context.json_output:
+        print_answer([asdict(finding) for finding in findings], "", as_json=True)
+    else:
+        _print_table(findings)
+    return 1 if any(finding.verdict is Verdict.BAD for finding in findings) else 0
+
+
+def examine(context: CommandContext) -> Iterator[Finding]:
+    """Every check, in the order of what depends on what."""
+    yield _python()
+    yield _packages()
+    yield _clock()
+    try:
+        loaded = context.loaded()
+    except YunzhuoError as error:
+        yield bad("settings", error.message, "correct them; `yunzhuo config template` shows what there is")
+        return
+    settings = loaded.settings
+    yield good("settings", str(loaded.file or "defaults"))
+    running = _running(settings.home)
+    yield checks.home(settings)
+    yield checks.disk(settings, image_to_build=False)
+    yield checks.memory(settings)
+    if settings.cloud.driver == "local":
+        yield from _virtual_machines(settings)
+    if not running:
+        yield from checks.ports(settings)
+    yield from _processes(running)
+    yield from _state(settings)
+
+
+def _python() -> Finding:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    if sys.version_info < _OLDEST_PYTHON:
+        return bad("Python", version, "3.11 or newer is needed: make PYTHON=/path/to/python3.11 setup")
+    return good("Python", version)
+
+
+def _packages() -> Finding:
+    missing = []
+    for requirement in importlib.metadata.requires("yunzhuo") or []:
+        name, _, marker = requirement.partition(";")
+        if "win32" in marker and sys.platform == "win32":
+            continue
+        name = re.split(r"[<>=!~\[ ]", name.strip(), maxsplit=1)[0]
+        try:
+            importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        return bad("Python packages", f"missing: {', '.join(missing)}", "run `make setup`")
+    return good("Python packages", "all there")
+
+
+def _clock() -> Finding:
+    now = datetime.now(UTC)
+    # Our own files cannot come from the future.
+    newest = datetime.fromtimestamp(Path(__file__).stat().st_mtime, UTC)
+    found = f"{now:%Y-%m-%d %H:%M} UTC"
+    if now < newest:
+        return bad("clock", found, "it goes before Yunzhuo's own files: set it (a time service such as systemd-timesyncd does)")
+    return good("clock", found)
+
+
+def _virtual_machines(settings: Settings) -> Iterator[Finding]:
+    yield checks.qemu()
+    yield _qemu_user(settings)
+    yield _kvm(settings)
+    yield _guest_network(settings)
+    yield _namespaces()
+
+
+def _qemu_user(settings: Settings) -> Finding:
+    what, name = "QEMU's user", settings.host.qemu_user
+    if os.geteuid() != 0:
+        return good(what, f"{pwd.getpwuid(os.geteuid()).pw_name} (you)")
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return bad(what, f"there is no user {name}", "run `make setup` as root")
+    return good(what, name)
+
+
+def _kvm(settings: Settings) -> Finding:
+    slow = "desktops run in software emulation: slower, nothing else"
+    if settings.host.accelerator == "tcg":
+        return good("KVM", "not wanted (host.accelerator = tcg)")
+    if not Path("/dev/kvm").exists():
+        return note("KVM", "not there", f"{slow}; switch virtualization on in the firmware, or allow it in the cloud")
+    if os.geteuid() != 0 and not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return note("KVM", "not yours to use", f"{slow}; join the group that owns /dev/kvm")
+    memory = settings.host_dir / "accelerator.json"
+    if not memory.exists():
+        return good("KVM", "there; it has to prove itself at the first start")
+    try:
+        answer = json.dumps(json.loads(memory.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        answer = "unreadable"
+    return good("KVM", f"there; what was found out about it: {answer}")
+
+
+def _guest_network(settings: Settings) -> Finding:
+    what = "guests' internet"
+    if not settings.host.guest_internet:
+        return good(what, "not wanted (host.guest_internet = false)")
+    if not shutil.which("slirp4netns"):
+        return note(what, "slirp4netns not found", "desktops have no internet: install it with `make setup`")
+    return good(what, "slirp4netns")
+
+
+def _namespaces() -> Finding:
+    if not shutil.which("unshare"):
+        return note("namespaces", "unshare not found", "install util-linux")
+    tried = subprocess.run(
+        ["unshare", "--user", "--net", "--map-root-user", "true"], capture_output=True, text=True, check=False
+    )
+    if tried.returncode != 0:
+        advice = "desktops have no internet: allow them (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces)"
+        return note("namespaces", f"refused: {tried.stderr.strip()}", advice)
+    return good("namespaces", "allowed")
+
+
+def _running(home: Path) -> dict[str, int | None]:
+    """The processes of a running Yunzhuo and their pids; empty when none runs."""
+    try:
+        state = json.loads((home / first_run.STATE_FILE).read_text(encoding="utf-8"))
+        alive = {name: entry["pid"] for name, entry in state["processes"].items()}
+    except (OSError, ValueError, KeyError):
+        return {}
+    return alive if Path(f"/proc/{state['supervisor']}").exists() else {}
+
+
+def _processes(running: dict[str, int | None]) -> Iterator[Finding]:
+    if not running:
+        yield note("processes", "Yunzhuo does not run", "start it: make run")
+        return
+    for name, pid in running.items():
+        if pid is None:
+            yield bad(f"process {name}", "is down and is being started again", f"look at logs/{name}.log in the state folder")
+        else:
+            yield good(f"process {name}", f"runs (process {pid})")
+
+
+def _state(settings: Settings) -> Iterator[Finding]:
+    """The database, the cloud and the goldens, as the services see them."""
+    if not settings.database.url and not (settings.home / "yunzhuo.db").exists():
+        yield note("database", "not made yet", "`yunzhuo up` makes it")
+        return
+    try:
+        with assembly.services(settings) as services:
+            missing = services.health.missing()
+    except (YunzhuoError, SQLAlchemyError, OSError, ImportError) as error:
+        yield bad("database", f"cannot be used: {error}", "check [database] url and its server")
+        return
+    if "database" in missing:
+        yield bad("database", missing["database"], "run `yunzhuo db upgrade`")
+        return
+    yield good("database", "answers, at this release's schema")
+    if "cloud" in missing:
+        yield note("cloud", missing["cloud"], "does `yunzhuo host` run? start it: make run")
+        return
+    yield good("cloud", "answers")
+    if "desktops" in missing:
+        yield note("desktops", missing["desktops"], "wait: it is built in the background while Yunzhuo runs")
+        return
+    yield good("desktops", "a new one takes about a second")
+
+
+def _print_table(findings: Iterable[Finding]) -> None:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for finding in findings:
+        style = _STYLES[finding.verdict]
+        advice = f"\n→ {finding.advice}" if finding.advice else ""
+        table.add_row(f"[{style}]{finding.verdict}[/]", finding.what, f"{finding.found}{advice}")
+    Console().print(table)

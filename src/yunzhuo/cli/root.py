@@ -1,0 +1,48 @@
+"""The table of all commands."""
+
+import importlib
+
+import click
+
+from yunzhuo import __version__
+from yunzhuo.cli.context import Group
+
+# Name -> where its command is, and what it is for (so that help needs no imports).
+_COMMANDS = {
+    "up": ("yunzhuo.cli.up:up", "Start everything on this computer."),
+    "doctor": ("yunzhuo.cli.doctor:doctor", "Say what is wrong here and what to do."),
+    "config": ("yunzhuo.cli.config:config", "The settings: check, show, template."),
+    "db": ("yunzhuo.cli.database:db", "The database."),
+    "user": ("yunzhuo.cli.users:user", "Accounts."),
+    "desktop": ("yunzhuo.cli.desktops:desktop", "Desktops."),
+    "host": ("yunzhuo.cli.host:host", "The virtual machines of this computer."),
+    "web": ("yunzhuo.cli.processes:web", "Run the portal and the API."),
+    "stream": ("yunzhuo.cli.processes:stream", "Run the process that brings changes to open pages."),
+    "worker": ("yunzhuo.cli.processes:worker", "Run a worker."),
+    "scheduler": ("yunzhuo.cli.processes:scheduler", "Run timers and the reconciler."),
+    "gateway": ("yunzhuo.cli.processes:gateway", "Run a gateway."),
+}
+
+
+class _Root(Group):
+    """Imports a command's module when it is called, not before."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module_name, _, attribute = _COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module_name), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
+
+
+@click.group(cls=_Root, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="yunzhuo")
+def root() -> None:
+    """Yunzhuo: cloud desktops. `yunzhuo up` starts everything on this computer."""
