@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Self
 
-from tests.drivers.waiting import eventually, eventually_is
+from tests.drivers.waiting import eventually_is
+from tests.support.waiting import eventually
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.resources import Server, ServerRequest, ServerStatus
 from yunzhuo.phoenix.common.ids import new_id

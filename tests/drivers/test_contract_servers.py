@@ -10,7 +10,7 @@ from threading import Barrier
 import pytest
 
 from tests.drivers.desktops import Desktops
-from tests.drivers.waiting import eventually
+from tests.support.waiting import eventually
 from yunzhuo.phoenix.cloud.errors import FlavorNotFound, ImageNotFound, ServerBusy, ServerNotFound
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.resources import ConsoleProtocol, RebootKind, Server, ServerStatus

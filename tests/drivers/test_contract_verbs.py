@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.drivers.desktops import Desktops
-from tests.drivers.waiting import eventually, eventually_is
+from tests.drivers.waiting import eventually_is
+from tests.support.waiting import eventually
 from yunzhuo.phoenix.cloud.errors import (
     FlavorNotFound,
     GuestUnreachable,

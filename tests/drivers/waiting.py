@@ -1,24 +1,8 @@
 """Waiting for what a cloud has accepted."""
 
-import time
-from collections.abc import Callable
-from typing import TypeVar
-
+from tests.support.waiting import eventually
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.resources import Server, ServerStatus
-
-_Result = TypeVar("_Result")
-
-
-def eventually(question: Callable[[], _Result | None], timeout_seconds: float, *, what: str = "it") -> _Result:
-    """The first true answer to ``question``; fails when there is none in time."""
-    deadline = time.monotonic() + timeout_seconds
-    pause = 0.002
-    while not (answer := question()):
-        assert time.monotonic() < deadline, f"{what} did not come true within {timeout_seconds} s; last answer: {answer!r}"
-        time.sleep(pause)
-        pause = min(pause * 1.5, 0.25)
-    return answer
 
 
 def eventually_is(cloud: Cloud, server_id: str, status: ServerStatus, timeout_seconds: float) -> Server:

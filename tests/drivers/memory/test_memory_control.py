@@ -251,6 +251,14 @@ def test_a_server_that_somebody_deletes_is_gone_at_once(bench: Bench) -> None:
         bench.control.disturb.kill(server.id)
 
 
+def test_deleting_stops_what_is_under_way(bench: Bench) -> None:
+    bench.control.change_options(delete_seconds=10)
+    server = bench.cloud.servers.create(make_request())
+    bench.cloud.servers.delete(server.id)
+    bench.wait(5)
+    assert bench.cloud.servers.get(server.id).status is ServerStatus.BUILDING
+
+
 def test_a_server_that_somebody_renames(bench: Bench) -> None:
     server = bench.create_ready()
     bench.control.disturb.rename(server.id, "mine")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.drivers.memory.conftest import make_request
-from tests.drivers.waiting import eventually
+from tests.support.waiting import eventually
 from yunzhuo.phoenix.cloud import memory
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind, MemoryCloud
 from yunzhuo.phoenix.config.settings import CloudSettings, Settings

@@ -181,7 +181,7 @@ class Networks(Protocol):
 
 
 class Hosts(Protocol):
-    """The hypervisors, as far as this cloud lets us see them."""
+    """The hypervisors, as far as this cloud lets us see them. ``Server.host`` is one's id, or empty where it is not told."""
 
     def list(self) -> Sequence[Host]: ...
 
