@@ -1,9 +1,7 @@
 """The user that QEMU runs as, so that it never runs as root."""
 
-import grp
 import os
-import pwd
-from collections.abc import Callable
+import subprocess
 from pathlib import Path
 
 from infras.setup.command import Log, run, say
@@ -13,17 +11,13 @@ QEMU_USER = "yunzhuo-qemu"  # [host] qemu_user
 
 def make(root: Path, log: Log) -> None:
     """Make the user where we are root; anyone else's QEMU runs as themselves."""
-    if os.geteuid() != 0 or _exists(pwd.getpwnam, QEMU_USER):
+    if os.geteuid() != 0 or _exists("passwd", QEMU_USER):
         return
     say(f"making the system user {QEMU_USER}, as which QEMU will run")
-    groups = ["--groups", "kvm"] if _exists(grp.getgrnam, "kvm") else []
+    groups = ["--groups", "kvm"] if _exists("group", "kvm") else []
     home = ["--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin"]
     run("making a system user", ["useradd", "--system", "--user-group", *home, *groups, QEMU_USER], log, cwd=root)
 
 
-def _exists(find: Callable[[str], object], name: str) -> bool:
-    try:
-        find(name)
-    except KeyError:
-        return False
-    return True
+def _exists(database: str, name: str) -> bool:
+    return subprocess.run(["getent", database, name], capture_output=True, check=False).returncode == 0
