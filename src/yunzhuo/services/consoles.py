@@ -7,7 +7,8 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.cloud.interface import Cloud
-from yunzhuo.phoenix.cloud.resources import Console, ConsoleProtocol
+from yunzhuo.phoenix.cloud.resources import Console
+from yunzhuo.phoenix.cloud.resources import ConsoleProtocol as ConsoleProtocol  # for routes, which know no clouds
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Conflict, Forbidden, NotOffered, NotSignedIn
 from yunzhuo.phoenix.common.ids import new_id, new_secret

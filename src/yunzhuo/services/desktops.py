@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from yunzhuo.phoenix.cloud.resources import RebootKind
+from yunzhuo.phoenix.cloud.resources import RebootKind as RebootKind  # for routes, which know no clouds
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, LimitReached, NotFound
 from yunzhuo.phoenix.common.ids import new_id

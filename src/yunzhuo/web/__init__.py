@@ -1,0 +1,1 @@
+"""The web process: portal and REST API on one port, and the process that brings changes to open pages."""

@@ -1,0 +1,18 @@
+"""REST API v1: one blueprint a noun, thin routes over services. Only bearer tokens count here, never cookies."""
+
+from apiflask import APIBlueprint
+
+from yunzhuo.web.api import desktops, events, flavors, images, operations, tokens, users
+from yunzhuo.web.api.paths import PREFIX
+
+BLUEPRINTS: tuple[APIBlueprint, ...] = (
+    tokens.blueprint,
+    users.blueprint,
+    images.blueprint,
+    flavors.blueprint,
+    desktops.blueprint,
+    operations.blueprint,
+    events.blueprint,
+)
+
+__all__ = ["BLUEPRINTS", "PREFIX"]

@@ -1,0 +1,26 @@
+"""Bearer tokens (RFC 6750), checked before anything else about a request is looked at."""
+
+from apiflask import HTTPTokenAuth
+
+from yunzhuo.phoenix.common.errors import NotSignedIn
+from yunzhuo.services.accounts import UserView
+from yunzhuo.webkit import context
+
+bearer = HTTPTokenAuth(scheme="Bearer", security_scheme_name="bearer", description="A token from `POST /api/v1/tokens`.")
+
+
+def _user_of(token: str) -> UserView:
+    if not token:
+        raise NotSignedIn("not_signed_in", "This needs a token: Authorization: Bearer ...")
+    user = context.services().accounts.token_user(token)
+    context.act_for(user)
+    return user
+
+
+bearer.verify_token(_user_of)
+
+
+def present_token() -> str:
+    """The token that this request came with."""
+    authorization = bearer.get_auth()
+    return str(authorization.token) if authorization else ""

@@ -1,0 +1,135 @@
+"""Desktops: asked for, looked at, changed, opened, given back.
+
+What takes a while answers 202 with the operation that does it, and says in ``Location`` where to watch that.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from http import HTTPStatus
+from typing import TypeVar
+
+from apiflask import APIBlueprint
+
+from yunzhuo.services.desktops import Accepted
+from yunzhuo.services.rules.lifecycle import Action
+from yunzhuo.web.api import models
+from yunzhuo.web.api.authentication import bearer
+from yunzhuo.web.api.documentation import BODY, refusals
+from yunzhuo.web.api.paths import operation_path
+from yunzhuo.webkit import actor, services
+
+blueprint = APIBlueprint("desktops", __name__, tag="Desktops")
+
+_Answer = TypeVar("_Answer")
+AcceptedAnswer = tuple[models.Accepted, int, dict[str, str]]
+
+
+def of_visible_desktop(route: Callable[..., _Answer]) -> Callable[..., _Answer]:
+    """Nothing is said about the body of a request for a desktop that does not exist for the asker: it answers 404 first."""
+
+    @wraps(route)
+    def checked(desktop_id: str, **data: object) -> _Answer:
+        services().desktops.get(actor(), desktop_id)
+        return route(desktop_id=desktop_id, **data)
+
+    return checked
+
+
+@blueprint.get("/desktops")
+@blueprint.auth_required(bearer)
+@blueprint.input(models.DesktopQuery, location="query")
+@blueprint.output(models.DesktopList)
+@blueprint.doc(responses=refusals(401, 422))
+def index(query_data: models.DesktopQuery) -> models.DesktopList:
+    """List desktops, the newest first
+
+    A user's own; an administrator's whole organization. `next_cursor` is null on the last page.
+    """
+    page = services().desktops.list(
+        actor(), limit=query_data.limit, cursor=query_data.cursor, search=query_data.q, state=query_data.state
+    )
+    return models.DesktopList.of(page)
+
+
+@blueprint.post("/desktops")
+@blueprint.auth_required(bearer)
+@blueprint.input(models.CreateHeaders, location="headers")
+@blueprint.input(models.NewDesktop)
+@blueprint.output(models.Accepted, HTTPStatus.ACCEPTED)
+@blueprint.doc(responses=refusals(*BODY, 401, 409))
+def create(json_data: models.NewDesktop, headers_data: models.CreateHeaders) -> AcceptedAnswer:
+    """Ask for a new desktop"""
+    accepted = services().desktops.request(
+        actor(),
+        image_id=json_data.image,
+        flavor_id=json_data.flavor,
+        name=json_data.name,
+        idempotency_key=headers_data.idempotency_key,
+    )
+    return _accepted(accepted)
+
+
+@blueprint.get("/desktops/<desktop_id>")
+@blueprint.auth_required(bearer)
+@blueprint.output(models.Desktop)
+@blueprint.doc(responses=refusals(401, 404))
+def show(desktop_id: str) -> models.Desktop:
+    """Show a desktop"""
+    return models.Desktop.of(services().desktops.get(actor(), desktop_id))
+
+
+@blueprint.patch("/desktops/<desktop_id>")
+@blueprint.auth_required(bearer)
+@of_visible_desktop
+@blueprint.input(models.DesktopChange)
+@blueprint.output(models.Desktop)
+@blueprint.doc(responses=refusals(*BODY, 401, 404))
+def change(desktop_id: str, json_data: models.DesktopChange) -> models.Desktop:
+    """Rename a desktop"""
+    return models.Desktop.of(services().desktops.rename(actor(), desktop_id, json_data.name))
+
+
+@blueprint.delete("/desktops/<desktop_id>")
+@blueprint.auth_required(bearer)
+@blueprint.output(models.Accepted, HTTPStatus.ACCEPTED)
+@blueprint.doc(responses=refusals(401, 404, 409))
+def delete(desktop_id: str) -> AcceptedAnswer:
+    """Delete a desktop
+
+    Whatever is going on with it ends in favor of this.
+    """
+    return _accepted(services().desktops.act(actor(), desktop_id, Action.DELETE))
+
+
+@blueprint.post("/desktops/<desktop_id>/actions")
+@blueprint.auth_required(bearer)
+@of_visible_desktop
+@blueprint.input(models.DesktopAction)
+@blueprint.output(models.Accepted, HTTPStatus.ACCEPTED)
+@blueprint.doc(responses=refusals(*BODY, 401, 403, 404, 409))
+def act(desktop_id: str, json_data: models.DesktopAction) -> AcceptedAnswer:
+    """Start, stop, reboot, delete a desktop, or try its creation again"""
+    action = models.ACTIONS[json_data.action]
+    return _accepted(services().desktops.act(actor(), desktop_id, action, reboot_kind=json_data.kind))
+
+
+@blueprint.post("/desktops/<desktop_id>/connections")
+@blueprint.auth_required(bearer)
+@of_visible_desktop
+@blueprint.input(models.NewConnection)
+@blueprint.output(models.Connection, HTTPStatus.CREATED)
+@blueprint.doc(responses=refusals(*BODY, 401, 403, 404, 409))
+def connect(desktop_id: str, json_data: models.NewConnection) -> models.Connection:
+    """Get a ticket for a desktop's screen
+
+    Spent by the first use, worthless after a minute.
+    """
+    return models.Connection.of(services().consoles.open(actor(), desktop_id, json_data.protocol))
+
+
+def _accepted(accepted: Accepted) -> AcceptedAnswer:
+    return (
+        models.Accepted.of(accepted),
+        HTTPStatus.ACCEPTED,
+        {"Location": operation_path(accepted.operation.id)},
+    )

@@ -1,0 +1,345 @@
+"""The API's JSON, as it is documented and checked. Times are ISO 8601 in UTC, sizes MiB, ids opaque text.
+
+What comes in may have no fields that are not known: a misspelled one would be lost in silence.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from yunzhuo.services.access import Role
+from yunzhuo.services.accounts import Granted, UserView
+from yunzhuo.services.catalog import FlavorView, ImageView
+from yunzhuo.services.changes import Failure, OperationView, StepView
+from yunzhuo.services.consoles import Connection as ConnectionRight
+from yunzhuo.services.consoles import ConsoleProtocol
+from yunzhuo.services.desktop_views import MAX_PAGE, DesktopView, Page
+from yunzhuo.services.desktops import Accepted as AcceptedWish
+from yunzhuo.services.desktops import RebootKind
+from yunzhuo.services.rules.lifecycle import Action, OperationStatus, State, Step, Wanted
+
+_EXAMPLE_ID = "0b6f7a0e-6d0c-4d6a-9a35-0f0a3f6d8a11"
+Id = Annotated[str, Field(examples=[_EXAMPLE_ID])]
+
+
+class AskedAction(StrEnum):
+    """What can be asked of a desktop. ``retry`` tries a failed creation again."""
+
+    START = "start"
+    STOP = "stop"
+    REBOOT = "reboot"
+    RETRY = "retry"
+    DELETE = "delete"
+
+
+ACTIONS: dict[AskedAction, Action] = {
+    AskedAction.START: Action.START,
+    AskedAction.STOP: Action.STOP,
+    AskedAction.REBOOT: Action.REBOOT,
+    AskedAction.RETRY: Action.CREATE,
+    AskedAction.DELETE: Action.DELETE,
+}
+_ASKED: dict[Action, AskedAction] = {action: asked for asked, action in ACTIONS.items()}
+
+
+class Asked(BaseModel):
+    """A request's body."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NewToken(Asked):
+    """Who wants a token."""
+
+    email: str = Field(max_length=320, examples=["lin@school.local"])
+    password: str = Field(max_length=1024, examples=["correct horse battery"])
+
+
+class NewDesktop(Asked):
+    """A wish for a desktop. Without a name it gets one after its image."""
+
+    image: Id = Field(max_length=64, description="The id of an image.")
+    flavor: Id = Field(max_length=64, description="The id of a flavor.")
+    name: str | None = Field(None, description="1 to 64 visible characters.", examples=["Chemistry"])
+
+
+class DesktopChange(Asked):
+    """What can be changed of a desktop at once."""
+
+    name: str = Field(description="1 to 64 visible characters.", examples=["Physics"])
+
+
+class DesktopAction(Asked):
+    """A change that takes a while."""
+
+    action: AskedAction
+    kind: RebootKind = Field(RebootKind.SOFT, description="For reboot: soft asks the system inside, hard pulls the plug.")
+
+
+class NewConnection(Asked):
+    """A wish to see a desktop's screen."""
+
+    protocol: ConsoleProtocol = Field(examples=["vnc"])
+
+
+class DesktopQuery(BaseModel):
+    """Which desktops are listed."""
+
+    limit: int = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
+    cursor: str | None = Field(None, max_length=256, description="`next_cursor` of the page before.")
+    q: str | None = Field(None, max_length=256, description="Part of a name.")
+    state: State | None = Field(None, description="Only desktops in this state.")
+
+
+class CreateHeaders(BaseModel):
+    """Headers of a wish for a desktop."""
+
+    idempotency_key: str | None = Field(
+        None, description="1 to 128 visible ASCII characters. The same key with the same wish answers as it did the first time."
+    )
+
+
+class EventQuery(BaseModel):
+    """Where a stream of events begins."""
+
+    last_event_id: int | None = Field(
+        None, ge=0, le=2**63 - 1, description="Tell first what came after this event; the header Last-Event-ID goes before it."
+    )
+
+
+class Token(BaseModel):
+    """A token, told this once."""
+
+    token: str = Field(examples=["yz_3q2-7w..."])
+    expires_at: datetime
+
+    @classmethod
+    def of(cls, granted: Granted) -> Self:
+        return cls(token=granted.secret, expires_at=granted.expires_at)
+
+
+class User(BaseModel):
+    """A person."""
+
+    id: Id
+    email: str
+    role: Role
+    language: str | None
+    created_at: datetime
+
+    @classmethod
+    def of(cls, view: UserView) -> Self:
+        return cls(id=view.id, email=view.email, role=view.role, language=view.language, created_at=view.created_at)
+
+
+class Image(BaseModel):
+    """A disk that desktops start from."""
+
+    id: Id
+    name: str
+    version: str
+    size_mib: int
+    min_memory_mib: int
+    min_disk_mib: int
+    is_default: bool
+
+    @classmethod
+    def of(cls, view: ImageView) -> Self:
+        return cls(
+            id=view.id,
+            name=view.name,
+            version=view.version,
+            size_mib=view.size_mib,
+            min_memory_mib=view.min_memory_mib,
+            min_disk_mib=view.min_disk_mib,
+            is_default=view.is_default,
+        )
+
+
+class ImageList(BaseModel):
+    """Images, the default one first."""
+
+    items: list[Image]
+    next_cursor: str | None
+
+
+class Flavor(BaseModel):
+    """A size that desktops can have."""
+
+    id: Id
+    name: str
+    vcpus: int
+    memory_mib: int
+    disk_mib: int
+
+    @classmethod
+    def of(cls, view: FlavorView) -> Self:
+        return cls(id=view.id, name=view.name, vcpus=view.vcpus, memory_mib=view.memory_mib, disk_mib=view.disk_mib)
+
+
+class FlavorList(BaseModel):
+    """Flavors, the smallest first."""
+
+    items: list[Flavor]
+    next_cursor: str | None
+
+
+class OperationError(BaseModel):
+    """Why an operation failed."""
+
+    code: str = Field(examples=["no_capacity"])
+    message: str
+
+    @classmethod
+    def of(cls, failure: Failure) -> Self:
+        return cls(code=failure.code, message=failure.message)
+
+
+class OperationStep(BaseModel):
+    """One step of an operation."""
+
+    name: Step
+    status: OperationStatus
+    started_at: datetime | None
+    ended_at: datetime | None
+    detail: str | None
+
+    @classmethod
+    def of(cls, view: StepView) -> Self:
+        return cls(name=view.name, status=view.status, started_at=view.started_at, ended_at=view.ended_at, detail=view.detail)
+
+
+class Operation(BaseModel):
+    """One change of a desktop, being made or made. ``position`` counts the steps that are done."""
+
+    id: Id
+    desktop_id: Id
+    action: Action
+    status: OperationStatus
+    position: int
+    steps: list[OperationStep]
+    error: OperationError | None
+    created_at: datetime
+    ended_at: datetime | None
+
+    @classmethod
+    def of(cls, view: OperationView) -> Self:
+        return cls(
+            id=view.id,
+            desktop_id=view.desktop_id,
+            action=view.action,
+            status=view.status,
+            position=view.position,
+            steps=[OperationStep.of(step) for step in view.steps],
+            error=OperationError.of(view.error) if view.error else None,
+            created_at=view.created_at,
+            ended_at=view.ended_at,
+        )
+
+
+class Owner(BaseModel):
+    """Whose a desktop is."""
+
+    id: Id
+    email: str
+
+
+class Chosen(BaseModel):
+    """What a desktop was made from."""
+
+    id: Id
+    name: str
+
+
+class Desktop(BaseModel):
+    """A desktop. ``state`` is what a person reads, ``operation`` the latest change, ``actions`` what may be asked now."""
+
+    id: Id
+    name: str
+    hostname: str
+    owner: Owner
+    image: Chosen
+    flavor: Chosen
+    state: State
+    wanted: Wanted
+    fault: str | None = Field(description="The cloud's own word for what is wrong with the machine.")
+    observed_at: datetime | None = Field(description="When the cloud was last seen to speak of it.")
+    created_at: datetime
+    operation: Operation
+    actions: list[AskedAction]
+
+    @classmethod
+    def of(cls, view: DesktopView) -> Self:
+        return cls(
+            id=view.id,
+            name=view.name,
+            hostname=view.hostname,
+            owner=Owner(id=view.owner_id, email=view.owner_email),
+            image=Chosen(id=view.image_id, name=view.image_name),
+            flavor=Chosen(id=view.flavor_id, name=view.flavor_name),
+            state=view.state,
+            wanted=view.wanted,
+            fault=view.fault,
+            observed_at=view.observed_at,
+            created_at=view.created_at,
+            operation=Operation.of(view.operation),
+            actions=sorted(_ASKED[action] for action in view.actions),
+        )
+
+
+class DesktopList(BaseModel):
+    """Some desktops, the newest first."""
+
+    items: list[Desktop]
+    next_cursor: str | None
+
+    @classmethod
+    def of(cls, page: Page) -> Self:
+        return cls(items=[Desktop.of(view) for view in page.items], next_cursor=page.next_cursor)
+
+
+class Accepted(BaseModel):
+    """A wish that was written down, and the operation that makes it true."""
+
+    desktop: Desktop
+    operation: Operation
+
+    @classmethod
+    def of(cls, accepted: AcceptedWish) -> Self:
+        return cls(desktop=Desktop.of(accepted.desktop), operation=Operation.of(accepted.operation))
+
+
+class Connection(BaseModel):
+    """The right to open one session, once, until ``expires_at``: offer ``binary`` and ``subprotocol`` at ``url``."""
+
+    id: Id
+    protocol: ConsoleProtocol
+    url: str = Field(examples=["ws://localhost:8081/v1/console"])
+    ticket: str
+    subprotocol: str = Field(examples=["ticket.q83v..."])
+    expires_at: datetime
+
+    @classmethod
+    def of(cls, right: ConnectionRight) -> Self:
+        return cls(
+            id=right.id,
+            protocol=right.protocol,
+            url=right.url,
+            ticket=right.ticket,
+            subprotocol=right.subprotocol,
+            expires_at=right.expires_at,
+        )
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457). ``code`` is a stable word for programs, ``errors`` says what is wrong with which field."""
+
+    type: str = Field(examples=["about:blank"])
+    title: str = Field(examples=["Not Found"])
+    status: int = Field(examples=[404])
+    detail: str = Field(examples=["There is no such desktop."])
+    code: str = Field(examples=["desktop_not_found"])
+    request_id: str = Field(examples=[_EXAMPLE_ID])
+    errors: dict[str, str] = Field(default_factory=dict, description="Only with some statuses.")

@@ -1,0 +1,85 @@
+"""What gateways ask the manager, with their own key: whose is this ticket, and that a session has ended.
+
+Not part of the public API; tickets and passwords pass here, so nothing of a body may be logged.
+"""
+
+from http import HTTPStatus
+from typing import Annotated, Any, TypeVar
+
+from flask import Blueprint, g, jsonify, request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from werkzeug.wrappers import Response
+
+from yunzhuo.phoenix.common.errors import InvalidInput, NotSignedIn
+from yunzhuo.services.consoles import Redemption
+from yunzhuo.webkit import services
+
+blueprint = Blueprint("gateway", __name__, url_prefix="/internal/gateway")
+
+_Asked = TypeVar("_Asked", bound=BaseModel)
+Bytes = Annotated[int, Field(ge=0, le=2**63 - 1)]
+
+
+class RedeemRequest(BaseModel):
+    """A ticket that somebody showed the gateway."""
+
+    model_config = ConfigDict(frozen=True)
+    ticket: str = Field(min_length=1, max_length=256, repr=False)
+    client_address: str = Field(max_length=255)
+
+
+class EndRequest(BaseModel):
+    """How a session ended."""
+
+    model_config = ConfigDict(frozen=True)
+    bytes_in: Bytes
+    bytes_out: Bytes
+    reason: str = Field(max_length=1024)
+
+
+@blueprint.before_request
+def know_gateway() -> None:
+    """Only gateways of ours, before anything about the body is said."""
+    authorization = request.authorization
+    if authorization is None or authorization.type != "bearer" or not authorization.token:
+        raise NotSignedIn("unknown_gateway", "No gateway has this key.")
+    g.gateway_id = services().consoles.gateway_id(authorization.token)
+
+
+@blueprint.post("/redeem")
+def redeem() -> Response:
+    """Spend a ticket; answers where the screen stands."""
+    asked = _body(RedeemRequest)
+    redemption = services().consoles.redeem(g.gateway_id, asked.ticket, client_address=asked.client_address)
+    return jsonify(_grant(redemption))
+
+
+@blueprint.post("/sessions/<session_id>/ended")
+def end(session_id: str) -> tuple[str, int]:
+    """Note that a session of this gateway ended."""
+    asked = _body(EndRequest)
+    services().consoles.end_session(
+        g.gateway_id, session_id, bytes_in=asked.bytes_in, bytes_out=asked.bytes_out, reason=asked.reason
+    )
+    return "", HTTPStatus.NO_CONTENT
+
+
+def _body(model: type[_Asked]) -> _Asked:
+    try:
+        return model.model_validate(request.get_json(force=True))
+    except ValidationError as error:
+        # Only where and what is wrong: the values may be secrets.
+        fields = {".".join(map(str, mistake["loc"])) or "body": mistake["msg"] for mistake in error.errors(include_input=False)}
+        raise InvalidInput("The request is not valid.", fields=fields) from None
+
+
+def _grant(redemption: Redemption) -> dict[str, Any]:
+    console = redemption.console
+    place = {"unix_path": console.unix_path} if console.unix_path else {"host": console.host, "port": console.port}
+    return {
+        "session_id": redemption.session_id,
+        "protocol": console.protocol,
+        "user_id": redemption.user_id,
+        "desktop_id": redemption.desktop_id,
+        "target": {**place, "password": console.password},
+    }

@@ -1,0 +1,51 @@
+"""Who asks, whence, and what can be asked: the little that every route needs to know."""
+
+from typing import cast
+
+from flask import Flask, current_app, g, request
+from flask_login import current_user
+
+from yunzhuo.phoenix.common.errors import NotSignedIn
+from yunzhuo.services.access import Actor
+from yunzhuo.services.accounts import UserView
+from yunzhuo.services.assembly import Services
+
+_EXTENSION = "yunzhuo"
+
+
+def install(app: Flask, all_services: Services) -> None:
+    """Give the application its services."""
+    app.extensions[_EXTENSION] = all_services
+
+
+def services() -> Services:
+    """The services of the application that answers this request."""
+    return cast(Services, current_app.extensions[_EXTENSION])
+
+
+def client_address() -> str:
+    """The address this request came from; the proxy's word for it only where the settings say so."""
+    return request.remote_addr or "unknown"
+
+
+def request_id() -> str:
+    """What this request is called in the log, in the audit entries and in the answer."""
+    return cast(str, g.request_id)
+
+
+def act_for(user: UserView) -> None:
+    """From here on this request is ``user``'s: they came with a proof other than a browser session."""
+    g.proven_user = user
+
+
+def signed_in_user() -> UserView | None:
+    """Who this browser is signed in as, or None. Asked of the database once per request."""
+    return current_user.view if current_user.is_authenticated else None
+
+
+def actor() -> Actor:
+    """Whoever asks. Raises NotSignedIn when nobody knows."""
+    user: UserView | None = g.get("proven_user") or signed_in_user()
+    if user is None:
+        raise NotSignedIn("not_signed_in", "Please sign in.")
+    return user.actor(client_address=client_address(), request_id=request_id())

@@ -1,0 +1,35 @@
+"""The one cookie of a browser: signed, so that it cannot be made up, and read by more than one process.
+
+It carries the session's secret, the CSRF secret, the chosen language and messages for the next page. Nothing here needs
+a web framework: the stream process reads the same cookie.
+"""
+
+import hashlib
+import json
+
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+
+COOKIE_NAME = "yunzhuo_session"
+# Flask-Login's own name for what identifies the user; ours is identified by the session's secret.
+SECRET_FIELD = "_user_id"  # noqa: S105 (the name of a field, not a secret)
+MAX_AGE_SECONDS = 31 * 86400  # the session's own end stands in the database and comes long before
+
+
+def serializer(secret_key: str) -> URLSafeTimedSerializer:
+    """Signs and reads the cookie's content."""
+    return URLSafeTimedSerializer(
+        secret_key,
+        salt="yunzhuo-session",
+        serializer=json,
+        signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
+    )
+
+
+def session_secret(secret_key: str, cookie: str) -> str | None:
+    """The session's secret in a cookie; None when it is not ours, too old, or carries none."""
+    try:
+        content = serializer(secret_key).loads(cookie, max_age=MAX_AGE_SECONDS)
+    except BadSignature:
+        return None
+    secret = content.get(SECRET_FIELD) if isinstance(content, dict) else None
+    return secret if isinstance(secret, str) else None
