@@ -32,4 +32,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         return 1
+    except Exception as error:
+        if not _is_of_database(error):
+            raise
+        message = f"The database cannot be used ({type(error).__name__}): `yunzhuo doctor` says more."
+        print_problem("database_unusable", message, {}, as_json=context.json_output)
+        return 1
     return result if isinstance(result, int) else 0
+
+
+def _is_of_database(error: Exception) -> bool:
+    """Whether SQLAlchemy raised it; whoever never loaded SQLAlchemy need not do so to know."""
+    errors = sys.modules.get("sqlalchemy.exc")
+    return errors is not None and isinstance(error, errors.SQLAlchemyError)
