@@ -221,6 +221,10 @@ class AccountService:
 
     def default_organization_id(self) -> str:
         """The organization everybody belongs to for now; made on first use."""
+        with self._db.reading() as tx:
+            found = tx.scalar(select(Organization.id).where(Organization.name == DEFAULT_ORGANIZATION))
+        if found is not None:
+            return found
         with self._db.transaction() as tx:
             return self._default_organization(tx).id
 

@@ -1,0 +1,167 @@
+"""A whole Yunzhuo as a person starts it: `yunzhuo up`, all its processes, in a folder and on ports of its own."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from tests.support.waiting import eventually
+
+from yunzhuo.phoenix.config.loader import load
+from yunzhuo.phoenix.config.settings import Settings
+
+# The image may have to be built from packages, and its golden booted, where no cache has them yet.
+READY_SECONDS = 1500
+PASSWORD = "correct horse battery"
+
+
+@dataclass
+class Running:
+    """One Yunzhuo that runs."""
+
+    home: Path
+    ports: dict[str, int]
+    environment: dict[str, str]
+    process: subprocess.Popen[str]
+    output: Path
+
+    @property
+    def url(self) -> str:
+        """The portal's address."""
+        return f"http://localhost:{self.ports['web']}"
+
+    def command(self, *arguments: str, text: str | None = None, check: bool = True) -> str:
+        """Run the command line on this installation; answers its standard output."""
+        done = subprocess.run(
+            [sys.executable, "-m", "yunzhuo", *arguments],
+            input=text,
+            capture_output=True,
+            text=True,
+            env=self.environment,
+            check=False,
+        )
+        assert not check or done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def settings(self) -> Settings:
+        """The settings this installation runs with."""
+        return load(None, self.environment, {})
+
+    def add_user(self, email: str, role: str = "user") -> str:
+        """A new account; answers its address."""
+        self.command("user", "add", email, "--role", role, "--password-stdin", text=PASSWORD + "\n")
+        return email
+
+    def api(self, email: str) -> httpx.Client:
+        """A client of the API as this person."""
+        base = f"{self.url}/api/v1"
+        answer = httpx.post(f"{base}/tokens", json={"email": email, "password": PASSWORD}, timeout=30)
+        assert answer.status_code == 201, answer.text
+        token = answer.json()["token"]
+        return httpx.Client(base_url=base, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+
+    def pids(self) -> dict[str, int]:
+        """Process ids by process name, as the supervisor wrote them down."""
+        processes = json.loads((self.home / "run" / "processes.json").read_text())["processes"]
+        return {name: entry["pid"] for name, entry in processes.items() if entry["pid"]}
+
+    def interrupt(self, timeout_seconds: float = 20) -> int:
+        """Ctrl-C: SIGINT to the whole process group. Answers the exit code."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        return self.process.wait(timeout_seconds)
+
+
+def free_ports(*names: str) -> dict[str, int]:
+    """A free port for each name."""
+    held = [socket.socket() for _ in names]
+    try:
+        for each in held:
+            each.bind(("127.0.0.1", 0))
+        return {name: each.getsockname()[1] for name, each in zip(names, held, strict=True)}
+    finally:
+        for each in held:
+            each.close()
+
+
+def launch(home: Path, ports: dict[str, int], **settings: str) -> Running:
+    """Start `yunzhuo up`; ``settings`` are variables without their prefix (``CLOUD__DRIVER="memory"``)."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("YUNZHUO_")}
+    environment |= {f"YUNZHUO_{name}": value for name, value in settings.items()}
+    environment |= {f"YUNZHUO_{name.upper()}__PORT": str(port) for name, port in ports.items()}
+    environment["YUNZHUO_HOME"] = str(home)
+    output = home.parent / f"{home.name}-up.log"
+    with output.open("a") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "yunzhuo", "up"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
+            start_new_session=True,
+        )
+    return Running(home, ports, environment, process, output)
+
+
+def wait_until_ready(running: Running, timeout_seconds: float = READY_SECONDS) -> None:
+    """Until /readyz answers 200; fails with the log when Yunzhuo ended before."""
+
+    def is_ready() -> bool:
+        assert running.process.poll() is None, running.output.read_text()
+        try:
+            return httpx.get(f"{running.url}/readyz", timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    eventually(is_ready, timeout_seconds=timeout_seconds, what=lambda: running.output.read_text()[-2000:])
+
+
+@contextmanager
+def running_yunzhuo(home: Path, **settings: str) -> Iterator[Running]:
+    """A Yunzhuo that is ready; stopped at the end, and its machines ended."""
+    running = launch(home, free_ports("web", "gateway", "stream"), **settings)
+    try:
+        wait_until_ready(running)
+        yield running
+    finally:
+        if running.process.poll() is None:
+            running.interrupt()
+        running.command("host", "stop-all", check=False)
+
+
+def answer_of(response: httpx.Response, status: int) -> Any:
+    """The JSON of a response that must have this status."""
+    assert response.status_code == status, f"{response.request.url}: {response.status_code} {response.text}"
+    return response.json()
+
+
+class Events:
+    """The API's event stream, read in a thread; ``seen`` are (event name, data) in order."""
+
+    def __init__(self, api: httpx.Client) -> None:
+        self.seen: list[tuple[str, dict[str, Any]]] = []
+        self.opened = threading.Event()
+        self._api = api
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+        assert self.opened.wait(10)
+
+    def _read(self) -> None:
+        name = ""
+        with self._api.stream("GET", "events", timeout=None) as response:
+            assert response.status_code == 200
+            self.opened.set()
+            for line in response.iter_lines():
+                if line.startswith("event:"):
+                    name = line[6:].strip()
+                elif line.startswith("data:"):
+                    self.seen.append((name, json.loads(line[5:])))
