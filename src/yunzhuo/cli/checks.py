@@ -18,7 +18,6 @@ from yunzhuo.phoenix.config.settings import Settings
 _MIB = 1024 * 1024
 OLDEST_QEMU = (7, 2)
 OUR_PROCESSES_MIB = 768
-IMAGE_BUILD_MIB = 4096
 
 
 class Verdict(StrEnum):
@@ -120,10 +119,10 @@ def _listener(port: int) -> str | None:
     return None
 
 
-def disk(settings: Settings, *, image_to_build: bool) -> Finding:
-    """Whether there is space for what is built and for desktops."""
+def disk(settings: Settings) -> Finding:
+    """Whether there is space for desktops; what an image needs, its build asks for."""
     free_mib = shutil.disk_usage(_nearest(settings.home)).free // _MIB
-    needed_mib = settings.host.disk_reserve_mib + (IMAGE_BUILD_MIB if image_to_build else 0)
+    needed_mib = settings.host.disk_reserve_mib
     found = f"{free_mib} MiB free for {settings.home}"
     if free_mib < needed_mib:
         return bad("disk", found, f"{needed_mib} MiB are needed: make room, or choose another place with --home")

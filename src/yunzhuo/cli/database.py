@@ -3,6 +3,7 @@
 import click
 
 from yunzhuo.cli.context import CommandContext, Group, pass_context, print_answer
+from yunzhuo.cli.processes import make_home
 from yunzhuo.services import assembly
 
 
@@ -16,6 +17,6 @@ def db() -> None:
 def upgrade(context: CommandContext) -> None:
     """Bring the database to the schema of this release; twice is harmless."""
     settings = context.settings()
-    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_home(settings)
     assembly.upgrade_database(settings)
     print_answer({"ok": True}, "The database is at this release's schema.", as_json=context.json_output)

@@ -55,7 +55,7 @@ def examine(context: CommandContext) -> Iterator[Finding]:
     yield good("settings", str(loaded.file or "defaults"))
     running = _running(settings.home)
     yield checks.home(settings)
-    yield checks.disk(settings, image_to_build=False)
+    yield checks.disk(settings)
     yield checks.memory(settings)
     if settings.cloud.driver == "local":
         yield from _virtual_machines(settings)

@@ -75,12 +75,12 @@ def await_last_ones(home: Path) -> None:
             raise Conflict("earlier_run_goes_on", f"Process {pid} of an earlier run does not end: kill it (kill -9 {pid}).")
 
 
-def require_good(settings: Settings, *, image_to_build: bool) -> list[Finding]:
+def require_good(settings: Settings) -> list[Finding]:
     """Check this computer before a start; answers what is only worth a note. Raises Unavailable with all that is bad."""
     findings = [
         *([checks.qemu()] if settings.cloud.driver == "local" else []),
         *checks.ports(settings),
-        checks.disk(settings, image_to_build=image_to_build),
+        checks.disk(settings),
         checks.memory(settings),
     ]
     bad = [finding for finding in findings if finding.verdict is Verdict.BAD]

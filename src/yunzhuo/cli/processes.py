@@ -6,8 +6,15 @@ from pathlib import Path
 import click
 
 from yunzhuo.cli.context import Command, CommandContext, pass_context
+from yunzhuo.phoenix.config.settings import Settings
 
 _DEFAULT_GATEWAY_FILE = Path("etc/gateway.toml")
+
+
+def make_home(settings: Settings) -> None:
+    """The state folder, for us alone, for whoever starts a process by hand before anything else."""
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+
 
 supervised_option = click.option(
     "--supervised", is_flag=True, hidden=True, help="Started by `yunzhuo up`: end when standard input ends."
@@ -20,6 +27,7 @@ def _process(name: str, module_name: str, summary: str) -> click.Command:
     @pass_context
     def run(context: CommandContext, supervised: bool) -> int:
         settings = context.settings()
+        make_home(settings)
         exit_code: int = importlib.import_module(module_name).run(settings, supervised)
         return exit_code
 

@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+
+from yunzhuo.host.image_progress import Progress, Report
 
 PLAIN_LINE_SECONDS = 5.0
-
-# (share that is done, 0.0 to 1.0; what is being done now)
-Report = Callable[[float, str], None]
 
 
 @contextmanager
 def shown(title: str) -> Iterator[Report]:
-    """A function to call with progress for the length of a ``with`` block. It may be called from any thread."""
+    """A function to call with progress for the length of a ``with`` block; nothing is shown before its first call."""
     if sys.stderr.isatty():
         with _bar(title) as report:
             yield report
@@ -26,10 +26,10 @@ def shown(title: str) -> Iterator[Report]:
 
 @contextmanager
 def _bar(title: str) -> Iterator[Report]:
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(title, total=1.0)
-        yield lambda share, step: progress.update(task, completed=share, description=f"{title}: {step}")
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=1.0, visible=False)
+        yield lambda progress: bar.update(task, completed=progress.fraction, description=f"{title}: {progress}", visible=True)
 
 
 class PlainLines:
@@ -42,8 +42,8 @@ class PlainLines:
         self._step = ""
         self._said_at = float("-inf")
 
-    def __call__(self, share: float, step: str) -> None:
+    def __call__(self, progress: Progress) -> None:
         now = self._now()
-        if step != self._step or now - self._said_at >= PLAIN_LINE_SECONDS:
-            self._step, self._said_at = step, now
-            self._say(f"{self._title}: {step} ({share:.0%})")
+        if progress.step != self._step or now - self._said_at >= PLAIN_LINE_SECONDS:
+            self._step, self._said_at = progress.step, now
+            self._say(f"{self._title}: {progress}")

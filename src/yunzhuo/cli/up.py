@@ -9,9 +9,12 @@ from pathlib import Path
 
 import click
 
-from yunzhuo.cli import first_run
+from yunzhuo.cli import first_run, progress
 from yunzhuo.cli.announce import LOG_FOLDER, Announcer, Running, warn
 from yunzhuo.cli.context import Command, CommandContext, pass_context
+from yunzhuo.host.golden_cache import cache_folder
+from yunzhuo.host.image_build import build_light_image
+from yunzhuo.host.layout import Layout
 from yunzhuo.phoenix.common import logging
 from yunzhuo.phoenix.common.errors import Unavailable
 from yunzhuo.phoenix.config.loader import freeze
@@ -69,13 +72,21 @@ def _end_like_ctrl_c() -> None:
 
 def _prepare(settings: Settings) -> FirstAdministrator:
     """Everything that has to stand first. What can be refused quickly comes before what takes long."""
-    for finding in first_run.require_good(settings, image_to_build=False):
+    for finding in first_run.require_good(settings):
         warn(f"note: {finding.what}: {finding.found}; {finding.advice}")
     assembly.prepare(settings)
     administrator = assembly.ensure_first_administrator(settings)
     freeze(settings, settings.home / first_run.FROZEN_FILE)
     first_run.write_gateway_file(settings)
+    if settings.cloud.driver == "local":
+        _build_image(settings)
     return administrator
+
+
+def _build_image(settings: Settings) -> None:
+    """The image that desktops start from, unless it stands already."""
+    with progress.shown("desktop image") as report:
+        build_light_image(Layout(settings.host_dir).images, cache_dir=cache_folder(settings.host.cache), progress=report)
 
 
 def _run(settings: Settings, administrator: FirstAdministrator, *, as_json: bool) -> int:

@@ -65,7 +65,7 @@ def test_a_port_that_is_taken_says_by_whom_and_what_to_change(settings: Settings
     settings = settings.model_copy(update={"web": WebSettings(port=taken_port)})
 
     with pytest.raises(Unavailable) as refused:
-        first_run.require_good(settings, image_to_build=False)
+        first_run.require_good(settings)
 
     message = refused.value.message
     assert message.startswith(f"port {taken_port}: taken by ")
@@ -87,7 +87,7 @@ def test_a_full_disk_is_told_with_figures(settings: Settings) -> None:
     settings = settings.model_copy(update={"host": HostSettings(disk_reserve_mib=1 << 40)})
 
     with pytest.raises(Unavailable, match=r"disk: \d+ MiB free for .*; \d+ MiB are needed: make room"):
-        first_run.require_good(settings, image_to_build=False)
+        first_run.require_good(settings)
 
 
 def test_no_memory_for_a_desktop_is_worth_a_note(settings: Settings) -> None:

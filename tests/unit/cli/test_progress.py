@@ -3,6 +3,7 @@
 import pytest
 
 from yunzhuo.cli.progress import PLAIN_LINE_SECONDS, PlainLines, shown
+from yunzhuo.host.image_progress import Progress
 
 
 def test_a_line_comes_with_each_step_and_every_few_seconds() -> None:
@@ -12,14 +13,19 @@ def test_a_line_comes_with_each_step_and_every_few_seconds() -> None:
 
     for second in range(12):
         now = float(second)
-        report(second / 100, "packages" if second < 11 else "disk")
+        report(Progress("packages" if second < 11 else "disk", second / 11, 20))
 
-    assert said == ["image: packages (0%)", "image: packages (5%)", "image: packages (10%)", "image: disk (11%)"]
+    assert said == [
+        "image: packages (0%, about 20 s left)",
+        "image: packages (45%, about 20 s left)",
+        "image: packages (91%, about 20 s left)",
+        "image: disk (100%)",
+    ]
     assert PLAIN_LINE_SECONDS == 5
 
 
 def test_no_terminal_gets_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
     with shown("image") as report:
-        report(0.5, "packages")
+        report(Progress("packages", 0.5, 30))
 
-    assert capsys.readouterr().err == "image: packages (50%)\n"
+    assert capsys.readouterr().err == "image: packages (50%, about 30 s left)\n"
