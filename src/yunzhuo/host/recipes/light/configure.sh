@@ -1,0 +1,39 @@
+#!/bin/sh
+# Inside the new root file system, after the packages and the files of guest/: what only commands can do.
+set -eu
+
+# one person, who logs in by himself; no password exists
+useradd --no-create-home --shell /bin/bash --groups sudo,audio,video,input user
+cp -a /etc/skel /home/user
+chown -R user:user /home/user
+passwd --quiet --lock root
+passwd --quiet --lock user
+
+# where identify writes files before it moves them into place
+mkdir /etc/desktop/identity
+
+# what makes a machine itself comes later, from /etc/desktop/identify
+rm -f /etc/ssh/ssh_host_* /var/lib/dbus/machine-id
+: > /etc/machine-id
+ln -s /etc/machine-id /var/lib/dbus/machine-id
+
+systemctl --quiet enable desktop.service desktop-grow.service desktop-network.service
+systemctl --quiet disable ssh.service
+systemctl --quiet set-default multi-user.target
+systemctl --quiet mask getty@tty1.service serial-getty@ttyS0.service \
+    apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer e2scrub_reap.service \
+    alsa-restore.service alsa-state.service systemd-pstore.service udisks2.service
+systemctl --quiet --global mask obex.service dirmngr.socket gpg-agent.socket gpg-agent-ssh.socket gpg-agent-extra.socket gpg-agent-browser.socket
+
+# the wallpaper as pixels, which draw faster
+gdk-pixbuf-thumbnailer --size 1920 /usr/share/backgrounds/yunzhuo/default.svg /usr/share/backgrounds/yunzhuo/default.png
+
+# caches that would otherwise be made while a person waits
+fc-cache --system-only
+update-mime-database /usr/share/mime
+for theme in elementary-xfce Adwaita hicolor; do gtk-update-icon-cache --quiet --force /usr/share/icons/$theme; done
+depmod "$(ls /lib/modules)"
+
+# what mmdebstrap needed and a person who installs packages does not want
+rm -f /etc/dpkg/dpkg.cfg.d/99mmdebstrap /etc/apt/apt.conf.d/99mmdebstrap
+rm -rf /var/cache/apt/* /var/lib/apt/lists/* /var/log/apt /var/log/*.log /var/cache/debconf/*-old
