@@ -1,0 +1,157 @@
+// A desktop's own page. What it shows is body[data-console]:
+//
+//   waiting       the desktop is on its way (building, starting, ...): its steps
+//   stopped       it is off, or suspended: the way to start it
+//   failed        it needs attention: why, and what can be done
+//   connecting    the first connection is being opened
+//   connected     the screen
+//   reconnecting  the connection was lost; tried again, each time with a new ticket
+//   refused       the screen may not be opened: why
+//   gone          there is no such desktop any more
+//
+// The desktop's own state comes with the stream of changes (live:change), the rest from here.
+
+import { requestConnection } from "./console/connection.js";
+import { Screen } from "./console/screen.js";
+import { Stage } from "./console/stage.js";
+import { followToolbar } from "./console/toolbar.js";
+
+const CONNECTABLE = "available";
+const RETRY_MS = [250, 500, 1000, 2000, 4000, 8000];
+const STEADY_MS = 5000; // a connection that held this long was a good one: the next loss starts over
+
+class Console {
+  constructor(body) {
+    this.body = body;
+    this.stage = new Stage(body);
+    this.screen = null;
+    this.attempt = 0;
+    this.round = 0; // counts the wishes to connect, so that the answer to an old one is known as such
+  }
+
+  start() {
+    document.addEventListener("live:change", (event) => this.changed(event.detail));
+    document.addEventListener("live:catch-up", () => this.look());
+    window.addEventListener("online", () => this.connectNow());
+    for (const id of ["reconnect-now", "retry-refused"]) {
+      document.getElementById(id).addEventListener("click", () => this.connectNow());
+    }
+    if (this.body.dataset.state === CONNECTABLE) this.connect();
+  }
+
+  /** A change of this or of another desktop. */
+  changed({ id, state }) {
+    if (id !== this.body.dataset.desktop) return;
+    this.body.dataset.state = state;
+    if (state === CONNECTABLE) this.connectNow();
+    else this.look();
+  }
+
+  /** Asks how the desktop is, and shows it unless its screen is there. */
+  async look() {
+    if (await this.isConnectable()) this.connectNow();
+  }
+
+  async isConnectable() {
+    const stage = await this.stage.fetch();
+    if (!stage) return this.body.dataset.state === CONNECTABLE;
+    if (stage === "gone") {
+      this.leave("gone");
+      return false;
+    }
+    this.body.dataset.state = stage.state;
+    if (stage.state === CONNECTABLE) return true;
+    if (!this.screen) this.leave(stage.console);
+    return false;
+  }
+
+  /** Connects without waiting any longer, unless the screen is there or on its way. */
+  connectNow() {
+    if (this.screen || this.asking) return;
+    this.attempt = 0;
+    this.connect();
+  }
+
+  async connect() {
+    clearTimeout(this.retrying);
+    this.round += 1;
+    const round = this.round;
+    this.show(this.wasConnected ? "reconnecting" : "connecting");
+    this.asking = true;
+    const answer = await requestConnection(this.body.dataset.connectionsUrl);
+    this.asking = false;
+    if (round === this.round) this[answer.kind](answer);
+    else if (this.body.dataset.state === CONNECTABLE) this.connectNow();
+  }
+
+  granted({ connection }) {
+    this.screen = new Screen(document.getElementById("screen"), connection, {
+      connected: () => this.connected(),
+      lost: () => this.lost(),
+      refused: (reason) => this.refused({ reason }),
+    });
+  }
+
+  /** The desktop cannot be connected to at the moment: shows what it is doing instead. */
+  async unavailable() {
+    if (await this.isConnectable()) this.retryLater();
+  }
+
+  refused({ reason, code }) {
+    this.stage.explain(reason, code);
+    this.leave("refused");
+  }
+
+  gone() {
+    this.leave("gone");
+  }
+
+  signedOut() {
+    window.location.assign(this.body.dataset.signInUrl);
+  }
+
+  broken() {
+    this.show(this.wasConnected || this.attempt > 1 ? "reconnecting" : "connecting");
+    this.retryLater();
+  }
+
+  connected() {
+    this.wasConnected = true;
+    this.steady = setTimeout(() => (this.attempt = 0), STEADY_MS);
+    this.show("connected");
+    this.screen.focus();
+  }
+
+  lost() {
+    clearTimeout(this.steady);
+    this.screen = null;
+    if (this.body.dataset.state === CONNECTABLE) this.broken();
+    else this.look();
+  }
+
+  retryLater() {
+    const wait = RETRY_MS[Math.min(this.attempt, RETRY_MS.length - 1)] * (0.8 + Math.random() * 0.4);
+    this.attempt += 1;
+    clearTimeout(this.retrying);
+    this.retrying = setTimeout(() => this.connect(), wait);
+  }
+
+  /** Gives up connecting for now and shows something else. */
+  leave(state) {
+    clearTimeout(this.retrying);
+    this.round += 1;
+    this.screen?.close();
+    this.screen = null;
+    this.show(state);
+  }
+
+  show(state) {
+    if (this.body.dataset.console !== state) performance.mark(`console:${state}`);
+    this.body.dataset.console = state;
+    this.stage.tell(state);
+  }
+}
+
+const page = new Console(document.body);
+followToolbar(document.body, () => page.screen);
+page.start();

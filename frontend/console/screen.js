@@ -1,0 +1,47 @@
+// One connection to a desktop's screen, carried by the gateway as a WebSocket. It is over when it breaks: the next one is new.
+
+import RFB from "@novnc/novnc";
+
+export class Screen {
+  /** Connects at once. `told` is asked to take note: connected(), lost(), refused(reason). */
+  constructor(place, { url, subprotocol }, told) {
+    this.told = told;
+    // The ticket travels as a subprotocol, never in an address that is logged.
+    this.rfb = new RFB(place, url, { wsProtocols: ["binary", subprotocol], shared: true });
+    this.rfb.background = "transparent";
+    this.rfb.scaleViewport = true; // where the guest cannot take the window's size
+    this.rfb.resizeSession = true;
+    this.rfb.focusOnClick = true;
+    this.rfb.addEventListener("connect", () => told.connected());
+    this.rfb.addEventListener("disconnect", () => this.ended());
+    this.rfb.addEventListener("securityfailure", (event) => this.refuse(event.detail.reason));
+    this.rfb.addEventListener("credentialsrequired", () => this.refuse());
+  }
+
+  focus() {
+    this.rfb.focus({ preventScroll: true });
+  }
+
+  sendCtrlAltDel() {
+    this.rfb.sendCtrlAltDel();
+    this.focus();
+  }
+
+  /** Ends it without a word to whoever was told. */
+  close() {
+    this.told = null;
+    this.rfb.disconnect();
+  }
+
+  refuse(reason) {
+    const told = this.told;
+    this.close();
+    told?.refused(reason);
+  }
+
+  ended() {
+    const told = this.told;
+    this.told = null;
+    told?.lost();
+  }
+}

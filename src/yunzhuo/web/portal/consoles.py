@@ -1,0 +1,85 @@
+"""A desktop's own page: its screen, or what stands in its way; and the ticket that opens the screen."""
+
+from dataclasses import replace
+
+from flask import jsonify, request
+from werkzeug.wrappers import Response
+
+from yunzhuo.phoenix.common.errors import InvalidInput, YunzhuoError
+from yunzhuo.services.access import may
+from yunzhuo.services.consoles import Connection, ConsoleProtocol
+from yunzhuo.services.desktop_views import DesktopView
+from yunzhuo.services.rules.lifecycle import STATE_DURING, State
+from yunzhuo.web.errors import problem_of
+from yunzhuo.web.portal import messages
+from yunzhuo.web.portal.pages import blueprint, events_from_now, page, part
+from yunzhuo.webkit import actor, services, sessions
+from yunzhuo.webkit.errors import problem_response
+
+# What the page shows first; from then on its script says (body[data-console]).
+_FIRST = {
+    State.AVAILABLE: "connecting",
+    State.STOPPED: "stopped",
+    State.SUSPENDED: "stopped",
+    State.ERROR: "failed",
+    **dict.fromkeys(STATE_DURING.values(), "waiting"),
+}
+
+
+@blueprint.get("/desktops/<desktop_id>")
+@sessions.signed_in
+def desktop(desktop_id: str) -> Response:
+    """The screen over the whole window; while there is none, what is going on and what can be done."""
+    events_url = events_from_now()
+    found = services().desktops.get(actor(), desktop_id)
+    return page("desktop.html", desktop=found, console=console_state(found), events_url=events_url)
+
+
+@blueprint.get("/desktops/<desktop_id>/stage")
+@sessions.signed_in
+def desktop_stage(desktop_id: str) -> Response:
+    """What the page shows where there is no screen."""
+    found = services().desktops.get(actor(), desktop_id)
+    return part("_stage.html", desktop=found, console=console_state(found))
+
+
+@blueprint.post("/desktops/<desktop_id>/connections")
+def open_connection(desktop_id: str) -> Response:
+    """A ticket for one session, as JSON; refusals are problem JSON in the person's language."""
+    try:
+        protocol = _protocol((request.get_json(silent=True) or {}).get("protocol"))
+        connection = services().consoles.open(actor(), desktop_id, protocol)
+    except YunzhuoError as error:
+        return problem_response(replace(problem_of(error), detail=messages.refusal(error)))
+    return _told(connection)
+
+
+def console_state(desktop: DesktopView) -> str:
+    """What the page of this desktop shows first to whoever asks."""
+    return _FIRST.get(desktop.state, "failed") if may_connect(desktop) else "closed"
+
+
+def may_connect(desktop: DesktopView) -> bool:
+    """Whether whoever asks may see this desktop's screen."""
+    person = actor()
+    return may(person, "desktop:connect", organization_id=person.organization_id, owner_id=desktop.owner_id)
+
+
+def _protocol(given: object) -> ConsoleProtocol:
+    try:
+        return ConsoleProtocol(str(given))
+    except ValueError as error:
+        raise InvalidInput("There is no such protocol.", fields={"protocol": "One of vnc."}) from error
+
+
+def _told(connection: Connection) -> Response:
+    answer = jsonify(
+        id=connection.id,
+        protocol=connection.protocol,
+        url=connection.url,
+        ticket=connection.ticket,
+        subprotocol=connection.subprotocol,
+        expires_at=connection.expires_at.isoformat(),
+    )
+    answer.status_code = 201
+    return answer

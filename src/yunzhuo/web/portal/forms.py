@@ -1,0 +1,92 @@
+"""The forms: which fields there are, and what can be said of them before a service is asked."""
+
+from collections.abc import Mapping
+
+from flask_babel import lazy_gettext
+from flask_wtf import FlaskForm
+from wtforms import EmailField, HiddenField, PasswordField, RadioField, StringField
+from wtforms.validators import EqualTo, InputRequired, Length, Optional
+
+from yunzhuo.services.accounts import LANGUAGES
+
+MAX_EMAIL = 254  # RFC 5321, section 4.5.3.1.3, less the angle brackets
+MAX_PASSWORD = 256
+MAX_NAME = 64
+
+
+class Form(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
+    """A form of ours, with room for what is wrong with it as a whole."""
+
+    def refuse(self, text: str) -> None:
+        """Say that the form as a whole was refused."""
+        self.form_errors.append(text)
+
+    def refuse_fields(self, errors: Mapping[str, str]) -> None:
+        """Say what a service found wrong with fields; what is none of this form's fields is said of the whole."""
+        for name, text in errors.items():
+            if name in self:
+                self[name].errors = [*self[name].errors, text]
+            else:
+                self.refuse(text)
+
+
+class EmptyForm(Form):
+    """Only the token that says that the request comes from our own pages."""
+
+
+_NEEDED = lazy_gettext("This is needed.")
+_TOO_LONG = lazy_gettext("At most %(max)d characters.")
+
+
+class SignInForm(Form):
+    """Address and password."""
+
+    email = EmailField(lazy_gettext("E-mail address"), [InputRequired(_NEEDED), Length(max=MAX_EMAIL, message=_TOO_LONG)])
+    password = PasswordField(lazy_gettext("Password"), [InputRequired(_NEEDED)])
+
+
+class RegisterForm(Form):
+    """A new account."""
+
+    email = EmailField(lazy_gettext("E-mail address"), [InputRequired(_NEEDED), Length(max=MAX_EMAIL, message=_TOO_LONG)])
+    password = PasswordField(lazy_gettext("Password"), [InputRequired(_NEEDED), Length(max=MAX_PASSWORD, message=_TOO_LONG)])
+
+
+class PasswordForm(Form):
+    """Another password."""
+
+    present = PasswordField(lazy_gettext("Present password"), [InputRequired(_NEEDED)])
+    chosen = PasswordField(lazy_gettext("New password"), [InputRequired(_NEEDED), Length(max=MAX_PASSWORD, message=_TOO_LONG)])
+    repeated = PasswordField(
+        lazy_gettext("New password once more"),
+        [InputRequired(_NEEDED), EqualTo("chosen", message=lazy_gettext("This is not the same as above."))],
+    )
+
+
+class LanguageForm(Form):
+    """The language of the pages."""
+
+    language = RadioField(lazy_gettext("Language"), [InputRequired(_NEEDED)], choices=[(tag, tag) for tag in LANGUAGES])
+
+
+class NewDesktopForm(Form):
+    """What a new desktop is made from. The choices are the catalog's."""
+
+    image = RadioField(lazy_gettext("Image"), [InputRequired(lazy_gettext("Choose an image."))], validate_choice=False)
+    flavor = RadioField(lazy_gettext("Size"), [InputRequired(lazy_gettext("Choose a size."))], validate_choice=False)
+    name = StringField(lazy_gettext("Name"), [Optional(), Length(max=MAX_NAME, message=_TOO_LONG)])
+    # A form that is sent twice makes one desktop.
+    idempotency_key = HiddenField()
+
+
+class NameForm(Form):
+    """A desktop's name."""
+
+    name = StringField(lazy_gettext("Name"), [InputRequired(_NEEDED), Length(max=MAX_NAME, message=_TOO_LONG)])
+
+
+class ActionForm(Form):
+    """A change to a desktop, and where to go afterwards."""
+
+    action = HiddenField(validators=[InputRequired()])
+    back = HiddenField()

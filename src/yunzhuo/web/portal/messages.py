@@ -1,0 +1,119 @@
+"""What pages say of states, steps, failures and refusals, in the person's language.
+
+Services speak English sentences for logs and programs; people read these. A code that is not here has a sentence of its
+kind, with the code beside it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask_babel import format_decimal, gettext, ngettext
+
+from yunzhuo.phoenix.common.clock import SystemClock
+from yunzhuo.phoenix.common.errors import InvalidInput, TooManyAttempts, YunzhuoError
+from yunzhuo.services.desktop_views import DesktopView
+from yunzhuo.services.rules.lifecycle import Action, Step
+from yunzhuo.web.portal import words
+from yunzhuo.webkit.problems import Problem
+
+_MIB_PER_GIB = 1024
+_SECONDS_PER_MINUTE = 60
+_clock = SystemClock()
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What an error page says: a heading, and what to make of it."""
+
+    heading: str
+    text: str
+
+
+def trouble(problem: Problem) -> Trouble:
+    """What to say on the page for an error."""
+    if problem.code == "registration_closed":
+        return Trouble(gettext("Registration is closed"), gettext("Ask your administrator for an account."))
+    heading, text = words.TROUBLES.get(problem.status, words.OTHER_TROUBLE)
+    return Trouble(str(heading), str(text))
+
+
+def refusal(error: YunzhuoError) -> str:
+    """Why something was refused or is broken, for the person who asked."""
+    if isinstance(error, TooManyAttempts):
+        minutes = max(1, -(-error.retry_after_seconds // _SECONDS_PER_MINUTE))
+        text = ngettext(
+            "Too many attempts. Try again in %(num)s minute.", "Too many attempts. Try again in %(num)s minutes.", minutes
+        )
+        return str(text)
+    sentence = words.REFUSALS.get(error.code)
+    if sentence is None:
+        return str(gettext("This did not work (%(code)s).", code=error.code))
+    return str(sentence) % error.details if "%(" in str(sentence) else str(sentence)
+
+
+def field_errors(error: InvalidInput) -> dict[str, str]:
+    """What is wrong with which field."""
+    return {name: str(words.FIELDS.get(name, gettext("This value cannot be used."))) for name in error.fields}
+
+
+def state(desktop: DesktopView) -> str:
+    """The desktop's state in a word."""
+    return str(words.STATES[desktop.state])
+
+
+def size_name(name: str) -> str:
+    """What a size is called: the settings' word, translated if it is one that they came with."""
+    return str(words.SIZE_NAMES.get(name, name))
+
+
+def failed(desktop: DesktopView) -> str | None:
+    """What failed last, in a sentence; None when nothing did."""
+    return str(words.FAILED[desktop.operation.action]) if desktop.failure else None
+
+
+def reason(desktop: DesktopView) -> str:
+    """Why the desktop needs attention, or why the last change failed."""
+    if desktop.failure is not None:
+        sentence = words.REASONS.get(desktop.failure.code)
+        return str(sentence) if sentence else str(gettext("The cause is not known here (%(code)s).", code=desktop.failure.code))
+    if desktop.fault:
+        return str(gettext("The cloud says: %(fault)s", fault=desktop.fault))
+    if desktop.actions <= {Action.DELETE}:
+        return str(words.REASONS["server_not_found"])
+    return str(gettext("Its virtual machine is not in the state it should be in."))
+
+
+def step_name(step: Step) -> str:
+    """What a step is called."""
+    return str(words.STEPS[step])
+
+
+def step_number(desktop: DesktopView) -> int:
+    """Which step is being taken, counted from 1."""
+    return min(desktop.operation.position + 1, len(desktop.operation.steps))
+
+
+def step(desktop: DesktopView) -> str:
+    """How far the present change has come."""
+    steps = desktop.operation.steps
+    number = step_number(desktop)
+    name = step_name(steps[number - 1].name)
+    return str(gettext("Step %(number)s of %(count)s: %(name)s", number=number, count=len(steps), name=name))
+
+
+def seconds_since(moment: datetime) -> float:
+    """How long ago that was; never less than 0."""
+    return max((_clock.now() - moment).total_seconds(), 0.0)
+
+
+def elapsed(moment: datetime) -> str:
+    """How long ago, as the page's clock goes on showing it: ``12s``, ``1:05``."""
+    minutes, seconds = divmod(int(seconds_since(moment)), _SECONDS_PER_MINUTE)
+    return f"{minutes}:{seconds:02}" if minutes else str(gettext("%(seconds)ss", seconds=seconds))
+
+
+def size(mebibytes: int) -> str:
+    """A size for people: ``512 MB``, ``1.5 GB``."""
+    if mebibytes < _MIB_PER_GIB:
+        return f"{mebibytes} MB"
+    return f"{format_decimal(round(mebibytes / _MIB_PER_GIB, 1))} GB"

@@ -1,0 +1,125 @@
+"""What pages say of states, steps, failures and refusals: the tables. The code is the service's, the sentence a person's."""
+
+from collections.abc import Mapping
+
+from flask_babel import lazy_gettext
+from flask_babel.speaklater import LazyString
+
+from yunzhuo.services.rules.lifecycle import Action, State, Step
+
+STATES: Mapping[State, LazyString] = {
+    State.BUILDING: lazy_gettext("Building"),
+    State.AVAILABLE: lazy_gettext("Available"),
+    State.STARTING: lazy_gettext("Starting"),
+    State.STOPPING: lazy_gettext("Stopping"),
+    State.STOPPED: lazy_gettext("Stopped"),
+    State.REBOOTING: lazy_gettext("Rebooting"),
+    State.SUSPENDED: lazy_gettext("Suspended"),
+    State.DELETING: lazy_gettext("Deleting"),
+    State.DELETED: lazy_gettext("Deleted"),
+    State.ERROR: lazy_gettext("Needs attention"),
+}
+
+STEPS: Mapping[Step, LazyString] = {
+    Step.RESERVE: lazy_gettext("reservation"),
+    Step.SERVER: lazy_gettext("virtual machine"),
+    Step.START: lazy_gettext("power on"),
+    Step.STOP: lazy_gettext("shutdown signal"),
+    Step.REBOOT: lazy_gettext("reboot signal"),
+    Step.RUNNING: lazy_gettext("machine running"),
+    Step.READY: lazy_gettext("system ready"),
+    Step.STOPPED: lazy_gettext("machine off"),
+    Step.SETTLE: lazy_gettext("what was under way"),
+    Step.REMOVE: lazy_gettext("removal"),
+    Step.GONE: lazy_gettext("last check"),
+}
+
+FAILED: Mapping[Action, LazyString] = {
+    Action.CREATE: lazy_gettext("The desktop could not be built."),
+    Action.START: lazy_gettext("The desktop could not be started."),
+    Action.STOP: lazy_gettext("The desktop could not be stopped."),
+    Action.REBOOT: lazy_gettext("The desktop could not be rebooted."),
+    Action.DELETE: lazy_gettext("The desktop could not be deleted."),
+}
+
+REASONS: Mapping[str, LazyString] = {
+    "operation_timed_out": lazy_gettext("It took too long."),
+    "server_failed": lazy_gettext("Its virtual machine did not start."),
+    "server_ended": lazy_gettext("Its virtual machine ended while it was starting."),
+    "no_capacity": lazy_gettext("There is no room for it right now. Try again later, or choose a smaller size."),
+    "cloud_unavailable": lazy_gettext("The cloud does not answer. Try again in a moment."),
+    "internal_error": lazy_gettext("Something went wrong inside Yunzhuo. Your administrator finds more in the log."),
+    "server_not_found": lazy_gettext("Its virtual machine is not there any more."),
+    "no_server": lazy_gettext("It has no virtual machine."),
+    "image_not_found": lazy_gettext("Its image is not there any more."),
+    "flavor_not_found": lazy_gettext("Its size is not offered any more."),
+    "server_busy": lazy_gettext("Its virtual machine was busy with something else. Try again."),
+    "not_offered_by_cloud": lazy_gettext("This cloud cannot do that."),
+}
+
+REFUSALS: Mapping[str, LazyString] = {
+    "registration_closed": lazy_gettext("Registration is closed. Ask your administrator for an account."),
+    "wrong_credentials": lazy_gettext("The address or the password is wrong."),
+    "email_taken": lazy_gettext("There is an account with this address already."),
+    "desktop_limit_reached": lazy_gettext("You have %(used)s of %(limit)s desktops. Delete one first."),
+    "operation_in_progress": lazy_gettext("Another change to this desktop is still going on."),
+    "not_possible_now": lazy_gettext("This is not possible now: the desktop has changed in the meantime."),
+    "desktop_not_found": lazy_gettext("There is no such desktop."),
+    "desktop_not_available": lazy_gettext("The screen cannot be opened while the desktop is not running."),
+    "no_gateway": lazy_gettext("There is no gateway to open the screen through. Tell your administrator."),
+    "protocol_not_offered": lazy_gettext("Screens cannot be opened this way here."),
+    "idempotency_key_reused": lazy_gettext("This form was sent already. Load the page again."),
+    "forbidden": lazy_gettext("You are not allowed to do this."),
+    "not_signed_in": lazy_gettext("You are not signed in any more."),
+    **REASONS,
+}
+
+FIELDS: Mapping[str, LazyString] = {
+    "email": lazy_gettext("This is not an e-mail address."),
+    "password": lazy_gettext("This password cannot be used."),
+    "present": lazy_gettext("This is not your present password."),
+    "chosen": lazy_gettext("Choose another password than your present one."),
+    "name": lazy_gettext("This name cannot be used: letters, digits, spaces and signs that can be seen, 64 at most."),
+    "image": lazy_gettext("This image is not offered any more."),
+    "flavor": lazy_gettext("This size does not fit the image, or is not offered any more."),
+}
+
+# Sizes are named in the settings; these are the ones they come with.
+SIZE_NAMES: Mapping[str, LazyString] = {
+    "Small": lazy_gettext("Small"),
+    "Medium": lazy_gettext("Medium"),
+    "Large": lazy_gettext("Large"),
+}
+
+# What an error page says, by status: a heading, and what to make of it.
+TROUBLES: Mapping[int, tuple[LazyString, LazyString]] = {
+    400: (
+        lazy_gettext("This cannot be read"),
+        lazy_gettext("The page may have been open for too long. Load it again and try once more."),
+    ),
+    403: (
+        lazy_gettext("Not allowed"),
+        lazy_gettext("Your account may not do this. Ask your administrator if it should."),
+    ),
+    404: (
+        lazy_gettext("There is nothing here"),
+        lazy_gettext("The address is wrong, or what was here is gone, or is not yours."),
+    ),
+    413: (
+        lazy_gettext("Too much at once"),
+        lazy_gettext("What was sent is larger than what is taken here."),
+    ),
+    429: (
+        lazy_gettext("Too many attempts"),
+        lazy_gettext("Wait a few minutes, then try again."),
+    ),
+    500: (
+        lazy_gettext("Something went wrong here"),
+        lazy_gettext("It is not your doing. Try again; if it stays, give your administrator the number below."),
+    ),
+    503: (
+        lazy_gettext("Just a moment"),
+        lazy_gettext("Part of Yunzhuo does not answer right now. Try again in a few seconds."),
+    ),
+}
+OTHER_TROUBLE = (lazy_gettext("This did not work"), lazy_gettext("Go back and try again."))
