@@ -6,7 +6,6 @@ from typing import Final, cast
 
 from websockets.http11 import Request
 
-from yunzhuo.gateway.metrics import Slot
 from yunzhuo.gateway.protocol.errors import RequestRefused
 from yunzhuo.gateway.protocol.upgrade import CONSOLE_PATH, ConsoleRequest, RequestReader, answer, console_request, refusal
 from yunzhuo.gateway.relay import Session
@@ -43,9 +42,7 @@ class Door(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         self._address = str(peer[0]) if peer else ""
-        state.connections.add(self)
-        state.counters.add(Slot.CONNECTIONS)
-        state.counters.add(Slot.CONNECTIONS_OPEN)
+        state.add(self)
         excess = len(state.connections) - state.config.limits.max_connections
         if excess > 0:
             self._refuse(_busy("too_many_connections", "the gateway has no room; try again in a moment"))
@@ -107,7 +104,7 @@ class Door(asyncio.Protocol):
             self._refuse(_stopping())
             return
         session = Session(state, admitted, self._transport)
-        state.connections.discard(self)
+        state.replace(self, session)
         _log.info(
             "session_opened",
             session_id=admitted.name.session_id,
@@ -152,7 +149,6 @@ class Door(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._lost = True
         self._clear_timer()
-        self._state.counters.add(Slot.CONNECTIONS_OPEN, -1)
         self._state.remove(self)
 
     def tick(self) -> None:

@@ -27,7 +27,7 @@ class End(Enum):
 
     VIEWER_CLOSED = ("viewer_closed", websocket.CLOSE_NORMAL, "")
     VIEWER_LOST = ("viewer_lost", websocket.CLOSE_NO_CODE, "")
-    VIEWER_SILENT = ("viewer_silent", websocket.CLOSE_INTERNAL_ERROR, "no answer to a ping")
+    VIEWER_SILENT = ("viewer_silent", websocket.CLOSE_NO_CODE, "")
     VIEWER_VIOLATION = ("viewer_violation", websocket.CLOSE_PROTOCOL_ERROR, "protocol error")
     HANDSHAKE_TIMEOUT = ("handshake_timeout", CLOSE_RFB_VIOLATION, "the RFB handshake took too long")
     SCREEN_CLOSED = ("screen_closed", CLOSE_SCREEN_GONE, "the desktop closed its screen")
@@ -61,7 +61,6 @@ class Session:
         for side in (self.viewer, self.screen):
             side.transport.set_write_buffer_limits(high, high // 4)
             side.transport.set_protocol(side)
-        self._state.connections.add(self)
         self._state.counters.add(Slot.SESSIONS)
         self._state.counters.add(Slot.SESSIONS_OPEN)
         self.viewer.transport.write(accepted + binary_frame(ViewerSecurity.GREETING))
@@ -213,6 +212,7 @@ class _Viewer(asyncio.Protocol):
                 self._session.end(End.HANDSHAKE_TIMEOUT)
         elif self._quiet_ticks >= self._give_up_ticks and self.transport.is_reading():
             self._session.end(End.VIEWER_SILENT)
+            self._session.abort()
         elif self._quiet_ticks % self._ping_ticks == 0 and not self._writing_paused:
             self.transport.write(websocket.ping_frame())
 

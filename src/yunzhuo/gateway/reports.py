@@ -60,7 +60,12 @@ class EndReports:
                 self._arrived.clear()
                 continue
             report = self._waiting.popleft()
-            if await self._send(report):
+            try:
+                settled = await self._send(report)
+            except asyncio.CancelledError:
+                self._waiting.appendleft(report)  # for flush
+                raise
+            if settled:
                 pause_seconds = _FIRST_PAUSE_SECONDS
                 continue
             self._put_back(report)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from yunzhuo.gateway.config import GatewayConfig
-from yunzhuo.gateway.metrics import Counters
+from yunzhuo.gateway.metrics import Counters, Slot
 from yunzhuo.gateway.reports import Ended
 from yunzhuo.gateway.screen import OpenScreen
 
@@ -73,7 +73,18 @@ class WorkerState:
         """How many ticks make at least ``seconds``."""
         return max(1, -int(-seconds // self.tick_seconds))
 
+    def add(self, connection: Connection) -> None:
+        self.connections.add(connection)
+        self.counters.add(Slot.CONNECTIONS)
+        self.counters.add(Slot.CONNECTIONS_OPEN)
+
+    def replace(self, connection: Connection, successor: Connection) -> None:
+        """The same peer goes on as ``successor``."""
+        self.connections.remove(connection)
+        self.connections.add(successor)
+
     def remove(self, connection: Connection) -> None:
-        self.connections.discard(connection)
+        self.connections.remove(connection)
+        self.counters.add(Slot.CONNECTIONS_OPEN, -1)
         if not self.connections:
             self.on_empty()

@@ -27,8 +27,9 @@ TICKET_PREFIX: Final = "ticket."
 
 _TICKET: Final = re.compile(r"[A-Za-z0-9._~-]{16,256}")
 _END_OF_HEAD: Final = b"\r\n\r\n"
-_METHOD_START: Final = re.compile(rb"[A-Z]{1,16}( .*)?", re.DOTALL)
-_METHOD_PEEK_BYTES: Final = 8
+# A method and an address in origin form (RFC 9112 section 3.2.1): we are no proxy, and other protocols do not look like it.
+_START: Final = re.compile(rb"[A-Z]{0,16}|[A-Z]{1,16} (/.*)?", re.DOTALL)
+_START_BYTES: Final = 20
 _SWITCHING: Final = 101
 
 _SILENT: Final = logging.getLogger("yunzhuo.gateway.silent")
@@ -58,7 +59,7 @@ class RequestReader:
         """The request, once its head is whole. Raises RequestRefused; then it is over."""
         searched_from = max(0, len(self._buffer) - len(_END_OF_HEAD) + 1)
         self._buffer += data
-        if not _METHOD_START.fullmatch(bytes(self._buffer[:_METHOD_PEEK_BYTES])):
+        if not _START.fullmatch(bytes(self._buffer[:_START_BYTES])):
             raise _bad_request()
         end = self._buffer.find(_END_OF_HEAD, searched_from)
         size = end + len(_END_OF_HEAD) if end >= 0 else len(self._buffer)

@@ -1,0 +1,173 @@
+"""Throws changed and random bytes at the gateway's protocol code for a while: ``python tests/gateway/fuzz.py SECONDS [SEED]``.
+
+Whatever comes, nothing but a ProtocolError may be raised, the result may not depend on the portions, no more may be kept
+than the limits say, and what the library `websockets` refuses is refused. The seed is printed; with it, the run repeats.
+"""
+
+import random
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+from websockets.frames import Frame, Opcode
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
+from yunzhuo.gateway.protocol.errors import ProtocolError
+from yunzhuo.gateway.protocol.rfb import ScreenSecurity, ViewerSecurity
+from yunzhuo.gateway.protocol.upgrade import RequestReader, console_request
+from yunzhuo.gateway.protocol.websocket import Close, FrameDecoder
+
+MAX_FRAME_BYTES = 70_000
+MAX_HEAD_BYTES = 1000
+SHOWN_BYTES = 200
+_REQUEST = (
+    b"GET /v1/console HTTP/1.1\r\nHost: a.test:8081\r\nOrigin: http://a.test:8080\r\nConnection: keep-alive, Upgrade\r\n"
+    b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    b"Sec-WebSocket-Protocol: binary, ticket.0123456789abcdef0123456789abcdef\r\n\r\n"
+)
+_SCREENS = (
+    b"RFB 003.008\n\2\1\2" + bytes(16) + b"\0\0\0\1\0\0\0\4oh!!",
+    b"RFB 003.007\n\1\1",
+    b"RFB 003.003\n\0\0\0\2" + bytes(20),
+    b"RFB 003.008\n\0\0\0\0\4oh!!",
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a machine made of a stream: the error, if any, and what it understood."""
+
+    error: str
+    understood: object
+
+
+def frames(parts: list[bytes]) -> Outcome:
+    decoder = FrameDecoder(max_frame_bytes=MAX_FRAME_BYTES)
+    payload = b""
+    try:
+        for part in parts:
+            payload += b"".join(decoder.receive(part))
+    except ProtocolError as error:
+        return Outcome(str(error), None)
+    closed: Close | None = decoder.closed
+    return Outcome("", (payload, decoder.ping, closed))
+
+
+def request(parts: list[bytes]) -> Outcome:
+    reader = RequestReader(max_bytes=MAX_HEAD_BYTES)
+    try:
+        for number, part in enumerate(parts):
+            found = reader.receive(part)
+            if found is not None:
+                rest = reader.take_rest() + b"".join(parts[number + 1 :])
+                return Outcome("", (console_request(found, allowed_origins=frozenset()).ticket, rest))
+    except ProtocolError as error:
+        return Outcome(str(error), None)
+    kept = len(reader.take_rest())
+    assert kept <= MAX_HEAD_BYTES
+    return Outcome("", kept)
+
+
+def screen(parts: list[bytes]) -> Outcome:
+    return _shake(ScreenSecurity(password="sesame42", max_reason_bytes=100), parts)
+
+
+def viewer(parts: list[bytes]) -> Outcome:
+    return _shake(ViewerSecurity(), parts)
+
+
+def _shake(security: ScreenSecurity | ViewerSecurity, parts: list[bytes]) -> Outcome:
+    answered = b""
+    try:
+        for part in parts:
+            answered += security.receive(part)
+    except ProtocolError as error:
+        return Outcome(str(error), None)
+    rest = security.take_rest()
+    assert security.done or len(rest) < 256
+    return Outcome("", (answered, rest, security.done))
+
+
+def some_frames(dice: random.Random) -> bytes:
+    kinds = (Opcode.BINARY, Opcode.BINARY, Opcode.CONT, Opcode.PING, Opcode.PONG, Opcode.CLOSE, Opcode.TEXT)
+    sizes = (0, 1, 2, 5, 125, 126, 300, 66_000)
+    wire = b""
+    for _ in range(dice.randint(1, 5)):
+        opcode = dice.choices(kinds, (20, 20, 4, 4, 4, 1, 1))[0]
+        payload = dice.randbytes(dice.choice(sizes[:4] if opcode >= Opcode.CLOSE else sizes))
+        if opcode is Opcode.CLOSE and dice.random() < 0.8:
+            payload = dice.choice((1000, 1001, 3000, 4999)).to_bytes(2, "big")
+        wire += Frame(opcode, payload, fin=opcode >= Opcode.CLOSE or dice.random() < 0.8).serialize(mask=True)
+    return wire
+
+
+TARGETS: tuple[tuple[Callable[[list[bytes]], Outcome], Callable[[random.Random], bytes]], ...] = (
+    (frames, some_frames),
+    (request, lambda _dice: _REQUEST),
+    (screen, lambda dice: dice.choice(_SCREENS)),
+    (viewer, lambda dice: dice.choice((b"RFB 003.008\n\1", b"RFB 003.003\n"))),
+)
+
+
+def change(dice: random.Random, data: bytes) -> bytes:
+    """Up to four changes: a byte, a hole, an insertion, a repetition, an early end."""
+    changed = bytearray(data)
+    for _ in range(dice.randint(0, 4)):
+        place = dice.randrange(len(changed) + 1)
+        match dice.randrange(5):
+            case 0 if place < len(changed):
+                changed[place] = dice.randrange(256)
+            case 1:
+                del changed[place : place + dice.randint(1, 8)]
+            case 2:
+                changed[place:place] = dice.randbytes(dice.randint(1, 8))
+            case 3:
+                changed += changed[place : place + 2000]
+            case _:
+                del changed[place:]
+    return bytes(changed)
+
+
+def portions(dice: random.Random, data: bytes) -> list[bytes]:
+    edges = sorted({0, len(data), *(dice.randrange(len(data) + 1) for _ in range(dice.randint(0, 12)))})
+    return [data[start:end] for start, end in pairwise(edges)]
+
+
+def library_takes(wire: bytes) -> bool:
+    """Whether `websockets` takes a stream. It is stricter than RFC 6455 section 5.4 on a Close within a message."""
+    protocol = ServerProtocol(state=State.OPEN, max_size=None)
+    protocol.receive_data(wire)
+    return protocol.parser_exc is None or str(protocol.parser_exc) == "incomplete fragmented message"
+
+
+def one_round(dice: random.Random) -> None:
+    """One stream through one machine, whole and in portions."""
+    run, make = dice.choice(TARGETS)
+    data = dice.randbytes(dice.randrange(200)) if dice.random() < 0.1 else change(dice, make(dice))
+    whole, cut = run([data]), run(portions(dice, data))
+    # A refusal may come at another byte of a stream that has two mistakes, but it comes.
+    what = f"{run.__name__} {data[:SHOWN_BYTES].hex()}"
+    assert bool(whole.error) == bool(cut.error), what
+    assert whole.understood == cut.understood, what
+    if run is frames and not whole.error:
+        assert library_takes(data), what
+
+
+def main(seconds: float, seed: int) -> int:
+    """The number of rounds that went well in ``seconds``."""
+    print(f"seed {seed}", flush=True)
+    dice = random.Random(seed)
+    deadline = time.monotonic() + seconds
+    rounds = 0
+    while time.monotonic() < deadline:
+        one_round(dice)
+        rounds += 1
+    print(f"{rounds} rounds, nothing wrong", flush=True)
+    return rounds
+
+
+if __name__ == "__main__":
+    main(float(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(1 << 32))
