@@ -5,6 +5,7 @@ author = "The Yunzhuo authors"
 copyright = "The Yunzhuo authors"
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
 html_theme = "furo"
 html_title = "Yunzhuo 云晫"
 html_static_path: list[str] = []
