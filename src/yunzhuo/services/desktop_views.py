@@ -1,10 +1,10 @@
 """Desktops as people see them: frozen views, read in few queries, page by page."""
 
 import base64
-import binascii
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import Select, and_, or_, select
@@ -141,14 +141,12 @@ def _cursor(desktop: Desktop) -> str:
 
 
 def _place(cursor: str) -> tuple[datetime, str]:
-    try:
+    with contextlib.suppress(ValueError, OverflowError):  # what is no base64, no UTF-8, no pair, no time; a time beyond all
         created_at, desktop_id = base64.b64decode(cursor, altchars=b"-_", validate=True).decode().split(" ")
         place = datetime.fromisoformat(created_at)
-    except (ValueError, binascii.Error, UnicodeDecodeError):
-        place, desktop_id = None, ""
-    if place is None or place.tzinfo is None:
-        raise InvalidInput("This is not a cursor of ours.", fields={"cursor": "Take it from next_cursor of the page before."})
-    return place, desktop_id
+        if place.tzinfo is not None:
+            return place.astimezone(UTC), desktop_id
+    raise InvalidInput("This is not a cursor of ours.", fields={"cursor": "Take it from next_cursor of the page before."})
 
 
 def _by_id(tx: Session, model: type[_Row], ids: set[str]) -> Mapping[str, _Row]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from apiflask import APIFlask
+from apiflask import APIFlask, HTTPError
 from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -72,7 +72,7 @@ def _install_webkit(app: APIFlask, services: Services) -> None:
     languages.install(app, default=settings.language)
     assets.install(app)
     csrf.install(app, exempt=(*api.BLUEPRINTS, gateway_api.blueprint))
-    error_answers.install(app, errors.problem_of, programs_ask_below=_PROGRAMS_ASK_BELOW)
+    error_answers.install(app, errors.problem_of, programs_ask_below=_PROGRAMS_ASK_BELOW, also=(HTTPError,))
 
 
 def _document(app: APIFlask) -> None:

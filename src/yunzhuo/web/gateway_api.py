@@ -6,7 +6,8 @@ Not part of the public API; tickets and passwords pass here, so nothing of a bod
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 
-from flask import Blueprint, g, jsonify, request
+from apiflask import APIBlueprint
+from flask import g, jsonify, request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from werkzeug.wrappers import Response
 
@@ -14,7 +15,7 @@ from yunzhuo.phoenix.common.errors import InvalidInput, NotSignedIn
 from yunzhuo.services.consoles import Redemption
 from yunzhuo.webkit import services
 
-blueprint = Blueprint("gateway", __name__, url_prefix="/internal/gateway")
+blueprint = APIBlueprint("gateway", __name__, url_prefix="/internal/gateway", enable_openapi=False)
 
 _Asked = TypeVar("_Asked", bound=BaseModel)
 Bytes = Annotated[int, Field(ge=0, le=2**63 - 1)]

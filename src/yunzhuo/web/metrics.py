@@ -51,13 +51,12 @@ class RequestFigures:
         """Take note of the answer. Routes are counted by their pattern: nobody can make up new ones."""
         seconds = time.perf_counter() - g.begun_at
         route = request.url_rule.rule if request.url_rule else "unknown"
-        method = request.method if route != "unknown" else "other"
-        self._requests.labels(method, route, str(response.status_code)).inc()
+        self._requests.labels(request.method if request.url_rule else "other", route, str(response.status_code)).inc()
         self._seconds.labels(route).observe(seconds)
         if request.endpoint not in _QUIET:
             log.info(
                 "request_served",
-                method=method,
+                method=request.method,
                 path=request.path[:200],
                 status=response.status_code,
                 milliseconds=round(seconds * 1000, 1),

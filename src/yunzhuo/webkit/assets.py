@@ -49,8 +49,9 @@ def install(app: Flask) -> None:
         return url_for("static", filename=f"{_BUILT}/{manifest.hashed(name)}")
 
     def keep_built_files(response: Response) -> Response:
-        filename = (request.view_args or {}).get("filename") if request.endpoint == "static" else None
-        if filename in manifest.names(_BUILT) and response.status_code in {200, 206, 304}:
+        if request.endpoint != "static" or response.status_code not in {200, 206, 304}:
+            return response
+        if (request.view_args or {}).get("filename") in manifest.names(_BUILT):
             response.headers["Cache-Control"] = _FOR_EVER
         return response
 

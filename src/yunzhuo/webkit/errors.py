@@ -21,8 +21,13 @@ _EXTENSION = "yunzhuo-error-page"
 _SERVER_ERROR = 500
 
 
-def install(app: Flask, describe: Describe, *, programs_ask_below: tuple[str, ...]) -> None:
-    """Answer every error: with problem JSON below the given paths, with a page elsewhere."""
+def install(
+    app: Flask, describe: Describe, *, programs_ask_below: tuple[str, ...], also: tuple[type[Exception], ...] = ()
+) -> None:
+    """Answer every error: with problem JSON below the given paths, with a page elsewhere.
+
+    ``also`` are kinds of errors that somebody else has registered an answer for: ours counts.
+    """
 
     def answer(error: Exception) -> Response | HTTPException:
         if isinstance(error, RequestRedirect):
@@ -36,8 +41,8 @@ def install(app: Flask, describe: Describe, *, programs_ask_below: tuple[str, ..
             return sessions.to_sign_in()
         return _page(app, problem)
 
-    app.register_error_handler(Exception, answer)
-    app.register_error_handler(HTTPException, answer)
+    for kind in (Exception, HTTPException, *also):
+        app.register_error_handler(kind, answer)
 
 
 def error_page(app: Flask, render: RenderPage) -> None:

@@ -1,6 +1,8 @@
 """Bearer tokens (RFC 6750), checked before anything else about a request is looked at."""
 
-from apiflask import HTTPTokenAuth
+from typing import NoReturn
+
+from apiflask import HTTPError, HTTPTokenAuth
 
 from yunzhuo.phoenix.common.errors import NotSignedIn
 from yunzhuo.services.accounts import UserView
@@ -10,14 +12,17 @@ bearer = HTTPTokenAuth(scheme="Bearer", security_scheme_name="bearer", descripti
 
 
 def _user_of(token: str) -> UserView:
-    if not token:
-        raise NotSignedIn("not_signed_in", "This needs a token: Authorization: Bearer ...")
     user = context.services().accounts.token_user(token)
     context.act_for(user)
     return user
 
 
+def _refuse(_error: HTTPError) -> NoReturn:
+    raise NotSignedIn("not_signed_in", "This needs a token: Authorization: Bearer ...")
+
+
 bearer.verify_token(_user_of)
+bearer.error_processor(_refuse)
 
 
 def present_token() -> str:

@@ -1,0 +1,228 @@
+"""One reader of the event table for everybody: what is new goes to those whom it concerns."""
+
+import asyncio
+import contextlib
+import json
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import TracebackType
+from typing import Self
+
+from yunzhuo.phoenix.common.errors import LimitReached, NotSignedIn, Unavailable
+from yunzhuo.phoenix.common.logging import get_logger
+from yunzhuo.services.access import Actor
+from yunzhuo.services.accounts import AccountService, UserView
+from yunzhuo.services.events import EventService, EventView
+from yunzhuo.web.event_tail import Tail
+
+log = get_logger()
+
+QUEUE_LENGTH = 256
+STREAMS_PER_USER = 100
+CHECK_SECONDS = 4.0
+KEEPALIVE = b": keepalive\n\n"
+TOO_SLOW = b": too slow, come again\nretry: 1000\n\n"
+_BEGIN_SECONDS = 5.0
+_PAUSE_AFTER_FAILURE_SECONDS = 1.0
+
+
+class Proof(StrEnum):
+    """How somebody shows who they are."""
+
+    TOKEN = "token"  # noqa: S105 (a kind, not a secret)
+    SESSION = "session"
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A bearer token or a browser session's secret."""
+
+    proof: Proof
+    secret: str = field(repr=False)
+
+
+def authenticate(accounts: AccountService, credential: Credential) -> UserView:
+    """Whose credential this is now. Raises NotSignedIn."""
+    if credential.proof is Proof.TOKEN:
+        return accounts.token_user(credential.secret)
+    return accounts.session_user(credential.secret)
+
+
+def as_message(event: EventView) -> bytes:
+    """An event as it is sent (HTML standard, "Server-sent events")."""
+    at = event.at.isoformat().replace("+00:00", "Z")
+    data = json.dumps({"object_id": event.object_id, "at": at, **event.data}, ensure_ascii=False, separators=(",", ":"))
+    return f"id: {event.id}\nevent: {event.kind}\ndata: {data}\n\n".encode()
+
+
+class Subscriber:
+    """One open stream. What it has not been sent yet waits here; too much of that ends it."""
+
+    __slots__ = ("_arrived", "_is_over", "_replayed", "_waiting", "actor", "credential")
+
+    def __init__(self, actor: Actor, credential: Credential) -> None:
+        self.actor = actor
+        self.credential = credential
+        self._waiting: deque[tuple[int, bytes]] = deque()
+        self._arrived = asyncio.Event()
+        self._replayed: set[int] = set()
+        self._is_over = False
+
+    def offer(self, event_id: int, message: bytes) -> None:
+        """Let this be sent, unless it was already."""
+        if self._is_over or event_id in self._replayed:
+            return
+        if len(self._waiting) >= QUEUE_LENGTH:
+            self.end(TOO_SLOW)
+            return
+        self._waiting.append((event_id, message))
+        self._arrived.set()
+
+    def has_replayed(self, event_ids: Collection[int]) -> None:
+        """These were sent by another way: not again."""
+        self._replayed.update(event_ids)
+        self._waiting = deque((event_id, message) for event_id, message in self._waiting if event_id not in self._replayed)
+
+    def end(self, last_words: bytes = b"") -> None:
+        """Nothing more is sent but ``last_words``."""
+        if self._is_over:
+            return
+        self._is_over = True
+        self._waiting = deque([(0, last_words)] if last_words else [])
+        self._arrived.set()
+
+    async def next(self, keepalive_seconds: float) -> bytes | None:
+        """All that waits to be sent, a comment when that takes long, None at the end."""
+        try:
+            async with asyncio.timeout(keepalive_seconds):
+                await self._arrived.wait()
+        except TimeoutError:
+            return KEEPALIVE
+        messages = b"".join(message for _, message in self._waiting)
+        self._waiting.clear()
+        if not self._is_over:
+            self._arrived.clear()
+        return messages or None
+
+
+class EventHub:
+    """Reads new events while anybody listens. To be entered in the loop that it works in."""
+
+    def __init__(
+        self, events: EventService, accounts: AccountService, *, poll_seconds: float, check_seconds: float = CHECK_SECONDS
+    ) -> None:
+        self._events = events
+        self._accounts = accounts
+        self._poll_seconds = poll_seconds
+        self._check_seconds = check_seconds
+        self._subscribers: set[Subscriber] = set()
+        self._tail: Tail | None = None
+        self._is_closing = False
+
+    async def __aenter__(self) -> Self:
+        self._somebody = asyncio.Event()
+        self._reading = asyncio.Event()
+        self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._check())]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def subscribe(self, credential: Credential) -> tuple[Subscriber, int]:
+        """A stream of everything from now on, and the id of the last event that it will not be offered.
+
+        Raises NotSignedIn, LimitReached, and Unavailable when the table cannot be read or this process is ending.
+        """
+        user = await asyncio.to_thread(authenticate, self._accounts, credential)
+        streams = Counter(subscriber.actor.user_id for subscriber in self._subscribers)
+        if streams[user.id] >= STREAMS_PER_USER:
+            raise LimitReached("too_many_streams", f"You have {STREAMS_PER_USER} event streams open.")
+        subscriber = Subscriber(user.actor(), credential)
+        self._subscribers.add(subscriber)
+        self._somebody.set()
+        try:
+            async with asyncio.timeout(_BEGIN_SECONDS):
+                await self._reading.wait()
+        except TimeoutError:
+            self.unsubscribe(subscriber)
+            raise Unavailable("stream_unavailable", "Events cannot be read now.") from None
+        if self._is_closing or self._tail is None:
+            self.unsubscribe(subscriber)
+            raise Unavailable("stream_unavailable", "The event stream is being restarted.")
+        return subscriber, self._tail.position
+
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """The stream has ended. With the last one, reading ends too."""
+        self._subscribers.discard(subscriber)
+        if not self._subscribers:
+            self._somebody.clear()
+            self._reading.clear()
+            self._tail = None
+
+    def close(self) -> None:
+        """End all streams, and let none begin."""
+        self._is_closing = True
+        for subscriber in self._subscribers:
+            subscriber.end()
+
+    async def _read(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._somebody.wait()
+            try:
+                if self._tail is None:
+                    self._tail = Tail(await asyncio.to_thread(self._events.latest_id))
+                    self._reading.set()
+                tail = self._tail
+                events = await asyncio.to_thread(self._events.after, tail.position)
+            except Exception:
+                # Whatever the database says, the next look may succeed; whoever listens is told nothing meanwhile.
+                log.exception("events_unreadable")
+                await asyncio.sleep(_PAUSE_AFTER_FAILURE_SECONDS)
+                continue
+            self._spread(tail.fresh(events, loop.time()))
+            await asyncio.sleep(self._poll_seconds)
+
+    def _spread(self, events: Iterable[EventView]) -> None:
+        for event in events:
+            message = as_message(event)
+            for subscriber in self._subscribers:
+                if self._events.concerns(subscriber.actor, event):
+                    subscriber.offer(event.id, message)
+
+    async def _check(self) -> None:
+        """See again and again whether those who listen still may."""
+        while True:
+            await self._somebody.wait()
+            await asyncio.sleep(self._check_seconds)
+            credentials = {subscriber.credential for subscriber in self._subscribers}
+            try:
+                users = await asyncio.to_thread(self._users_of, credentials)
+            except Exception:
+                log.exception("streams_unchecked")
+                continue
+            self._keep(users)
+
+    def _users_of(self, credentials: Iterable[Credential]) -> Mapping[Credential, UserView | None]:
+        users: dict[Credential, UserView | None] = {}
+        for credential in credentials:
+            users[credential] = None
+            with contextlib.suppress(NotSignedIn):
+                users[credential] = authenticate(self._accounts, credential)
+        return users
+
+    def _keep(self, users: Mapping[Credential, UserView | None]) -> None:
+        for subscriber in self._subscribers:
+            if subscriber.credential not in users:
+                continue  # came while we looked
+            user = users[subscriber.credential]
+            if user is None:
+                subscriber.end()
+            else:
+                subscriber.actor = user.actor()

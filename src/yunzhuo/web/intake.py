@@ -1,0 +1,78 @@
+"""Takes requests in before they cost a worker thread: bodies whole and within bounds, headers without a double meaning."""
+
+import asyncio
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from yunzhuo.web.asgi import App, Message, RawHeaders, Receive, Scope, Send, header, send_problem
+from yunzhuo.webkit.problems import Problem
+from yunzhuo.webkit.request_ids import HEADER, sane_or_new
+
+BODY_SECONDS = 30.0
+_TOO_SLOW = Problem(
+    HTTPStatus.REQUEST_TIMEOUT,
+    "request_timeout",
+    "The request did not come in in time.",
+    headers={"Connection": "close"},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """What came in. ``length`` is more than the limit when the rest was not read."""
+
+    content: bytes
+    length: int
+
+
+class Intake:
+    """Hands an application (Flask, in a thread) requests whose bodies are there already.
+
+    A body larger than ``max_body_bytes`` is not read: the application sees its length and nothing of it, so it can say
+    first whether the asker is known at all, and refuses the body when it comes to it.
+    """
+
+    def __init__(self, app: App, *, max_body_bytes: int, body_seconds: float = BODY_SECONDS) -> None:
+        self._app = app
+        self._max_body_bytes = max_body_bytes
+        self._body_seconds = body_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            async with asyncio.timeout(self._body_seconds):
+                body = await self._take(scope, receive)
+        except TimeoutError:
+            await send_problem(send, _TOO_SLOW, sane_or_new(header(scope, HEADER.lower().encode())))
+            return
+        if body is None:
+            return
+
+        async def replay() -> Message:
+            return {"type": "http.request", "body": body.content, "more_body": False}
+
+        await self._app({**scope, "headers": _headers(scope["headers"], body.length)}, replay, send)
+
+    async def _take(self, scope: Scope, receive: Receive) -> _Body | None:
+        """The body; None when the client left before it was here."""
+        declared = header(scope, b"content-length")
+        if declared is not None and int(declared) > self._max_body_bytes:
+            return _Body(b"", int(declared))
+        if declared is None and header(scope, b"transfer-encoding") is None:
+            return _Body(b"", 0)
+        content = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            content += message.get("body", b"")
+            if len(content) > self._max_body_bytes:
+                return _Body(b"", len(content))
+            if not message.get("more_body", False):
+                return _Body(bytes(content), len(content))
+
+
+def _headers(headers: RawHeaders, length: int) -> RawHeaders:
+    """The headers with the length that is now known, and without names that WSGI cannot tell from others (a_b, a-b)."""
+    framing = {b"content-length", b"transfer-encoding"}
+    kept = [(name, value) for name, value in headers if name not in framing and b"_" not in name]
+    return [*kept, (b"content-length", str(length).encode())]
