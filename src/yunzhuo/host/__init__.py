@@ -1,0 +1,1 @@
+"""The process that owns this computer's virtual machines."""

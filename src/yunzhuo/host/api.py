@@ -1,0 +1,233 @@
+"""The host's HTTP routes: they read the request, call the host, and write the answer down."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from yunzhuo.host.host import DesktopHost
+from yunzhuo.host.servers import as_cloud_error
+from yunzhuo.phoenix.cloud.local import wire
+from yunzhuo.phoenix.cloud.resources import ConsoleProtocol
+from yunzhuo.phoenix.common.errors import (
+    Conflict,
+    InvalidInput,
+    LimitReached,
+    NotFound,
+    NotOffered,
+    Refused,
+    YunzhuoError,
+)
+from yunzhuo.phoenix.common.logging import get_logger
+
+_LARGEST_FILE_BYTES = 64 * 1024 * 1024
+# The status is for people with curl; the driver reads code and kind.
+_KINDS: tuple[tuple[type[YunzhuoError], str, int], ...] = (
+    (InvalidInput, "invalid_input", 400),
+    (NotFound, "not_found", 404),
+    (Conflict, "conflict", 409),
+    (LimitReached, "limit_reached", 409),
+    (NotOffered, "not_offered", 501),
+    (Refused, "refused", 409),
+    (YunzhuoError, "broken", 503),
+)
+
+logger = get_logger()
+Handler = Callable[[DesktopHost, Request], Awaitable[Response]]
+
+
+async def check(_host: DesktopHost, _request: Request) -> Response:
+    return _nothing()
+
+
+async def create_server(host: DesktopHost, request: Request) -> Response:
+    wanted = _parse(wire.SERVER_REQUEST, await request.body())
+    return _json(wire.SERVER, await host.servers.create(wanted))
+
+
+async def list_servers(host: DesktopHost, request: Request) -> Response:
+    return _json(wire.SERVERS, tuple(host.servers.list(request.query_params.get("desktop_id"))))
+
+
+async def get_server(host: DesktopHost, request: Request) -> Response:
+    return _json(wire.SERVER, host.servers.get(_id(request)))
+
+
+async def rename_server(host: DesktopHost, request: Request) -> Response:
+    await host.servers.rename(_id(request), wire.Rename.model_validate_json(await request.body()).name)
+    return _nothing()
+
+
+async def delete_server(host: DesktopHost, request: Request) -> Response:
+    await host.servers.delete(_id(request))
+    return _nothing()
+
+
+async def start_server(host: DesktopHost, request: Request) -> Response:
+    await host.power.start(_id(request))
+    return _nothing()
+
+
+async def stop_server(host: DesktopHost, request: Request) -> Response:
+    await host.power.stop(_id(request))
+    return _nothing()
+
+
+async def reboot_server(host: DesktopHost, request: Request) -> Response:
+    await host.power.reboot(_id(request), wire.Reboot.model_validate_json(await request.body()).kind)
+    return _nothing()
+
+
+async def get_console(host: DesktopHost, request: Request) -> Response:
+    protocol = ConsoleProtocol(request.path_params["protocol"])
+    return _json(wire.CONSOLE, host.servers.console(_id(request), protocol))
+
+
+async def guest_ready(host: DesktopHost, request: Request) -> Response:
+    return _message(wire.Answer(value=await host.guests.ready(_id(request))))
+
+
+async def guest_run(host: DesktopHost, request: Request) -> Response:
+    wanted = wire.Run.model_validate_json(await request.body())
+    result = await host.guests.run(_id(request), wanted.argv, stdin=wanted.stdin, timeout_seconds=wanted.timeout_seconds)
+    return _message(wire.RunEnded(exit_code=result.exit_code, stdout=result.stdout, stderr=result.stderr))
+
+
+async def guest_write_file(host: DesktopHost, request: Request) -> Response:
+    if int(request.headers.get("content-length", 0)) > _LARGEST_FILE_BYTES:
+        raise InvalidInput("The file is too large to be put into a desktop this way.", code="file_too_large")
+    await host.guests.write_file(_id(request), request.query_params.get("path", ""), await request.body())
+    return _nothing()
+
+
+async def guest_read_file(host: DesktopHost, request: Request) -> Response:
+    path, limit = request.query_params.get("path", ""), int(request.query_params.get("max_bytes", "0"))
+    content = await host.guests.read_file(_id(request), path, max_bytes=limit)
+    return Response(content, media_type="application/octet-stream")
+
+
+async def get_clipboard(host: DesktopHost, request: Request) -> Response:
+    return _message(wire.Text(text=await host.guests.get_clipboard(_id(request))))
+
+
+async def set_clipboard(host: DesktopHost, request: Request) -> Response:
+    await host.guests.set_clipboard(_id(request), wire.Text.model_validate_json(await request.body()).text)
+    return _nothing()
+
+
+async def show_message(host: DesktopHost, request: Request) -> Response:
+    await host.guests.message(_id(request), wire.Text.model_validate_json(await request.body()).text)
+    return _nothing()
+
+
+async def list_flavors(host: DesktopHost, _request: Request) -> Response:
+    return _json(wire.FLAVORS, tuple(host.flavors()))
+
+
+async def get_flavor(host: DesktopHost, request: Request) -> Response:
+    return _json(wire.FLAVOR, host.flavor(_id(request)))
+
+
+async def list_images(host: DesktopHost, _request: Request) -> Response:
+    return _json(wire.IMAGES, tuple(host.images()))
+
+
+async def get_image(host: DesktopHost, request: Request) -> Response:
+    return _json(wire.IMAGE, host.image(_id(request)))
+
+
+async def is_prepared(host: DesktopHost, request: Request) -> Response:
+    return _message(wire.Answer(value=await host.is_prepared(_id(request), request.path_params["flavor_id"])))
+
+
+async def list_networks(host: DesktopHost, _request: Request) -> Response:
+    return _json(wire.NETWORKS, tuple(host.networks()))
+
+
+async def list_hosts(host: DesktopHost, _request: Request) -> Response:
+    return _json(wire.HOSTS, tuple(host.hosts()))
+
+
+async def stop_all(host: DesktopHost, _request: Request) -> Response:
+    return _message(wire.StoppedAll(count=await host.stop_all()))
+
+
+_SERVER = "/servers/{id}"
+_ROUTES: tuple[tuple[str, str, Handler], ...] = (
+    ("GET", "/check", check),
+    ("POST", "/servers", create_server),
+    ("GET", "/servers", list_servers),
+    ("GET", _SERVER, get_server),
+    ("PATCH", _SERVER, rename_server),
+    ("DELETE", _SERVER, delete_server),
+    ("POST", f"{_SERVER}/start", start_server),
+    ("POST", f"{_SERVER}/stop", stop_server),
+    ("POST", f"{_SERVER}/reboot", reboot_server),
+    ("GET", f"{_SERVER}/consoles/{{protocol}}", get_console),
+    ("GET", f"{_SERVER}/guest/ready", guest_ready),
+    ("POST", f"{_SERVER}/guest/run", guest_run),
+    ("PUT", f"{_SERVER}/guest/file", guest_write_file),
+    ("GET", f"{_SERVER}/guest/file", guest_read_file),
+    ("GET", f"{_SERVER}/guest/clipboard", get_clipboard),
+    ("PUT", f"{_SERVER}/guest/clipboard", set_clipboard),
+    ("POST", f"{_SERVER}/guest/message", show_message),
+    ("GET", "/flavors", list_flavors),
+    ("GET", "/flavors/{id}", get_flavor),
+    ("GET", "/images", list_images),
+    ("GET", "/images/{id}", get_image),
+    ("GET", "/images/{id}/prepared/{flavor_id}", is_prepared),
+    ("GET", "/networks", list_networks),
+    ("GET", "/hosts", list_hosts),
+    ("POST", "/stop-all", stop_all),
+)
+
+
+def make_app(host: DesktopHost) -> Starlette:
+    """The application that serves ``host``."""
+    return Starlette(routes=[Route(path, _answering(host, handler), methods=[method]) for method, path, handler in _ROUTES])
+
+
+def _answering(host: DesktopHost, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        try:
+            return await handler(host, request)
+        except YunzhuoError as error:
+            return _problem(error)
+        except (ValidationError, ValueError) as error:
+            return _problem(InvalidInput("The request to the host is malformed.", fields={"body": str(error)[:500]}))
+        except OSError as error:
+            logger.error("host_call_failed", path=request.url.path, why=str(error))
+            return _problem(as_cloud_error(error))
+
+    return endpoint
+
+
+def _problem(error: YunzhuoError) -> Response:
+    kind, status = next((kind, status) for branch, kind, status in _KINDS if isinstance(error, branch))
+    details: dict[str, Any] = json.loads(json.dumps(dict(error.details), default=str))
+    return _message(wire.Problem(code=error.code, kind=kind, message=error.message, details=details), status)
+
+
+def _id(request: Request) -> str:
+    return str(request.path_params["id"])
+
+
+def _parse(shape: "TypeAdapter[wire.Resource]", body: bytes) -> "wire.Resource":
+    return shape.validate_json(body)
+
+
+def _json(shape: "TypeAdapter[wire.Resource]", value: "wire.Resource") -> Response:
+    return Response(shape.dump_json(value), media_type="application/json")
+
+
+def _message(message: wire.Message, status: int = 200) -> Response:
+    return Response(message.model_dump_json(), status, media_type="application/json")
+
+
+def _nothing() -> Response:
+    return Response(status_code=204)

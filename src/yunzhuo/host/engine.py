@@ -1,0 +1,108 @@
+"""What every machine on this computer has in common: where things are, who QEMU runs as, which QEMU and accelerator."""
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from yunzhuo.host import accelerator
+from yunzhuo.host.argv import Accelerator, Channels, Hardware, MachineSpec, Memory
+from yunzhuo.host.images import Images, StoredImage
+from yunzhuo.host.layout import DISK_NAME, ROOT_FROM_MACHINE, Layout
+from yunzhuo.host.monitor import MachineFailed
+from yunzhuo.host.network import Network
+from yunzhuo.host.privileges import QemuAccount
+from yunzhuo.phoenix.cloud.errors import FlavorNotFound
+from yunzhuo.phoenix.config.settings import FlavorSettings, HostSettings
+
+
+@dataclass(slots=True)
+class Engine:
+    """The host's own surroundings; one for each host process."""
+
+    settings: HostSettings
+    layout: Layout
+    account: QemuAccount
+    network: Network
+    images: Images
+    _version: str | None = None
+    _accelerator: Accelerator | None = None
+    _choosing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def known_accelerator(self) -> Accelerator | None:
+        """The accelerator in use; None until the first image made it possible to find out."""
+        return self._accelerator
+
+    def flavor(self, flavor_id: str) -> FlavorSettings:
+        """Raises FlavorNotFound."""
+        for flavor in self.settings.flavors:
+            if flavor.id == flavor_id:
+                return flavor
+        raise FlavorNotFound(flavor_id)
+
+    async def version(self) -> str:
+        """QEMU's version. Raises MachineFailed when there is no QEMU; asked again then, as it may be installed meanwhile."""
+        if self._version is None:
+            self._version = await accelerator.qemu_version()
+        return self._version
+
+    async def accelerator(self, image: StoredImage) -> Accelerator:
+        """The accelerator for machines. Raises MachineFailed."""
+        async with self._choosing:
+            if self._accelerator is None:
+                version = await self.version()
+                self._accelerator = await accelerator.choose(
+                    self.settings.accelerator, self.layout, self.account, version, image
+                )
+        return self._accelerator
+
+    async def hardware(self, image: StoredImage, *, vcpus: int, memory_mib: int) -> Hardware:
+        """What a guest of ``image`` sees. Raises MachineFailed."""
+        chosen = await self.accelerator(image)
+        return Hardware(vcpus=vcpus, memory_mib=memory_mib, accelerator=chosen, kernel_args=image.manifest.kernel_args)
+
+    def spec(
+        self,
+        machine_id: str,
+        hardware: Hardware,
+        image: StoredImage,
+        channels: Channels,
+        *,
+        memory: Memory = Memory.PLAIN,
+        memory_fd: int = -1,
+        is_disposable: bool = False,
+    ) -> MachineSpec:
+        """A machine of this engine, by paths relative to its folder."""
+        base = f"{ROOT_FROM_MACHINE}/images/{image.id}"
+        return MachineSpec(
+            machine_id=machine_id,
+            hardware=hardware,
+            kernel=f"{base}/vmlinuz",
+            initrd=f"{base}/initrd.gz",
+            network=self.network.kind,
+            channels=channels,
+            memory=memory,
+            memory_fd=memory_fd,
+            waits_for_state=memory is Memory.PRIVATE_COPY,
+            is_disposable=is_disposable,
+        )
+
+
+async def make_overlay(target: Path, backing: str, size_mib: int) -> None:
+    """An empty disk of ``size_mib`` at ``target`` on top of ``backing``, a path relative to ``target``'s folder.
+
+    Raises MachineFailed.
+    """
+    command = ["qemu-img", "create", "-q", "-u", "-f", "qcow2", "-F", "qcow2", "-b", backing, str(target), f"{size_mib}M"]
+    try:
+        process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+    except OSError as error:
+        raise MachineFailed(f"qemu-img cannot be started ({error.strerror}); install qemu-utils.") from error
+    _, said = await process.communicate()
+    if process.returncode != 0:
+        raise MachineFailed(f"qemu-img could not make a disk: {said.decode(errors='replace').strip()}")
+
+
+def image_disk(image: StoredImage) -> str:
+    """An image's disk as a machine's folder sees it."""
+    return f"{ROOT_FROM_MACHINE}/images/{image.id}/{DISK_NAME}"

@@ -1,0 +1,97 @@
+"""A server as the host process holds it: its record, and what is going on with it now."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+from yunzhuo.host.machine import Machine
+from yunzhuo.host.server_secrets import ServerSecrets
+from yunzhuo.host.store import Phase, ServerRecord, save_record
+from yunzhuo.host.waiting import finish
+from yunzhuo.phoenix.cloud.resources import Server, ServerStatus
+
+HOST_ID = "local"
+
+
+class Change(StrEnum):
+    """What is being done to a server."""
+
+    MAKING = "making"
+    STARTING = "starting"
+    STOPPING = "stopping"
+    REBOOTING = "rebooting"
+    DELETING = "deleting"
+
+
+@dataclass(slots=True)
+class Entry:
+    """One server. ``change`` says which of our tasks, ``task``, is at work on it; there is at most one."""
+
+    record: ServerRecord
+    folder: Path
+    secrets: ServerSecrets
+    machine: Machine | None = None
+    change: Change | None = None
+    task: asyncio.Task[None] | None = None
+    writing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def id(self) -> str:
+        return self.record.id
+
+    @property
+    def running(self) -> Machine | None:
+        """The machine, if it lives."""
+        return self.machine if self.machine is not None and self.machine.is_alive else None
+
+    @property
+    def status(self) -> ServerStatus:
+        """In the words of the cloud interface."""
+        if self.record.phase is Phase.MAKING:
+            return ServerStatus.BUILDING
+        if self.record.phase is Phase.FAILED:
+            return ServerStatus.ERROR
+        return ServerStatus.RUNNING if self.running else ServerStatus.STOPPED
+
+    @property
+    def fault(self) -> str | None:
+        """What a person should know, if anything."""
+        if self.running and self.running.stopped_by_full_disk:
+            return "This computer's disk is full; the desktop is held until there is room."
+        return self.record.fault
+
+    @property
+    def promised_mib(self) -> int:
+        """Memory that the machine may still take: all of it until its desktop is ready, what it needs being in use then."""
+        if self.running is None:
+            return self.record.memory_mib if self.change in (Change.MAKING, Change.STARTING) else 0
+        return 0 if self.running.readiness.is_ready else self.record.memory_mib // 2
+
+    def hostname(self) -> str:
+        """What the guest is to call itself."""
+        return self.record.hostname
+
+    async def save(self, **changes: object) -> None:
+        """Change the record, in memory and on disk."""
+        self.record = self.record.but(**changes)
+        async with self.writing:
+            # A thread goes on when its task is cancelled, so the lock must not be let go before it is done.
+            await finish(asyncio.to_thread(save_record, self.folder, self.record))
+
+    def described(self) -> Server:
+        """As the cloud interface shows it."""
+        of = self.record
+        return Server(
+            id=of.id,
+            desktop_id=of.desktop_id,
+            name=of.name,
+            status=self.status,
+            image_id=of.image_id,
+            flavor_id=of.flavor_id,
+            host=HOST_ID,
+            created_at=of.created_at,
+            observed_at=datetime.now(UTC),
+            fault=self.fault,
+        )

@@ -1,0 +1,163 @@
+"""Sees to it that the goldens that should stand do: fetched from the cache, else built, one after another, when it is quiet."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from yunzhuo.host.capacity import measure
+from yunzhuo.host.engine import Engine
+from yunzhuo.host.golden_build import GoldenPlan, build_golden
+from yunzhuo.host.golden_cache import GoldenCache
+from yunzhuo.host.goldens import Golden, Goldens, golden_key
+from yunzhuo.host.images import StoredImage
+from yunzhuo.host.monitor import MachineFailed
+from yunzhuo.phoenix.common.errors import YunzhuoError
+from yunzhuo.phoenix.common.logging import get_logger
+from yunzhuo.phoenix.config.settings import FlavorSettings
+
+_ROUND_SECONDS = 2.0
+_QUIET_SECONDS = 3.0
+_PLENTY = 3
+_FIRST_RETRY_SECONDS = 30.0
+_LONGEST_RETRY_SECONDS = 1800.0
+
+logger = get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Why a golden is missing, and when to try again (monotonic seconds)."""
+
+    times: int
+    retry_at: float
+    message: str
+
+
+class GoldenKeeper:
+    """``last_busy_at`` tells when (monotonic) a person last waited for a machine; ``in_use`` which builds have desktops."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        goldens: Goldens,
+        cache: GoldenCache,
+        *,
+        last_busy_at: Callable[[], float],
+        in_use: Callable[[], set[str]],
+    ) -> None:
+        self._engine = engine
+        self._goldens = goldens
+        self._cache = cache
+        self._last_busy_at = last_busy_at
+        self._in_use = in_use
+        self._failures: dict[str, _Failure] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._building: str | None = None
+
+    @property
+    def problems(self) -> list[str]:
+        """A sentence for each golden that could not be built."""
+        return [failure.message for failure in self._failures.values()]
+
+    @property
+    def building(self) -> str | None:
+        """The key of the golden that is being built now."""
+        return self._building
+
+    def start(self) -> None:
+        """Begin to keep."""
+        self._task = asyncio.create_task(self._keep())
+
+    async def close(self) -> None:
+        """Stop; a golden half built is given up."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def find(self, image: StoredImage, flavor: FlavorSettings) -> Golden | None:
+        """The golden to clone for this image and flavor, if it stands. Raises MachineFailed."""
+        return self._goldens.standing((await self._plan(image, flavor)).key)
+
+    async def _keep(self) -> None:
+        while True:
+            try:
+                await self._round()
+            except (YunzhuoError, OSError) as error:
+                logger.warning("goldens_round_failed", why=str(error))
+            await asyncio.sleep(_ROUND_SECONDS)
+
+    async def _round(self) -> None:
+        image = self._engine.images.default()
+        if image is None:
+            return
+        plans = [await self._plan(image, flavor) for flavor in self._engine.settings.flavors if self._is_prepared(flavor)]
+        for plan in plans:
+            if self._goldens.standing(plan.key) is None and self._may_try(plan.key):
+                await self._provide(plan)
+            await self._warm(plan.key)
+        self._remove_stale({plan.key for plan in plans})
+
+    def _is_prepared(self, flavor: FlavorSettings) -> bool:
+        return flavor.id in self._engine.settings.prepared_flavors
+
+    async def _plan(self, image: StoredImage, flavor: FlavorSettings) -> GoldenPlan:
+        hardware = await self._engine.hardware(image, vcpus=flavor.vcpus, memory_mib=flavor.memory_mib)
+        key = golden_key(flavor.id, flavor.disk_mib, hardware, image, await self._engine.version())
+        return GoldenPlan(key, flavor.id, flavor.disk_mib, hardware, image)
+
+    def _may_try(self, key: str) -> bool:
+        failure = self._failures.get(key)
+        return failure is None or time.monotonic() >= failure.retry_at
+
+    async def _provide(self, plan: GoldenPlan) -> None:
+        folder = await asyncio.to_thread(self._cache.fetch, plan.key, self._engine.layout.goldens)
+        if folder is not None:
+            logger.info("golden_fetched", golden=folder.name)
+        elif self._is_quiet():
+            folder = await self._build(plan)
+        if folder is not None:
+            self._failures.pop(plan.key, None)
+            self._engine.account.let_pass(folder)
+            self._goldens.add(folder)
+
+    async def _warm(self, key: str) -> None:
+        """Read a golden's memory before somebody waits for it, where there is plenty of room."""
+        golden = self._goldens.standing(key)
+        if golden is None or self._goldens.is_in_memory(golden):
+            return
+        free_mib = measure(self._engine.layout.root).memory_mib - self._engine.settings.memory_reserve_mib
+        if free_mib >= _PLENTY * golden.manifest.memory_mib:
+            await self._goldens.memory(golden)
+
+    def _is_quiet(self) -> bool:
+        return time.monotonic() - self._last_busy_at() >= _QUIET_SECONDS
+
+    async def _build(self, plan: GoldenPlan) -> Path | None:
+        with self._cache.turn(plan.key) as is_ours:
+            if not is_ours:
+                return None
+            self._building = plan.key
+            try:
+                folder, memory = await build_golden(self._engine, plan)
+            except (MachineFailed, OSError) as error:
+                self._note_failure(plan, str(getattr(error, "message", error)))
+                return None
+            finally:
+                self._building = None
+            self._goldens.keep_memory(folder.name, memory)
+            await asyncio.to_thread(self._cache.keep, folder)
+        return folder
+
+    def _note_failure(self, plan: GoldenPlan, why: str) -> None:
+        times = self._failures[plan.key].times + 1 if plan.key in self._failures else 1
+        pause = min(_FIRST_RETRY_SECONDS * 2 ** (times - 1), _LONGEST_RETRY_SECONDS)
+        message = f"Desktops of size {plan.flavor_id} start slowly: they could not be prepared ({why})"
+        self._failures[plan.key] = _Failure(times, time.monotonic() + pause, message)
+        logger.warning("golden_build_failed", golden=plan.key, why=why, times=times, retry_seconds=pause)
+
+    def _remove_stale(self, wanted: set[str]) -> None:
+        """Goldens that nothing needs any more, and complaints about goldens that nobody wants any more."""
+        self._failures = {key: failure for key, failure in self._failures.items() if key in wanted}
+        self._goldens.remove_all_but(wanted, self._in_use())

@@ -1,0 +1,122 @@
+"""Starts a QEMU in its folder: as its own user, in the guests' network, with its control sockets already open."""
+
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from socket import socket
+
+from yunzhuo.host import sockets
+from yunzhuo.host.argv import QEMU, Accelerator, Channels, MachineSpec, qemu_args
+from yunzhuo.host.layout import LOG_NAME, SCREEN_FOLDER
+from yunzhuo.host.monitor import MachineFailed
+from yunzhuo.host.privileges import QemuAccount
+from yunzhuo.host.processes import ProcessGone, WatchedProcess, identify
+
+MONITOR_SOCKET, AGENT_SOCKET, READY_SOCKET = "monitor.sock", "agent.sock", "ready.sock"
+_LOW_PRIORITY = ("nice", "-n", "19")
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkEntrance:
+    """What to put before a command so that it runs in the guests' network; ``descriptors`` must be inherited by it."""
+
+    prefix: tuple[str, ...] = ()
+    descriptors: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """A QEMU that was just started, and our ends of its three sockets (its own may not be answered yet)."""
+
+    process: WatchedProcess
+    monitor: socket
+    agent: socket
+    ready: socket
+
+
+def launch(
+    folder: Path,
+    make_spec: Callable[[Channels], MachineSpec],
+    account: QemuAccount,
+    entrance: NetworkEntrance,
+    *,
+    inherited: Sequence[int] = (),
+    low_priority: bool = False,
+) -> Launched:
+    """Start the machine of ``folder``, which must hold its disk. Raises MachineFailed.
+
+    The sockets are made here and handed over open: so nobody has to wait for QEMU to make them, and QEMU's user needs no
+    right to make files in the folder except its screens.
+    """
+    screen = folder / SCREEN_FOLDER
+    screen.mkdir(exist_ok=True)
+    account.own(screen, 0o700)
+    with ExitStack() as ours:
+        listeners = [ours.enter_context(sockets.listen(folder / name)) for name in (MONITOR_SOCKET, AGENT_SOCKET, READY_SOCKET)]
+        spec = make_spec(Channels(*(listener.fileno() for listener in listeners)))
+        command = [
+            *(_LOW_PRIORITY if low_priority else ()),
+            *entrance.prefix,
+            *account.prefix(with_kvm=spec.hardware.accelerator is Accelerator.KVM),
+            *qemu_args(spec),
+        ]
+        handed_over = [*(listener.fileno() for listener in listeners), *inherited, *entrance.descriptors]
+        process = start_process(command, folder, handed_over)
+        try:
+            connections = [sockets.connect(folder / name) for name in (MONITOR_SOCKET, AGENT_SOCKET, READY_SOCKET)]
+        except OSError as error:
+            raise MachineFailed(f"QEMU's sockets cannot be reached: {error}") from error
+    return Launched(process, *connections)
+
+
+def start_process(
+    command: Sequence[str],
+    folder: Path,
+    handed_over: Sequence[int] = (),
+    *,
+    stdin: int = subprocess.DEVNULL,
+    log_name: str = LOG_NAME,
+) -> WatchedProcess:
+    """Start ``command`` in ``folder``, in a session of its own so that it outlives us; its output goes to ``log_name``.
+
+    Raises MachineFailed when it cannot be started or ends before it can be watched.
+    """
+    descriptor = os.open(folder / log_name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        child = subprocess.Popen(
+            command,
+            cwd=folder,
+            stdin=stdin,
+            stdout=descriptor,
+            stderr=subprocess.STDOUT,
+            pass_fds=tuple(handed_over),
+            start_new_session=True,
+            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+        )
+    except OSError as error:
+        raise MachineFailed(f"{command[0]} cannot be started: {error.strerror}") from error
+    finally:
+        os.close(descriptor)
+    # From here on the pidfd's watcher reaps it; Popen must not try, nor complain that nobody asked it to.
+    child.returncode = 0
+    try:
+        identity = identify(child.pid)
+        if identity is None:
+            raise ProcessGone
+        return WatchedProcess(identity)
+    except ProcessGone:
+        os.waitpid(child.pid, os.WNOHANG)
+        raise MachineFailed(f"{command[0]} ended at once: {last_words(folder, log_name)}") from None
+
+
+def last_words(folder: Path, log_name: str = LOG_NAME) -> str:
+    """The last line a program left behind, or a sentence that it left none."""
+    try:
+        lines = (folder / log_name).read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError:
+        lines = []
+    said = [line.strip() for line in lines if line.strip()]
+    return said[-1].removeprefix(f"{QEMU}: ")[:500] if said else "it ended without a word."

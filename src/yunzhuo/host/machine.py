@@ -1,0 +1,185 @@
+"""One running QEMU that is ours: started or adopted, watched, asked, ended."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from yunzhuo.host import sockets
+from yunzhuo.host.argv import NAME_PREFIX
+from yunzhuo.host.guest_agent import AgentRefused, AgentSilent, GuestAgent
+from yunzhuo.host.launch import AGENT_SOCKET, MONITOR_SOCKET, READY_SOCKET, Launched, last_words
+from yunzhuo.host.monitor import MachineFailed, Monitor
+from yunzhuo.host.processes import ProcessIdentity, WatchedProcess
+from yunzhuo.host.readiness import Readiness
+from yunzhuo.host.server_secrets import ServerSecrets, identity_lines
+from yunzhuo.host.waiting import unless
+from yunzhuo.phoenix.common.logging import get_logger
+
+_QUIT_SECONDS = 3.0
+_RESTORE_SECONDS = 60.0
+_MIGRATION_CAPABILITIES = ("x-ignore-shared", "events")
+
+logger = get_logger()
+
+
+class Machine:
+    """A living QEMU and the three ways to speak with it. ``hostname`` is asked anew at every boot of the guest."""
+
+    def __init__(
+        self, folder: Path, process: WatchedProcess, monitor: Monitor, agent: GuestAgent, readiness: Readiness
+    ) -> None:
+        self.folder = folder
+        self.process = process
+        self.monitor = monitor
+        self.agent = agent
+        self.readiness = readiness
+        self.guest_shut_down = False
+        self.stopped_by_full_disk = False
+        self.was_reset = asyncio.Event()
+        monitor.watch({"RESET": self._on_reset, "SHUTDOWN": self._on_shutdown, "BLOCK_IO_ERROR": self._on_io_error})
+
+    @classmethod
+    async def after_launch(
+        cls, folder: Path, launched: Launched, secrets: ServerSecrets, hostname: Callable[[], str], *, is_clone: bool
+    ) -> "Machine":
+        """Speak with a QEMU just started. Raises MachineFailed with QEMU's own last line; then nothing of it is left."""
+        try:
+            monitor = await unless(launched.process.wait(), Monitor.connect(launched.monitor, folder.name))
+            if monitor is None:
+                raise MachineFailed("It ended.")
+        except BaseException as error:
+            await launched.process.kill()
+            launched.agent.close()
+            launched.ready.close()
+            if isinstance(error, MachineFailed):
+                raise MachineFailed(f"QEMU did not start: {last_words(folder)}") from error
+            raise
+        agent = GuestAgent(folder / AGENT_SOCKET, connection=launched.agent, is_in_step=is_clone)
+        readiness = Readiness(
+            folder.name, agent, launched.ready, secrets.machine_id, lambda: identity_lines(secrets, hostname())
+        )
+        return cls(folder, launched.process, monitor, agent, readiness)
+
+    @classmethod
+    async def adopt(
+        cls, folder: Path, identity: ProcessIdentity, secrets: ServerSecrets, hostname: Callable[[], str]
+    ) -> "Machine":
+        """Take over a QEMU that an earlier host process started. Raises MachineFailed, ProcessGone when it is not ours."""
+        process = WatchedProcess(identity)
+        try:
+            monitor = await Monitor.connect(sockets.connect(folder / MONITOR_SOCKET), folder.name)
+            try:
+                name = (await monitor.execute("query-name")).get("name")
+                if name != f"{NAME_PREFIX}{folder.name}":
+                    raise MachineFailed(f"The QEMU in {folder} says that it is {name!r}.")
+                port = sockets.connect(folder / READY_SOCKET)
+            except BaseException:
+                await monitor.close()
+                raise
+        except OSError as error:
+            process.let_go()
+            raise MachineFailed(f"The QEMU in {folder} does not answer: {error}") from error
+        except BaseException:
+            process.let_go()
+            raise
+        agent = GuestAgent(folder / AGENT_SOCKET)
+        readiness = Readiness(folder.name, agent, port, secrets.machine_id, lambda: identity_lines(secrets, hostname()))
+        return cls(folder, process, monitor, agent, readiness)
+
+    @property
+    def is_alive(self) -> bool:
+        return not self.process.has_ended
+
+    async def set_screen_passwords(self, secrets: ServerSecrets) -> None:
+        """Open both screens to whoever knows their passwords."""
+        for protocol, password in (("vnc", secrets.vnc_password), ("spice", secrets.spice_password)):
+            await self.monitor.execute("set_password", {"protocol": protocol, "password": password})
+
+    async def restore(self, state_fd: int) -> None:
+        """Take the state of a golden from an inherited descriptor; the machine runs when this returns."""
+        await self.allow_shared_memory()
+        migration = self.monitor.migrate("migrate-incoming", f"fd:{state_fd}", timeout_seconds=_RESTORE_SECONDS)
+        await unless(self.process.wait(), migration)
+        if not self.is_alive:
+            raise MachineFailed(f"QEMU could not take the golden's state: {last_words(self.folder)}")
+        await self.monitor.execute("cont")
+
+    async def allow_shared_memory(self) -> None:
+        """Leave memory that lives in a file out of migrations, and have their progress told."""
+        wanted = [{"capability": name, "state": True} for name in _MIGRATION_CAPABILITIES]
+        await self.monitor.execute("migrate-set-capabilities", {"capabilities": wanted})
+
+    async def serial_tail(self, size_bytes: int = 600) -> str:
+        """The end of what the guest's kernel said on its serial port; empty when it said nothing."""
+        try:
+            return str(await self.monitor.execute("ringbuf-read", {"device": "serial", "size": 65536}))[-size_bytes:].strip()
+        except MachineFailed:
+            return ""
+
+    async def ask_to_shut_down(self) -> None:
+        """Tell the guest to switch itself off: through its agent, else by the power button."""
+        await self._through_agent_or("powerdown", "system_powerdown")
+
+    async def ask_to_reboot(self) -> None:
+        """Tell the guest to restart itself; without an agent there is no gentle way, and it is reset."""
+        await self._through_agent_or("reboot", "system_reset")
+
+    async def reset(self) -> None:
+        """Restart the guest hard."""
+        await self.monitor.execute("system_reset")
+
+    async def reset_or_end(self) -> None:
+        """Return when the guest's machine was reset (clear ``was_reset`` before asking for it), or is gone."""
+        await unless(self.process.wait(), self.was_reset.wait())
+
+    async def end(self) -> None:
+        """Pull the plug; returns when the process is gone."""
+        if self.is_alive:
+            # QEMU's own quit flushes what the guest has written; killing it would lose that.
+            self.process.send(signal.SIGTERM)
+            try:
+                async with asyncio.timeout(_QUIT_SECONDS):
+                    await self.process.wait()
+            except TimeoutError:
+                await self.process.kill()
+        await self.close()
+
+    async def kill(self) -> None:
+        """End it this instant, with whatever the guest had not written yet."""
+        await self.process.kill()
+        await self.close()
+
+    async def close(self) -> None:
+        """Hang up; a living machine goes on."""
+        await self.readiness.close()
+        self.agent.close()
+        await self.monitor.close()
+        self.process.let_go()
+
+    async def _through_agent_or(self, mode: str, monitor_command: str) -> None:
+        try:
+            # guest-shutdown answers only when it fails (QEMU's qga/qapi-schema.json: success-response false).
+            await self.agent.execute("guest-ping", timeout_seconds=2)
+            await self.agent.execute("guest-shutdown", {"mode": mode}, timeout_seconds=0.5)
+        except AgentRefused:
+            pass
+        except AgentSilent as silent:
+            if str(silent) == "guest-shutdown":
+                return
+        if self.is_alive:
+            await self.monitor.execute(monitor_command)
+
+    def _on_reset(self, _data: Mapping[str, Any]) -> None:
+        self.was_reset.set()
+        self.readiness.begin_again()
+
+    def _on_shutdown(self, data: Mapping[str, Any]) -> None:
+        self.guest_shut_down = self.guest_shut_down or bool(data.get("guest"))
+
+    def _on_io_error(self, data: Mapping[str, Any]) -> None:
+        # QEMU stops the guest when the disk is full (its default for writes); it can go on once there is room.
+        if data.get("nospace"):
+            self.stopped_by_full_disk = True
+            logger.error("server_disk_full", server_id=self.folder.name)

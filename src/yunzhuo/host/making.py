@@ -1,0 +1,108 @@
+"""Brings machines to life: a clone of a golden where one stands, a cold boot of the disk otherwise."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import Awaitable, Callable
+
+from yunzhuo.host.argv import Channels, MachineSpec, Memory
+from yunzhuo.host.engine import Engine, image_disk, make_overlay
+from yunzhuo.host.entries import Entry
+from yunzhuo.host.goldens import OVERLAY_NAME, STATE_NAME, Golden, Goldens
+from yunzhuo.host.images import StoredImage
+from yunzhuo.host.launch import launch
+from yunzhuo.host.layout import DISK_NAME
+from yunzhuo.host.machine import Machine
+from yunzhuo.host.monitor import MachineFailed
+from yunzhuo.host.server_secrets import save_secrets
+from yunzhuo.host.store import save_record
+from yunzhuo.host.waiting import finish
+from yunzhuo.phoenix.common.logging import get_logger
+from yunzhuo.phoenix.config.settings import FlavorSettings
+
+FindGolden = Callable[[StoredImage, FlavorSettings], Awaitable[Golden | None]]
+
+logger = get_logger()
+
+
+class Maker:
+    """Makes machines. Each method leaves either a running machine or nothing of it, however it ends."""
+
+    def __init__(self, engine: Engine, goldens: Goldens, find_golden: FindGolden) -> None:
+        self._engine = engine
+        self._goldens = goldens
+        self._find_golden = find_golden
+
+    async def write_down(self, entry: Entry) -> None:
+        """Make the folder of a new server: its secrets, then its record, which is the moment it exists."""
+        await finish(asyncio.to_thread(self._write_down, entry))
+
+    async def make(self, entry: Entry) -> Machine:
+        """A new machine on a new disk. Raises MachineFailed, OSError, ImageNotFound."""
+        image = self._engine.images.get(entry.record.image_id)
+        golden = await self._find_golden(image, entry.record.flavor)
+        if golden is not None:
+            # Said before anything stands on it, or it might be removed as unused.
+            entry.record = entry.record.but(golden=golden.name)
+            try:
+                return await self._clone(entry, image, golden)
+            except (MachineFailed, OSError) as error:
+                logger.warning("server_clone_failed", server_id=entry.id, golden=golden.name, why=str(error))
+        entry.record = entry.record.but(golden=None)
+        await self._new_disk(entry, image)
+        return await self.boot(entry)
+
+    async def boot(self, entry: Entry) -> Machine:
+        """Switch a machine on that has its disk. Raises MachineFailed, OSError, ImageNotFound."""
+        image = self._engine.images.get(entry.record.image_id)
+        machine = await self._launch(entry, image, Memory.PLAIN, ())
+        machine.readiness.begin(desktop_is_up=False)
+        return machine
+
+    async def _clone(self, entry: Entry, image: StoredImage, golden: Golden) -> Machine:
+        disk = entry.folder / DISK_NAME
+        shutil.copyfile(golden.folder / OVERLAY_NAME, disk)
+        self._engine.account.own(disk, 0o600)
+        memory = await self._goldens.memory(golden)
+        state = os.open(golden.folder / STATE_NAME, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            machine = await self._launch(entry, image, Memory.PRIVATE_COPY, (memory, state))
+            try:
+                await machine.restore(state)
+            except BaseException:
+                await machine.kill()
+                raise
+        finally:
+            os.close(state)
+        machine.readiness.begin(desktop_is_up=True)
+        return machine
+
+    async def _launch(self, entry: Entry, image: StoredImage, memory: Memory, inherited: tuple[int, ...]) -> Machine:
+        record, engine = entry.record, self._engine
+        hardware = await engine.hardware(image, vcpus=record.vcpus, memory_mib=record.memory_mib)
+
+        def make_spec(channels: Channels) -> MachineSpec:
+            memory_fd = inherited[0] if inherited else -1
+            return engine.spec(record.id, hardware, image, channels, memory=memory, memory_fd=memory_fd)
+
+        launched = launch(entry.folder, make_spec, engine.account, engine.network.entrance, inherited=inherited)
+        is_clone = memory is Memory.PRIVATE_COPY
+        machine = await Machine.after_launch(entry.folder, launched, entry.secrets, entry.hostname, is_clone=is_clone)
+        try:
+            await machine.set_screen_passwords(entry.secrets)
+        except BaseException:
+            await machine.kill()
+            raise
+        return machine
+
+    async def _new_disk(self, entry: Entry, image: StoredImage) -> None:
+        disk = entry.folder / DISK_NAME
+        disk.unlink(missing_ok=True)
+        await make_overlay(disk, image_disk(image), entry.record.disk_mib)
+        self._engine.account.own(disk, 0o600)
+
+    def _write_down(self, entry: Entry) -> None:
+        entry.folder.mkdir()
+        self._engine.account.let_pass(entry.folder)
+        save_secrets(entry.folder, entry.secrets)
+        save_record(entry.folder, entry.record)

@@ -1,0 +1,103 @@
+"""QEMU's monitor (QMP), with deadlines and errors of our own."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from socket import socket
+from typing import Any, Self
+
+from qemu.qmp import EventListener, Message, QMPClient, QMPError, Runstate
+from qemu.qmp.qmp_client import ExecuteError
+
+from yunzhuo.phoenix.common.errors import Unavailable
+
+# What QEMU's own end looks like from here is told by the process's end; the library would tell it a second time.
+logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)
+
+
+class MachineFailed(Unavailable):
+    """QEMU did not start, refused a command, or does not answer."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("machine_failed", message)
+
+
+class Monitor:
+    """A connection to one QEMU."""
+
+    def __init__(self, client: QMPClient) -> None:
+        self._client = client
+
+    @classmethod
+    async def connect(cls, connection: socket, name: str, *, timeout_seconds: float = 15) -> Self:
+        """Greet QEMU over a connected socket. Raises MachineFailed."""
+        client = QMPClient(name)
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await client.connect(connection)
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, QMPError | OSError | EOFError):
+                raise MachineFailed("QEMU's monitor does not answer.") from error
+            raise
+        return cls(client)
+
+    async def execute(self, command: str, arguments: Mapping[str, object] | None = None, *, timeout_seconds: float = 10) -> Any:
+        """QEMU's answer. Raises MachineFailed."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                return await self._client.execute(command, arguments)
+        except ExecuteError as error:
+            raise MachineFailed(f"QEMU refused {command}: {error}") from error
+        except (QMPError, OSError, EOFError) as error:
+            raise MachineFailed(f"QEMU did not answer {command}.") from error
+
+    async def hand_over(self, descriptor: int, name: str) -> None:
+        """Give QEMU a descriptor of ours, to be used once as ``fd:NAME``. Raises MachineFailed."""
+        self._client.send_fd_scm(descriptor)
+        await self.execute("getfd", {"fdname": name})
+
+    async def migrate(self, command: str, uri: str, *, timeout_seconds: float) -> None:
+        """Start a migration and return when it is through. Needs the capability ``events``. Raises MachineFailed."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                with self._client.listener("MIGRATION") as events:
+                    await self.execute(command, {"uri": uri})
+                    async for event in events:
+                        data = event.get("data")
+                        status = data.get("status") if isinstance(data, Mapping) else None
+                        if status == "completed":
+                            return
+                        if status == "failed":
+                            raise MachineFailed(f"QEMU failed at {command}.")
+        except TimeoutError:
+            raise MachineFailed(f"QEMU did not finish {command} in time.") from None
+
+    def watch(self, handlers: Mapping[str, Callable[[Mapping[str, Any]], None]]) -> None:
+        """Call the handler of each event with the event's data, in order, as it arrives."""
+        self._client.register_listener(_Handlers(handlers))
+
+    async def hung_up(self) -> None:
+        """Return when QEMU has closed the connection; all it said before has been handled then."""
+        while self._client.runstate is Runstate.RUNNING:
+            await self._client.runstate_changed()
+
+    async def close(self) -> None:
+        """Hang up; QEMU goes on."""
+        with suppress(QMPError, OSError, EOFError):  # it may have hung up first
+            await self._client.disconnect()
+
+
+class _Handlers(EventListener):
+    """A listener that hands events on at once instead of queueing them."""
+
+    def __init__(self, handlers: Mapping[str, Callable[[Mapping[str, Any]], None]]) -> None:
+        super().__init__(tuple(handlers))
+        self._handlers = handlers
+
+    async def put(self, event: Message) -> None:
+        handler = self._handlers.get(str(event["event"]))
+        if handler is not None:
+            data = event.get("data")
+            handler(data if isinstance(data, Mapping) else {})

@@ -1,0 +1,179 @@
+"""Switching servers on and off, and noticing when they went off by themselves.
+
+Every verb looks at a server's state and says what it is about to do in one go, without awaiting in between: so two verbs
+never work on one server at once.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from yunzhuo.host.entries import Change, Entry
+from yunzhuo.host.machine import Machine
+from yunzhuo.host.making import Maker
+from yunzhuo.host.monitor import MachineFailed
+from yunzhuo.host.registry import Registry
+from yunzhuo.host.store import Phase, Wanted
+from yunzhuo.phoenix.cloud.errors import ServerBusy
+from yunzhuo.phoenix.cloud.resources import RebootKind
+from yunzhuo.phoenix.common.logging import get_logger
+
+_ENDED_UNEXPECTEDLY = "The machine ended unexpectedly."
+_EVENTS_SECONDS = 1.0
+_RESET_SECONDS = 5.0
+
+logger = get_logger()
+
+
+def require_unchanged(entry: Entry) -> None:
+    """Raises ServerBusy while something is being done to the server."""
+    if entry.change is not None:
+        raise ServerBusy(f"The server is {entry.change.value} just now.", server_id=entry.id)
+
+
+class Power:
+    """Start, stop, reboot. ``shutdown_seconds`` is how long a guest may take to switch itself off."""
+
+    def __init__(self, registry: Registry, maker: Maker, *, shutdown_seconds: float) -> None:
+        self._registry = registry
+        self._maker = maker
+        self._shutdown_seconds = shutdown_seconds
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def start(self, server_id: str) -> None:
+        """Raises ServerNotFound, ServerBusy, NoCapacity, MachineFailed."""
+        entry = self._registry.get(server_id)
+        if entry.change in (Change.STARTING, Change.MAKING) or (entry.running and entry.change in (None, Change.REBOOTING)):
+            return
+        require_unchanged(entry)
+        if entry.record.phase is Phase.FAILED:
+            raise ServerBusy("The server is in error; delete it, or reboot it hard.", server_id=server_id)
+        self._registry.require_room(entry.record.memory_mib)
+        await asyncio.shield(self.begin(entry, Change.STARTING, self._start(entry)))
+
+    async def stop(self, server_id: str) -> None:
+        """Raises ServerNotFound, ServerBusy."""
+        entry = self._registry.get(server_id)
+        if entry.change is Change.STOPPING or (entry.change is None and entry.running is None):
+            return
+        require_unchanged(entry)
+        self.begin_stop(entry)
+
+    def begin_stop(self, entry: Entry) -> "asyncio.Task[None]":
+        """Stop a server that nothing else is done to; the answer ends when it is off."""
+        return self.begin(entry, Change.STOPPING, self._stop(entry))
+
+    async def reboot(self, server_id: str, kind: RebootKind) -> None:
+        """Raises ServerNotFound, ServerBusy, MachineFailed."""
+        entry = self._registry.get(server_id)
+        require_unchanged(entry)
+        if entry.record.phase is Phase.FAILED and kind is RebootKind.HARD:
+            self._registry.require_room(entry.record.memory_mib)
+            await asyncio.shield(self.begin(entry, Change.MAKING, self.bring_up(entry)))
+            return
+        machine = entry.running
+        if machine is None:
+            raise ServerBusy("The server does not run.", server_id=server_id)
+        machine.was_reset.clear()
+        if kind is RebootKind.SOFT:
+            self.begin(entry, Change.REBOOTING, self._reboot_softly(machine))
+        else:
+            await asyncio.shield(self.begin(entry, Change.REBOOTING, self._reset(machine)))
+
+    def begin(self, entry: Entry, change: Change, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """Do ``work`` on a server that nothing else is done to; ``change`` says meanwhile what it is."""
+
+        async def to_its_end() -> None:
+            try:
+                await work
+            finally:
+                if entry.change is change:
+                    entry.change = None
+
+        entry.change = change
+        entry.task = self._keep(to_its_end())
+        return entry.task
+
+    async def bring_up(self, entry: Entry) -> None:
+        """Make the machine of a new server, and write down that it is made. Raises what Maker.make raises."""
+        machine = await self._maker.make(entry)
+        self.follow(entry, machine)
+        await entry.save(phase=Phase.MADE, process=machine.process.identity, fault=None)
+
+    def follow(self, entry: Entry, machine: Machine) -> None:
+        """Take a running machine as the server's, and notice its end."""
+        entry.machine = machine
+        machine.process.on_end(lambda: self._keep(self.after_end(entry, machine)))
+
+    async def after_end(self, entry: Entry, machine: Machine) -> None:
+        """Write down that a machine is gone, and whether that was to be expected."""
+        try:
+            async with asyncio.timeout(_EVENTS_SECONDS):
+                await machine.monitor.hung_up()
+        except TimeoutError:
+            pass  # then its last words are lost
+        await machine.close()
+        if entry.machine is not machine or entry.change is Change.DELETING:
+            return
+        entry.machine = None
+        if entry.change is Change.STOPPING or machine.guest_shut_down:
+            await entry.save(process=None, wanted=Wanted.STOPPED, fault=None)
+        else:
+            logger.warning("server_ended_unexpectedly", server_id=entry.id, exit_code=machine.process.exit_code)
+            await entry.save(process=None, fault=_ENDED_UNEXPECTEDLY)
+
+    async def close(self) -> None:
+        """Give up what is being done; machines go on."""
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._forget)
+        return task
+
+    def _forget(self, task: "asyncio.Task[None]") -> None:
+        self._background.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.warning("server_change_failed", why=str(error))
+
+    async def _start(self, entry: Entry) -> None:
+        await entry.save(wanted=Wanted.RUNNING, fault=None)
+        try:
+            machine = await self._maker.boot(entry)
+        except Exception:
+            await entry.save(wanted=Wanted.STOPPED)
+            raise
+        self.follow(entry, machine)
+        await entry.save(process=machine.process.identity)
+        logger.info("server_started", server_id=entry.id)
+
+    async def _stop(self, entry: Entry) -> None:
+        await entry.save(wanted=Wanted.STOPPED)
+        machine = entry.machine
+        if machine is None:
+            return
+        try:
+            await machine.ask_to_shut_down()
+            async with asyncio.timeout(self._shutdown_seconds):
+                await machine.process.wait()
+        except (TimeoutError, MachineFailed):
+            logger.info("server_plug_pulled", server_id=entry.id)
+        await machine.end()
+        await self.after_end(entry, machine)
+        logger.info("server_stopped", server_id=entry.id)
+
+    async def _reboot_softly(self, machine: Machine) -> None:
+        try:
+            await machine.ask_to_reboot()
+            async with asyncio.timeout(self._shutdown_seconds):
+                await machine.reset_or_end()
+        except (TimeoutError, MachineFailed):
+            await self._reset(machine)
+
+    async def _reset(self, machine: Machine) -> None:
+        await machine.reset()
+        async with asyncio.timeout(_RESET_SECONDS):
+            await machine.reset_or_end()

@@ -1,0 +1,141 @@
+"""Whether a person could work in a machine now: its desktop is on the screen, and its identity is its own.
+
+Both are made again after every boot of the guest. The guest says so over a port of the machine; where a word got lost (we
+were not there to hear it) it is asked through the agent.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from socket import socket
+
+from yunzhuo.host.guest_agent import AgentRefused, AgentSilent, GuestAgent
+from yunzhuo.host.waiting import happens_within
+from yunzhuo.phoenix.common.logging import get_logger
+
+_IDENTIFY = ("/etc/desktop/identify",)
+_DESKTOP_IS_UP = ("/bin/sh", "-c", "test -e /run/desktop/ready")
+_IDENTIFY_PATIENCE_SECONDS = 30.0
+_ASK_AGAIN_SECONDS = 1.0
+
+logger = get_logger()
+
+
+class Readiness:
+    """Follows one running machine. ``make_lines`` gives what the guest's identify reads, with the present time."""
+
+    def __init__(
+        self, server_id: str, agent: GuestAgent, port: socket, machine_id: str, make_lines: Callable[[], bytes]
+    ) -> None:
+        self._server_id = server_id
+        self._agent = agent
+        self._port = port
+        self._machine_id = machine_id
+        self._make_lines = make_lines
+        self._desktop_up = asyncio.Event()
+        self._identified = asyncio.Event()
+        self._listener: asyncio.Task[None] | None = None
+        self._work: asyncio.Task[None] | None = None
+        self._began_at = time.monotonic()
+
+    @property
+    def is_ready(self) -> bool:
+        return self._desktop_up.is_set() and self._identified.is_set()
+
+    @property
+    def age_seconds(self) -> float:
+        """How long the present boot (or clone) has been followed."""
+        return time.monotonic() - self._began_at
+
+    def begin(self, *, desktop_is_up: bool) -> None:
+        """Follow the machine from now on; ``desktop_is_up`` for one that was cloned from a ready golden."""
+        self._listener = asyncio.create_task(self._listen())
+        if desktop_is_up:
+            self._desktop_up.set()
+        self._start_work()
+
+    def begin_again(self) -> None:
+        """The guest restarts: nothing that was is true any more."""
+        self._desktop_up.clear()
+        self._identified.clear()
+        self._start_work()
+
+    async def wait_until_ready(self) -> None:
+        """Return when the machine is ready; may take for ever."""
+        while not self.is_ready:
+            await self._desktop_up.wait()
+            await self._identified.wait()
+
+    async def close(self) -> None:
+        """Stop following."""
+        tasks = [task for task in (self._listener, self._work) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._listener is None:
+            self._port.close()
+
+    def _start_work(self) -> None:
+        self._began_at = time.monotonic()
+        if self._work is not None:
+            self._work.cancel()
+        self._work = asyncio.create_task(self._become_ready())
+
+    async def _listen(self) -> None:
+        reader, writer = await asyncio.open_unix_connection(sock=self._port)
+        try:
+            while line := await reader.readline():
+                self._hear(line.decode(errors="replace").strip())
+        except (OSError, ValueError):
+            logger.warning("ready_port_lost", server_id=self._server_id)
+        finally:
+            writer.close()
+
+    def _hear(self, line: str) -> None:
+        word, _, rest = line.partition(" ")
+        if word == "ready":
+            self._desktop_up.set()
+        elif word == "identified" and rest == self._machine_id:
+            self._note_identified()
+
+    def _note_identified(self) -> None:
+        if not self._identified.is_set():
+            self._identified.set()
+            logger.info("server_identified", server_id=self._server_id, seconds=round(self.age_seconds, 3))
+
+    async def _become_ready(self) -> None:
+        while not self._identified.is_set():
+            try:
+                await self._identify()
+            except (AgentSilent, AgentRefused):
+                await happens_within(self._identified, _ASK_AGAIN_SECONDS)
+        await self._set_clock()
+        while not await happens_within(self._desktop_up, 3 * _ASK_AGAIN_SECONDS):
+            try:
+                if (await self._agent.run(_DESKTOP_IS_UP)).exit_code == 0:
+                    self._desktop_up.set()
+            except (AgentSilent, AgentRefused, TimeoutError):
+                continue
+
+    async def _identify(self) -> None:
+        """One attempt; the word on the port usually comes before the agent is asked how the program ended."""
+        pid = await self._agent.start(_IDENTIFY, stdin=self._make_lines())
+        give_up_at = time.monotonic() + _IDENTIFY_PATIENCE_SECONDS
+        while not await happens_within(self._identified, _ASK_AGAIN_SECONDS) and time.monotonic() < give_up_at:
+            ended = await self._agent.ended(pid)
+            if ended is None:
+                continue
+            if ended.exit_code == 0:
+                self._note_identified()
+            else:
+                said = ended.stderr.decode(errors="replace")[-300:]
+                logger.warning("server_identify_failed", server_id=self._server_id, exit_code=ended.exit_code, said=said)
+            return
+
+    async def _set_clock(self) -> None:
+        """Set the clock to the fraction of a second; identify did it roughly, on the way to the person's screen."""
+        try:
+            # The agent's own guest-set-time also runs hwclock, which waits for the next full second.
+            await self._agent.start(("/bin/date", "-u", "-s", f"@{time.time():.3f}"))
+        except (AgentSilent, AgentRefused):
+            logger.debug("server_clock_not_set", server_id=self._server_id)

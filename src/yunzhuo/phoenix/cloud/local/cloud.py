@@ -1,0 +1,32 @@
+"""The driver's parts, put together."""
+
+from pathlib import Path
+
+from yunzhuo.phoenix.cloud.local.connection import Connection
+from yunzhuo.phoenix.cloud.local.flavors import LocalFlavors
+from yunzhuo.phoenix.cloud.local.guest import LocalGuest
+from yunzhuo.phoenix.cloud.local.hosts import LocalHosts
+from yunzhuo.phoenix.cloud.local.images import LocalImages
+from yunzhuo.phoenix.cloud.local.networks import LocalNetworks
+from yunzhuo.phoenix.cloud.local.servers import LocalServers
+
+
+class LocalCloud:
+    """This computer as a cloud. May be used by several threads at once."""
+
+    def __init__(self, socket: Path, *, timeout_seconds: float) -> None:
+        self._connection = Connection(socket, timeout_seconds=timeout_seconds)
+        self.servers = LocalServers(self._connection)
+        self.flavors = LocalFlavors(self._connection)
+        self.images = LocalImages(self._connection)
+        self.networks = LocalNetworks(self._connection)
+        self.hosts = LocalHosts(self._connection)
+        self.guest = LocalGuest(self._connection)
+
+    def check(self) -> None:
+        """Raises CloudUnavailable when the host process does not answer."""
+        self._connection.call("GET", "/check")
+
+    def close(self) -> None:
+        """Give back connections; may be called twice."""
+        self._connection.close()

@@ -1,0 +1,79 @@
+"""Servers of driver ``local``."""
+
+from collections.abc import Sequence
+
+from yunzhuo.phoenix.cloud.errors import CloudNotOffered
+from yunzhuo.phoenix.cloud.local import wire
+from yunzhuo.phoenix.cloud.local.connection import Connection, of_server
+from yunzhuo.phoenix.cloud.resources import Console, ConsoleProtocol, RebootKind, Server, ServerRequest, Snapshot
+
+
+class LocalServers:
+    """See the interface for the promises."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def create(self, request: ServerRequest) -> Server:
+        body = wire.SERVER_REQUEST.dump_json(request)
+        return wire.SERVER.validate_json(self._connection.call("POST", "/servers", content=body))
+
+    def find(self, desktop_id: str) -> Server | None:
+        found = self._connection.call("GET", "/servers", params={"desktop_id": desktop_id})
+        return next(iter(wire.SERVERS.validate_json(found)), None)
+
+    def get(self, server_id: str) -> Server:
+        return wire.SERVER.validate_json(self._connection.call("GET", of_server(server_id)))
+
+    def list(self) -> Sequence[Server]:
+        return wire.SERVERS.validate_json(self._connection.call("GET", "/servers"))
+
+    def start(self, server_id: str) -> None:
+        self._connection.call("POST", of_server(server_id, "/start"))
+
+    def stop(self, server_id: str) -> None:
+        self._connection.call("POST", of_server(server_id, "/stop"))
+
+    def reboot(self, server_id: str, kind: RebootKind) -> None:
+        self._connection.call("POST", of_server(server_id, "/reboot"), content=wire.Reboot(kind=kind).model_dump_json())
+
+    def rename(self, server_id: str, name: str) -> None:
+        self._connection.call("PATCH", of_server(server_id), content=wire.Rename(name=name).model_dump_json())
+
+    def delete(self, server_id: str) -> None:
+        self._connection.call("DELETE", of_server(server_id))
+
+    def console(self, server_id: str, protocol: ConsoleProtocol) -> Console:
+        return wire.CONSOLE.validate_json(self._connection.call("GET", of_server(server_id, f"/consoles/{protocol.value}")))
+
+    def suspend(self, server_id: str) -> None:
+        self._refuse(server_id, "suspending servers")
+
+    def resume(self, server_id: str) -> None:
+        self._refuse(server_id, "suspending servers")
+
+    def rebuild(self, server_id: str, image_id: str) -> None:
+        self._refuse(server_id, "rebuilding servers")
+
+    def resize(self, server_id: str, flavor_id: str) -> None:
+        self._refuse(server_id, "resizing servers")
+
+    def snapshot(self, server_id: str, name: str) -> Snapshot:
+        raise self._not_offered(server_id, "snapshots")
+
+    def snapshots(self, server_id: str) -> Sequence[Snapshot]:
+        raise self._not_offered(server_id, "snapshots")
+
+    def roll_back(self, server_id: str, snapshot_id: str) -> None:
+        self._refuse(server_id, "snapshots")
+
+    def delete_snapshot(self, server_id: str, snapshot_id: str) -> None:
+        raise CloudNotOffered("snapshots")
+
+    def _refuse(self, server_id: str, what: str) -> None:
+        raise self._not_offered(server_id, what)
+
+    def _not_offered(self, server_id: str, what: str) -> CloudNotOffered:
+        """An id that is not there is told first, as every cloud does."""
+        self.get(server_id)
+        return CloudNotOffered(what)

@@ -1,0 +1,100 @@
+"""What driver and host process say to each other: JSON over HTTP on a unix socket, one definition for both ends."""
+
+import base64
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, TypeAdapter
+
+from yunzhuo.phoenix.cloud.resources import (
+    CommandResult,
+    Console,
+    Flavor,
+    Host,
+    Image,
+    Network,
+    RebootKind,
+    Server,
+    ServerRequest,
+)
+
+Resource = TypeVar("Resource")
+
+
+def _decode(value: object) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("not base64 text")
+    return base64.b64decode(value, validate=True)
+
+
+Base64Bytes = Annotated[
+    bytes, PlainValidator(_decode), PlainSerializer(lambda value: base64.b64encode(value).decode(), return_type=str)
+]
+
+
+class Message(BaseModel):
+    """A request's or an answer's body."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Rename(Message):
+    name: str
+
+
+class Reboot(Message):
+    kind: RebootKind
+
+
+class Run(Message):
+    argv: tuple[str, ...] = Field(min_length=1)
+    stdin: Base64Bytes = b""
+    timeout_seconds: float = Field(gt=0, le=3600)
+
+
+class RunEnded(Message):
+    exit_code: int
+    stdout: Base64Bytes
+    stderr: Base64Bytes
+
+
+class Text(Message):
+    text: str
+
+
+class Answer(Message):
+    """A plain yes or no."""
+
+    value: bool
+
+
+class StoppedAll(Message):
+    count: int
+
+
+class Problem(Message):
+    """A refused or failed call. ``kind`` is the branch of the error tree, for codes the other end does not know."""
+
+    code: str
+    kind: str
+    message: str
+    details: Mapping[str, Any] = Field(default_factory=dict)
+
+
+SERVER = TypeAdapter(Server)
+SERVERS = TypeAdapter(tuple[Server, ...])
+SERVER_REQUEST = TypeAdapter(ServerRequest)
+CONSOLE = TypeAdapter(Console)
+FLAVORS = TypeAdapter(tuple[Flavor, ...])
+FLAVOR = TypeAdapter(Flavor)
+IMAGES = TypeAdapter(tuple[Image, ...])
+IMAGE = TypeAdapter(Image)
+NETWORKS = TypeAdapter(tuple[Network, ...])
+HOSTS = TypeAdapter(tuple[Host, ...])
+
+
+def command_result(ended: RunEnded) -> CommandResult:
+    """As the cloud interface has it."""
+    return CommandResult(ended.exit_code, ended.stdout, ended.stderr)
