@@ -45,10 +45,10 @@ def is_root() -> bool:
     return os.geteuid() == 0
 
 
-def require_programs() -> None:
+def require_programs(search_path: str = SEARCH_PATH) -> None:
     """Raises Unavailable, saying what to install, unless all that a build runs is there."""
     wanted = _DEBIAN_PACKAGES if is_root() else {**_DEBIAN_PACKAGES, **_FOR_ORDINARY_USERS}
-    missing = {program: package for program, package in wanted.items() if shutil.which(program, path=SEARCH_PATH) is None}
+    missing = {program: package for program, package in wanted.items() if shutil.which(program, path=search_path) is None}
     if missing:
         packages = " ".join(sorted(set(missing.values())))
         raise Unavailable(
@@ -87,7 +87,8 @@ def run_logged(
     """
     with log.open("ab") as out:
         out.write(f"$ {' '.join(argv[:3])} ...\n".encode())
-        process = subprocess.Popen(
+        out.flush()
+        with subprocess.Popen(
             argv,
             stdin=stdin or subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -95,16 +96,16 @@ def run_logged(
             env=dict(environment),
             pass_fds=pass_fds,
             start_new_session=True,
-        )
-        try:
-            for line in process.stdout or ():
-                out.write(line)
-                out.flush()
-                hear(line.decode(errors="replace").rstrip())
-            exit_code = process.wait()
-        except BaseException:
-            _end(process)
-            raise
+        ) as process:
+            try:
+                for line in process.stdout or ():
+                    out.write(line)
+                    out.flush()
+                    hear(line.decode(errors="replace").rstrip())
+                exit_code = process.wait()
+            except BaseException:
+                _end(process)
+                raise
     if exit_code != 0:
         raise ProgramFailed(argv[0], exit_code, log)
 

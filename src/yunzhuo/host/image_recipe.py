@@ -7,6 +7,7 @@
     excluded-paths.txt   what of them is left out
     guest/               files laid over the packages
     initrd/init          the whole initrd
+    masked-units.txt     systemd units that are never started
     configure.sh         what only commands inside the new system can do
     initrd.sh            makes vmlinuz and initrd.gz, inside the new system
     assemble.sh          calls the two and makes the disk, outside of it
@@ -28,7 +29,7 @@ BUILDER_VERSION = 1
 LIGHT = Path(__file__).parent / "recipes" / "light"
 
 _KEY_DIGITS = 12
-_INSIDE = ("configure.sh", "initrd.sh", "initrd/init")
+_INSIDE = ("configure.sh", "masked-units.txt", "initrd.sh", "initrd/init")
 _PRIVATE_FOLDERS = ("etc/sudoers.d",)
 
 

@@ -34,6 +34,8 @@ cat "$root/recipe/made/initrd.gz" >&"$initrd_fd"
 
 step disk
 rm -rf "$root/recipe" "$root/dev/null"
+mkdir "$root/var/lib/desktop"
+echo $((disk_mib * 2048)) > "$root/var/lib/desktop/disk-sectors"
 mke2fs -q -t ext4 -L root -m 1 -J size=16 -E lazy_itable_init=1,lazy_journal_init=1,root_owner=0:0 \
     -d "$root" "$made/disk.raw" "${disk_mib}M"
 

@@ -20,10 +20,16 @@ ln -s /etc/machine-id /var/lib/dbus/machine-id
 systemctl --quiet enable desktop.service desktop-grow.service desktop-network.service
 systemctl --quiet disable ssh.service
 systemctl --quiet set-default multi-user.target
-systemctl --quiet mask getty@tty1.service serial-getty@ttyS0.service \
-    apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer e2scrub_reap.service \
-    alsa-restore.service alsa-state.service systemd-pstore.service udisks2.service
-systemctl --quiet --global mask obex.service dirmngr.socket gpg-agent.socket gpg-agent-ssh.socket gpg-agent-extra.socket gpg-agent-browser.socket
+systemctl --quiet mask $(sed 's/#.*//' /recipe/masked-units.txt)
+systemctl --quiet --global mask obex.service dirmngr.socket gpg-agent.socket gpg-agent-ssh.socket gpg-agent-extra.socket \
+    gpg-agent-browser.socket
+for kind in system user; do
+    mkdir -p /etc/systemd/$kind-generators
+    for generator in /usr/lib/systemd/$kind-generators/*; do
+        [ "${generator##*/}" = systemd-fstab-generator ] || ln -s /dev/null "/etc/systemd/$kind-generators/${generator##*/}"
+    done
+done
+ln -s /dev/null /etc/udev/rules.d/90-alsa-restore.rules
 
 # the wallpaper as pixels, which draw faster
 gdk-pixbuf-thumbnailer --size 1920 /usr/share/backgrounds/yunzhuo/default.svg /usr/share/backgrounds/yunzhuo/default.png
