@@ -45,8 +45,11 @@ async def manager() -> AsyncIterator[StandInManager]:
 
 @fixture("package")
 async def gateway(manager: StandInManager, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningGateway]:
-    """A gateway with the settings that it ships with."""
-    gateway = await RunningGateway.start(config_for(manager), folder_with_key(tmp_path_factory.mktemp("gateway")))
+    """A gateway with the settings that it ships with, but with time for a machine that has much else to do."""
+    limits = {"handshake_timeout_seconds": 60, "redeem_timeout_seconds": 60, "connect_timeout_seconds": 60}
+    gateway = await RunningGateway.start(
+        config_for(manager, limits=limits), folder_with_key(tmp_path_factory.mktemp("gateway"))
+    )
     yield gateway
     await end_well(gateway, manager)
 
@@ -56,11 +59,11 @@ async def impatient(manager: StandInManager, tmp_path_factory: pytest.TempPathFa
     """A gateway with little time, little room and the portal at https://portal.example.test."""
     limits = {
         "max_connections": 5,
-        "handshake_timeout_seconds": 0.4,
-        "redeem_timeout_seconds": 0.3,
-        "connect_timeout_seconds": 0.3,
-        "idle_ping_seconds": 0.2,
-        "pong_timeout_seconds": 0.2,
+        "handshake_timeout_seconds": 1,
+        "redeem_timeout_seconds": 1,
+        "connect_timeout_seconds": 1,
+        "idle_ping_seconds": 0.5,
+        "pong_timeout_seconds": 1.5,
     }
     config = config_for(manager, limits=limits, allowed_origins=["https://portal.example.test"])
     gateway = await RunningGateway.start(config, folder_with_key(tmp_path_factory.mktemp("impatient")))
@@ -73,8 +76,9 @@ async def start_gateway(manager: StandInManager, tmp_path: Path) -> AsyncIterato
     """Starts a gateway with settings of the test's own."""
     started: list[RunningGateway] = []
 
-    async def start(**settings: Any) -> RunningGateway:
-        gateway = await RunningGateway.start(config_for(manager, **settings), folder_with_key(tmp_path))
+    async def start(*, supervised: bool = True, **settings: Any) -> RunningGateway:
+        config = config_for(manager, **settings)
+        gateway = await RunningGateway.start(config, folder_with_key(tmp_path), supervised=supervised)
         started.append(gateway)
         return gateway
 

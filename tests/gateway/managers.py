@@ -59,7 +59,7 @@ class StandInManager:
         }
         return ticket
 
-    async def end_of(self, ticket: str, timeout_seconds: float = 5) -> dict[str, Any]:
+    async def end_of(self, ticket: str, timeout_seconds: float = 20) -> dict[str, Any]:
         """What was said of the end of the ticket's session, once it was said."""
         session_id = session_of(ticket)
         async with asyncio.timeout(timeout_seconds), self._told:

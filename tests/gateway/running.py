@@ -69,7 +69,7 @@ class RunningGateway:
             if line.startswith(b"{"):
                 self.log.append(json.loads(line))
 
-    async def logged(self, event: str, timeout_seconds: float = 10) -> dict[str, Any]:
+    async def logged(self, event: str, timeout_seconds: float = 60) -> dict[str, Any]:
         """The first entry of the log with this name, once it is there."""
         async with asyncio.timeout(timeout_seconds):
             while True:
@@ -79,13 +79,13 @@ class RunningGateway:
                 assert self.process.returncode is None, f"the gateway ended: {self.text}"
                 await asyncio.sleep(0.01)
 
-    async def end(self, *, timeout_seconds: float = 15) -> int:
+    async def end(self, *, timeout_seconds: float = 60) -> int:
         """Lets the supervisor's end of its input go and waits for its exit code."""
         assert self.process.stdin is not None
         self.process.stdin.close()
         return await self.ended(timeout_seconds=timeout_seconds)
 
-    async def ended(self, *, timeout_seconds: float = 15) -> int:
+    async def ended(self, *, timeout_seconds: float = 60) -> int:
         """The exit code, when it has ended by itself; a gateway that does not is killed and the test fails."""
         assert self._reading is not None
         try:

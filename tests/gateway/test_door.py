@@ -63,7 +63,7 @@ async def test_twenty_megabytes_of_header(gateway: RunningGateway) -> None:
     try:
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n")
         line = b"X-Long: " + b"x" * 8000 + b"\r\n"
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while sent < 20 << 20:
                 writer.write(line)
                 sent += len(line)
@@ -86,7 +86,7 @@ async def test_random_garbage_is_closed(gateway: RunningGateway) -> None:
 async def test_a_request_that_never_ends(impatient: RunningGateway) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", impatient.port)
     trickled = 0
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         answer = asyncio.create_task(reader.read())
         for byte in b"GET /v1/console HTTP/1.1\r\nHost: a\r\n" * 100:
             writer.write(bytes((byte,)))

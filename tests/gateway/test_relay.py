@@ -57,10 +57,10 @@ async def test_every_version_of_a_screen(
 
 async def test_two_hundred_at_once(gateway: RunningGateway, manager: StandInManager, screen: Screen) -> None:
     async def work(number: int) -> None:
-        viewer = await Viewer.open(gateway, tickets[number], open_timeout=30)
+        viewer = await Viewer.open(gateway, tickets[number], open_timeout=60)
         sent = random.Random(number).randbytes(5000)
         await viewer.write(sent)
-        assert await viewer.read(len(sent), 30) == sent
+        assert await viewer.read(len(sent), 60) == sent
         await everybody_there.wait()
         await viewer.close()
 
@@ -71,7 +71,7 @@ async def test_two_hundred_at_once(gateway: RunningGateway, manager: StandInMana
     await asyncio.gather(*(work(number) for number in range(200)))
     assert screen.opened == 200
     for ticket in tickets:
-        assert (await manager.end_of(ticket, 20))["bytes_out"] == 5000
+        assert (await manager.end_of(ticket, 60))["bytes_out"] == 5000
     assert await gateway.metric("yunzhuo_gateway_sessions_total") == sessions + 200
     assert await gateway.metric("yunzhuo_gateway_sessions_open") == 0
     assert await gateway.metric('yunzhuo_gateway_relayed_bytes_total{direction="out"}') == relayed + 200 * 5000
@@ -130,7 +130,7 @@ async def test_a_screen_that_does_not_read_costs_bounded_memory(
     assert gateway.memory_kib() - before < 4096
     pushing.cancel()
     let_go.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await received_all.wait()
     await viewer.close()
 
@@ -158,7 +158,7 @@ async def test_pings_of_a_browser_that_does_not_read_are_not_hoarded(
 async def test_pings_are_answered(gateway: RunningGateway, manager: StandInManager, screen: Screen) -> None:
     ticket = manager.issue(screen)
     viewer = await Viewer.open(gateway, ticket)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await (await viewer.socket.ping(b"are you there"))
         await (await viewer.socket.ping(b""))
     await viewer.close()
@@ -191,7 +191,7 @@ async def test_the_end_of_the_viewer_closes_the_screen(
     viewer = await Viewer.open(gateway, ticket)
     viewer.socket.transport.abort()
     assert (await manager.end_of(ticket))["reason"] == "viewer_lost"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await screen.deserted.wait()
 
 
@@ -199,7 +199,7 @@ async def test_a_silent_browser_is_pinged_and_kept(impatient: RunningGateway, ma
     gateway = impatient
     ticket = manager.issue(screen)
     viewer = await Viewer.open(gateway, ticket)
-    await asyncio.sleep(0.8)
+    await asyncio.sleep(2.5)
     await viewer.write(b"still here")
     assert await viewer.read(10) == b"still here"
     await viewer.close()
@@ -213,7 +213,7 @@ async def test_a_browser_that_is_gone_without_a_word_is_given_up(
     viewer = await Viewer.open(gateway, ticket)
     viewer.socket.transport.pause_reading()  # as if its computer slept: the connection stands, nothing answers
     assert (await manager.end_of(ticket))["reason"] == "viewer_silent"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await screen.deserted.wait()
 
     async def nobody_is_there() -> bool:

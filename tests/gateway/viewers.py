@@ -44,7 +44,7 @@ class Viewer:
     async def write(self, data: bytes) -> None:
         await self.socket.send(data)
 
-    async def read(self, size: int, timeout_seconds: float = 10) -> bytes:
+    async def read(self, size: int, timeout_seconds: float = 30) -> bytes:
         """Exactly ``size`` bytes of payload."""
         async with asyncio.timeout(timeout_seconds):
             while len(self._buffer) < size:
@@ -57,14 +57,14 @@ class Viewer:
     async def close(self) -> None:
         await self.socket.close()
 
-    async def closed(self, timeout_seconds: float = 10) -> tuple[int | None, str | None]:
+    async def closed(self, timeout_seconds: float = 30) -> tuple[int | None, str | None]:
         """The close code and reason, when the other side has closed."""
         async with asyncio.timeout(timeout_seconds):
             await self.socket.wait_closed()
         return self.socket.close_code, self.socket.close_reason
 
 
-async def raw(gateway: RunningGateway, sent: bytes, *, timeout_seconds: float = 10) -> bytes:
+async def raw(gateway: RunningGateway, sent: bytes, *, timeout_seconds: float = 30) -> bytes:
     """All that the gateway says to ``sent`` until it closes the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     async with asyncio.timeout(timeout_seconds):

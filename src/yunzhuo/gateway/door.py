@@ -87,14 +87,12 @@ class Door(asyncio.Protocol):
     async def _admit(self, wish: ConsoleRequest) -> None:
         """Goes on when the browser has gone: only so can the session be reported as ended."""
         try:
-            admitted = await self._state.admit(wish.ticket, client_address=self._address)
+            self._enter(await self._state.admit(wish.ticket, client_address=self._address), wish.accepted)
         except RequestRefused as refused:
             self._refuse(refused)
-        except Exception:
+        except BaseException:
             self._transport.abort()
             raise
-        else:
-            self._enter(admitted, wish.accepted)
 
     def _enter(self, admitted: Admitted, accepted: bytes) -> None:
         state = self._state

@@ -1,8 +1,12 @@
 """Calling a screen's real server: connect, and answer its security handshake with its password."""
 
 import asyncio
+import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, cast
 
 from yunzhuo.gateway.protocol.errors import ScreenError
@@ -68,10 +72,21 @@ async def open_screen(target: Target, *, timeout_seconds: float) -> OpenScreen:
 async def _connect(target: Target, security: ScreenSecurity) -> tuple[asyncio.Transport, _SecurityProtocol]:
     loop = asyncio.get_running_loop()
     if target.unix_path:
-        return await loop.create_unix_connection(lambda: _SecurityProtocol(security), target.unix_path)
+        with _short_name(Path(target.unix_path)) as name:
+            return await loop.create_unix_connection(lambda: _SecurityProtocol(security), name)
     transport, protocol = await loop.create_connection(lambda: _SecurityProtocol(security), target.host, target.port)
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     return transport, protocol
+
+
+@contextmanager
+def _short_name(path: Path) -> Iterator[str]:
+    """A name for ``path`` that fits into the 107 bytes of a socket's address (unix(7)), however deep its folder lies."""
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
 
 
 def _what(error: OSError) -> str:

@@ -1,12 +1,11 @@
 """The gateway's process."""
 
 import asyncio
+import contextlib
 import resource
-import signal
 import socket
 import ssl
 import stat
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,8 +17,8 @@ from yunzhuo.gateway.fleet import Fleet
 from yunzhuo.gateway.listening import address_of, open_listener, reserve
 from yunzhuo.gateway.metrics import CounterTable, Slot
 from yunzhuo.gateway.private import PrivateListener, Trouble
-from yunzhuo.gateway.stopping import Stopping
 from yunzhuo.gateway.worker import Worker, tls_context
+from yunzhuo.phoenix.common import lifeline
 from yunzhuo.phoenix.common.errors import InvalidInput
 from yunzhuo.phoenix.common.logging import configure, get_logger
 
@@ -27,6 +26,8 @@ _log = get_logger()
 
 _KEY_MIN_CHARACTERS: Final = 16
 _SPARE_DESCRIPTORS: Final = 200
+# Beside the draining: closing handshakes, last reports, and the end of worker processes.
+_ENDING_SECONDS: Final = 12.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,8 @@ class _Ground:
 
 
 def run(config: GatewayConfig, supervised: bool) -> int:
-    """Serves until SIGTERM, SIGINT or, when ``supervised``, the end of file on standard input. Returns the exit code: 0 after
-    an orderly stop, 1 when it could not start; the log then says every reason."""
+    """Serves until the process is told to end (see :mod:`yunzhuo.phoenix.common.lifeline`). Returns the exit code: 0 after an
+    orderly stop, 1 when it could not start; the log then says every reason."""
     configure("gateway", level=config.log.level, style=config.log.style)
     try:
         ground = _prepare(config)
@@ -115,10 +116,13 @@ def _raise_descriptor_limit(config: GatewayConfig) -> None:
 
 
 async def _serve(config: GatewayConfig, ground: _Ground, supervised: bool) -> None:
-    stopping = Stopping()
-    stopping.watch_signals((signal.SIGTERM, signal.SIGINT))
-    if supervised:
-        stopping.watch_end_of(sys.stdin.fileno())
+    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+
+    def end(_why: lifeline.End) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended already, and everything with it
+            loop.call_soon_threadsafe(stopping.set)
+
+    lifeline.watch(end, supervised=supervised, grace_seconds=config.drain_seconds + _ENDING_SECONDS)
     counters = CounterTable(config.processes)
     if config.processes == 1:
         serving = Worker(config, ground.key, counters.row(0)).serve(ground.public, stopping)
@@ -126,7 +130,7 @@ async def _serve(config: GatewayConfig, ground: _Ground, supervised: bool) -> No
         serving = Fleet(config, ground.key, counters).serve(stopping)
 
     def trouble() -> str | None:
-        if stopping.is_asked:
+        if stopping.is_set():
             return "stopping"
         return None if counters.total(Slot.LISTENING) == config.processes else "process_missing"
 

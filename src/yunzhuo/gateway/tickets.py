@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Annotated, Final, Literal, Self
 
 import httpx
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from yunzhuo import __version__
 from yunzhuo.gateway.config import GatewayConfig
@@ -62,10 +62,10 @@ class Grant(_Answer):
 
 
 class Problem(_Answer):
-    """Why the manager refuses; for the person who waits."""
+    """Why the manager refuses, for the person who waits: in our own words or as RFC 9457 has them."""
 
     code: str = Field(min_length=1)
-    message: str = ""
+    message: str = Field("", validation_alias=AliasChoices("message", "detail", "title"))
 
 
 def manager_client(config: GatewayConfig, key: str) -> httpx.AsyncClient:

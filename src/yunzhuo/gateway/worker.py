@@ -1,6 +1,7 @@
 """One event loop of a gateway: listens, watches over its connections, and comes to an end in good order."""
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from typing import Final
@@ -11,7 +12,6 @@ from yunzhuo.gateway.door import Door
 from yunzhuo.gateway.metrics import Counters, Slot
 from yunzhuo.gateway.reports import Ended, EndReports
 from yunzhuo.gateway.state import SessionName, WorkerState
-from yunzhuo.gateway.stopping import Stopping
 from yunzhuo.gateway.tickets import manager_client
 from yunzhuo.phoenix.common.logging import get_logger
 
@@ -42,7 +42,7 @@ class Worker:
             on_empty=self._empty.set,
         )
 
-    async def serve(self, listener: socket.socket, stopping: Stopping) -> None:
+    async def serve(self, listener: socket.socket, stopping: asyncio.Event) -> None:
         """Serves ``listener`` until ``stopping``, then drains: new connections are not taken, open ones are left
         ``drain_seconds``, then told to come again, and every end is reported. Returns when all is closed."""
         loop = asyncio.get_running_loop()
@@ -57,11 +57,11 @@ class Worker:
         reporting = loop.create_task(self._reports.run())
         self._tick()
         try:
-            await stopping.asked()
+            await stopping.wait()
             self._state.stopping = True
             server.close()
             self._state.counters.add(Slot.LISTENING, -1)
-            await self._drain(stopping)
+            await self._drain()
         finally:
             if self._timer is not None:
                 self._timer.cancel()
@@ -70,27 +70,26 @@ class Worker:
             await self._reports.flush(_FLUSH_SECONDS)
             await self._client.aclose()
 
-    async def _drain(self, stopping: Stopping) -> None:
+    async def _drain(self) -> None:
         _log.info("gateway_draining", connections=len(self._state.connections))
         for connection in tuple(self._state.connections):
             if isinstance(connection, Door):
                 connection.stop()
-        await stopping.patiently(self._until_empty(), self._config.drain_seconds)
+        await self._until_empty(self._config.drain_seconds)
         for connection in tuple(self._state.connections):
             connection.stop()
-        try:
-            async with asyncio.timeout(_CLOSING_SECONDS):
-                await self._until_empty()
-        except TimeoutError:
-            for connection in tuple(self._state.connections):
-                connection.abort()
+        await self._until_empty(_CLOSING_SECONDS)
+        for connection in tuple(self._state.connections):
+            connection.abort()
         if self._state.tasks:
             await asyncio.wait(self._state.tasks, timeout=_CLOSING_SECONDS)
 
-    async def _until_empty(self) -> None:
-        while self._state.connections:
+    async def _until_empty(self, timeout_seconds: float) -> None:
+        """Waits until the last connection is gone, but no longer."""
+        if self._state.connections:
             self._empty.clear()
-            await self._empty.wait()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._empty.wait(), timeout_seconds)
 
     def _tick(self) -> None:
         """Armed first, so that a mistake in one connection does not end the watch over the others."""
