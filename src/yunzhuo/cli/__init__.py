@@ -32,6 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         return 1
+    except OSError as error:
+        if not error.filename:
+            raise
+        print_problem("file_unusable", f"{error.filename}: {error.strerror}", {}, as_json=context.json_output)
+        return 1
     except Exception as error:
         if not _is_of_database(error):
             raise

@@ -68,7 +68,8 @@ class Announcer:
     def stopping(self) -> None:
         """Yunzhuo begins to stop: stop watching and say so."""
         self._over.set()
-        self._say("stopping", "Stopping. Desktops go on; `yunzhuo host stop-all` ends them.")
+        if not self.failure:
+            self._say("stopping", "Stopping. Desktops go on; `yunzhuo host stop-all` ends them.")
 
     def stopped(self) -> None:
         """All processes have ended."""

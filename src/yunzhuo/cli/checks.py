@@ -3,6 +3,7 @@
 Each check answers one :class:`Finding` and changes nothing.
 """
 
+import errno
 import os
 import re
 import shutil
@@ -79,7 +80,7 @@ def ports(settings: Settings) -> list[Finding]:
 
 
 def _port(setting: str, flag: str, host: str, port: int) -> Finding:
-    what = f"port {port}"
+    what = f"port {port} ({setting})"
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
@@ -87,16 +88,11 @@ def _port(setting: str, flag: str, host: str, port: int) -> Finding:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            return bad(what, f"{error.strerror} on {host}", f"choose another with {flag}, or correct the address")
         holder = _listener(port)
-        by_whom = f" by {holder}" if holder else ""
-        taken = f"taken{by_whom} (asked for by {setting})" if holder or not _is_ours(error) else f"{error.strerror} on {host}"
-        return bad(what, taken, f"stop what uses it, or choose another with {flag} or {setting}")
-    return good(what, f"free ({setting})")
-
-
-def _is_ours(error: OSError) -> bool:
-    """Whether it is our wish that is wrong (an address that is not this computer's, no permission), not a port taken."""
-    return error.errno not in {98, 10048}  # EADDRINUSE on Linux, on Windows
+        return bad(what, f"taken by {holder or 'another program'}", f"stop that, or choose another with {flag}")
+    return good(what, "free")
 
 
 def _listener(port: int) -> str | None:

@@ -19,6 +19,8 @@ _EVENT = re.compile(r"^(?:\d{4}-\d\d-\d\dT\S+ \[(?P<console>\w+)\s*\]|\{.*\"leve
 _SERIOUS = frozenset({"warning", "error", "critical"})
 # What a process says when it fails before, or below, its logging.
 _UNLOGGED_FAILURE = re.compile(r"^(?:Traceback \(most recent call last\)|Fatal Python error|error: |Error: )")
+# The way to a failure is for the log; the line that names it is for the console.
+_DETAIL = re.compile(r"^(?:\s|Traceback |$)")
 
 
 class LogFile:
@@ -62,13 +64,13 @@ class ConsoleFilter:
         self._shown = 0
 
     def wants(self, line: str, now: float) -> bool:
-        """Whether to show ``line``, said at ``now`` (seconds): warnings and worse with what belongs to them, not too many."""
+        """Whether to show ``line``, said at ``now`` (seconds): warnings and worse, what a traceback ends with, not too many."""
         event = _EVENT.match(line)
         if event:
             self._showing = (event["console"] or event["json"]) in _SERIOUS
         elif _UNLOGGED_FAILURE.match(line):
             self._showing = True
-        return self._showing and bool(line.strip()) and self._within_pace(int(now))
+        return self._showing and not _DETAIL.match(line) and self._within_pace(int(now))
 
     def _within_pace(self, second: int) -> bool:
         if second != self._second:

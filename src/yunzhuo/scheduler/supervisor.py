@@ -158,6 +158,7 @@ class Supervisor:
         if one.pid != event.pid:
             return
         if self._stop_wanted_at is not None:
+            log.info("process_drained", name=event.name, exit_code=event.exit_code)
             one.ended()
         else:
             delay = one.died(event.exit_code)

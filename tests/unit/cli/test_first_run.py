@@ -68,9 +68,8 @@ def test_a_port_that_is_taken_says_by_whom_and_what_to_change(settings: Settings
         first_run.require_good(settings)
 
     message = refused.value.message
-    assert message.startswith(f"port {taken_port}: taken by ")
-    assert f"(process {os.getpid()})" in message
-    assert "choose another with --port or web.port" in message
+    assert message.startswith(f"port {taken_port} (web.port): taken by ")
+    assert message.endswith(f"(process {os.getpid()}); stop that, or choose another with --port")
     assert len(message.splitlines()) == 1
 
 

@@ -10,6 +10,7 @@ INFO = "2026-01-31T08:00:00.000000Z [info     ] request_served                pr
 WARNING = "2026-01-31T08:00:00.000000Z [warning  ] slow_answer                   process=web"
 JSON_INFO = '{"process": "web", "event": "request_served", "level": "info"}'
 JSON_ERROR = '{"process": "web", "event": "request_failed", "level": "error"}'
+TRACEBACK = "Traceback (most recent call last):"
 
 
 def shown(*lines: str) -> list[str]:
@@ -20,12 +21,9 @@ def shown(*lines: str) -> list[str]:
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
-        ((INFO, "more about it", WARNING, "  its traceback", INFO, "chatter"), [WARNING, "  its traceback"]),
+        ((INFO, "more about it", WARNING, TRACEBACK, '  File "x"', "KeyError: y", INFO, "chatter"), [WARNING, "KeyError: y"]),
         ((JSON_INFO, JSON_ERROR, JSON_INFO), [JSON_ERROR]),
-        (
-            ("chatter", "Traceback (most recent call last):", "  File x", "E: y"),
-            ["Traceback (most recent call last):", "  File x", "E: y"],
-        ),
+        (("chatter", TRACEBACK, '  File "x"', "KeyError: y"), ["KeyError: y"]),
         (("error: port 8080 is taken", INFO, "", "chatter"), ["error: port 8080 is taken"]),
     ],
     ids=["console", "json", "traceback", "one-line failure"],
