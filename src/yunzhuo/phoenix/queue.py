@@ -24,6 +24,7 @@ def make_app(settings: Settings) -> Celery:
     app = Celery("yunzhuo", set_as_current=False)
     app.conf.update(
         broker_url=settings.queue.url or "filesystem://localhost",
+        broker_transport=None if settings.queue.url else "yunzhuo.phoenix.folder_queue:Transport",
         broker_transport_options=_transport_options(settings),
         broker_connection_retry_on_startup=True,
         task_default_queue=QUEUE_NAME,
