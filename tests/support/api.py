@@ -9,6 +9,7 @@ from werkzeug.test import TestResponse
 
 from yunzhuo.services.access import Actor
 
+SECRET_KEY = "a key that signs the cookies of one test"
 PROBLEM = {"type", "title", "status", "detail", "code", "request_id"}
 
 

@@ -9,6 +9,7 @@ from yunzhuo.phoenix.common.errors import InvalidInput
 from yunzhuo.services.accounts import LANGUAGES
 from yunzhuo.webkit import context
 
+_BY_PRIMARY = {language.split("_", maxsplit=1)[0]: language for language in LANGUAGES}
 _TRANSLATIONS = Path(__file__).parent / "translations"
 
 
@@ -29,7 +30,7 @@ def install(app: Flask, *, default: str) -> None:
 
 def current() -> str:
     """The language of this request's answer, one of :data:`LANGUAGES`."""
-    return str(get_locale())
+    return _BY_PRIMARY[get_locale().language]  # Babel adds the script by itself: zh_Hans_CN
 
 
 def current_tag() -> str:
@@ -56,8 +57,7 @@ def _chosen() -> str | None:
 
 def _asked_for() -> str | None:
     """The first of the browser's languages that we have, by the language alone: any Chinese is nearer than English."""
-    ours = {language.split("_", maxsplit=1)[0]: language for language in LANGUAGES}
     wanted = (
         tag.replace("_", "-").split("-", maxsplit=1)[0].lower() for tag, quality in request.accept_languages if quality > 0
     )
-    return next((ours[primary] for primary in wanted if primary in ours), None)
+    return next((_BY_PRIMARY[primary] for primary in wanted if primary in _BY_PRIMARY), None)

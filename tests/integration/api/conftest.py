@@ -5,19 +5,27 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from tests.support.api import Api, api_of
+from tests.support.api import SECRET_KEY, Api, api_of
 from tests.support.installation import Installation, installation
 
 from yunzhuo.services.access import Role
 from yunzhuo.web.app import create_app
-
-SECRET_KEY = "a key that signs the cookies of one test"
 
 
 @pytest.fixture
 def yunzhuo(tmp_path: Path) -> Iterator[Installation]:
     with installation(tmp_path / "home") as installed:
         yield installed
+
+
+@pytest.fixture(scope="session")
+def still(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """A person's API on an installation that no test changes: for everything that is refused."""
+    with installation(tmp_path_factory.mktemp("still") / "home") as installed:
+        app = create_app(installed.services, secret_key=SECRET_KEY)
+        api = api_of(app, installed.person("still"))
+        api.desktop(name="still")
+        yield api
 
 
 @pytest.fixture

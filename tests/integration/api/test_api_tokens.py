@@ -82,15 +82,15 @@ def test_a_one_time_password_gets_no_token(yunzhuo: Installation, anonymous: Api
         None,
     ],
 )
-def test_what_is_no_wish_for_a_token_is_told_so(anonymous: Api, body: object) -> None:
-    assert problem(anonymous.post("/tokens", data=json.dumps(body)), 422, "invalid_input")["errors"]
+def test_what_is_no_wish_for_a_token_is_told_so(still: Api, body: object) -> None:
+    assert problem(still.post("/tokens", data=json.dumps(body)), 422, "invalid_input")["errors"]
 
 
 @pytest.mark.parametrize(
     "header", [None, "", "Bearer", "Bearer ", "Bearer x", "bearer a b", "Basic bGluOmxpbg==", "Token x", "Bearer ü=x", "yz_x"]
 )
-def test_without_a_good_token_nothing_is_answered(anonymous: Api, header: str | None) -> None:
-    answer = anonymous.get("/users/me", headers={"Authorization": header} if header is not None else {})
+def test_without_a_good_token_nothing_is_answered(still: Api, header: str | None) -> None:
+    answer = Api(still.client).get("/users/me", headers={"Authorization": header} if header is not None else {})
     problem(answer, 401, "not_signed_in")
     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="yunzhuo"'
 
