@@ -4,7 +4,6 @@ The library writes a message under its final name: a reader that comes in betwee
 with a JSON error (seen on a busy machine). A file that is renamed into place cannot be seen half.
 """
 
-import os
 import uuid
 from pathlib import Path
 from time import monotonic_ns
@@ -18,13 +17,13 @@ from kombu.utils.json import dumps
 class Channel(filesystem.Channel):
     """A folder of messages, oldest first."""
 
-    def _put(self, queue: str, message: Any, **_keywords: object) -> None:
+    def _put(self, queue: str, payload: Any, **_keywords: object) -> None:  # type: ignore[override]  # stubs disagree
         folder = Path(self.data_folder_out)
         name = f"{monotonic_ns():020}_{uuid.uuid4()}.{queue}"  # readers take names in their order
         draft = folder / f"{name}.partial"
         try:
-            draft.write_text(dumps(message))
-            os.replace(draft, folder / f"{name}.msg")
+            draft.write_text(dumps(payload))
+            draft.replace(folder / f"{name}.msg")
         except OSError as error:
             draft.unlink(missing_ok=True)
             raise ChannelError(f"The message cannot be put into {folder}: {error.strerror}") from error
