@@ -37,6 +37,7 @@ class Console {
       document.getElementById(id).addEventListener("click", () => this.connectNow());
     }
     if (this.body.dataset.state === CONNECTABLE) this.connect();
+    else this.show(this.body.dataset.console);
   }
 
   /** A change of this or of another desktop. */

@@ -40,7 +40,7 @@ def sign_in() -> Response:
 
 @blueprint.route("/register", methods=["GET", "POST"])
 def register() -> Response:
-    """Make an account, and be signed in with it."""
+    """Create an account, and be signed in with it."""
     accounts = services().accounts
     if not accounts.registration_is_open:
         raise Forbidden("registration_closed", "Registration is closed; ask your administrator for an account.")

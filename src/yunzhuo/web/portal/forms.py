@@ -34,7 +34,7 @@ class EmptyForm(Form):
     """Only the token that says that the request comes from our own pages."""
 
 
-_NEEDED = lazy_gettext("This is needed.")
+_NEEDED = lazy_gettext("Please fill this in.")
 _TOO_LONG = lazy_gettext("At most %(max)d characters.")
 
 
@@ -55,10 +55,10 @@ class RegisterForm(Form):
 class PasswordForm(Form):
     """Another password."""
 
-    present = PasswordField(lazy_gettext("Present password"), [InputRequired(_NEEDED)])
+    present = PasswordField(lazy_gettext("Current password"), [InputRequired(_NEEDED)])
     chosen = PasswordField(lazy_gettext("New password"), [InputRequired(_NEEDED), Length(max=MAX_PASSWORD, message=_TOO_LONG)])
     repeated = PasswordField(
-        lazy_gettext("New password once more"),
+        lazy_gettext("Repeat the new password"),
         [InputRequired(_NEEDED), EqualTo("chosen", message=lazy_gettext("This is not the same as above."))],
     )
 

@@ -101,6 +101,11 @@ def step(desktop: DesktopView) -> str:
     return str(gettext("Step %(number)s of %(count)s: %(name)s", number=number, count=len(steps), name=name))
 
 
+def step_count(desktop: DesktopView) -> str:
+    """How far the present change has come, without the step's name."""
+    return str(gettext("Step %(number)s of %(count)s", number=step_number(desktop), count=len(desktop.operation.steps)))
+
+
 def seconds_since(moment: datetime) -> float:
     """How long ago that was; never less than 0."""
     return max((_clock.now() - moment).total_seconds(), 0.0)

@@ -24,14 +24,14 @@ STEPS: Mapping[Step, LazyString] = {
     Step.RESERVE: lazy_gettext("reservation"),
     Step.SERVER: lazy_gettext("virtual machine"),
     Step.START: lazy_gettext("power on"),
-    Step.STOP: lazy_gettext("shutdown signal"),
-    Step.REBOOT: lazy_gettext("reboot signal"),
-    Step.RUNNING: lazy_gettext("machine running"),
+    Step.STOP: lazy_gettext("shutdown"),
+    Step.REBOOT: lazy_gettext("restart"),
+    Step.RUNNING: lazy_gettext("start-up"),
     Step.READY: lazy_gettext("system ready"),
-    Step.STOPPED: lazy_gettext("machine off"),
-    Step.SETTLE: lazy_gettext("what was under way"),
+    Step.STOPPED: lazy_gettext("power off"),
+    Step.SETTLE: lazy_gettext("earlier work"),
     Step.REMOVE: lazy_gettext("removal"),
-    Step.GONE: lazy_gettext("last check"),
+    Step.GONE: lazy_gettext("clean-up"),
 }
 
 FAILED: Mapping[Action, LazyString] = {
@@ -68,7 +68,7 @@ REFUSALS: Mapping[str, LazyString] = {
     "desktop_not_available": lazy_gettext("The screen cannot be opened while the desktop is not running."),
     "no_gateway": lazy_gettext("There is no gateway to open the screen through. Tell your administrator."),
     "protocol_not_offered": lazy_gettext("Screens cannot be opened this way here."),
-    "idempotency_key_reused": lazy_gettext("This form was sent already. Load the page again."),
+    "idempotency_key_reused": lazy_gettext("This form was sent already. Reload the page."),
     "forbidden": lazy_gettext("You are not allowed to do this."),
     "not_signed_in": lazy_gettext("You are not signed in any more."),
     **REASONS,
@@ -77,9 +77,9 @@ REFUSALS: Mapping[str, LazyString] = {
 FIELDS: Mapping[str, LazyString] = {
     "email": lazy_gettext("This is not an e-mail address."),
     "password": lazy_gettext("This password cannot be used."),
-    "present": lazy_gettext("This is not your present password."),
-    "chosen": lazy_gettext("Choose another password than your present one."),
-    "name": lazy_gettext("This name cannot be used: letters, digits, spaces and signs that can be seen, 64 at most."),
+    "present": lazy_gettext("This is not your current password."),
+    "chosen": lazy_gettext("Choose a password that differs from your current one."),
+    "name": lazy_gettext("This name cannot be used: 1 to 64 characters, none of them invisible."),
     "image": lazy_gettext("This image is not offered any more."),
     "flavor": lazy_gettext("This size does not fit the image, or is not offered any more."),
 }
@@ -94,8 +94,8 @@ SIZE_NAMES: Mapping[str, LazyString] = {
 # What an error page says, by status: a heading, and what to make of it.
 TROUBLES: Mapping[int, tuple[LazyString, LazyString]] = {
     400: (
-        lazy_gettext("This cannot be read"),
-        lazy_gettext("The page may have been open for too long. Load it again and try once more."),
+        lazy_gettext("This request cannot be read"),
+        lazy_gettext("The page may have been open for too long. Reload it and try again."),
     ),
     403: (
         lazy_gettext("Not allowed"),
@@ -106,7 +106,7 @@ TROUBLES: Mapping[int, tuple[LazyString, LazyString]] = {
         lazy_gettext("The address is wrong, or what was here is gone, or is not yours."),
     ),
     413: (
-        lazy_gettext("Too much at once"),
+        lazy_gettext("That was too much at once"),
         lazy_gettext("What was sent is larger than what is taken here."),
     ),
     429: (
@@ -115,7 +115,7 @@ TROUBLES: Mapping[int, tuple[LazyString, LazyString]] = {
     ),
     500: (
         lazy_gettext("Something went wrong here"),
-        lazy_gettext("It is not your doing. Try again; if it stays, give your administrator the number below."),
+        lazy_gettext("It is not your fault. Try again; if it keeps happening, give your administrator the request ID below."),
     ),
     503: (
         lazy_gettext("Just a moment"),

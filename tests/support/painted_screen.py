@@ -1,0 +1,121 @@
+"""A screen that a browser can look at without a virtual machine: a small RFB server (RFC 6143) that paints, takes another
+size, and notes the keys that are pressed."""
+
+import asyncio
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from tests.gateway.screens import Screen
+
+FIRST_SIZE = (1024, 640)
+_EXTENDED_DESKTOP_SIZE = -308
+_PIXEL_FORMAT = struct.pack("!BBBBHHHBBB3x", 32, 24, 0, 1, 255, 255, 255, 16, 8, 0)
+# What follows each kind of message from the client, in bytes; those with a length inside are read further.
+_SET_PIXEL_FORMAT, _SET_ENCODINGS, _UPDATE_REQUEST, _KEY, _POINTER, _CUT_TEXT, _CONTINUOUS, _SET_SIZE = (
+    0,
+    2,
+    3,
+    4,
+    5,
+    6,
+    150,
+    251,
+)
+_LENGTHS = {_SET_PIXEL_FORMAT: 19, _SET_ENCODINGS: 3, _UPDATE_REQUEST: 9, _KEY: 7, _POINTER: 5, _CUT_TEXT: 7, _CONTINUOUS: 9, _SET_SIZE: 7}  # fmt: skip
+
+
+@dataclass
+class PaintedScreen:
+    """What the test sees of the screen. ``port`` is where it listens on loopback."""
+
+    port: int = 0
+    size: tuple[int, int] = FIRST_SIZE
+    color: tuple[int, int, int] = (38, 70, 120)
+    keys: list[int] = field(default_factory=list)
+    connections: int = 0
+    _writers: list[asyncio.StreamWriter] = field(default_factory=list)
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    def cut(self) -> None:
+        """Close all connections, as a network that fails."""
+        assert self._loop is not None
+        for writer in list(self._writers):
+            self._loop.call_soon_threadsafe(writer.close)
+
+    async def play(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one client after its security handshake."""
+        self.connections += 1
+        self._writers.append(writer)
+        try:
+            await reader.readexactly(1)  # ClientInit
+            name = b"painted"
+            writer.write(struct.pack("!HH", *self.size) + _PIXEL_FORMAT + struct.pack("!I", len(name)) + name)
+            while True:
+                await self._answer(reader, writer)
+        finally:
+            self._writers.remove(writer)
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        kind = (await reader.readexactly(1))[0]
+        body = await reader.readexactly(_LENGTHS[kind])
+        if kind == _SET_ENCODINGS:
+            await reader.readexactly(4 * struct.unpack("!xH", body)[0])
+            writer.write(self._sized(reason=0))
+        elif kind == _CUT_TEXT:
+            await reader.readexactly(abs(struct.unpack("!3xi", body)[0]))
+        elif kind == _SET_SIZE:
+            width, height, screens = struct.unpack("!xHHBx", body)
+            await reader.readexactly(16 * screens)
+            self.size = (width, height)
+            writer.write(self._sized(reason=1))
+        elif kind == _UPDATE_REQUEST and not body[0]:  # incremental ones wait for a change, which there is none
+            writer.write(self._painted())
+            await writer.drain()
+        elif kind == _KEY and body[0]:
+            self.keys.append(struct.unpack("!3xI", body)[0])
+
+    def _sized(self, *, reason: int) -> bytes:
+        width, height = self.size
+        rectangle = struct.pack("!HHHHi", reason, 0, width, height, _EXTENDED_DESKTOP_SIZE)
+        return struct.pack("!BxH", 0, 1) + rectangle + struct.pack("!B3xIHHHHI", 1, 1, 0, 0, width, height, 0)
+
+    def _painted(self) -> bytes:
+        width, height = self.size
+        red, green, blue = self.color
+        rows = []
+        for row in range(height):
+            light = row * 90 // height
+            # The client asks for red first: its own format is what it gets.
+            pixel = bytes((min(red + light, 255), min(green + light, 255), min(blue + light, 255), 0))
+            rows.append(pixel * width)
+        return struct.pack("!BxHHHHHi", 0, 1, 0, 0, width, height, 0) + b"".join(rows)
+
+
+@contextmanager
+def painted_screen() -> Iterator[PaintedScreen]:
+    """A screen that listens in a thread of its own."""
+    painted = PaintedScreen()
+    listening, ending = threading.Event(), asyncio.Event()
+
+    async def serve() -> None:
+        painted._loop = asyncio.get_running_loop()
+        screen = Screen(scene=painted.play, password=False)
+        await screen.start()
+        painted.port = screen.target["port"]
+        listening.set()
+        await ending.wait()
+        painted.cut()
+        await screen.stop()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    assert listening.wait(10)
+    try:
+        yield painted
+    finally:
+        assert painted._loop is not None
+        painted._loop.call_soon_threadsafe(ending.set)
+        thread.join(10)
