@@ -64,9 +64,6 @@ OFFERS = {
         "servers.snapshots",
         "servers.roll_back",
         "servers.delete_snapshot",
-        "guest.get_clipboard",
-        "guest.set_clipboard",
-        "guest.message",
     },
 }
 

@@ -142,7 +142,9 @@ async def get_image(host: DesktopHost, request: Request) -> Response:
 
 
 async def is_prepared(host: DesktopHost, request: Request) -> Response:
-    return _message(wire.Answer(value=await host.is_prepared(_id(request), request.path_params["flavor_id"])))
+    return _message(
+        wire.Answer(value=await host.is_prepared(_id(request), wire.from_segment(request.path_params["flavor_id"])))
+    )
 
 
 async def list_networks(host: DesktopHost, _request: Request) -> Response:
@@ -214,7 +216,7 @@ def _problem(error: YunzhuoError) -> Response:
 
 
 def _id(request: Request) -> str:
-    return str(request.path_params["id"])
+    return wire.from_segment(request.path_params["id"])
 
 
 def _parse(shape: "TypeAdapter[wire.Resource]", body: bytes) -> "wire.Resource":

@@ -13,6 +13,10 @@ from typing import Any
 from yunzhuo.host import sockets
 
 _LINE_LIMIT_BYTES = 64 * 1024 * 1024
+_START_SECONDS = 5.0
+# The answer brings all that the program has written, megabytes perhaps, through an emulated processor.
+_STATUS_SECONDS = 60.0
+_SLOWEST_BYTES_PER_SECOND = 50_000
 _POLL_SECONDS = (0.01, 0.02, 0.05, 0.1)
 # 0xFF never occurs in UTF-8, so it makes the agent's parser drop whatever an earlier connection left half-sent.
 _RESET = b"\xff"
@@ -63,17 +67,18 @@ class GuestAgent:
             self._is_in_step = False
             raise
 
-    async def start(self, argv: Sequence[str], *, stdin: bytes = b"", capture: bool = True, timeout_seconds: float = 5) -> int:
+    async def start(self, argv: Sequence[str], *, stdin: bytes = b"", capture: bool = True) -> int:
         """Start a program in the guest; its pid there."""
         arguments: dict[str, object] = {"path": argv[0], "arg": list(argv[1:]), "capture-output": capture}
         if stdin:
             arguments["input-data"] = base64.b64encode(stdin).decode()
-        answer = await self.execute("guest-exec", arguments, timeout_seconds=timeout_seconds)
+        patience = _START_SECONDS + len(stdin) / _SLOWEST_BYTES_PER_SECOND
+        answer = await self.execute("guest-exec", arguments, timeout_seconds=patience)
         return int(answer["pid"])
 
     async def ended(self, pid: int) -> Ended | None:
         """How the program ``pid`` ended, or None while it runs. The agent tells it once."""
-        status = await self.execute("guest-exec-status", {"pid": pid})
+        status = await self.execute("guest-exec-status", {"pid": pid}, timeout_seconds=_STATUS_SECONDS)
         if not status["exited"]:
             return None
         # A program ended by a signal has no exit code; shells write such an end as 128 + signal.

@@ -3,7 +3,7 @@
 import os
 import subprocess
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
@@ -16,7 +16,8 @@ from yunzhuo.host.privileges import QemuAccount
 from yunzhuo.host.processes import ProcessGone, WatchedProcess, identify
 
 MONITOR_SOCKET, AGENT_SOCKET, READY_SOCKET = "monitor.sock", "agent.sock", "ready.sock"
-_LOW_PRIORITY = ("nice", "-n", "19")
+_LOWEST = "19"
+_LOW_PRIORITY = ("nice", "-n", _LOWEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ def launch(
         ]
         handed_over = [*(listener.fileno() for listener in listeners), *inherited, *entrance.descriptors]
         process = start_process(command, folder, handed_over)
+        if low_priority:
+            _lower_session(process.identity.pid)
         try:
             connections = [sockets.connect(folder / name) for name in (MONITOR_SOCKET, AGENT_SOCKET, READY_SOCKET)]
         except OSError as error:
@@ -110,6 +113,12 @@ def start_process(
     except ProcessGone:
         os.waitpid(child.pid, os.WNOHANG)
         raise MachineFailed(f"{command[0]} ended at once: {last_words(folder, log_name)}") from None
+
+
+def _lower_session(pid: int) -> None:
+    """Where the kernel shares processors among sessions first, niceness counts only inside one (sched(7), autogroup)."""
+    with suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text(_LOWEST, encoding="ascii")
 
 
 def last_words(folder: Path, log_name: str = LOG_NAME) -> str:

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 from pydantic import ValidationError
@@ -21,7 +20,7 @@ from yunzhuo.phoenix.cloud.errors import (
     ServerNotFound,
     SnapshotNotFound,
 )
-from yunzhuo.phoenix.cloud.local.wire import Problem
+from yunzhuo.phoenix.cloud.local.wire import Problem, to_segment
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, LimitReached, NotFound, NotOffered, YunzhuoError
 
 _CONNECT_SECONDS = 2.0
@@ -110,13 +109,8 @@ class Connection:
 
 
 def of_server(server_id: str, rest: str = "") -> str:
-    """The address of a server, whatever its id is made of."""
-    return f"/servers/{segment(server_id)}{rest}"
-
-
-def segment(text: str) -> str:
-    """``text`` as one piece of a path. An empty one, and the dots that mean other folders, must not vanish on the way."""
-    return quote(text, safe="").replace(".", "%2E") or "%00"
+    """The address of a server."""
+    return f"/servers/{to_segment(server_id)}{rest}"
 
 
 def _refusal(answer: httpx.Response) -> YunzhuoError:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from yunzhuo.phoenix.cloud.local import wire
-from yunzhuo.phoenix.cloud.local.connection import Connection, segment
+from yunzhuo.phoenix.cloud.local.connection import Connection
 from yunzhuo.phoenix.cloud.resources import Flavor
 
 
@@ -17,4 +17,4 @@ class LocalFlavors:
         return wire.FLAVORS.validate_json(self._connection.call("GET", "/flavors"))
 
     def get(self, flavor_id: str) -> Flavor:
-        return wire.FLAVOR.validate_json(self._connection.call("GET", f"/flavors/{segment(flavor_id)}"))
+        return wire.FLAVOR.validate_json(self._connection.call("GET", f"/flavors/{wire.to_segment(flavor_id)}"))

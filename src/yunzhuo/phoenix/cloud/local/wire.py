@@ -1,6 +1,7 @@
 """What driver and host process say to each other: JSON over HTTP on a unix socket, one definition for both ends."""
 
 import base64
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
@@ -19,6 +20,20 @@ from yunzhuo.phoenix.cloud.resources import (
 )
 
 Resource = TypeVar("Resource")
+_PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+_CODED = "~"
+
+
+def to_segment(text: str) -> str:
+    """An id as one piece of an address, whatever it is made of: an id that nobody has must be told apart, too."""
+    return text if _PLAIN.fullmatch(text) else f"{_CODED}{text.encode('utf-8', 'surrogatepass').hex()}"
+
+
+def from_segment(segment: str) -> str:
+    """The id that :func:`to_segment` made the piece from. Raises ValueError."""
+    if not segment.startswith(_CODED):
+        return segment
+    return bytes.fromhex(segment.removeprefix(_CODED)).decode("utf-8", "surrogatepass")
 
 
 def _decode(value: object) -> bytes:
