@@ -110,23 +110,26 @@ def console_request(request: Request, *, allowed_origins: Collection[str]) -> Co
             raise RequestRefused(response.status_code, *refusal)
         raise _bad_request()
     _check_origin(request.headers, allowed_origins)
-    ticket = _ticket(request.headers)
-    response.headers["Sec-WebSocket-Protocol"] = SUBPROTOCOL
+    ticket, answered = _ticket(request.headers)
+    response.headers["Sec-WebSocket-Protocol"] = answered
     return ConsoleRequest(ticket, response.serialize())
 
 
-def _ticket(headers: Headers) -> str:
-    """The client offers ``binary`` and ``ticket.TICKET``; only the first is ever answered."""
+def _ticket(headers: Headers) -> tuple[str, str]:
+    """The ticket, and the subprotocol to answer with.
+
+    The client offers ``ticket.TICKET`` (or the bare ticket), and ``binary``, which is answered so that the ticket is not
+    repeated. A client that offers nothing else is answered with what it offered, as RFC 6455 section 4.1 has it: it fails
+    the connection otherwise, and the ticket is spent by then.
+    """
     try:
         offered = [item for value in headers.get_all("Sec-WebSocket-Protocol") for item in parse_subprotocol(value)]
     except InvalidHeader:
         raise _bad_request() from None
-    tickets = [item.removeprefix(TICKET_PREFIX) for item in offered if item.startswith(TICKET_PREFIX)]
-    if SUBPROTOCOL not in offered:
-        raise RequestRefused(400, "subprotocol_missing", f"the subprotocol {SUBPROTOCOL} has to be offered")
-    if len(tickets) != 1 or not _TICKET.fullmatch(tickets[0]):
+    tickets = {item.removeprefix(TICKET_PREFIX) for item in offered if item != SUBPROTOCOL}
+    if len(tickets) != 1 or not _TICKET.fullmatch(ticket := tickets.pop()):
         raise RequestRefused(403, "ticket_missing", "one ticket has to be offered as a subprotocol")
-    return tickets[0]
+    return ticket, SUBPROTOCOL if SUBPROTOCOL in offered else offered[0]
 
 
 def _check_origin(headers: Headers, allowed_origins: Collection[str]) -> None:
