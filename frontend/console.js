@@ -45,6 +45,7 @@ class Console {
     if (id !== this.body.dataset.desktop) return;
     this.body.dataset.state = state;
     if (state === CONNECTABLE) this.connectNow();
+    else if (state === "deleted") this.leave("gone");
     else this.look();
   }
 

@@ -7,7 +7,7 @@ const CONNECTION_COLORS = {
   connected: "state-good",
   reconnecting: "state-busy",
   refused: "state-bad",
-  gone: "state-bad",
+  gone: "state-calm",
 };
 
 export class Stage {

@@ -7,7 +7,7 @@ export function followCards(htmx) {
   const list = document.getElementById("desktops");
   if (!list) return;
   const cards = new Cards(htmx);
-  document.addEventListener("live:change", (event) => cards.changed(event.detail.id));
+  document.addEventListener("live:change", (event) => cards.changed(event.detail));
   document.addEventListener("live:catch-up", () => cards.fetchList());
   document.body.addEventListener("htmx:afterSettle", () => cards.announce());
   cards.announce();
@@ -22,7 +22,11 @@ class Cards {
   }
 
   /** Fetches one card; changes that come in meanwhile are one more fetch together. */
-  async changed(id) {
+  async changed({ id, state }) {
+    if (state === "deleted") {
+      this.gone(id);
+      return;
+    }
     if (this.fetching.has(id)) {
       this.fetching.set(id, true);
       return;
@@ -31,7 +35,7 @@ class Cards {
     await this.fetchCard(id);
     const again = this.fetching.get(id);
     this.fetching.delete(id);
-    if (again) this.changed(id);
+    if (again) this.changed({ id });
   }
 
   async fetchCard(id) {

@@ -36,6 +36,7 @@ class PaintedScreen:
     color: tuple[int, int, int] = (38, 70, 120)
     keys: list[int] = field(default_factory=list)
     connections: int = 0
+    _is_new: bool = False
     _writers: list[asyncio.StreamWriter] = field(default_factory=list)
     _loop: asyncio.AbstractEventLoop | None = None
 
@@ -69,9 +70,10 @@ class PaintedScreen:
         elif kind == _SET_SIZE:
             width, height, screens = struct.unpack("!xHHBx", body)
             await reader.readexactly(16 * screens)
-            self.size = (width, height)
+            self.size, self._is_new = (width, height), True
             writer.write(self._sized(reason=1))
-        elif kind == _UPDATE_REQUEST and not body[0]:  # incremental ones wait for a change, which there is none
+        elif kind == _UPDATE_REQUEST and (self._is_new or not body[0]):  # incremental ones wait for a change
+            self._is_new = False
             writer.write(self._painted())
             await writer.drain()
         elif kind == _KEY and body[0]:
