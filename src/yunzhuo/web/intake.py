@@ -9,11 +9,15 @@ from yunzhuo.webkit.problems import Problem
 from yunzhuo.webkit.request_ids import HEADER, sane_or_new
 
 BODY_SECONDS = 30.0
+MAX_HEAD_BYTES = 32 * 1024
 _TOO_SLOW = Problem(
     HTTPStatus.REQUEST_TIMEOUT,
     "request_timeout",
     "The request did not come in in time.",
     headers={"Connection": "close"},
+)
+_HEAD_TOO_LARGE = Problem(
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large", "The address and headers are larger than what is taken here."
 )
 
 
@@ -38,11 +42,15 @@ class Intake:
         self._body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request_id = sane_or_new(header(scope, HEADER.lower().encode()))
+        if _head_bytes(scope) > MAX_HEAD_BYTES:
+            await send_problem(send, _HEAD_TOO_LARGE, request_id)
+            return
         try:
             async with asyncio.timeout(self._body_seconds):
                 body = await self._take(scope, receive)
         except TimeoutError:
-            await send_problem(send, _TOO_SLOW, sane_or_new(header(scope, HEADER.lower().encode())))
+            await send_problem(send, _TOO_SLOW, request_id)
             return
         if body is None:
             return
@@ -69,6 +77,12 @@ class Intake:
                 return _Body(b"", len(content))
             if not message.get("more_body", False):
                 return _Body(bytes(content), len(content))
+
+
+def _head_bytes(scope: Scope) -> int:
+    """The size of a request's head. The HTTP parser bounds only heads that come in pieces."""
+    fields: RawHeaders = scope["headers"]
+    return len(scope["raw_path"]) + len(scope["query_string"]) + sum(len(name) + len(value) for name, value in fields)
 
 
 def _headers(headers: RawHeaders, length: int) -> RawHeaders:

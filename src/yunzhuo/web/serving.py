@@ -16,13 +16,13 @@ from yunzhuo.phoenix.common import lifeline
 from yunzhuo.phoenix.common.errors import Unavailable
 from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.web.asgi import App
+from yunzhuo.web.intake import MAX_HEAD_BYTES
 
 log = get_logger()
 
 DRAIN_SECONDS = 4
 HEAD_SECONDS = 15.0
 KEEP_ALIVE_SECONDS = 20
-_MAX_HEAD_BYTES = 32 * 1024
 _WANTED_DESCRIPTORS = 65536
 
 
@@ -138,7 +138,7 @@ def _config(app: App) -> uvicorn.Config:
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=DRAIN_SECONDS,
-        h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
     )
 
 
