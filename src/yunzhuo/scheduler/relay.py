@@ -20,7 +20,7 @@ _SERIOUS = frozenset({"warning", "error", "critical"})
 # What a process says when it fails before, or below, its logging.
 _UNLOGGED_FAILURE = re.compile(r"^(?:Traceback \(most recent call last\)|Fatal Python error|error: |Error: )")
 # The way to a failure is for the log; the line that names it is for the console.
-_DETAIL = re.compile(r"^(?:\s|Traceback |$)")
+_DETAIL = re.compile(r"^(?:\s|Traceback |During handling of the above |The above exception was |$)")
 
 
 class LogFile:
