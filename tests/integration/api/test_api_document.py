@@ -1,5 +1,6 @@
 """The OpenAPI document: valid, complete, and true of what the API answers."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +10,9 @@ from openapi_spec_validator import validate
 from tests.support.api import Api, problem
 from tests.support.installation import Installation
 
-from yunzhuo.services.rules.lifecycle import Action
+from yunzhuo.services.rules.lifecycle import Action, State
 from yunzhuo.web.api.models import ACTIONS
+from yunzhuo.web.errors import STATUS
 
 METHODS = {"get", "post", "patch", "delete"}
 
@@ -118,3 +120,13 @@ def test_every_action_that_there_is_can_be_asked_for() -> None:
 def test_the_hosts_name_of_a_request_is_not_believed(app: Flask) -> None:
     answer = app.test_client().get("/api/v1/openapi.json", headers={"Host": "evil.example"})
     assert "evil.example" not in answer.text
+
+
+def test_the_reference_page_names_every_route_state_and_status(document: dict[str, Any]) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
+    for method, path, operation in operations(document):
+        success = next(status for status in operation["responses"] if status < "300")
+        assert f"| `{method.upper()} {path}` | {success} |" in page
+    assert all(f"`{state}`" in page for state in State)
+    assert all(f"`{action}`" in page for action in ACTIONS)
+    assert all(f"\n| {status.value} | " in page for status in STATUS.values())

@@ -30,7 +30,7 @@ async def port() -> AsyncIterator[int]:
     listener = listen("127.0.0.1", 0, setting="a test")
     config = uvicorn.Config(slow, http=Impatient, ws="none", lifespan="off", log_config=None, log_level="warning")
     server = uvicorn.Server(config)
-    serving = asyncio.create_task(server._serve([listener]))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
     yield listener.getsockname()[1]
     server.should_exit = True
     await serving
@@ -77,7 +77,7 @@ def test_a_taken_port_is_said_with_the_setting() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        with pytest.raises(Unavailable, match="\\[web\\] port"):
+        with pytest.raises(Unavailable, match=r"\[web\] port"):
             listen("127.0.0.1", taken.getsockname()[1], setting="[web] port")
-    with pytest.raises(Unavailable, match="no.such.host"):
+    with pytest.raises(Unavailable, match=r"Look at \[web\] host"):
         listen("no.such.host.invalid", 1, setting="[web] host")
