@@ -47,7 +47,8 @@ def test_register_create_type_draw_stop_start_delete(yunzhuo: Running, page: Pag
     expect(card).to_have_attribute("data-state", "stopped", timeout=60_000)
     card.get_by_role("button", name="Start").click()
     expect(card).to_have_attribute("data-state", "available", timeout=COLD_BOOT_MS)
-    card.get_by_role("button", name="Delete").click()
+    page.locator(f"#desktop-{desktop_id}-menu-button").click()
+    page.locator(f"#desktop-{desktop_id}-delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(card).to_have_count(0, timeout=60_000)
     assert cloud.servers.find(desktop_id) is None
@@ -112,12 +113,14 @@ def wait_for_screen(page: Page) -> None:
 
 
 def type_and_read_back(page: Page, cloud: Cloud, server_id: str) -> None:
+    """Type a command with a random word into the terminal that is open. No key of it needs Shift, which the browser's
+    automation does not press."""
     word = secrets.token_hex(6)
     page.locator("canvas").click(position={"x": 300, "y": 300})
-    page.keyboard.type(f"echo {word} > /tmp/typed\n", delay=30)
+    page.keyboard.type(f"touch /tmp/typed-{word}\n", delay=30)
 
     def read_back() -> bool:
-        return cloud.guest.run(server_id, ["/bin/sh", "-c", "cat /tmp/typed 2>/dev/null"]).stdout.decode().strip() == word
+        return cloud.guest.run(server_id, ["/bin/sh", "-c", "ls /tmp"]).stdout.decode().split().count(f"typed-{word}") == 1
 
     eventually(read_back, 30, what=f"typed {word}")
 

@@ -6,10 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ class Running:
     environment: dict[str, str]
     process: subprocess.Popen[str]
     output: Path
+    clients: list[httpx.Client] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -62,12 +62,13 @@ class Running:
         return email
 
     def api(self, email: str) -> httpx.Client:
-        """A client of the API as this person."""
+        """A client of the API as this person; closed with this Yunzhuo."""
         base = f"{self.url}/api/v1"
         answer = httpx.post(f"{base}/tokens", json={"email": email, "password": PASSWORD}, timeout=30)
         assert answer.status_code == 201, answer.text
         token = answer.json()["token"]
-        return httpx.Client(base_url=base, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+        self.clients.append(httpx.Client(base_url=base, headers={"Authorization": f"Bearer {token}"}, timeout=30))
+        return self.clients[-1]
 
     def pids(self) -> dict[str, int]:
         """Process ids by process name, as the supervisor wrote them down."""
@@ -133,6 +134,8 @@ def running_yunzhuo(home: Path, **settings: str) -> Iterator[Running]:
         wait_until_ready(running)
         yield running
     finally:
+        for client in running.clients:
+            client.close()
         if running.process.poll() is None:
             running.interrupt()
         running.command("host", "stop-all", check=False)
@@ -142,26 +145,3 @@ def answer_of(response: httpx.Response, status: int) -> Any:
     """The JSON of a response that must have this status."""
     assert response.status_code == status, f"{response.request.url}: {response.status_code} {response.text}"
     return response.json()
-
-
-class Events:
-    """The API's event stream, read in a thread; ``seen`` are (event name, data) in order."""
-
-    def __init__(self, api: httpx.Client) -> None:
-        self.seen: list[tuple[str, dict[str, Any]]] = []
-        self.opened = threading.Event()
-        self._api = api
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-        assert self.opened.wait(10)
-
-    def _read(self) -> None:
-        name = ""
-        with self._api.stream("GET", "events", timeout=None) as response:
-            assert response.status_code == 200
-            self.opened.set()
-            for line in response.iter_lines():
-                if line.startswith("event:"):
-                    name = line[6:].strip()
-                elif line.startswith("data:"):
-                    self.seen.append((name, json.loads(line[5:])))
