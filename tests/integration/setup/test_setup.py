@@ -9,9 +9,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-# In a user namespace of its own a process sees itself as root, or as nobody, whoever it really is.
-AS_ROOT = ("unshare", "--user", "--map-root-user", "--mount")
-AS_NOBODY = ("unshare", "--user")
+ROOT_USER, NOBODY = 0, 65534
+_GIB = 1024**3
+
+# What the machine would answer, in place of this one's answers.
+PRETEND = """
+import os, runpy, shutil, sys
+os.geteuid = lambda: int(os.environ["PRETEND_USER"])
+sys.version_info = tuple(map(int, os.environ.get("PRETEND_PYTHON", "3.11.2").split(".")))
+free_bytes = int(os.environ["PRETEND_FREE_BYTES"])
+shutil.disk_usage = lambda path: shutil._ntuple_diskusage(free_bytes, 0, free_bytes)
+runpy.run_module("infras.setup", run_name="__main__")
+"""
 
 DPKG_QUERY = """#!/bin/bash
 for name; do [[ " $INSTALLED $(cat "$STATE/apt-installed" 2>/dev/null) " == *" $name "* ]] && echo "ii  $name"; done; exit 0
@@ -84,10 +93,11 @@ class Clone:
         return self
 
     def set_up(
-        self, for_what: str = "run", *, who: tuple[str, ...] = AS_ROOT, **environment: str
+        self, for_what: str = "run", *, user: int = ROOT_USER, free_bytes: int = 100 * _GIB, **environment: str
     ) -> "subprocess.CompletedProcess[str]":
         """Run it without a terminal."""
-        return self.run([*who, sys.executable, "-m", "infras.setup", for_what], **environment)
+        pretend = {"PRETEND_USER": str(user), "PRETEND_FREE_BYTES": str(free_bytes)}
+        return self.run([sys.executable, "-c", PRETEND, for_what], **pretend, **environment)
 
     def run(self, command: list[str], **environment: str) -> "subprocess.CompletedProcess[str]":
         """Run a command in the clone."""
@@ -161,7 +171,7 @@ def test_an_optional_package_is_installed_where_there_is_one(clone: Clone) -> No
 
 
 def test_without_root_it_says_what_to_run(clone: Clone) -> None:
-    refused = clone.set_up(who=AS_NOBODY, INSTALLED="alpha")
+    refused = clone.set_up(user=NOBODY, INSTALLED="alpha")
 
     assert refused.returncode == 1
     assert refused.stderr.splitlines() == [
@@ -177,12 +187,12 @@ def test_qemu_gets_a_user_of_its_own_where_we_are_root(clone: Clone) -> None:
     (made,) = clone.calls()
     assert made.startswith("useradd --system --user-group --no-create-home")
     assert made.endswith("/usr/sbin/nologin yunzhuo-qemu")
-    assert clone.set_up(who=AS_NOBODY, UNKNOWN="yunzhuo-qemu").returncode == 0
+    assert clone.set_up(user=NOBODY, UNKNOWN="yunzhuo-qemu").returncode == 0
     assert len(clone.calls()) == 1
 
 
 def test_sudo_is_used_where_it_does_not_ask(clone: Clone) -> None:
-    done = clone.set_up(who=AS_NOBODY, INSTALLED="alpha", SUDO_WORKS="1")
+    done = clone.set_up(user=NOBODY, INSTALLED="alpha", SUDO_WORKS="1")
 
     assert done.returncode == 0, done.stderr
     assert "with sudo, as root (apt-get): beta" in done.stderr
@@ -231,9 +241,7 @@ def test_another_system_is_told_what_it_needs(clone: Clone) -> None:
 
 
 def test_a_python_that_is_too_old_is_told_so(clone: Clone) -> None:
-    pretend = "import runpy, sys; sys.version_info = (3, 9, 2); runpy.run_module('infras.setup', run_name='__main__')"
-
-    refused = clone.run([sys.executable, "-c", pretend])
+    refused = clone.set_up(PRETEND_PYTHON="3.9.2")
 
     assert refused.returncode == 1
     assert refused.stderr.startswith("error: Python 3.11 or newer is needed")
@@ -295,15 +303,22 @@ def test_a_second_set_up_waits_for_the_first(clone: Clone) -> None:
     assert waiting.returncode == 0
 
 
-def test_a_full_disk_is_seen_before_anything_is_written(tmp_path: Path) -> None:
-    clone, small = Clone(tmp_path), tmp_path / "small"
-    small.mkdir()
-    script = f"mount -t tmpfs -o size=8m none {small} && cp -r {clone.root} {small} && cd {small}/clone"
-
-    refused = clone.run([*AS_ROOT, "sh", "-c", f"{script} && exec {sys.executable} -m infras.setup run"])
+def test_a_full_disk_is_seen_before_packages_are_installed(clone: Clone) -> None:
+    refused = clone.set_up(INSTALLED="alpha", free_bytes=_GIB)
 
     assert refused.returncode == 1
-    assert refused.stderr.startswith("error: Python packages: 0.0 GiB are free on the disk with")
+    assert refused.stderr.startswith("error: Debian packages: 1.0 GiB are free on the disk with /usr, and 2 GiB are needed")
+    assert clone.calls() == []
+
+
+def test_a_full_disk_is_seen_before_the_environment_is_made(tmp_path: Path) -> None:
+    clone = Clone(tmp_path)
+
+    refused = clone.set_up(free_bytes=1000)
+
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"error: Python packages: 0.0 GiB are free on the disk with {clone.root}, and 1 GiB")
+    assert not (clone.root / ".venv").exists()
 
 
 # A build backend that makes an editable wheel of nothing, so that no package index is needed.

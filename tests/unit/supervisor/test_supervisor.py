@@ -113,13 +113,15 @@ class Running:
         path = self.folder / f"{name}.up"
         return len(path.read_text()) if path.exists() else 0
 
-    def wait_for_start(self, name: str, number: int) -> None:
-        eventually(lambda: self.starts(name) == number)
+    def pids(self) -> dict[str, int]:
+        """Who runs, as the supervisor wrote it down last."""
+        path = self.folder / "state"
+        return state(self.folder) if path.exists() else {}
 
-    def pid(self, name: str) -> int:
-        pid = json.loads((self.folder / "state").read_text())["processes"][name]["pid"]
-        assert isinstance(pid, int)
-        return pid
+    def new_pid(self, name: str, known: set[int]) -> int:
+        """The pid of a process once it is none of ``known``."""
+        eventually(lambda: self.pids().get(name) not in {None, *known})
+        return self.pids()[name]
 
 
 @pytest.fixture(autouse=True)
@@ -132,10 +134,12 @@ def test_what_dies_is_started_again(tmp_path: Path) -> None:
     running = Running(tmp_path, process("web", POLITE), process("host", POLITE))
 
     def steps() -> None:
-        for number in range(1, 4):
-            running.wait_for_start("web", number)
-            os.kill(running.pid("web"), signal.SIGKILL)
-        running.wait_for_start("web", 4)
+        killed: set[int] = set()
+        for _ in range(3):
+            pid = running.new_pid("web", killed)
+            os.kill(pid, signal.SIGKILL)
+            killed.add(pid)
+        running.new_pid("web", killed)
 
     running.while_it_runs(steps)
 
@@ -177,7 +181,7 @@ def test_one_that_does_not_drain_is_killed_and_the_others_do_not_wait_for_it(tmp
 
     def steps() -> None:
         eventually(lambda: bool(running.starts("host") and running.starts("web")))
-        pids.extend((running.pid("web"), running.pid("host")))
+        pids.extend(running.pids().values())
         stopped.append(time.monotonic())
 
     running.while_it_runs(steps)
