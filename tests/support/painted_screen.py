@@ -7,24 +7,37 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import IntEnum
 
 from tests.gateway.screens import Screen
 
 FIRST_SIZE = (1024, 640)
 _EXTENDED_DESKTOP_SIZE = -308
 _PIXEL_FORMAT = struct.pack("!BBBBHHHBBB3x", 32, 24, 0, 1, 255, 255, 255, 16, 8, 0)
-# What follows each kind of message from the client, in bytes; those with a length inside are read further.
-_SET_PIXEL_FORMAT, _SET_ENCODINGS, _UPDATE_REQUEST, _KEY, _POINTER, _CUT_TEXT, _CONTINUOUS, _SET_SIZE = (
-    0,
-    2,
-    3,
-    4,
-    5,
-    6,
-    150,
-    251,
-)
-_LENGTHS = {_SET_PIXEL_FORMAT: 19, _SET_ENCODINGS: 3, _UPDATE_REQUEST: 9, _KEY: 7, _POINTER: 5, _CUT_TEXT: 7, _CONTINUOUS: 9, _SET_SIZE: 7}  # fmt: skip
+
+
+class _Message(IntEnum):
+    """What a client says."""
+
+    SET_PIXEL_FORMAT = 0
+    SET_ENCODINGS = 2
+    UPDATE_REQUEST = 3
+    KEY = 4
+    POINTER = 5
+    CUT_TEXT = 6
+    SET_SIZE = 251
+
+
+# How many bytes follow the kind; messages with a length inside are read further.
+_BODY_LENGTHS = {
+    _Message.SET_PIXEL_FORMAT: 19,
+    _Message.SET_ENCODINGS: 3,
+    _Message.UPDATE_REQUEST: 9,
+    _Message.KEY: 7,
+    _Message.POINTER: 5,
+    _Message.CUT_TEXT: 7,
+    _Message.SET_SIZE: 7,
+}
 
 
 @dataclass
@@ -60,23 +73,23 @@ class PaintedScreen:
             self._writers.remove(writer)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        kind = (await reader.readexactly(1))[0]
-        body = await reader.readexactly(_LENGTHS[kind])
-        if kind == _SET_ENCODINGS:
+        kind = _Message((await reader.readexactly(1))[0])
+        body = await reader.readexactly(_BODY_LENGTHS[kind])
+        if kind is _Message.SET_ENCODINGS:
             await reader.readexactly(4 * struct.unpack("!xH", body)[0])
             writer.write(self._sized(reason=0))
-        elif kind == _CUT_TEXT:
+        elif kind is _Message.CUT_TEXT:
             await reader.readexactly(abs(struct.unpack("!3xi", body)[0]))
-        elif kind == _SET_SIZE:
+        elif kind is _Message.SET_SIZE:
             width, height, screens = struct.unpack("!xHHBx", body)
             await reader.readexactly(16 * screens)
             self.size, self._is_new = (width, height), True
             writer.write(self._sized(reason=1))
-        elif kind == _UPDATE_REQUEST and (self._is_new or not body[0]):  # incremental ones wait for a change
+        elif kind is _Message.UPDATE_REQUEST and (self._is_new or not body[0]):  # incremental ones wait for a change
             self._is_new = False
             writer.write(self._painted())
             await writer.drain()
-        elif kind == _KEY and body[0]:
+        elif kind is _Message.KEY and body[0]:
             self.keys.append(struct.unpack("!3xI", body)[0])
 
     def _sized(self, *, reason: int) -> bytes:

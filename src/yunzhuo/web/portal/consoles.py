@@ -47,8 +47,7 @@ def desktop_stage(desktop_id: str) -> Response:
 def open_connection(desktop_id: str) -> Response:
     """A ticket for one session, as JSON; refusals are problem JSON in the person's language."""
     try:
-        protocol = _protocol((request.get_json(silent=True) or {}).get("protocol"))
-        connection = services().consoles.open(actor(), desktop_id, protocol)
+        connection = services().consoles.open(actor(), desktop_id, _protocol(request.get_json(silent=True)))
     except YunzhuoError as error:
         return problem_response(replace(problem_of(error), detail=messages.refusal(error)))
     return _told(connection)
@@ -65,10 +64,10 @@ def may_connect(desktop: DesktopView) -> bool:
     return may(person, "desktop:connect", organization_id=person.organization_id, owner_id=desktop.owner_id)
 
 
-def _protocol(given: object) -> ConsoleProtocol:
+def _protocol(body: object) -> ConsoleProtocol:
     try:
-        return ConsoleProtocol(str(given))
-    except ValueError as error:
+        return ConsoleProtocol(body["protocol"] if isinstance(body, dict) else "")
+    except (KeyError, ValueError) as error:
         raise InvalidInput("There is no such protocol.", fields={"protocol": "One of vnc."}) from error
 
 

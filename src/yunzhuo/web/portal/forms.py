@@ -66,7 +66,7 @@ class PasswordForm(Form):
 class LanguageForm(Form):
     """The language of the pages."""
 
-    language = RadioField(lazy_gettext("Language"), [InputRequired(_NEEDED)], choices=[(tag, tag) for tag in LANGUAGES])
+    language = RadioField(lazy_gettext("Language"), [InputRequired(_NEEDED)], choices=list(LANGUAGES))
 
 
 class NewDesktopForm(Form):

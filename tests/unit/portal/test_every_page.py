@@ -1,0 +1,111 @@
+"""What holds for every page, in both languages: nothing inline, every control named, ids once, one heading, no English left."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from babel.messages.pofile import read_po
+from flask import Flask
+from tests.support.installation import PASSWORD, Installation
+from tests.support.pages import CHINESE, Page, Visitor
+from tests.unit.portal.conftest import signed_in, somebody
+
+import yunzhuo as package
+from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
+from yunzhuo.services.access import Actor, Role
+from yunzhuo.services.rules.lifecycle import Action
+
+LANGUAGES = {"en": {"Accept-Language": "en"}, "zh-CN": CHINESE}
+CATALOG = Path(package.__file__).parent / "webkit/translations/zh/LC_MESSAGES/messages.po"
+
+
+@dataclass(frozen=True)
+class Site:
+    """People with desktops in every state, and the addresses of their pages."""
+
+    browsers: dict[str, Visitor]
+    paths: dict[str, list[str]]
+
+    def pages(self, language: str) -> Iterator[tuple[str, Page]]:
+        """Every page as its reader gets it in this language."""
+        for who, paths in self.paths.items():
+            for path in paths:
+                answer = self.browsers[who].client.get(path, headers=LANGUAGES[language])
+                yield f"{who} {path}", Page(answer.text)
+
+
+@pytest.fixture(scope="module")
+def site(app: Flask, yunzhuo: Installation) -> Site:
+    lin, newcomer = somebody(yunzhuo, "lin"), somebody(yunzhuo, "newcomer")
+    first = yunzhuo.services.accounts.add("first@school.local", PASSWORD, Role.USER, must_change_password=True)
+    ids = desktops_in_every_state(yunzhuo, lin)
+    own = [f"/desktops/{desktop_id}" for desktop_id in ids]
+    questions = [f"{own[0]}/delete", f"{own[0]}/name"]
+    return Site(
+        {
+            "stranger": Visitor(app.test_client()),
+            "newcomer": signed_in(app, newcomer),
+            "first": signed_in(app, first.actor()),
+            "lin": signed_in(app, lin),
+            "head": signed_in(app, somebody(yunzhuo, "head", Role.ADMINISTRATOR)),
+        },
+        {
+            "stranger": ["/sign-in", "/register", "/nothing-here"],
+            "newcomer": ["/desktops", "/desktops/new"],
+            "first": ["/password"],
+            "lin": ["/desktops", "/desktops?q=zzz", "/profile", "/password", "/desktops/x", *own, *questions],
+            "head": ["/desktops", own[0], own[1]],
+        },
+    )  # fmt: skip
+
+
+def desktops_in_every_state(yunzhuo: Installation, lin: Actor) -> list[str]:
+    """Available, stopped, failed, gone from the cloud, being built."""
+    yunzhuo.available(lin)
+    stopped = yunzhuo.available(lin)
+    yunzhuo.services.desktops.act(lin, stopped, Action.STOP)
+    yunzhuo.run()
+    yunzhuo.weather.faults.set(Fault(operation="servers.create", kind=FaultKind.REFUSE))
+    yunzhuo.available(lin)
+    yunzhuo.request(lin)
+    found = yunzhuo.services.desktops.list(lin).items
+    assert {desktop.state.value for desktop in found} == {"available", "stopped", "error", "building"}
+    return [desktop.id for desktop in found]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_pages_speak_the_language_that_was_asked_for(site: Site, language: str) -> None:
+    for name, page in site.pages(language):
+        assert page.language == language, name
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nothing_stands_inline_that_the_policy_forbids(site: Site, language: str) -> None:
+    for name, page in site.pages(language):
+        assert page.inline == [], name
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_control_is_named_and_every_id_is_there_once(site: Site, language: str) -> None:
+    for name, page in site.pages(language):
+        assert page.unnamed == [], name
+        assert len(page.ids) == len(set(page.ids)), name
+        assert len(page.headings) == 1, f"{name}: {page.headings}"
+
+
+def test_no_english_is_left_on_chinese_pages(site: Site) -> None:
+    with CATALOG.open("rb") as text:
+        sentences = [message.id for message in read_po(text) if isinstance(message.id, str) and " " in message.id]
+    assert len(sentences) > 50
+    # The parts of a sentence between its placeholders.
+    parts = {part.strip() for sentence in sentences for part in re.split(r"%\(\w+\)[sd]", sentence) if len(part.split()) > 1}
+    for name, page in site.pages("zh-CN"):
+        assert [part for part in parts if part in page.html] == [], name
+
+
+def test_forms_that_change_something_carry_their_token(site: Site) -> None:
+    for name, page in site.pages("en"):
+        for form in page.forms:
+            assert form.method == "get" or form.fields.get("csrf_token"), f"{name}: {form.action}"
