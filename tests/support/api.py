@@ -1,13 +1,16 @@
 """The API asked as programs ask it, in one process: the real application and a real installation below it."""
 
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from flask import Flask
 from flask.testing import FlaskClient
-from tests.support.installation import PASSWORD
+from tests.support.installation import PASSWORD, Installation, installation
 from werkzeug.test import TestResponse
 
-from yunzhuo.services.access import Actor
+from yunzhuo.services.access import Actor, Role
 
 SECRET_KEY = "a key that signs the cookies of one test"
 PROBLEM = {"type", "title", "status", "detail", "code", "request_id"}
@@ -58,8 +61,31 @@ def problem(answer: TestResponse, status: int, code: str) -> dict[str, Any]:
     return members
 
 
-def api_of(app: Flask, person: Actor) -> Api:
-    """The API with a token of this person's."""
-    client = app.test_client()
-    answer = client.post("/api/v1/tokens", json={"email": person.email, "password": PASSWORD})
-    return Api(client, answer.get_json()["token"])
+@dataclass(frozen=True)
+class Template:
+    """An installation with a few people, made once and copied for each test: neither is what these tests are about."""
+
+    home: Path
+    tokens: Mapping[str, str]
+
+    def copy_to(self, home: Path) -> Path:
+        """The folder of an installation of one's own."""
+        shutil.copytree(self.home, home)
+        return home
+
+
+def make_template(home: Path) -> Template:
+    """Make the installation; its people are lin, mei and the administrator boss."""
+    with installation(home) as made:
+        people = {"lin": Role.USER, "mei": Role.USER, "boss": Role.ADMINISTRATOR}
+        tokens = {}
+        for name, role in people.items():
+            person = made.person(name, role)
+            granted = made.services.accounts.create_token(person.email, PASSWORD, client_address="192.0.2.7")
+            tokens[name] = granted.secret
+    return Template(home, tokens)
+
+
+def known(yunzhuo: Installation, name: str) -> Actor:
+    """One of the people of an installation that was copied, as the one who asks."""
+    return yunzhuo.services.accounts.by_email(f"{name}@school.local").actor(client_address="192.0.2.7")

@@ -19,13 +19,20 @@ from yunzhuo.web.event_tail import Tail
 
 log = get_logger()
 
-QUEUE_LENGTH = 256
-STREAMS_PER_USER = 100
-CHECK_SECONDS = 4.0
 KEEPALIVE = b": keepalive\n\n"
 TOO_SLOW = b": too slow, come again\nretry: 1000\n\n"
 _BEGIN_SECONDS = 5.0
 _PAUSE_AFTER_FAILURE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much there may be of what: messages that wait for one reader, streams of one person; and how often it is seen
+    whether those who listen still may."""
+
+    queue_length: int = 256
+    streams_per_user: int = 100
+    check_seconds: float = 4.0
 
 
 class Proof(StrEnum):
@@ -60,11 +67,12 @@ def as_message(event: EventView) -> bytes:
 class Subscriber:
     """One open stream. What it has not been sent yet waits here; too much of that ends it."""
 
-    __slots__ = ("_arrived", "_is_over", "_replayed", "_waiting", "actor", "credential")
+    __slots__ = ("_arrived", "_bounds", "_is_over", "_replayed", "_waiting", "actor", "credential")
 
-    def __init__(self, actor: Actor, credential: Credential) -> None:
+    def __init__(self, actor: Actor, credential: Credential, bounds: Bounds) -> None:
         self.actor = actor
         self.credential = credential
+        self._bounds = bounds
         self._waiting: deque[tuple[int, bytes]] = deque()
         self._arrived = asyncio.Event()
         self._replayed: set[int] = set()
@@ -74,7 +82,7 @@ class Subscriber:
         """Let this be sent, unless it was already."""
         if self._is_over or event_id in self._replayed:
             return
-        if len(self._waiting) >= QUEUE_LENGTH:
+        if len(self._waiting) >= self._bounds.queue_length:
             self.end(TOO_SLOW)
             return
         self._waiting.append((event_id, message))
@@ -111,12 +119,12 @@ class EventHub:
     """Reads new events while anybody listens. To be entered in the loop that it works in."""
 
     def __init__(
-        self, events: EventService, accounts: AccountService, *, poll_seconds: float, check_seconds: float = CHECK_SECONDS
+        self, events: EventService, accounts: AccountService, *, poll_seconds: float, bounds: Bounds = Bounds()
     ) -> None:
         self._events = events
         self._accounts = accounts
         self._poll_seconds = poll_seconds
-        self._check_seconds = check_seconds
+        self._bounds = bounds
         self._subscribers: set[Subscriber] = set()
         self._tail: Tail | None = None
         self._is_closing = False
@@ -141,9 +149,9 @@ class EventHub:
         """
         user = await asyncio.to_thread(authenticate, self._accounts, credential)
         streams = Counter(subscriber.actor.user_id for subscriber in self._subscribers)
-        if streams[user.id] >= STREAMS_PER_USER:
-            raise LimitReached("too_many_streams", f"You have {STREAMS_PER_USER} event streams open.")
-        subscriber = Subscriber(user.actor(), credential)
+        if streams[user.id] >= self._bounds.streams_per_user:
+            raise LimitReached("too_many_streams", f"You have {streams[user.id]} event streams open.")
+        subscriber = Subscriber(user.actor(), credential, self._bounds)
         self._subscribers.add(subscriber)
         self._somebody.set()
         try:
@@ -200,7 +208,7 @@ class EventHub:
         """See again and again whether those who listen still may."""
         while True:
             await self._somebody.wait()
-            await asyncio.sleep(self._check_seconds)
+            await asyncio.sleep(self._bounds.check_seconds)
             credentials = {subscriber.credential for subscriber in self._subscribers}
             try:
                 users = await asyncio.to_thread(self._users_of, credentials)

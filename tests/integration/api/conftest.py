@@ -5,27 +5,30 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from tests.support.api import SECRET_KEY, Api, api_of
+from tests.support.api import SECRET_KEY, Api, Template, make_template
 from tests.support.installation import Installation, installation
 
-from yunzhuo.services.access import Role
 from yunzhuo.web.app import create_app
 
 
-@pytest.fixture
-def yunzhuo(tmp_path: Path) -> Iterator[Installation]:
-    with installation(tmp_path / "home") as installed:
-        yield installed
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    return make_template(tmp_path_factory.mktemp("template") / "home")
 
 
 @pytest.fixture(scope="session")
-def still(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+def still(tmp_path_factory: pytest.TempPathFactory, template: Template) -> Iterator[Api]:
     """A person's API on an installation that no test changes: for everything that is refused."""
-    with installation(tmp_path_factory.mktemp("still") / "home") as installed:
-        app = create_app(installed.services, secret_key=SECRET_KEY)
-        api = api_of(app, installed.person("still"))
+    with installation(template.copy_to(tmp_path_factory.mktemp("still") / "home")) as installed:
+        api = Api(create_app(installed.services, secret_key=SECRET_KEY).test_client(), template.tokens["lin"])
         api.desktop(name="still")
         yield api
+
+
+@pytest.fixture
+def yunzhuo(tmp_path: Path, template: Template) -> Iterator[Installation]:
+    with installation(template.copy_to(tmp_path / "home")) as installed:
+        yield installed
 
 
 @pytest.fixture
@@ -39,15 +42,15 @@ def anonymous(app: Flask) -> Api:
 
 
 @pytest.fixture
-def lin(yunzhuo: Installation, app: Flask) -> Api:
-    return api_of(app, yunzhuo.person("lin"))
+def lin(app: Flask, template: Template) -> Api:
+    return Api(app.test_client(), template.tokens["lin"])
 
 
 @pytest.fixture
-def mei(yunzhuo: Installation, app: Flask) -> Api:
-    return api_of(app, yunzhuo.person("mei"))
+def mei(app: Flask, template: Template) -> Api:
+    return Api(app.test_client(), template.tokens["mei"])
 
 
 @pytest.fixture
-def boss(yunzhuo: Installation, app: Flask) -> Api:
-    return api_of(app, yunzhuo.person("boss", Role.ADMINISTRATOR))
+def boss(app: Flask, template: Template) -> Api:
+    return Api(app.test_client(), template.tokens["boss"])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from tests.support.api import SECRET_KEY, Api, api_of
+from tests.support.api import SECRET_KEY, Api, Template
 from tests.support.installation import installation
 
 from yunzhuo.web.app import create_app
@@ -57,11 +57,11 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    home = tmp_path_factory.mktemp("any") / "home"
-    with installation(home, accounts={"attempts_per_client": 1_000_000, "attempts_per_account": 1}) as installed:
+def world(tmp_path_factory: pytest.TempPathFactory, template: Template) -> Iterator[World]:
+    home = template.copy_to(tmp_path_factory.mktemp("any") / "home")
+    with installation(home) as installed:
         app = create_app(installed.services, secret_key=SECRET_KEY)
-        yield World(api_of(app, installed.person("thrower")))
+        yield World(Api(app.test_client(), template.tokens["lin"]))
 
 
 def near(world: World, schema: Json) -> st.SearchStrategy[Any]:
@@ -107,7 +107,7 @@ def sendable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(data=st.data())
 def test_any_input_has_a_documented_answer(world: World, data: st.DataObject) -> None:
     method, path, operation = data.draw(st.sampled_from(world.operations))

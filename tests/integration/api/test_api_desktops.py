@@ -6,11 +6,17 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from tests.support.api import Api, api_of, problem
+from tests.support.api import Api, Template, problem
 from tests.support.installation import Installation
 
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
 
+CONTENTS: list[dict[str, Any]] = [
+    {},
+    {"data": "garbage"},
+    {"json": {}},
+    {"json": {"action": "stop", "name": "x", "protocol": "vnc"}},
+]
 DESKTOP = {
     "id",
     "name",
@@ -147,13 +153,15 @@ def test_the_same_idempotency_key_makes_one_desktop(lin: Api, mei: Api) -> None:
     assert mei.post("/desktops", json=wish, headers=key).get_json()["desktop"]["id"] != first.get_json()["desktop"]["id"]
 
 
-def test_an_idempotency_key_holds_when_both_come_at_once(yunzhuo: Installation, app: Flask) -> None:
-    api = api_of(app, yunzhuo.person("lin"))
-    wish = api.wish()
+def test_an_idempotency_key_holds_when_both_come_at_once(app: Flask, lin: Api, template: Template) -> None:
+    wish = lin.wish()
 
     def ask(_: int) -> Any:
-        token = api.headers["Authorization"].split()[1]
-        return Api(app.test_client(), token).post("/desktops", json=wish, headers={"Idempotency-Key": "k"}).get_json()
+        return (
+            Api(app.test_client(), template.tokens["lin"])
+            .post("/desktops", json=wish, headers={"Idempotency-Key": "k"})
+            .get_json()
+        )
 
     with ThreadPoolExecutor(4) as pool:
         ids = {answer["desktop"]["id"] for answer in pool.map(ask, range(4))}
@@ -216,7 +224,7 @@ def test_the_list_comes_page_by_page(yunzhuo: Installation, lin: Api) -> None:
         lin.desktop(name=name)
         yunzhuo.pass_time(1)
     seen: list[str] = []
-    cursor = ""
+    cursor: str | None = ""
     for expected in (3, 3, 1):
         page = lin.get("/desktops", query_string={"limit": 3, "cursor": cursor}).get_json()
         assert len(page["items"]) == expected
@@ -274,7 +282,7 @@ def test_another_persons_desktop_does_not_exist(yunzhuo: Installation, lin: Api,
         ("POST", f"/desktops/{desktop_id}/actions"),
         ("POST", f"/desktops/{desktop_id}/connections"),
     ]:
-        for content in ({}, {"data": "garbage"}, {"json": {}}, {"json": {"action": "stop", "name": "x", "protocol": "vnc"}}):
+        for content in CONTENTS:
             mine = problem(mei.ask(method, path, **content), 404, "desktop_not_found")
             nobodys = mei.ask(method, path.replace(desktop_id, "0b6f7a0e-6d0c-4d6a-9a35-0f0a3f6d8a11"), **content)
             assert {**mine, "request_id": ""} == {**nobodys.get_json(), "request_id": ""}

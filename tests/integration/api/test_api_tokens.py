@@ -2,18 +2,19 @@
 
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
-from tests.support.api import Api, api_of, problem
-from tests.support.installation import PASSWORD, Installation
+from tests.support.api import SECRET_KEY, Api, Template, known, problem
+from tests.support.installation import PASSWORD, Installation, installation
 
 from yunzhuo.services.access import Role
+from yunzhuo.web.app import create_app
 
 
 def test_a_token_says_who_is_asking(yunzhuo: Installation, anonymous: Api) -> None:
-    person = yunzhuo.person("lin")
+    person = known(yunzhuo, "lin")
     answer = anonymous.post("/tokens", json={"email": " LIN@school.local ", "password": PASSWORD})
     assert answer.status_code == 201
     token = answer.get_json()
@@ -42,8 +43,7 @@ def test_a_token_ends_in_its_time(yunzhuo: Installation, lin: Api) -> None:
     problem(lin.get("/users/me"), 401, "not_signed_in")
 
 
-def test_a_wrong_password_and_an_unknown_address_are_told_alike(yunzhuo: Installation, anonymous: Api) -> None:
-    yunzhuo.person("lin")
+def test_a_wrong_password_and_an_unknown_address_are_told_alike(anonymous: Api) -> None:
     wrong = problem(
         anonymous.post("/tokens", json={"email": "lin@school.local", "password": "wrong"}), 401, "wrong_credentials"
     )
@@ -53,13 +53,14 @@ def test_a_wrong_password_and_an_unknown_address_are_told_alike(yunzhuo: Install
     assert {**wrong, "request_id": ""} == {**unknown, "request_id": ""}
 
 
-def test_guessing_is_stopped_and_told_when_to_come_back(yunzhuo: Installation, anonymous: Api) -> None:
-    yunzhuo.person("lin")
-    for _ in range(yunzhuo.settings.accounts.attempts_per_account):
-        anonymous.post("/tokens", json={"email": "lin@school.local", "password": "wrong"})
-    answer = anonymous.post("/tokens", json={"email": "lin@school.local", "password": PASSWORD})
-    problem(answer, 429, "too_many_attempts")
-    assert 0 < int(answer.headers["Retry-After"]) <= yunzhuo.settings.accounts.attempts_window_seconds
+def test_guessing_is_stopped_and_told_when_to_come_back(tmp_path: Path, template: Template) -> None:
+    with installation(template.copy_to(tmp_path / "home"), accounts={"attempts_per_account": 3}) as yunzhuo:
+        api = Api(create_app(yunzhuo.services, secret_key=SECRET_KEY).test_client())
+        for _ in range(3):
+            problem(api.post("/tokens", json={"email": "lin@school.local", "password": "wrong"}), 401, "wrong_credentials")
+        answer = api.post("/tokens", json={"email": "lin@school.local", "password": PASSWORD})
+        problem(answer, 429, "too_many_attempts")
+        assert 0 < int(answer.headers["Retry-After"]) <= yunzhuo.settings.accounts.attempts_window_seconds
 
 
 def test_a_one_time_password_gets_no_token(yunzhuo: Installation, anonymous: Api) -> None:
@@ -104,24 +105,20 @@ def test_the_scheme_may_be_written_in_any_case(lin: Api) -> None:
     )
 
 
-def test_a_browser_session_is_no_token(yunzhuo: Installation, app: Flask, anonymous: Api) -> None:
+def test_a_browser_session_is_no_token(yunzhuo: Installation, anonymous: Api) -> None:
     """The API must not do what a foreign page makes a browser ask: cookies never count."""
-    yunzhuo.person("lin")
-    sign_in_with_cookie(yunzhuo, app, anonymous.client, "lin@school.local")
+    sign_in_with_cookie(yunzhuo, anonymous.client, "lin@school.local")
     problem(anonymous.get("/users/me"), 401, "not_signed_in")
     problem(anonymous.post("/desktops", json={}), 401, "not_signed_in")
 
 
-def test_a_token_of_somebody_else_wins_over_the_browser_session(yunzhuo: Installation, app: Flask) -> None:
-    lin, mei = yunzhuo.person("lin"), yunzhuo.person("mei")
-    api = api_of(app, mei)
-    sign_in_with_cookie(yunzhuo, app, api.client, lin.email)
-    assert api.get("/users/me").get_json()["email"] == mei.email
-    desktop_id = api.desktop()
-    assert yunzhuo.services.desktops.get(mei, desktop_id).owner_email == mei.email
+def test_a_token_wins_over_the_browser_session_of_somebody_else(yunzhuo: Installation, mei: Api) -> None:
+    sign_in_with_cookie(yunzhuo, mei.client, "lin@school.local")
+    assert mei.get("/users/me").get_json()["email"] == "mei@school.local"
+    assert yunzhuo.services.desktops.get(known(yunzhuo, "mei"), mei.desktop()).owner_email == "mei@school.local"
 
 
-def sign_in_with_cookie(yunzhuo: Installation, app: Flask, client: FlaskClient, email: str) -> None:
+def sign_in_with_cookie(yunzhuo: Installation, client: FlaskClient, email: str) -> None:
     """A browser session in this client, as the sign-in page makes it."""
     granted = yunzhuo.services.accounts.sign_in(email, PASSWORD, client_address="192.0.2.7")
     with client.session_transaction() as session:

@@ -1,12 +1,13 @@
 """Being signed in with a browser: what the cookie carries, when it ends, where people are sent."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from flask import Flask, session
 from flask.testing import FlaskClient
-from tests.support.api import SECRET_KEY
+from tests.support.api import SECRET_KEY, Template
 from tests.support.installation import PASSWORD, Installation, installation
 
 from yunzhuo import webkit
@@ -48,9 +49,15 @@ def with_pages(app: Flask) -> Flask:
 
 
 @pytest.fixture
-def browser(yunzhuo: Installation, app: Flask) -> FlaskClient:
-    yunzhuo.person("lin")
+def browser(app: Flask) -> FlaskClient:
     return with_pages(app).test_client()
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory, template: Template) -> Iterator[FlaskClient]:
+    """A browser of somebody who only looks."""
+    with installation(template.copy_to(tmp_path_factory.mktemp("reader") / "home")) as yunzhuo:
+        yield with_pages(create_app(yunzhuo.services, secret_key=SECRET_KEY)).test_client()
 
 
 def cookie_of(browser: FlaskClient) -> str:
@@ -71,9 +78,9 @@ def test_the_cookie_carries_the_secret_and_nothing_of_the_person(browser: FlaskC
     assert browser.get("/actor").text == "lin@school.local"
 
 
-def test_over_https_the_cookie_is_for_https_alone(tmp_path: Path) -> None:
-    with installation(tmp_path / "home", web={"public_url": "https://desktops.school.local"}) as yunzhuo:
-        yunzhuo.person("lin")
+def test_over_https_the_cookie_is_for_https_alone(tmp_path: Path, template: Template) -> None:
+    home = template.copy_to(tmp_path / "home")
+    with installation(home, web={"public_url": "https://desktops.school.local"}) as yunzhuo:
         browser = with_pages(create_app(yunzhuo.services, secret_key=SECRET_KEY)).test_client()
         answer = browser.get("/enter/lin@school.local")
         assert "Secure" in answer.headers["Set-Cookie"]
@@ -124,15 +131,15 @@ def test_signing_in_forgets_what_the_cookie_held_but_the_language(browser: Flask
         assert content["language"] == "zh_CN"
 
 
-def test_nobody_is_sent_to_sign_in_and_back(browser: FlaskClient) -> None:
-    answer = browser.get("/secret?page=2")
+def test_nobody_is_sent_to_sign_in_and_back(reader: FlaskClient) -> None:
+    answer = reader.get("/secret?page=2")
     assert answer.status_code == 303
     assert answer.headers["Location"].endswith("?next=/secret?page%3D2")
-    assert browser.get("/actor").status_code == 303
+    assert reader.get("/actor").status_code == 303
 
 
-def test_a_part_of_a_page_sends_the_whole_window(browser: FlaskClient) -> None:
-    answer = browser.get("/secret", headers={"HX-Request": "true"})
+def test_a_part_of_a_page_sends_the_whole_window(reader: FlaskClient) -> None:
+    answer = reader.get("/secret", headers={"HX-Request": "true"})
     assert answer.status_code == 204
     assert "next" not in answer.headers["HX-Redirect"]
 
@@ -168,11 +175,11 @@ def test_a_form_without_its_token_changes_nothing(browser: FlaskClient) -> None:
         ("", "en"),
     ],
 )
-def test_the_browser_says_what_it_reads(browser: FlaskClient, asked: str, given: str) -> None:
-    assert browser.get("/language", headers={"Accept-Language": asked}).text == given
+def test_the_browser_says_what_it_reads(reader: FlaskClient, asked: str, given: str) -> None:
+    assert reader.get("/language", headers={"Accept-Language": asked}).text == given
 
 
-def test_a_chosen_language_stays_with_browser_and_person(yunzhuo: Installation, browser: FlaskClient) -> None:
+def test_a_chosen_language_stays_with_browser_and_person(browser: FlaskClient) -> None:
     english = {"Accept-Language": "en"}
     browser.get("/speak/zh_CN", headers=english)
     assert browser.get("/language", headers=english).text == "zh-CN"
@@ -184,8 +191,8 @@ def test_a_chosen_language_stays_with_browser_and_person(yunzhuo: Installation, 
     assert browser.get("/speak/tlh").status_code == 422
 
 
-def test_pages_may_load_from_here_and_from_the_gateway_only(browser: FlaskClient) -> None:
-    headers = browser.get("/language").headers
+def test_pages_may_load_from_here_and_from_the_gateway_only(reader: FlaskClient) -> None:
+    headers = reader.get("/language").headers
     policy = headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "connect-src 'self' ws://localhost:8081" in policy
@@ -195,19 +202,19 @@ def test_pages_may_load_from_here_and_from_the_gateway_only(browser: FlaskClient
     assert headers["Referrer-Policy"] == "no-referrer"
     assert headers["Cache-Control"] == "no-store"
     assert "Strict-Transport-Security" not in headers
-    assert browser.get("/nowhere").headers["Content-Security-Policy"] == policy
+    assert reader.get("/nowhere").headers["Content-Security-Policy"] == policy
 
 
-def test_a_proxy_is_believed_only_where_there_is_one(browser: FlaskClient, tmp_path: Path) -> None:
+def test_a_proxy_is_believed_only_where_there_is_one(reader: FlaskClient, tmp_path: Path, template: Template) -> None:
     forwarded = {"X-Forwarded-For": "203.0.113.5, 198.51.100.7"}
-    assert browser.get("/address", headers=forwarded).text == "127.0.0.1"
-    with installation(tmp_path / "proxied", web={"trust_proxy": True}) as yunzhuo:
+    assert reader.get("/address", headers=forwarded).text == "127.0.0.1"
+    with installation(template.copy_to(tmp_path / "proxied"), web={"trust_proxy": True}) as yunzhuo:
         proxied = with_pages(create_app(yunzhuo.services, secret_key=SECRET_KEY)).test_client()
         assert proxied.get("/address", headers=forwarded).text == "198.51.100.7"
 
 
-def test_pages_say_what_went_wrong_as_pages(browser: FlaskClient) -> None:
-    answer = browser.get("/nowhere")
+def test_pages_say_what_went_wrong_as_pages(reader: FlaskClient) -> None:
+    answer = reader.get("/nowhere")
     assert (answer.status_code, answer.mimetype) == (404, "text/html")
     assert answer.headers["X-Request-ID"] in answer.text
 
@@ -233,7 +240,7 @@ def test_flask_keeps_its_messages_for_the_next_page(app: Flask) -> None:
         return str("_flashes" in session)
 
     app.add_url_rule("/say", "say", say)
-    app.add_url_rule("/hear", "hear", lambda: ",".join(f"{k}:{t}" for k, t in get_flashed_messages(with_categories=True)))
+    app.add_url_rule("/hear", "hear", lambda: ",".join(":".join(pair) for pair in get_flashed_messages(with_categories=True)))
     browser = app.test_client()
     assert browser.get("/say").text == "True"
     assert browser.get("/hear").text == "good:made"

@@ -7,37 +7,38 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.support.api import SECRET_KEY
+from tests.support.api import SECRET_KEY, Template, known
 from tests.support.asgi import Conversation
 from tests.support.installation import PASSWORD, Installation
 
 from yunzhuo.phoenix.db.session import Database
-from yunzhuo.services.access import Actor, Role
+from yunzhuo.services.access import Actor
 from yunzhuo.services.events import EventService, EventView
 from yunzhuo.web.asgi import App
-from yunzhuo.web.event_hub import QUEUE_LENGTH, STREAMS_PER_USER, EventHub
+from yunzhuo.web.event_hub import Bounds, EventHub
 from yunzhuo.web.stream import create_stream
 from yunzhuo.webkit import cookies
+
+BOUNDS = Bounds(queue_length=20, streams_per_user=4, check_seconds=0.05)
 
 
 class Stream:
     """The stream process's application over an installation."""
 
-    def __init__(self, yunzhuo: Installation, hub: EventHub, keepalive_seconds: float = 60) -> None:
+    def __init__(self, yunzhuo: Installation, hub: EventHub, template: Template, keepalive_seconds: float = 60) -> None:
         self.yunzhuo = yunzhuo
+        self._tokens = template.tokens
         self.hub = hub
         self.app: App = create_stream(hub, yunzhuo.services.events, secret_key=SECRET_KEY, keepalive_seconds=keepalive_seconds)
 
     def token(self, person: Actor) -> dict[str, str]:
         """What a program of this person's shows."""
-        granted = self.yunzhuo.services.accounts.create_token(person.email, PASSWORD, client_address="192.0.2.7")
-        return {"Authorization": f"Bearer {granted.secret}"}
+        return {"Authorization": f"Bearer {self._tokens[person.email.partition('@')[0]]}"}
 
     def cookie(self, person: Actor) -> dict[str, str]:
         """What a page of this person's shows."""
         granted = self.yunzhuo.services.accounts.sign_in(person.email, PASSWORD, client_address="192.0.2.7")
-        content = cookies.serializer(SECRET_KEY).dumps({cookies.SECRET_FIELD: granted.secret, "language": "en"})
-        value = content if isinstance(content, str) else content.decode()
+        value = str(cookies.serializer(SECRET_KEY).dumps({cookies.SECRET_FIELD: granted.secret, "language": "en"}))
         return {"Cookie": f"other=1; {cookies.COOKIE_NAME}={value}"}
 
     async def open(self, headers: dict[str, str], path: str = "/api/v1/events", query: str = "") -> Conversation:
@@ -60,17 +61,17 @@ def told(text: str) -> list[dict[str, Any]]:
 @pytest.fixture
 async def hub(yunzhuo: Installation) -> AsyncIterator[EventHub]:
     services = yunzhuo.services
-    async with EventHub(services.events, services.accounts, poll_seconds=0.005, check_seconds=0.05) as hub:
+    async with EventHub(services.events, services.accounts, poll_seconds=0.005, bounds=BOUNDS) as hub:
         yield hub
 
 
 @pytest.fixture
-def stream(yunzhuo: Installation, hub: EventHub) -> Stream:
-    return Stream(yunzhuo, hub)
+def stream(yunzhuo: Installation, hub: EventHub, template: Template) -> Stream:
+    return Stream(yunzhuo, hub, template)
 
 
 async def test_a_change_is_told_as_it_happens(yunzhuo: Installation, stream: Stream) -> None:
-    lin = yunzhuo.person("lin")
+    lin = known(yunzhuo, "lin")
     talk = await stream.open(stream.token(lin))
     assert talk.status == 200
     assert talk.headers["content-type"] == "text/event-stream; charset=utf-8"
@@ -90,7 +91,7 @@ async def test_a_change_is_told_as_it_happens(yunzhuo: Installation, stream: Str
 
 
 async def test_everybody_is_told_what_concerns_them(yunzhuo: Installation, stream: Stream) -> None:
-    lin, mei, boss = yunzhuo.person("lin"), yunzhuo.person("mei"), yunzhuo.person("boss", Role.ADMINISTRATOR)
+    lin, mei, boss = known(yunzhuo, "lin"), known(yunzhuo, "mei"), known(yunzhuo, "boss")
     talks = {person.email: await stream.open(stream.token(person)) for person in (lin, mei, boss)}
     first, second = yunzhuo.request(lin).desktop.id, yunzhuo.request(mei).desktop.id
     await talks[boss.email].until(second)
@@ -103,7 +104,7 @@ async def test_everybody_is_told_what_concerns_them(yunzhuo: Installation, strea
 
 
 async def test_what_was_missed_is_told_first_and_once(yunzhuo: Installation, stream: Stream) -> None:
-    lin, mei = yunzhuo.person("lin"), yunzhuo.person("mei")
+    lin, mei = known(yunzhuo, "lin"), known(yunzhuo, "mei")
     yunzhuo.available(lin)
     seen = yunzhuo.services.events.latest_id()
     yunzhuo.request(mei)
@@ -118,7 +119,7 @@ async def test_what_was_missed_is_told_first_and_once(yunzhuo: Installation, str
 
 
 async def test_events_that_come_while_old_ones_are_told_come_once(yunzhuo: Installation, stream: Stream) -> None:
-    lin = yunzhuo.person("lin")
+    lin = known(yunzhuo, "lin")
     token = stream.token(lin)
     keep = await stream.open(token)  # the hub is reading already
     for _ in range(5):
@@ -135,7 +136,7 @@ async def test_events_that_come_while_old_ones_are_told_come_once(yunzhuo: Insta
 
 
 async def test_a_page_shows_its_cookie_and_a_program_its_token(yunzhuo: Installation, stream: Stream) -> None:
-    lin = yunzhuo.person("lin")
+    lin = known(yunzhuo, "lin")
     for path, headers in [("/events", stream.cookie(lin)), ("/api/v1/events", stream.token(lin))]:
         talk = await stream.open(headers, path)
         assert talk.status == 200
@@ -157,7 +158,7 @@ async def test_a_page_shows_its_cookie_and_a_program_its_token(yunzhuo: Installa
 
 @pytest.mark.parametrize("given", ["x", "-1", "1.5", "9" * 30, "٣"])
 async def test_an_impossible_place_to_go_on_is_refused(yunzhuo: Installation, stream: Stream, given: str) -> None:
-    token = stream.token(yunzhuo.person("lin"))
+    token = stream.token(known(yunzhuo, "lin"))
     talk = Conversation(stream.app, "GET", "/api/v1/events", token, query=f"last_event_id={given}")
     await talk.end()
     assert talk.status == 422
@@ -165,7 +166,7 @@ async def test_an_impossible_place_to_go_on_is_refused(yunzhuo: Installation, st
 
 
 async def test_a_stream_ends_with_its_session(yunzhuo: Installation, stream: Stream) -> None:
-    lin = yunzhuo.person("lin")
+    lin = known(yunzhuo, "lin")
     token = stream.token(lin)
     ended, kept = await stream.open(token), await stream.open(stream.cookie(lin), "/events")
     yunzhuo.services.accounts.revoke_token(lin, token["Authorization"].split()[1])
@@ -178,33 +179,33 @@ async def test_a_stream_ends_with_its_session(yunzhuo: Installation, stream: Str
     await kept.end()
 
 
-async def test_silence_is_broken_now_and_then(yunzhuo: Installation, hub: EventHub) -> None:
-    stream = Stream(yunzhuo, hub, keepalive_seconds=0.02)
-    talk = await stream.open(stream.token(yunzhuo.person("lin")))
+async def test_silence_is_broken_now_and_then(yunzhuo: Installation, hub: EventHub, template: Template) -> None:
+    stream = Stream(yunzhuo, hub, template, keepalive_seconds=0.02)
+    talk = await stream.open(stream.token(known(yunzhuo, "lin")))
     await talk.until(": keepalive\n\n: keepalive\n\n")
     await talk.give_up()
 
 
 async def test_a_slow_reader_is_cut_off_and_told_to_come_again(yunzhuo: Installation, stream: Stream) -> None:
-    lin = yunzhuo.person("lin")
+    lin = known(yunzhuo, "lin")
     slow, quick = await stream.open(stream.token(lin)), await stream.open(stream.token(lin))
     slow.stop_reading()
     desktop_id = yunzhuo.request(lin).desktop.id
-    for number in range(QUEUE_LENGTH + 10):
+    for number in range(BOUNDS.queue_length + 10):
         yunzhuo.services.desktops.rename(lin, desktop_id, f"name {number}")
-        if number % 50 == 0:
+        if number % 10 == 0:
             await asyncio.sleep(0.02)
     last = yunzhuo.services.events.latest_id()
     await quick.until(f"id: {last}\n")
     slow.go_on_reading()
     await slow.end()
     assert slow.body.endswith(b"retry: 1000\n\n")
-    assert len(told(slow.body.decode())) < QUEUE_LENGTH
+    assert len(told(slow.body.decode())) < BOUNDS.queue_length
     await quick.give_up()
 
 
 async def test_whoever_leaves_is_forgotten_and_the_table_left_alone(yunzhuo: Installation, stream: Stream) -> None:
-    lin = yunzhuo.person("lin")
+    lin = known(yunzhuo, "lin")
     talk = await stream.open(stream.token(lin))
     talk.leave()
     await talk.end()
@@ -216,8 +217,8 @@ async def test_whoever_leaves_is_forgotten_and_the_table_left_alone(yunzhuo: Ins
 
 
 async def test_one_person_has_a_bounded_number_of_streams(yunzhuo: Installation, stream: Stream) -> None:
-    token = stream.token(yunzhuo.person("lin"))
-    talks = [await stream.open(token) for _ in range(STREAMS_PER_USER)]
+    token = stream.token(known(yunzhuo, "lin"))
+    talks = [await stream.open(token) for _ in range(BOUNDS.streams_per_user)]
     one_more = Conversation(stream.app, "GET", "/api/v1/events", token)
     await one_more.end()
     assert one_more.status == 409
@@ -227,7 +228,7 @@ async def test_one_person_has_a_bounded_number_of_streams(yunzhuo: Installation,
 
 
 async def test_at_the_end_all_streams_end_and_none_begins(yunzhuo: Installation, stream: Stream) -> None:
-    token = stream.token(yunzhuo.person("lin"))
+    token = stream.token(known(yunzhuo, "lin"))
     talk = await stream.open(token)
     stream.hub.close()
     await talk.end()
@@ -248,13 +249,13 @@ class UnluckyEvents(EventService):
         return super().after(last_id, limit=limit)
 
 
-async def test_a_database_that_is_away_is_waited_for(yunzhuo: Installation) -> None:
+async def test_a_database_that_is_away_is_waited_for(yunzhuo: Installation, template: Template) -> None:
     """Nothing is told meanwhile, nothing is lost, and nobody is sent away."""
-    lin = yunzhuo.person("lin")
+    lin = known(yunzhuo, "lin")
     db = Database(yunzhuo.settings.database_url)
     events = UnluckyEvents(db, yunzhuo.clock)
     async with EventHub(events, yunzhuo.services.accounts, poll_seconds=0.005) as hub:
-        stream = Stream(yunzhuo, hub)
+        stream = Stream(yunzhuo, hub, template)
         talk = await stream.open(stream.token(lin))
         events.is_away = True
         await asyncio.sleep(0.05)
