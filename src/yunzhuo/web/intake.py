@@ -1,4 +1,5 @@
-"""Takes requests in before they cost a worker thread: bodies whole and within bounds, headers without a double meaning."""
+"""Keeps slow clients from worker threads: a request is there whole, and within bounds, before it gets one, and the answer
+is there whole before the client begins to read it."""
 
 import asyncio
 from dataclasses import dataclass
@@ -30,7 +31,9 @@ class _Body:
 
 
 class Intake:
-    """Hands an application (Flask, in a thread) requests whose bodies are there already.
+    """Hands an application (Flask, in a thread) requests whose bodies are there already, and sends what it answered.
+
+    To hold an answer costs as much memory as the largest page or static file; nothing of ours answers without end here.
 
     A body larger than ``max_body_bytes`` is not read: the application sees its length and nothing of it, so it can say
     first whether the asker is known at all, and refuses the body when it comes to it.
@@ -58,7 +61,13 @@ class Intake:
         async def replay() -> Message:
             return {"type": "http.request", "body": body.content, "more_body": False}
 
-        await self._app({**scope, "headers": _headers(scope["headers"], body.length)}, replay, send)
+        answer: list[Message] = []
+
+        async def keep(message: Message) -> None:
+            answer.append(message)
+
+        await self._app({**scope, "headers": _headers(scope["headers"], body.length)}, replay, keep)
+        await _send_whole(answer, send)
 
     async def _take(self, scope: Scope, receive: Receive) -> _Body | None:
         """The body; None when the client left before it was here."""
@@ -77,6 +86,14 @@ class Intake:
                 return _Body(b"", len(content))
             if not message.get("more_body", False):
                 return _Body(bytes(content), len(content))
+
+
+async def _send_whole(answer: list[Message], send: Send) -> None:
+    if not answer:
+        return  # the server says that the application said nothing
+    start, *parts = answer
+    await send(start)
+    await send({"type": "http.response.body", "body": b"".join(part["body"] for part in parts), "more_body": False})
 
 
 def _head_bytes(scope: Scope) -> int:

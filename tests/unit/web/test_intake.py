@@ -104,6 +104,26 @@ async def test_a_giant_head_is_refused() -> None:
     assert (talk.status, application.calls) == (431, 0)
 
 
+async def test_whoever_reads_slowly_holds_no_thread() -> None:
+    is_done = asyncio.Event()
+
+    async def generous(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(100):
+            await send({"type": "http.response.body", "body": b"x" * 1000, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        is_done.set()
+
+    talk = Conversation(Intake(generous, max_body_bytes=LIMIT), "GET", "/")
+    talk.stop_reading()
+    async with asyncio.timeout(5):
+        await is_done.wait()
+    assert talk.messages == []
+    talk.go_on_reading()
+    await talk.end()
+    assert talk.body == b"x" * 100_000
+
+
 async def test_the_time_for_a_body_is_not_the_time_for_an_answer() -> None:
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
         await asyncio.sleep(0.1)
