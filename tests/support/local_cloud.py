@@ -50,6 +50,11 @@ class HostProcess:
         self.start_without_waiting(supervised=supervised)
         self.wait_until_up()
 
+    def start_if_ended(self) -> None:
+        """Start it unless it runs."""
+        if self._process is None:
+            self.start()
+
     def start_without_waiting(self, *, supervised: bool = True) -> None:
         file = self.settings.home / "settings.json"
         file.write_text(self.settings.model_dump_json())

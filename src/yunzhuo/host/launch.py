@@ -13,7 +13,7 @@ from yunzhuo.host.argv import QEMU, Accelerator, Channels, MachineSpec, qemu_arg
 from yunzhuo.host.layout import LOG_NAME, SCREEN_FOLDER
 from yunzhuo.host.monitor import MachineFailed
 from yunzhuo.host.privileges import QemuAccount
-from yunzhuo.host.processes import ProcessGone, WatchedProcess, identify
+from yunzhuo.host.processes import WatchedProcess, identify
 
 MONITOR_SOCKET, AGENT_SOCKET, READY_SOCKET = "monitor.sock", "agent.sock", "ready.sock"
 _LOWEST = "19"
@@ -85,7 +85,7 @@ def start_process(
 ) -> WatchedProcess:
     """Start ``command`` in ``folder``, in a session of its own so that it outlives us; its output goes to ``log_name``.
 
-    Raises MachineFailed when it cannot be started or ends before it can be watched.
+    Raises MachineFailed when it cannot be started.
     """
     descriptor = os.open(folder / log_name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
@@ -105,14 +105,10 @@ def start_process(
         os.close(descriptor)
     # From here on the pidfd's watcher reaps it; Popen must not try, nor complain that nobody asked it to.
     child.returncode = 0
-    try:
-        identity = identify(child.pid)
-        if identity is None:
-            raise ProcessGone
-        return WatchedProcess(identity)
-    except ProcessGone:
-        os.waitpid(child.pid, os.WNOHANG)
-        raise MachineFailed(f"{command[0]} ended at once: {last_words(folder, log_name)}") from None
+    identity = identify(child.pid, or_zombie=True)
+    if identity is None:
+        raise MachineFailed(f"{command[0]} ended before it could be watched.")
+    return WatchedProcess(identity)
 
 
 def _lower_session(pid: int) -> None:

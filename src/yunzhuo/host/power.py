@@ -14,6 +14,7 @@ from yunzhuo.host.making import Maker
 from yunzhuo.host.monitor import MachineFailed
 from yunzhuo.host.registry import Registry
 from yunzhuo.host.store import Phase, Wanted
+from yunzhuo.host.waiting import unless
 from yunzhuo.phoenix.cloud.errors import ServerBusy
 from yunzhuo.phoenix.cloud.resources import RebootKind
 from yunzhuo.phoenix.common.logging import get_logger
@@ -57,7 +58,15 @@ class Power:
         if entry.change is Change.STOPPING or (entry.change is None and entry.running is None):
             return
         require_unchanged(entry)
-        self.begin_stop(entry)
+        entry.change = Change.STOPPING
+        try:
+            # Accepted means written down: whoever comes after us goes on with it.
+            await entry.save(wanted=Wanted.STOPPED)
+        except OSError:
+            entry.change = None
+            raise
+        if entry.change is Change.STOPPING:
+            self.begin_stop(entry)
 
     def begin_stop(self, entry: Entry) -> "asyncio.Task[None]":
         """Stop a server that nothing else is done to; the answer ends when it is off."""
@@ -75,10 +84,12 @@ class Power:
         if machine is None:
             raise ServerBusy("The server does not run.", server_id=server_id)
         machine.was_reset.clear()
-        if kind is RebootKind.SOFT:
-            self.begin(entry, Change.REBOOTING, self._reboot_softly(machine))
-        else:
+        if kind is RebootKind.HARD:
             await asyncio.shield(self.begin(entry, Change.REBOOTING, self._reset(machine)))
+            return
+        asked = asyncio.Event()
+        rebooting = self.begin(entry, Change.REBOOTING, self._reboot_softly(machine, asked))
+        await unless(asyncio.shield(rebooting), asked.wait())
 
     def begin(self, entry: Entry, change: Change, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """Do ``work`` on a server that nothing else is done to; ``change`` says meanwhile what it is."""
@@ -165,9 +176,10 @@ class Power:
         await self.after_end(entry, machine)
         logger.info("server_stopped", server_id=entry.id)
 
-    async def _reboot_softly(self, machine: Machine) -> None:
+    async def _reboot_softly(self, machine: Machine, asked: asyncio.Event) -> None:
         try:
             await machine.ask_to_reboot()
+            asked.set()
             async with asyncio.timeout(self._shutdown_seconds):
                 await machine.reset_or_end()
         except (TimeoutError, MachineFailed):

@@ -42,13 +42,13 @@ def parse_stat(text: str) -> tuple[str, int]:
     return fields[_STATE], int(fields[_START_TIME])
 
 
-def identify(pid: int) -> ProcessIdentity | None:
-    """Who has ``pid`` now; None when nobody living does (a zombie is dead)."""
+def identify(pid: int, *, or_zombie: bool = False) -> ProcessIdentity | None:
+    """Who has ``pid`` now; None when nobody living does (a zombie is dead, unless asked for)."""
     try:
         state, start_ticks = parse_stat(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace"))
     except (OSError, ValueError, IndexError):
         return None
-    return None if state in _ZOMBIE_STATES else ProcessIdentity(pid, start_ticks, boot_id())
+    return ProcessIdentity(pid, start_ticks, boot_id()) if or_zombie or state not in _ZOMBIE_STATES else None
 
 
 @dataclass(frozen=True, slots=True)

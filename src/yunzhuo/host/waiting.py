@@ -1,13 +1,13 @@
 """Waiting for one thing while another may happen first."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
 
-async def unless(end: Coroutine[Any, Any, object], work: Coroutine[Any, Any, Result]) -> Result | None:
+async def unless(end: Awaitable[object], work: Coroutine[Any, Any, Result]) -> Result | None:
     """The result of ``work``, or None when ``end`` comes first; what is left over is cancelled."""
     working, ending = asyncio.ensure_future(work), asyncio.ensure_future(end)
     try:

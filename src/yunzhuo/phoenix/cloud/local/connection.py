@@ -1,12 +1,15 @@
 """HTTP over the host's unix socket, and its problems as the errors of the cloud interface."""
 
 import os
+import select
+import socket
 import threading
 from collections.abc import Callable, Mapping
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
-import httpx
 from pydantic import ValidationError
 
 from yunzhuo.phoenix.cloud.errors import (
@@ -24,6 +27,8 @@ from yunzhuo.phoenix.cloud.local.wire import Problem, to_segment
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, LimitReached, NotFound, NotOffered, YunzhuoError
 
 _CONNECT_SECONDS = 2.0
+_IDLE_LIMIT = 16
+_SUCCESS = range(200, 300)
 _HOST_AWAY = "The process `yunzhuo host` does not run (or does not answer yet)."
 
 _BY_CODE: Mapping[str, Callable[[Problem], YunzhuoError]] = {
@@ -52,21 +57,20 @@ def error_of(problem: Problem) -> YunzhuoError:
 
 
 class Connection:
-    """A pool of connections to one host process, through its restarts."""
+    """Connections to one host process, through its restarts; each is used by one thread at a time."""
 
-    def __init__(self, socket: Path, *, timeout_seconds: float) -> None:
-        self._socket = socket
+    def __init__(self, socket_path: Path, *, timeout_seconds: float) -> None:
+        self._socket_path = socket_path
         self._timeout_seconds = timeout_seconds
         self._lock = threading.Lock()
-        self._client: httpx.Client | None = None
-        self._folder: int | None = None
+        self._idle: list[_UnixHttpConnection] = []
 
     def call(
         self,
         method: str,
         path: str,
         *,
-        content: bytes | str | None = None,
+        content: bytes | str = b"",
         params: Mapping[str, str] | None = None,
         extra_seconds: float = 0,
     ) -> bytes:
@@ -74,38 +78,83 @@ class Connection:
 
         ``extra_seconds`` is for calls that are themselves told to wait.
         """
-        limit = httpx.Timeout(self._timeout_seconds + extra_seconds, connect=_CONNECT_SECONDS)
+        address = f"{path}?{urlencode(params)}" if params else path
+        body = content.encode() if isinstance(content, str) else content
+        connection = self._take()
         try:
-            client = self._connected()
-            answer = client.request(method, path, content=content, params=params, timeout=limit)
-        except httpx.TimeoutException as error:
+            status, answer = connection.ask(method, address, body, self._timeout_seconds + extra_seconds)
+        except TimeoutError as error:
+            connection.close()
             raise CloudUnavailable(f"The host process did not answer within {self._timeout_seconds:g} s.") from error
-        except (httpx.TransportError, OSError) as error:
-            # The state folder may have been made anew since: look it up again next time.
-            self.close()
+        except (OSError, HTTPException) as error:
+            connection.close()
             raise CloudUnavailable(_HOST_AWAY, why=str(error)) from error
-        if answer.is_success:
-            return answer.content
-        raise _refusal(answer)
+        self._give_back(connection)
+        if status in _SUCCESS:
+            return answer
+        raise _refusal(status, answer)
 
     def close(self) -> None:
         """Give back what is open; a later call opens it again."""
         with self._lock:
-            client, self._client = self._client, None
-            folder, self._folder = self._folder, None
-        if client is not None:
-            client.close()
-        if folder is not None:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    def _take(self) -> "_UnixHttpConnection":
+        while True:
+            with self._lock:
+                connection = self._idle.pop() if self._idle else None
+            if connection is None:
+                return _UnixHttpConnection(self._socket_path)
+            if connection.is_fresh():
+                return connection
+            connection.close()
+
+    def _give_back(self, connection: "_UnixHttpConnection") -> None:
+        with self._lock:
+            if len(self._idle) < _IDLE_LIMIT:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+
+class _UnixHttpConnection(HTTPConnection):
+    """HTTP/1.1 over a unix socket, whose path may be longer than a socket's address can be."""
+
+    def __init__(self, socket_path: Path) -> None:
+        super().__init__("host", timeout=_CONNECT_SECONDS)
+        self._socket_path = socket_path
+
+    def connect(self) -> None:
+        # An address holds 107 bytes (unix(7)); through its open folder the socket's name is short, however deep that is.
+        folder = os.open(self._socket_path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self.sock.settimeout(_CONNECT_SECONDS)
+            self.sock.connect(f"/proc/self/fd/{folder}/{self._socket_path.name}")
+        except BaseException:
+            self.close()
+            raise
+        finally:
             os.close(folder)
 
-    def _connected(self) -> httpx.Client:
-        with self._lock:
-            if self._client is None:
-                # A socket's address holds 107 bytes (unix(7)); through its open folder it is short, however deep that is.
-                self._folder = os.open(self._socket.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-                name = f"/proc/self/fd/{self._folder}/{self._socket.name}"
-                self._client = httpx.Client(transport=httpx.HTTPTransport(uds=name), base_url="http://host", trust_env=False)
-            return self._client
+    def ask(self, method: str, address: str, body: bytes, timeout_seconds: float) -> tuple[int, bytes]:
+        """Status and body of the answer."""
+        if self.sock is None:
+            self.connect()
+        self.sock.settimeout(timeout_seconds)
+        self.request(method, address, body=body)
+        answer = self.getresponse()
+        return answer.status, answer.read()
+
+    def is_fresh(self) -> bool:
+        """Whether the host has not hung up since; what is readable before a question was asked is the end."""
+        if self.sock is None:
+            return False
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)
+        return not poll.poll(0)
 
 
 def of_server(server_id: str, rest: str = "") -> str:
@@ -113,11 +162,11 @@ def of_server(server_id: str, rest: str = "") -> str:
     return f"/servers/{to_segment(server_id)}{rest}"
 
 
-def _refusal(answer: httpx.Response) -> YunzhuoError:
+def _refusal(status: int, answer: bytes) -> YunzhuoError:
     try:
-        return error_of(Problem.model_validate_json(answer.content))
+        return error_of(Problem.model_validate_json(answer))
     except ValidationError:
-        return CloudUnavailable(f"The host process answered {answer.status_code}.")
+        return CloudUnavailable(f"The host process answered {status}.")
 
 
 def _text(problem: Problem, name: str) -> str:

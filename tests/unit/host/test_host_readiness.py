@@ -1,0 +1,140 @@
+"""A machine is ready when its desktop is up and it is itself, after every boot anew."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from yunzhuo.host import sockets
+from yunzhuo.host.guest_agent import GuestAgent
+from yunzhuo.host.readiness import Readiness
+
+
+class FakeGuest:
+    """A guest with an agent and a port. ``identify_exits`` holds how its identify ends, one for each try."""
+
+    def __init__(self, port: socket.socket) -> None:
+        self.port = port
+        self.identify_exits = [0]
+        self.says_identified = True
+        self.has_desktop = False
+        self.identities: list[str] = []
+        self.hung_up = asyncio.Event()
+        self._programs: dict[int, int] = {}
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := await reader.readline():
+            message = json.loads(line.rpartition(b"\xff")[2])
+            value = self._answer(message["execute"], message.get("arguments", {}))
+            lead = b"\xff" if message["execute"] == "guest-sync-delimited" else b""
+            writer.write(lead + json.dumps({"return": value}).encode() + b"\n")
+        writer.close()
+        await writer.wait_closed()
+        self.hung_up.set()
+
+    def say(self, line: str) -> None:
+        self.port.sendall(f"{line}\n".encode())
+
+    def _answer(self, command: str, arguments: dict[str, Any]) -> object:
+        if command == "guest-sync-delimited":
+            return arguments["id"]
+        if command == "guest-exec-status":
+            return {"exited": True, "exitcode": self._programs[arguments["pid"]]}
+        pid = len(self._programs) + 1
+        self._programs[pid] = self._run(arguments)
+        return {"pid": pid}
+
+    def _run(self, arguments: dict[str, Any]) -> int:
+        if arguments["path"] == "/bin/sh":
+            return 0 if self.has_desktop else 1
+        if arguments["path"] != "/etc/desktop/identify":
+            return 0
+        self.identities.append(arguments["input-data"])
+        exit_code = self.identify_exits.pop(0) if len(self.identify_exits) > 1 else self.identify_exits[0]
+        if exit_code == 0 and self.says_identified:
+            self.say("identified 42")
+        return exit_code
+
+
+@asynccontextmanager
+async def guest(folder: Path) -> AsyncIterator[tuple[Readiness, FakeGuest]]:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    fake = FakeGuest(theirs)
+    server = await asyncio.start_unix_server(fake.serve, sock=sockets.listen(folder / "agent.sock"))
+    agent = GuestAgent(folder / "agent.sock")
+    readiness = Readiness("abc", agent, ours, "42", lambda: b"hostname pc-1\n")
+    try:
+        yield readiness, fake
+    finally:
+        await readiness.close()
+        agent.close()
+        theirs.close()
+        await fake.hung_up.wait()
+        server.close()
+        await server.wait_closed()
+
+
+async def becomes_ready(readiness: Readiness, seconds: float = 5) -> None:
+    await asyncio.wait_for(readiness.wait_until_ready(), seconds)
+
+
+async def test_a_clone_is_ready_when_it_is_itself(tmp_path: Path) -> None:
+    async with guest(tmp_path) as (readiness, fake):
+        readiness.begin(desktop_is_up=True)
+        assert not readiness.is_ready
+        await becomes_ready(readiness, 0.5)
+        assert len(fake.identities) == 1
+
+
+async def test_a_booted_machine_also_needs_its_desktop(tmp_path: Path) -> None:
+    async with guest(tmp_path) as (readiness, fake):
+        readiness.begin(desktop_is_up=False)
+        await asyncio.sleep(0.1)
+        assert not readiness.is_ready
+        fake.say("xorg")
+        fake.say("ready")
+        await becomes_ready(readiness, 0.5)
+
+
+async def test_another_machines_word_does_not_count(tmp_path: Path) -> None:
+    async with guest(tmp_path) as (readiness, fake):
+        fake.says_identified = False
+        fake.identify_exits = [1]
+        readiness.begin(desktop_is_up=True)
+        fake.say("identified 41")
+        fake.say("identified")
+        await asyncio.sleep(0.1)
+        assert not readiness.is_ready
+
+
+async def test_a_word_that_got_lost_is_asked_for(tmp_path: Path) -> None:
+    async with guest(tmp_path) as (readiness, fake):
+        fake.says_identified = False
+        fake.has_desktop = True
+        readiness.begin(desktop_is_up=False)
+        await becomes_ready(readiness, 10)
+
+
+async def test_a_failed_identify_is_tried_again(tmp_path: Path) -> None:
+    async with guest(tmp_path) as (readiness, fake):
+        fake.identify_exits = [1, 0]
+        readiness.begin(desktop_is_up=True)
+        await becomes_ready(readiness, 10)
+        assert len(fake.identities) == 2
+
+
+async def test_a_reboot_makes_it_unready_until_all_is_true_again(tmp_path: Path) -> None:
+    async with guest(tmp_path) as (readiness, fake):
+        readiness.begin(desktop_is_up=True)
+        await becomes_ready(readiness)
+        readiness.begin_again()
+        assert not readiness.is_ready
+        await asyncio.sleep(0.1)
+        assert not readiness.is_ready, "identified again, and no desktop yet"
+        fake.say("ready")
+        await becomes_ready(readiness, 0.5)
+        assert len(fake.identities) == 2
