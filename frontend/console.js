@@ -108,6 +108,10 @@ class Console {
     this.leave("gone");
   }
 
+  stale() {
+    window.location.reload();
+  }
+
   signedOut() {
     window.location.assign(this.body.dataset.signInUrl);
   }

@@ -1,6 +1,6 @@
 // The right to open the screen once: asked of the portal before every connection.
 
-const STATUS = { created: 201, unauthorized: 401, notFound: 404, conflict: 409, serverError: 500 };
+const STATUS = { created: 201, badRequest: 400, unauthorized: 401, notFound: 404, conflict: 409, serverError: 500 };
 
 /**
  * What the portal answers, by kind:
@@ -8,6 +8,7 @@ const STATUS = { created: 201, unauthorized: 401, notFound: 404, conflict: 409, 
  *   unavailable              the desktop's screen cannot be opened in its present state
  *   refused {reason, code}   it may not be opened
  *   gone, signedOut          no such desktop, no session
+ *   stale                    this page is from an earlier session: its token counts no more
  *   broken                   no answer, or one of trouble: may be tried again
  */
 export async function requestConnection(url) {
@@ -15,6 +16,7 @@ export async function requestConnection(url) {
   if (!answer) return { kind: "broken" };
   const content = await answer.json().catch(() => null);
   if (answer.status === STATUS.created && content) return { kind: "granted", connection: content };
+  if (answer.status === STATUS.badRequest) return { kind: "stale" };
   if (answer.status === STATUS.unauthorized) return { kind: "signedOut" };
   if (answer.status === STATUS.notFound) return { kind: "gone" };
   if (answer.status === STATUS.conflict && content?.code === "desktop_not_available") return { kind: "unavailable" };
