@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-run setup-test test test-fast lint format docs settings-file lock clean
+.PHONY: help run setup setup-run setup-test test test-fast lint format docs docs-pages settings-file lock clean
 
 # The first Python that is new enough; its own words when there is none. `make PYTHON=... run` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -49,6 +49,9 @@ format: setup-test ## Put the code in form
 
 docs: setup-test ## Build the documentation into docs/_build
 	@$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+
+docs-pages: setup-test ## Write the pages anew that are made from the code, the recorded click among them
+	@REFRESH_DOCS=1 $(BIN)/pytest tests/integration/docs
 
 settings-file: setup-run ## Make etc/yunzhuo.toml from the settings
 	@$(BIN)/yunzhuo config template > etc/yunzhuo.toml.partial && mv etc/yunzhuo.toml.partial etc/yunzhuo.toml

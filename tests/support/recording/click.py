@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 from httpx import codes
 from tests.support.recording.calls import Recorded, read_recording
 from tests.support.running import answer_of
@@ -26,17 +27,10 @@ _PICTURE_BYTES = 4 + 12 + 64  # FramebufferUpdate's head (7.6.1), a rectangle's,
 @contextmanager
 def recorded_processes(folder: Path) -> Iterator[None]:
     """Processes started meanwhile record their calls in ``folder``."""
-    wanted = {"CALL_RECORDING_FOLDER": str(folder), "PYTHONPATH": str(_HOOK)}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    try:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("CALL_RECORDING_FOLDER", str(folder))
+        environment.setenv("PYTHONPATH", str(_HOOK), prepend=os.pathsep)
         yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def recorded_click(api: httpx.Client, folder: Path, *, name: str) -> Sequence[Recorded]:
