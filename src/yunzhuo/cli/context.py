@@ -102,4 +102,6 @@ def print_problem(code: str, message: str, details: Mapping[str, object], *, as_
             json.dumps({"error": {"code": code, "message": message, "details": details}}, ensure_ascii=False, default=str)
         )
     else:
-        sys.stderr.write(f"error: {message}\n")
+        fields = details.get("fields")
+        reasons = " ".join(str(reason) for reason in fields.values()) if isinstance(fields, Mapping) else ""
+        sys.stderr.write(f"error: {message} {reasons}".rstrip() + "\n")

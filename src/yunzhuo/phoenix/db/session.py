@@ -7,8 +7,10 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
+from yunzhuo.phoenix.common.errors import Unavailable
 from yunzhuo.phoenix.common.logging import get_logger
 
 log = get_logger()
@@ -38,7 +40,7 @@ class Database:
     def transaction(self) -> Iterator[Transaction]:
         """A transaction that writes. What ``after_commit`` collected is called after the commit; a failure there is
         logged and lost, so it may only be a wake-up for what the database says anyway."""
-        with self._transactions() as tx:
+        with _reachable(), self._transactions() as tx:
             with tx.begin():
                 yield tx
             callbacks: list[Callable[[], None]] = tx.info.pop("after_commit", [])
@@ -51,13 +53,23 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A consistent look at the database; what is changed inside is thrown away."""
-        with self._transactions() as tx:
+        with _reachable(), self._transactions() as tx:
             tx.connection(execution_options={"yunzhuo_reading": True})
             yield tx
 
     def close(self) -> None:
         """Give back all connections."""
         self.engine.dispose()
+
+
+@contextmanager
+def _reachable() -> Iterator[None]:
+    """Raises Unavailable for what a database says when it is away, full or locked for too long."""
+    try:
+        yield
+    except OperationalError as error:
+        log.warning("database_unavailable", reason=str(error.orig))
+        raise Unavailable("database_unavailable", "The database does not answer.") from error
 
 
 def _engine(url: str, pool_size: int) -> Engine:
