@@ -1,16 +1,12 @@
 """A real Yunzhuo with real machines, and a real browser."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+from tests.support.chromium import launch_chromium
 from tests.support.running import Running, running_yunzhuo
-
-CHROMIUM = "/usr/bin/chromium"
-# Debian's Chromium looks up its maker's hosts at every start unless told not to.
-QUIET = ["--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
 @pytest.fixture(scope="session")
@@ -22,10 +18,8 @@ def yunzhuo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        no_sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-        with playwright.chromium.launch(executable_path=CHROMIUM, args=[*QUIET, *no_sandbox]) as chromium:
-            yield chromium
+    with sync_playwright() as playwright, launch_chromium(playwright) as chromium:
+        yield chromium
 
 
 @pytest.fixture
