@@ -4,6 +4,9 @@ set -eu
 
 # one person, who logs in by himself; no password exists
 useradd --no-create-home --shell /bin/bash --groups sudo,audio,video,input user
+mkdir -p /etc/skel/Desktop
+cp /usr/share/yunzhuo/*.desktop /etc/skel/Desktop/
+mkdir /etc/skel/Documents /etc/skel/Downloads /etc/skel/Templates
 cp -a /etc/skel /home/user
 chown -R user:user /home/user
 passwd --quiet --lock root
