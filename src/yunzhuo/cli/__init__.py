@@ -12,6 +12,7 @@ from yunzhuo.cli.context import CommandContext, print_problem
 from yunzhuo.phoenix.common.errors import YunzhuoError
 
 INTERRUPTED = 130
+_DOCTORS_CASES = frozenset({"database_unavailable", "cloud_unavailable"})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,7 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_problem("usage" if error.exit_code == 2 else "failed", error.format_message(), {}, as_json=context.json_output)  # noqa: PLR2004
         return error.exit_code
     except YunzhuoError as error:
-        print_problem(error.code, error.message, error.details, as_json=context.json_output)
+        hint = " `yunzhuo doctor` says more." if error.code in _DOCTORS_CASES else ""
+        print_problem(error.code, error.message + hint, error.details, as_json=context.json_output)
         return 1
     except (click.Abort, KeyboardInterrupt):
         sys.stderr.write("interrupted\n")
@@ -37,16 +39,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print_problem("file_unusable", f"{error.filename}: {error.strerror}", {}, as_json=context.json_output)
         return 1
-    except Exception as error:
-        if not _is_of_database(error):
-            raise
-        message = f"The database cannot be used ({type(error).__name__}): `yunzhuo doctor` says more."
-        print_problem("database_unusable", message, {}, as_json=context.json_output)
-        return 1
     return result if isinstance(result, int) else 0
-
-
-def _is_of_database(error: Exception) -> bool:
-    """Whether SQLAlchemy raised it; whoever never loaded SQLAlchemy need not do so to know."""
-    errors = sys.modules.get("sqlalchemy.exc")
-    return errors is not None and isinstance(error, errors.SQLAlchemyError)

@@ -103,5 +103,6 @@ def print_problem(code: str, message: str, details: Mapping[str, object], *, as_
         )
     else:
         fields = details.get("fields")
-        reasons = " ".join(str(reason) for reason in fields.values()) if isinstance(fields, Mapping) else ""
-        sys.stderr.write(f"error: {message} {reasons}".rstrip() + "\n")
+        reasons = [str(reason) for reason in fields.values()] if isinstance(fields, Mapping) else []
+        untold = " ".join(reason for reason in reasons if reason not in message)
+        sys.stderr.write(f"error: {message} {untold}".rstrip() + "\n")
