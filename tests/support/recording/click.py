@@ -17,7 +17,6 @@ from websockets.typing import Subprotocol
 
 _HOOK = Path(__file__).parent / "hook"
 _AVAILABLE_SECONDS = 120
-_LOOK_SECONDS = 0.2
 
 # RFC 6143: ProtocolVersion (7.1.1), SecurityType None (7.1.2), ClientInit shared (7.3.1).
 _VIEWER_SAYS = (b"RFB 003.008\n", b"\x01", b"\x01")
@@ -47,8 +46,6 @@ def recorded_click(api: httpx.Client, folder: Path, *, name: str) -> Sequence[Re
         offered = [Subprotocol("binary"), Subprotocol(connection["subprotocol"])]
         with connect(connection["url"], subprotocols=offered, proxy=None) as screen:
             _see_the_first_picture(screen)
-            # What was said last may still be on its way through the gateway when we have it.
-            time.sleep(_LOOK_SECONDS)
             ended_at = time.monotonic_ns()
     return [recorded for recorded in read_recording(folder) if begun_at <= recorded.at_ns <= ended_at]
 
