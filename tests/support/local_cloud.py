@@ -23,7 +23,7 @@ from yunzhuo.phoenix.config.settings import FlavorSettings, HostSettings, Settin
 ROOT = Path(__file__).parents[2]
 SMALL = FlavorSettings(id="small", name="Small", vcpus=1, memory_mib=512, disk_mib=4096)
 MEDIUM = FlavorSettings(id="medium", name="Medium", vcpus=2, memory_mib=1024, disk_mib=8192)
-GOLDEN_SECONDS = 400.0
+GOLDEN_SECONDS = 900.0
 
 
 def local_settings(home: Path, **host: object) -> Settings:

@@ -102,7 +102,7 @@ class Adoption:
                 await entry.save(process=None, fault=fault)
             return
         self._power.follow(entry, machine)
-        machine.readiness.begin(desktop_is_up=False)
+        machine.readiness.begin()
         if entry.record.process != machine.process.identity:
             await entry.save(process=machine.process.identity)
         if entry.record.wanted is Wanted.STOPPED:
@@ -111,7 +111,7 @@ class Adoption:
 
     async def _try(self, entry: Entry, identity: ProcessIdentity) -> Machine | None:
         try:
-            machine = await Machine.adopt(entry.folder, identity, entry.secrets, entry.hostname)
+            machine = await Machine.adopt(entry.folder, identity, entry.identity)
         except (MachineFailed, ProcessGone) as error:
             logger.warning("server_not_adopted", server_id=entry.id, why=str(error))
             return None

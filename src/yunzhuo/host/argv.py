@@ -65,11 +65,12 @@ class Hardware:
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """Numbers of the inherited descriptors of three listening sockets: QEMU's monitor and two ports into the guest."""
+    """Numbers of the inherited descriptors of listening sockets: QEMU's monitor and three ports into the guest."""
 
     monitor: int
     agent: int
     ready: int
+    identity: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ def hardware_args(hardware: Hardware) -> list[str]:
         *("-device", "virtio-blk-pci,drive=disk"),
         *("-device", "virtio-serial-pci"),
         *("-device", "virtserialport,chardev=ready,name=desktop.ready"),
+        *("-device", "virtserialport,chardev=identity,name=desktop.identity"),
         *("-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"),
         *("-device", "virtserialport,chardev=vdagent,name=com.redhat.spice.0"),
         *("-device", "virtio-vga,xres=1280,yres=800,edid=on"),
@@ -151,6 +153,7 @@ def _channel_args(channels: Channels) -> list[str]:
         *listening("monitor", channels.monitor),
         *("-mon", "chardev=monitor,mode=control"),
         *listening("ready", channels.ready),
+        *listening("identity", channels.identity),
         *listening("agent", channels.agent),
         *("-chardev", "spicevmc,id=vdagent,name=vdagent"),
         *("-chardev", f"ringbuf,id=serial,size={_SERIAL_BYTES}"),

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from yunzhuo.host.machine import Machine
-from yunzhuo.host.server_secrets import ServerSecrets
+from yunzhuo.host.server_secrets import Identity, ServerSecrets
 from yunzhuo.host.store import Phase, ServerRecord, save_record
 from yunzhuo.host.waiting import finish
 from yunzhuo.phoenix.cloud.resources import Server, ServerStatus
@@ -69,9 +69,10 @@ class Entry:
             return self.record.memory_mib if self.change in (Change.MAKING, Change.STARTING) else 0
         return 0 if self.running.readiness.is_ready else self.record.memory_mib // 2
 
-    def hostname(self) -> str:
-        """What the guest is to call itself."""
-        return self.record.hostname
+    @property
+    def identity(self) -> Identity:
+        """Who the guest is to become, by the record as it is when it is told."""
+        return Identity(self.secrets, lambda: self.record.hostname)
 
     async def save(self, **changes: object) -> None:
         """Change the record, in memory and on disk."""

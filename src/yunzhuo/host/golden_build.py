@@ -27,7 +27,7 @@ from yunzhuo.host.launch import launch
 from yunzhuo.host.layout import BUILDING_PREFIX, DISK_NAME, ROOT_FROM_MACHINE, SCREEN_FOLDER
 from yunzhuo.host.machine import Machine
 from yunzhuo.host.monitor import MachineFailed
-from yunzhuo.host.server_secrets import identity_lines, new_secrets
+from yunzhuo.host.server_secrets import Identity, new_secrets
 from yunzhuo.host.sparse import copy_data
 from yunzhuo.host.store import sync_folder, write_whole
 from yunzhuo.host.waiting import unless
@@ -41,7 +41,9 @@ _FREEZE_SECONDS = 120.0
 _HOSTNAME = "desktop"
 # What every clone does first has run here once, so its pages are in memory and warm.
 _WARM_UP = (("/bin/sh", "-c", "true"), ("/etc/desktop/clipboard", "get"), ("/bin/sh", "-c", "sync"))
-_WARM_UP_IDENTIFIES = 2
+_AWAIT_IDENTITY = ("/etc/desktop/await-identity",)
+_WARM_UP_TIMES = 3
+_WARM_UP_SECONDS = 30.0
 _FRAME = f"{SCREEN_FOLDER}/frame.ppm"
 
 logger = get_logger()
@@ -72,8 +74,21 @@ async def build_golden(engine: Engine, plan: GoldenPlan) -> tuple[Path, int]:
     try:
         await make_overlay(folder / DISK_NAME, image_disk(plan.image), plan.disk_mib)
         engine.account.own(folder / DISK_NAME, 0o600)
-        await _boot_and_freeze(engine, plan, folder, memory)
-        place = await _publish(engine, plan, folder, memory, began_at)
+        awaits_identity = await _boot_and_freeze(engine, plan, folder, memory)
+        await asyncio.to_thread(_settle_files, folder, memory)
+        manifest = GoldenManifest(
+            key=plan.key,
+            name=new_name(plan.key),
+            image_id=plan.image.id,
+            flavor_id=plan.flavor_id,
+            memory_mib=plan.hardware.memory_mib,
+            awaits_identity=awaits_identity,
+            qemu_version=await engine.version(),
+            created_at=datetime.now(UTC),
+            build_seconds=round(time.monotonic() - began_at, 1),
+            sizes={},
+        )
+        place = await _publish(engine, folder, manifest, plan.disk_mib)
     except BaseException:
         os.close(memory)
         raise
@@ -83,7 +98,9 @@ async def build_golden(engine: Engine, plan: GoldenPlan) -> tuple[Path, int]:
     return place, memory
 
 
-async def _boot_and_freeze(engine: Engine, plan: GoldenPlan, folder: Path, memory: int) -> None:
+async def _boot_and_freeze(engine: Engine, plan: GoldenPlan, folder: Path, memory: int) -> bool:
+    """Whether the frozen machine has a program that waits for its identity."""
+
     def make_spec(channels: Channels) -> MachineSpec:
         return engine.spec(
             folder.name, plan.hardware, plan.image, channels, memory=Memory.SHARED, memory_fd=memory, is_disposable=True
@@ -92,18 +109,19 @@ async def _boot_and_freeze(engine: Engine, plan: GoldenPlan, folder: Path, memor
     state = os.open(folder / STATE_NAME, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         launched = launch(folder, make_spec, engine.account, engine.network.entrance, inherited=(memory,), low_priority=True)
-        secrets = new_secrets(folder.name)
-        machine = await Machine.after_launch(folder, launched, secrets, lambda: _HOSTNAME, is_clone=False)
+        identity = Identity(new_secrets(folder.name), lambda: _HOSTNAME)
+        machine = await Machine.after_launch(folder, launched, identity, is_clone=False)
         try:
-            machine.readiness.begin(desktop_is_up=False)
+            machine.readiness.begin()
             await _wait_until_ready(machine)
-            await _warm_up(machine, identity_lines(secrets, _HOSTNAME))
+            awaits_identity = await _warm_up(machine)
             await _settle(machine, folder / _FRAME)
             await _freeze(machine, state)
         finally:
             await machine.end()
     finally:
         os.close(state)
+    return awaits_identity
 
 
 async def _wait_until_ready(machine: Machine) -> None:
@@ -117,14 +135,18 @@ async def _wait_until_ready(machine: Machine) -> None:
         raise MachineFailed("The machine ended while it started.")
 
 
-async def _warm_up(machine: Machine, identity: bytes) -> None:
+async def _warm_up(machine: Machine) -> bool:
+    """Do what a clone does first; whether a program waits now for the clone's identity."""
     try:
         for command in _WARM_UP:
-            await machine.agent.run(command, timeout_seconds=30)
-        for _ in range(_WARM_UP_IDENTIFIES):
-            await machine.agent.run(("/etc/desktop/identify",), stdin=identity, timeout_seconds=30)
+            await machine.agent.run(command, timeout_seconds=_WARM_UP_SECONDS)
     except (AgentSilent, AgentRefused, TimeoutError) as error:
         raise MachineFailed(f"The guest's agent stopped answering: {error!r}") from error
+    try:
+        await machine.agent.start(_AWAIT_IDENTITY, capture=False)
+    except (AgentSilent, AgentRefused):
+        return False
+    return await machine.readiness.is_awaited(times=_WARM_UP_TIMES, seconds=_WARM_UP_SECONDS)
 
 
 async def _settle(machine: Machine, frame: Path) -> None:
@@ -148,22 +170,10 @@ async def _freeze(machine: Machine, state: int) -> None:
     await machine.monitor.migrate("migrate", "fd:state", timeout_seconds=_FREEZE_SECONDS)
 
 
-async def _publish(engine: Engine, plan: GoldenPlan, folder: Path, memory: int, began_at: float) -> Path:
-    """Make the golden's files final and give them their name."""
-    place = engine.layout.goldens / new_name(plan.key)
-    await make_overlay(folder / OVERLAY_NAME, f"{ROOT_FROM_MACHINE}/goldens/{place.name}/{DISK_NAME}", plan.disk_mib)
-    await asyncio.to_thread(_settle_files, folder, memory)
-    manifest = GoldenManifest(
-        key=plan.key,
-        name=place.name,
-        image_id=plan.image.id,
-        flavor_id=plan.flavor_id,
-        memory_mib=plan.hardware.memory_mib,
-        qemu_version=await engine.version(),
-        created_at=datetime.now(UTC),
-        build_seconds=round(time.monotonic() - began_at, 1),
-        sizes=measure_files(folder),
-    )
+async def _publish(engine: Engine, folder: Path, manifest: GoldenManifest, disk_mib: int) -> Path:
+    """Add what clones start from and the manifest, and give the golden its name."""
+    place = engine.layout.goldens / manifest.name
+    await make_overlay(folder / OVERLAY_NAME, f"{ROOT_FROM_MACHINE}/goldens/{place.name}/{DISK_NAME}", disk_mib)
     await asyncio.to_thread(_give_name, folder, manifest, place)
     return place
 
@@ -174,20 +184,25 @@ def _settle_files(folder: Path, memory: int) -> None:
     for path in folder.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
-            continue
-        if path.name not in (DISK_NAME, OVERLAY_NAME, RAM_NAME, STATE_NAME):
+        elif path.name in (DISK_NAME, RAM_NAME, STATE_NAME):
+            _settle_file(path)
+        else:
             path.unlink()
-            continue
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fchown(descriptor, os.geteuid(), os.getegid())
-            os.fchmod(descriptor, 0o644)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+
+
+def _settle_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fchown(descriptor, os.geteuid(), os.getegid())
+        os.fchmod(descriptor, 0o644)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _give_name(folder: Path, manifest: GoldenManifest, place: Path) -> None:
+    _settle_file(folder / OVERLAY_NAME)
+    manifest = manifest.model_copy(update={"sizes": measure_files(folder)})
     write_whole(folder / MANIFEST_NAME, manifest.model_dump_json(indent=1).encode(), mode=0o644)
     folder.rename(place)
     sync_folder(place.parent)

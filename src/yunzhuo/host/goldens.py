@@ -25,14 +25,17 @@ from yunzhuo.host.sparse import copy_data
 from yunzhuo.phoenix.common.logging import get_logger
 
 MANIFEST_NAME, RAM_NAME, STATE_NAME, OVERLAY_NAME = "golden.json", "ram", "state", "overlay.qcow2"
-_FORMAT = 1
+_FORMAT = 2
 _SEALED = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
 logger = get_logger()
 
 
 class GoldenManifest(BaseModel):
-    """``golden.json``; written last, so a golden without it is not there yet. ``sizes`` are of its files, bytes."""
+    """``golden.json``; written last, so a golden without it is not there yet.
+
+    ``sizes`` are of its files, bytes; ``awaits_identity`` says that a program waits in it for the clone's identity.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,6 +45,7 @@ class GoldenManifest(BaseModel):
     image_id: str
     flavor_id: str
     memory_mib: int
+    awaits_identity: bool
     qemu_version: str
     created_at: AwareDatetime
     build_seconds: float

@@ -1,6 +1,7 @@
 """Starts a QEMU in its folder: as its own user, in the guests' network, with its control sockets already open."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
@@ -15,7 +16,8 @@ from yunzhuo.host.monitor import MachineFailed
 from yunzhuo.host.privileges import QemuAccount
 from yunzhuo.host.processes import WatchedProcess, identify
 
-MONITOR_SOCKET, AGENT_SOCKET, READY_SOCKET = "monitor.sock", "agent.sock", "ready.sock"
+MONITOR_SOCKET, AGENT_SOCKET, READY_SOCKET, IDENTITY_SOCKET = "monitor.sock", "agent.sock", "ready.sock", "identity.sock"
+_SOCKETS = (MONITOR_SOCKET, AGENT_SOCKET, READY_SOCKET, IDENTITY_SOCKET)
 _LOWEST = "19"
 _LOW_PRIORITY = ("nice", "-n", _LOWEST)
 
@@ -30,12 +32,18 @@ class NetworkEntrance:
 
 @dataclass(frozen=True, slots=True)
 class Launched:
-    """A QEMU that was just started, and our ends of its three sockets (its own may not be answered yet)."""
+    """A QEMU that was just started, and our ends of its sockets (its own may not be answered yet)."""
 
     process: WatchedProcess
     monitor: socket
     agent: socket
     ready: socket
+    identity: socket
+
+    def close(self) -> None:
+        """Hang up on all four."""
+        for connection in (self.monitor, self.agent, self.ready, self.identity):
+            connection.close()
 
 
 def launch(
@@ -56,7 +64,7 @@ def launch(
     screen.mkdir(exist_ok=True)
     account.own(screen, 0o700)
     with ExitStack() as ours:
-        listeners = [ours.enter_context(sockets.listen(folder / name)) for name in (MONITOR_SOCKET, AGENT_SOCKET, READY_SOCKET)]
+        listeners = [ours.enter_context(sockets.listen(folder / name)) for name in _SOCKETS]
         spec = make_spec(Channels(*(listener.fileno() for listener in listeners)))
         command = [
             *(_LOW_PRIORITY if low_priority else ()),
@@ -68,10 +76,13 @@ def launch(
         process = start_process(command, folder, handed_over)
         if low_priority:
             _lower_session(process.identity.pid)
-        try:
-            connections = [sockets.connect(folder / name) for name in (MONITOR_SOCKET, AGENT_SOCKET, READY_SOCKET)]
-        except OSError as error:
-            raise MachineFailed(f"QEMU's sockets cannot be reached: {error}") from error
+        with ExitStack() as opened:
+            try:
+                connections = [opened.enter_context(sockets.connect(folder / name)) for name in _SOCKETS]
+            except OSError as error:
+                process.send(signal.SIGKILL)
+                raise MachineFailed(f"QEMU's sockets cannot be reached: {error}") from error
+            opened.pop_all()
     return Launched(process, *connections)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from yunzhuo.host.launch import AGENT_SOCKET, MONITOR_SOCKET, READY_SOCKET, Laun
 from yunzhuo.host.monitor import MachineFailed, Monitor
 from yunzhuo.host.processes import ProcessIdentity, WatchedProcess
 from yunzhuo.host.readiness import Readiness
-from yunzhuo.host.server_secrets import ServerSecrets, identity_lines
+from yunzhuo.host.server_secrets import Identity, ServerSecrets
 from yunzhuo.host.waiting import unless
 from yunzhuo.phoenix.common.logging import get_logger
 
@@ -25,7 +25,7 @@ logger = get_logger()
 
 
 class Machine:
-    """A living QEMU and the three ways to speak with it. ``hostname`` is asked anew at every boot of the guest."""
+    """A living QEMU and the ways to speak with it."""
 
     def __init__(
         self, folder: Path, process: WatchedProcess, monitor: Monitor, agent: GuestAgent, readiness: Readiness
@@ -41,9 +41,7 @@ class Machine:
         monitor.watch({"RESET": self._on_reset, "SHUTDOWN": self._on_shutdown, "BLOCK_IO_ERROR": self._on_io_error})
 
     @classmethod
-    async def after_launch(
-        cls, folder: Path, launched: Launched, secrets: ServerSecrets, hostname: Callable[[], str], *, is_clone: bool
-    ) -> "Machine":
+    async def after_launch(cls, folder: Path, launched: Launched, identity: Identity, *, is_clone: bool) -> "Machine":
         """Speak with a QEMU just started. Raises MachineFailed with QEMU's own last line; then nothing of it is left."""
         try:
             monitor = await unless(launched.process.wait(), Monitor.connect(launched.monitor, folder.name))
@@ -51,23 +49,18 @@ class Machine:
                 raise MachineFailed("It ended.")
         except BaseException as error:
             await launched.process.kill()
-            launched.agent.close()
-            launched.ready.close()
+            launched.close()
             if isinstance(error, MachineFailed):
                 raise MachineFailed(f"QEMU did not start: {last_words(folder)}") from error
             raise
         agent = GuestAgent(folder / AGENT_SOCKET, connection=launched.agent, is_in_step=is_clone)
-        readiness = Readiness(
-            folder.name, agent, launched.ready, secrets.machine_id, lambda: identity_lines(secrets, hostname())
-        )
+        readiness = Readiness(folder.name, agent, launched.ready, identity, identity_port=launched.identity)
         return cls(folder, launched.process, monitor, agent, readiness)
 
     @classmethod
-    async def adopt(
-        cls, folder: Path, identity: ProcessIdentity, secrets: ServerSecrets, hostname: Callable[[], str]
-    ) -> "Machine":
+    async def adopt(cls, folder: Path, process_identity: ProcessIdentity, identity: Identity) -> "Machine":
         """Take over a QEMU that an earlier host process started. Raises MachineFailed, ProcessGone when it is not ours."""
-        process = WatchedProcess(identity)
+        process = WatchedProcess(process_identity)
         try:
             monitor = await Monitor.connect(sockets.connect(folder / MONITOR_SOCKET), folder.name)
             try:
@@ -85,8 +78,7 @@ class Machine:
             process.let_go()
             raise
         agent = GuestAgent(folder / AGENT_SOCKET)
-        readiness = Readiness(folder.name, agent, port, secrets.machine_id, lambda: identity_lines(secrets, hostname()))
-        return cls(folder, process, monitor, agent, readiness)
+        return cls(folder, process, monitor, agent, Readiness(folder.name, agent, port, identity))
 
     @property
     def is_alive(self) -> bool:

@@ -56,7 +56,7 @@ class Maker:
         """Switch a machine on that has its disk. Raises MachineFailed, OSError, ImageNotFound."""
         image = self._engine.images.get(entry.record.image_id)
         machine = await self._launch(entry, image, Memory.PLAIN, ())
-        machine.readiness.begin(desktop_is_up=False)
+        machine.readiness.begin()
         return machine
 
     async def _clone(self, entry: Entry, image: StoredImage, golden: Golden) -> Machine:
@@ -74,7 +74,7 @@ class Maker:
                 raise
         finally:
             os.close(state)
-        machine.readiness.begin(desktop_is_up=True)
+        machine.readiness.begin(desktop_is_up=True, is_awaited=golden.manifest.awaits_identity)
         return machine
 
     async def _launch(self, entry: Entry, image: StoredImage, memory: Memory, inherited: tuple[int, ...]) -> Machine:
@@ -87,7 +87,7 @@ class Maker:
 
         launched = launch(entry.folder, make_spec, engine.account, engine.network.entrance, inherited=inherited)
         is_clone = memory is Memory.PRIVATE_COPY
-        machine = await Machine.after_launch(entry.folder, launched, entry.secrets, entry.hostname, is_clone=is_clone)
+        machine = await Machine.after_launch(entry.folder, launched, entry.identity, is_clone=is_clone)
         try:
             await machine.set_screen_passwords(entry.secrets)
         except BaseException:

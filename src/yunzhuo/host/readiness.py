@@ -6,10 +6,10 @@ were not there to hear it) it is asked through the agent.
 
 import asyncio
 import time
-from collections.abc import Callable
 from socket import socket
 
 from yunzhuo.host.guest_agent import AgentRefused, AgentSilent, GuestAgent
+from yunzhuo.host.server_secrets import Identity
 from yunzhuo.host.waiting import happens_within
 from yunzhuo.phoenix.common.logging import get_logger
 
@@ -17,24 +17,24 @@ _IDENTIFY = ("/etc/desktop/identify",)
 _DESKTOP_IS_UP = ("/bin/sh", "-c", "test -e /run/desktop/ready")
 _IDENTIFY_PATIENCE_SECONDS = 30.0
 _ASK_AGAIN_SECONDS = 1.0
+_AWAITED_SECONDS = 5.0
 
 logger = get_logger()
 
 
 class Readiness:
-    """Follows one running machine. ``make_lines`` gives what the guest's identify reads, with the present time."""
+    """Follows one running machine. ``port`` is where its guest says what it has come to; ``identity_port`` see ``begin``."""
 
     def __init__(
-        self, server_id: str, agent: GuestAgent, port: socket, machine_id: str, make_lines: Callable[[], bytes]
+        self, server_id: str, agent: GuestAgent, port: socket, identity: Identity, *, identity_port: socket | None = None
     ) -> None:
         self._server_id = server_id
         self._agent = agent
-        self._port = port
-        self._machine_id = machine_id
-        self._make_lines = make_lines
+        self._ports = [port, *([identity_port] if identity_port else [])]
+        self._identity = identity
         self._desktop_up = asyncio.Event()
         self._identified = asyncio.Event()
-        self._listener: asyncio.Task[None] | None = None
+        self._listeners: list[asyncio.Task[None]] = []
         self._work: asyncio.Task[None] | None = None
         self._began_at = time.monotonic()
 
@@ -47,18 +47,34 @@ class Readiness:
         """How long the present boot (or clone) has been followed."""
         return time.monotonic() - self._began_at
 
-    def begin(self, *, desktop_is_up: bool) -> None:
-        """Follow the machine from now on; ``desktop_is_up`` for one that was cloned from a ready golden."""
-        self._listener = asyncio.create_task(self._listen())
+    def begin(self, *, desktop_is_up: bool = False, is_awaited: bool = False) -> None:
+        """Follow the machine from now on.
+
+        ``desktop_is_up`` for one that was cloned from a ready golden. ``is_awaited`` when a program in that golden waits at
+        the identity port: then the clone need not start one to become itself.
+        """
+        self._listeners = [asyncio.create_task(self._listen(self._ports[0]))]
+        if is_awaited:
+            self._listeners.append(asyncio.create_task(self._listen(self._ports[1], first_word=self._identity.for_port())))
         if desktop_is_up:
             self._desktop_up.set()
-        self._start_work()
+        self._start_work(head_start_seconds=_AWAITED_SECONDS if is_awaited else 0)
 
     def begin_again(self) -> None:
         """The guest restarts: nothing that was is true any more."""
         self._desktop_up.clear()
         self._identified.clear()
         self._start_work()
+
+    async def is_awaited(self, *, times: int, seconds: float) -> bool:
+        """Whether a program in this guest waits at the identity port; asked of a golden, before it is frozen.
+
+        It is told ``times`` times who it is, so that what a clone will do first has been done here.
+        """
+        self._identified.clear()
+        first_word = self._identity.for_port() * times
+        self._listeners.append(asyncio.create_task(self._listen(self._ports[1], first_word=first_word)))
+        return await happens_within(self._identified, seconds)
 
     async def wait_until_ready(self) -> None:
         """Return when the machine is ready; may take for ever."""
@@ -68,26 +84,27 @@ class Readiness:
 
     async def close(self) -> None:
         """Stop following."""
-        tasks = [task for task in (self._listener, self._work) if task is not None]
+        tasks = [*self._listeners, *([self._work] if self._work else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._listener is None:
-            self._port.close()
+        for port in self._ports[len(self._listeners) :]:
+            port.close()
 
-    def _start_work(self) -> None:
+    def _start_work(self, *, head_start_seconds: float = 0) -> None:
         self._began_at = time.monotonic()
         if self._work is not None:
             self._work.cancel()
-        self._work = asyncio.create_task(self._become_ready())
+        self._work = asyncio.create_task(self._become_ready(head_start_seconds))
 
-    async def _listen(self) -> None:
-        reader, writer = await asyncio.open_unix_connection(sock=self._port)
+    async def _listen(self, port: socket, *, first_word: bytes = b"") -> None:
+        reader, writer = await asyncio.open_unix_connection(sock=port)
         try:
+            writer.write(first_word)
             while line := await reader.readline():
                 self._hear(line.decode(errors="replace").strip())
         except (OSError, ValueError):
-            logger.warning("ready_port_lost", server_id=self._server_id)
+            logger.warning("guest_port_lost", server_id=self._server_id)
         finally:
             writer.close()
 
@@ -95,7 +112,7 @@ class Readiness:
         word, _, rest = line.partition(" ")
         if word == "ready":
             self._desktop_up.set()
-        elif word == "identified" and rest == self._machine_id:
+        elif word == "identified" and rest == self._identity.machine_id:
             self._note_identified()
 
     def _note_identified(self) -> None:
@@ -103,13 +120,14 @@ class Readiness:
             self._identified.set()
             logger.info("server_identified", server_id=self._server_id, seconds=round(self.age_seconds, 3))
 
-    async def _become_ready(self) -> None:
+    async def _become_ready(self, head_start_seconds: float) -> None:
+        if head_start_seconds and not await happens_within(self._identified, head_start_seconds):
+            logger.warning("server_not_awaited", server_id=self._server_id)
         while not self._identified.is_set():
             try:
                 await self._identify()
             except (AgentSilent, AgentRefused):
                 await happens_within(self._identified, _ASK_AGAIN_SECONDS)
-        await self._set_clock()
         while not await happens_within(self._desktop_up, 3 * _ASK_AGAIN_SECONDS):
             try:
                 if (await self._agent.run(_DESKTOP_IS_UP)).exit_code == 0:
@@ -119,7 +137,7 @@ class Readiness:
 
     async def _identify(self) -> None:
         """One attempt; the word on the port usually comes before the agent is asked how the program ended."""
-        pid = await self._agent.start(_IDENTIFY, stdin=self._make_lines())
+        pid = await self._agent.start(_IDENTIFY, stdin=self._identity.for_program())
         give_up_at = time.monotonic() + _IDENTIFY_PATIENCE_SECONDS
         while not await happens_within(self._identified, _ASK_AGAIN_SECONDS) and time.monotonic() < give_up_at:
             ended = await self._agent.ended(pid)
@@ -131,11 +149,3 @@ class Readiness:
                 said = ended.stderr.decode(errors="replace")[-300:]
                 logger.warning("server_identify_failed", server_id=self._server_id, exit_code=ended.exit_code, said=said)
             return
-
-    async def _set_clock(self) -> None:
-        """Set the clock to the fraction of a second; identify did it roughly, on the way to the person's screen."""
-        try:
-            # The agent's own guest-set-time also runs hwclock, which waits for the next full second.
-            await self._agent.start(("/bin/date", "-u", "-s", f"@{time.time():.3f}"))
-        except (AgentSilent, AgentRefused):
-            logger.debug("server_clock_not_set", server_id=self._server_id)

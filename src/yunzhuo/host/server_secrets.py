@@ -5,6 +5,8 @@ import secrets
 import string
 import time
 import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -57,16 +59,35 @@ def load_secrets(folder: Path) -> ServerSecrets:
     return ServerSecrets.model_validate_json((folder / SECRETS_NAME).read_bytes())
 
 
-def identity_lines(server_secrets: ServerSecrets, hostname: str) -> bytes:
-    """What ``/etc/desktop/identify`` in the guest reads from standard input, with the time as it is now."""
-    lines = {
-        "time": f"{time.time():.3f}",
-        "hostname": hostname,
-        "machine-id": server_secrets.machine_id,
-        "ssh-key-private": base64.b64encode(server_secrets.ssh_key_private.encode()).decode(),
-        "ssh-key-public": base64.b64encode(server_secrets.ssh_key_public.encode()).decode(),
-    }
-    return "".join(f"{key} {value}\n" for key, value in lines.items()).encode()
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a machine is to become, in the words that its guest understands. ``hostname`` is asked anew every time."""
+
+    secrets: ServerSecrets
+    hostname: Callable[[], str]
+
+    @property
+    def machine_id(self) -> str:
+        return self.secrets.machine_id
+
+    def for_program(self) -> bytes:
+        """What ``/etc/desktop/identify`` in the guest reads from standard input."""
+        return self._lines(lambda key: base64.b64encode(key.encode()).decode())
+
+    def for_port(self) -> bytes:
+        """What ``/etc/desktop/await-identity``, which waits in goldens, reads from its port."""
+        return self._lines(lambda key: key.strip().replace("\n", "|")) + b"end\n"
+
+    def _lines(self, encode: Callable[[str], str]) -> bytes:
+        lines = {
+            # Guests drop the fraction, so half a second is what they are wrong at most.
+            "time": f"{time.time() + 0.5:.3f}",
+            "hostname": self.hostname(),
+            "machine-id": self.secrets.machine_id,
+            "ssh-key-private": encode(self.secrets.ssh_key_private),
+            "ssh-key-public": encode(self.secrets.ssh_key_public),
+        }
+        return "".join(f"{key} {value}\n" for key, value in lines.items()).encode()
 
 
 def _random_text(length: int) -> str:

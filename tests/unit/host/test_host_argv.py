@@ -26,7 +26,7 @@ SPEC = MachineSpec(
     kernel="../../images/light/vmlinuz",
     initrd="../../images/light/initrd.gz",
     network=GuestNetwork.NAMESPACE,
-    channels=Channels(monitor=11, agent=12, ready=13),
+    channels=Channels(monitor=11, agent=12, ready=13, identity=14),
 )
 
 
@@ -56,7 +56,7 @@ def test_no_path_is_absolute_so_the_tree_can_be_moved() -> None:
 
 def test_the_sockets_are_those_handed_over() -> None:
     chardevs = values_of(qemu_args(SPEC), "-chardev")
-    for name, descriptor in (("monitor", 11), ("agent", 12), ("ready", 13)):
+    for name, descriptor in (("monitor", 11), ("agent", 12), ("ready", 13), ("identity", 14)):
         assert f"socket,id={name},fd={descriptor},server=on,wait=off" in chardevs
 
 
@@ -98,19 +98,19 @@ def test_kvm_shows_the_real_processor() -> None:
 @given(
     machine_id=st.text("abcdef0123456789-", min_size=1, max_size=36),
     memory=st.sampled_from(Memory),
-    descriptors=st.tuples(*[st.integers(3, 1000)] * 4),
+    descriptors=st.tuples(*[st.integers(3, 1000)] * 5),
     network=st.sampled_from(GuestNetwork),
     is_disposable=st.booleans(),
 )
 def test_what_the_guest_sees_depends_on_its_hardware_alone(
-    machine_id: str, memory: Memory, descriptors: tuple[int, int, int, int], network: GuestNetwork, is_disposable: bool
+    machine_id: str, memory: Memory, descriptors: tuple[int, int, int, int, int], network: GuestNetwork, is_disposable: bool
 ) -> None:
     spec = replace(
         SPEC,
         machine_id=machine_id,
         memory=memory,
-        memory_fd=descriptors[3],
-        channels=Channels(*descriptors[:3]),
+        memory_fd=descriptors[4],
+        channels=Channels(*descriptors[:4]),
         network=network,
         is_disposable=is_disposable,
     )

@@ -11,21 +11,37 @@ from typing import Any
 from yunzhuo.host import sockets
 from yunzhuo.host.guest_agent import GuestAgent
 from yunzhuo.host.readiness import Readiness
+from yunzhuo.host.server_secrets import Identity, ServerSecrets
+
+SECRETS = ServerSecrets(
+    machine_id="42", ssh_key_private="private\n", ssh_key_public="public\n", vnc_password="v", spice_password="s"
+)
 
 
 class FakeGuest:
     """A guest with an agent and a port. ``identify_exits`` holds how its identify ends, one for each try."""
 
-    def __init__(self, port: socket.socket) -> None:
+    def __init__(self, port: socket.socket, waiting: socket.socket) -> None:
         self.port = port
+        self.waiting = waiting
         self.identify_exits = [0]
         self.says_identified = True
         self.has_desktop = False
         self.identities: list[str] = []
         self.hung_up = asyncio.Event()
+        self.hung_up.set()
         self._programs: dict[int, int] = {}
 
+    async def await_identity(self) -> str:
+        """What the program that waits in a golden does, once; the answer is what it was told."""
+        loop, told = asyncio.get_running_loop(), b""
+        while not told.endswith(b"end\n"):
+            told += await loop.sock_recv(self.waiting, 4096)
+        await loop.sock_sendall(self.waiting, b"identified 42\n")
+        return told.decode()
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.hung_up.clear()
         while line := await reader.readline():
             message = json.loads(line.rpartition(b"\xff")[2])
             value = self._answer(message["execute"], message.get("arguments", {}))
@@ -62,17 +78,21 @@ class FakeGuest:
 @asynccontextmanager
 async def guest(folder: Path) -> AsyncIterator[tuple[Readiness, FakeGuest]]:
     ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    fake = FakeGuest(theirs)
+    our_identity, waiting = socket.socketpair()
+    for port in (ours, our_identity, waiting):
+        port.setblocking(False)
+    fake = FakeGuest(theirs, waiting)
     server = await asyncio.start_unix_server(fake.serve, sock=sockets.listen(folder / "agent.sock"))
     agent = GuestAgent(folder / "agent.sock")
-    readiness = Readiness("abc", agent, ours, "42", lambda: b"hostname pc-1\n")
+    identity = Identity(SECRETS, lambda: "pc-1")
+    readiness = Readiness("abc", agent, ours, identity, identity_port=our_identity)
     try:
         yield readiness, fake
     finally:
         await readiness.close()
         agent.close()
         theirs.close()
+        waiting.close()
         await fake.hung_up.wait()
         server.close()
         await server.wait_closed()
@@ -92,7 +112,7 @@ async def test_a_clone_is_ready_when_it_is_itself(tmp_path: Path) -> None:
 
 async def test_a_booted_machine_also_needs_its_desktop(tmp_path: Path) -> None:
     async with guest(tmp_path) as (readiness, fake):
-        readiness.begin(desktop_is_up=False)
+        readiness.begin()
         await asyncio.sleep(0.1)
         assert not readiness.is_ready
         fake.say("xorg")
@@ -115,7 +135,7 @@ async def test_a_word_that_got_lost_is_asked_for(tmp_path: Path) -> None:
     async with guest(tmp_path) as (readiness, fake):
         fake.says_identified = False
         fake.has_desktop = True
-        readiness.begin(desktop_is_up=False)
+        readiness.begin()
         await becomes_ready(readiness, 10)
 
 
@@ -138,3 +158,33 @@ async def test_a_reboot_makes_it_unready_until_all_is_true_again(tmp_path: Path)
         fake.say("ready")
         await becomes_ready(readiness, 0.5)
         assert len(fake.identities) == 2
+
+
+async def test_a_clone_that_is_awaited_needs_no_agent(tmp_path: Path) -> None:
+    async with guest(tmp_path) as (readiness, fake):
+        readiness.begin(desktop_is_up=True, is_awaited=True)
+        told = await fake.await_identity()
+        assert {"hostname pc-1", "machine-id 42", "ssh-key-private private"} <= set(told.splitlines())
+        await becomes_ready(readiness, 0.5)
+        assert fake.identities == []
+
+
+async def test_a_clone_that_was_to_be_awaited_and_is_not_gets_ready_through_the_agent(tmp_path: Path) -> None:
+    async with guest(tmp_path) as (readiness, fake):
+        readiness.begin(desktop_is_up=True, is_awaited=True)
+        await becomes_ready(readiness, 10)
+        assert len(fake.identities) == 1
+
+
+async def test_a_golden_is_asked_whether_it_awaits(tmp_path: Path) -> None:
+    async with guest(tmp_path) as (readiness, fake):
+        readiness.begin(desktop_is_up=True)
+        await becomes_ready(readiness)
+        waiting = asyncio.create_task(fake.await_identity())
+        assert await readiness.is_awaited(times=1, seconds=2)
+        assert "end" in await waiting
+    (tmp_path / "other").mkdir()
+    async with guest(tmp_path / "other") as (readiness, fake):
+        readiness.begin(desktop_is_up=True)
+        await becomes_ready(readiness)
+        assert not await readiness.is_awaited(times=1, seconds=0.1)

@@ -49,6 +49,7 @@ def put_golden(folder: Path, key: str, *, created_at: datetime | None = None) ->
         image_id="light",
         flavor_id="small",
         memory_mib=512,
+        awaits_identity=True,
         qemu_version="7.2",
         created_at=created_at or datetime.now(UTC),
         build_seconds=60,

@@ -1,5 +1,7 @@
 """Records are whole or not there."""
 
+import base64
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from yunzhuo.host.processes import ProcessIdentity
 from yunzhuo.host.removal import remove_folder
-from yunzhuo.host.server_secrets import identity_lines, load_secrets, new_secrets, save_secrets
+from yunzhuo.host.server_secrets import Identity, load_secrets, new_secrets, save_secrets
 from yunzhuo.host.store import Phase, RecordUnreadable, ServerRecord, Wanted, load_record, save_record, write_whole
 
 RECORD = ServerRecord(
@@ -87,11 +89,20 @@ def test_secrets_are_new_for_each_server_and_kept_for_its_life(folder: Path) -> 
     assert one.vnc_password not in repr(one)
 
 
-def test_the_identity_is_told_in_lines(folder: Path) -> None:
-    lines = dict(line.split(" ", 1) for line in identity_lines(new_secrets("one"), "pc-1").decode().splitlines())
-    assert list(lines) == ["time", "hostname", "machine-id", "ssh-key-private", "ssh-key-public"]
-    assert lines["hostname"] == "pc-1"
-    assert float(lines["time"]) > 0
+def test_the_identity_is_told_in_lines() -> None:
+    secrets = new_secrets("one")
+    identity = Identity(secrets, lambda: "pc-1")
+    for_program = dict(line.split(" ", 1) for line in identity.for_program().decode().splitlines())
+    *port_lines, end = identity.for_port().decode().splitlines()
+    for_port = dict(line.split(" ", 1) for line in port_lines)
+    assert end == "end"
+    for lines in (for_program, for_port):
+        assert list(lines) == ["time", "hostname", "machine-id", "ssh-key-private", "ssh-key-public"]
+        assert (lines["hostname"], lines["machine-id"]) == ("pc-1", secrets.machine_id)
+        assert abs(float(lines["time"]) - time.time()) < 5
+    assert base64.b64decode(for_program["ssh-key-private"]).decode() == secrets.ssh_key_private
+    assert for_port["ssh-key-private"].replace("|", "\n") + "\n" == secrets.ssh_key_private
+    assert for_port["ssh-key-public"] + "\n" == secrets.ssh_key_public
 
 
 def test_a_folder_that_cannot_be_synced_is_told(tmp_path: Path) -> None:
