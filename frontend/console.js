@@ -18,6 +18,7 @@ import { followToolbar } from "./console/toolbar.js";
 
 const CONNECTABLE = "available";
 const RETRY_MS = [250, 500, 1000, 2000, 4000, 8000];
+const LOOK_AGAIN_MS = 5000;
 const STEADY_MS = 5000; // a connection that held this long was a good one: the next loss starts over
 
 class Console {
@@ -37,13 +38,21 @@ class Console {
       document.getElementById(id).addEventListener("click", () => this.connectNow());
     }
     if (this.body.dataset.state === CONNECTABLE) this.connect();
-    else this.show(this.body.dataset.console);
+    else this.waitForChange();
+  }
+
+  waitForChange() {
+    this.show(this.body.dataset.console);
+    this.look(); // what was told while this script was loading, nobody heard
+    // Changes are told; this is for the one that was not, whatever kept it.
+    setInterval(() => this.body.dataset.console === "waiting" && this.look(), LOOK_AGAIN_MS);
   }
 
   /** A change of this or of another desktop. */
   changed({ id, state }) {
     if (id !== this.body.dataset.desktop) return;
     this.body.dataset.state = state;
+    this.stage.forget();
     if (state === CONNECTABLE) this.connectNow();
     else if (state === "deleted") this.leave("gone");
     else this.look();

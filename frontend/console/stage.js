@@ -17,6 +17,11 @@ export class Stage {
     this.asked = 0;
   }
 
+  /** What was asked for until now comes too late: something newer is known. */
+  forget() {
+    this.asked += 1;
+  }
+
   /** How the desktop is now: {state, console}, "gone", or null when nobody could say (or was asked again since). */
   async fetch() {
     this.asked += 1;

@@ -75,7 +75,7 @@ def rename_and_delete(page: Page) -> None:
     page.keyboard.press("ArrowUp")
     page.keyboard.press("ArrowUp")
     page.keyboard.press("Enter")
-    expect(page.get_by_label("Name")).to_be_focused()
+    expect(page.get_by_role("textbox", name="Name")).to_be_focused()
     page.keyboard.type("Maths")  # the old name was selected
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Maths")).to_be_visible()

@@ -44,6 +44,30 @@ def test_from_one_press_to_the_painted_screen(yunzhuo: Portal, page: Page, email
     expect(page.get_by_role("status").filter(has_text="Connected")).to_be_attached()
 
 
+def test_an_answer_that_comes_late_does_not_undo_what_is_known(yunzhuo: Portal, page: Page, email: str) -> None:
+    page.add_init_script(
+        """const ask = window.fetch
+        const late = {stage: 700, connections: 1500}
+        let first
+        window.fetch = async (url, ...more) => {
+            const what = String(url).split('/').at(-1)
+            let answer = await ask(url, ...more)
+            if (what === 'stage') answer = (first ??= answer).clone()  // as it was in the beginning
+            await new Promise((done) => setTimeout(done, late[what] ?? 0))
+            return answer
+        }"""
+    )
+    sign_in(page, yunzhuo, email)
+    yunzhuo.weather.change_options(build_seconds=2)  # so that the page is there before the last steps
+    try:
+        page.get_by_role("button", name="Create a desktop").click()
+        expect_console(page, "connected")
+    finally:
+        yunzhuo.weather.change_options(build_seconds=0.2)
+    states = page.evaluate("() => performance.getEntriesByType('mark').map((mark) => mark.name)")
+    assert states == ["console:connecting", "console:connected"]
+
+
 def test_the_desktop_takes_the_windows_size_and_its_keys(yunzhuo: Portal, page: Page, email: str, api: httpx.Client) -> None:
     open_screen(page, yunzhuo, email, api)
     eventually(lambda: yunzhuo.screen.size == (1280, 800), 10)
