@@ -123,7 +123,8 @@ def _told(frame: FrameType) -> str | None:
     code, name = frame.f_code, frame.f_code.co_name
     if code.co_filename.startswith("<") or name.startswith("<") or (name.startswith("__") and name != "__call__"):
         return None
-    part = part_of(frame.f_globals.get("__name__", ""))
+    # None when the interpreter is ending and takes modules to pieces.
+    part = part_of(frame.f_globals.get("__name__") or "")
     return None if part is None or _is_property(frame) else part
 
 
