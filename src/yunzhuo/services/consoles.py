@@ -7,8 +7,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.cloud.interface import Cloud
-from yunzhuo.phoenix.cloud.resources import Console
-from yunzhuo.phoenix.cloud.resources import ConsoleProtocol as ConsoleProtocol  # for routes, which know no clouds
+from yunzhuo.phoenix.cloud.resources import Console, ConsoleProtocol
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Conflict, Forbidden, NotOffered, NotSignedIn
 from yunzhuo.phoenix.common.ids import new_id, new_secret
@@ -21,6 +20,9 @@ from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import state_of
 from yunzhuo.services.desktop_views import visible_desktop
 from yunzhuo.services.rules.lifecycle import State
+
+# ConsoleProtocol is for routes, which know no clouds.
+__all__ = ["Connection", "ConsoleProtocol", "ConsoleService", "Redemption"]
 
 # What a browser offers beside the ticket, and what the gateway answers with: the ticket is never echoed.
 TICKET_PREFIX = "ticket."

@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from yunzhuo.phoenix.cloud.resources import RebootKind as RebootKind  # for routes, which know no clouds
+from yunzhuo.phoenix.cloud.resources import RebootKind
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, LimitReached, NotFound
 from yunzhuo.phoenix.common.ids import new_id
@@ -25,6 +25,9 @@ from yunzhuo.services.desktop_views import DesktopView, Page, desktop_views, may
 from yunzhuo.services.operations import ADVANCE_JOB
 from yunzhuo.services.rules import lifecycle, naming
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, State, Step, Wanted
+
+# RebootKind is for routes, which know no clouds.
+__all__ = ["Accepted", "DesktopService", "RebootKind"]
 
 
 @dataclass(frozen=True, slots=True)
