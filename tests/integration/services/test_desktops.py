@@ -151,7 +151,11 @@ def test_pages_follow_on_each_other(yunzhuo: Installation, lin: Actor) -> None:
 def test_search_and_state(yunzhuo: Installation, lin: Actor) -> None:
     yunzhuo.available(lin, name="Chemistry 100%")
     yunzhuo.request(lin, name="Physics")
-    names = lambda **wanted: [d.name for d in yunzhuo.services.desktops.list(lin, **wanted).items]  # noqa: E731 (short here)
+
+    def names(search: str | None = None, state: State | None = None, limit: int = 50) -> list[str]:
+        found = yunzhuo.services.desktops.list(lin, search=search, state=state, limit=limit)
+        return [desktop.name for desktop in found.items]
+
     assert names(search="chem") == ["Chemistry 100%"]
     assert names(search="0%") == ["Chemistry 100%"]
     assert names(search="_") == []
