@@ -140,6 +140,8 @@ def _guest_network(settings: Settings) -> Finding:
         return good(what, "not wanted (host.guest_internet = false)")
     if not shutil.which("slirp4netns"):
         return note(what, "slirp4netns not found", "desktops have no internet: install it with `make setup`")
+    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+        return note(what, "/dev/net/tun is not there or not yours to open", "desktops have no internet: chmod 666 /dev/net/tun")
     return good(what, "slirp4netns")
 
 
