@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from tests.support.chromium import launch_chromium
 from tests.support.complaints import Complaints
-from tests.support.portal import PASSWORD, Portal, portal
+from tests.support.portal import Portal, portal
 
 _numbers = itertools.count(1)
 
@@ -61,20 +61,3 @@ def api(yunzhuo: Portal, email: str) -> Iterator[httpx.Client]:
     """The same person's programs."""
     with yunzhuo.running.api(email) as client:
         yield client
-
-
-def sign_in(page: Page, yunzhuo: Portal, email: str, path: str = "/desktops") -> None:
-    """Sign in on the way to a page."""
-    page.goto(f"{yunzhuo.url}/sign-in?next={path}")
-    page.get_by_label("E-mail address").fill(email)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(f"**{path}")
-
-
-def ask_for_desktop(api: httpx.Client, name: str) -> str:
-    """Ask for a desktop of the default kind; answers its id."""
-    wish = {kind.rstrip("s"): api.get(kind).json()["items"][0]["id"] for kind in ("images", "flavors")}
-    answer = api.post("desktops", json={**wish, "name": name})
-    assert answer.status_code == 202, answer.text
-    return str(answer.json()["desktop"]["id"])

@@ -3,8 +3,7 @@
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
-from tests.browser.conftest import ask_for_desktop, sign_in
-from tests.support.portal import Portal
+from tests.support.portal import Portal, ask_for_desktop, sign_in
 
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
 

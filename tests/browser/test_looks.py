@@ -7,9 +7,8 @@ from typing import Literal
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from tests.browser.conftest import ask_for_desktop, sign_in
 from tests.support.complaints import Complaints
-from tests.support.portal import PASSWORD, Portal
+from tests.support.portal import PASSWORD, Portal, ask_for_desktop, sign_in
 from tests.support.waiting import eventually
 
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind

@@ -6,9 +6,8 @@ import re
 import httpx
 import pytest
 from playwright.sync_api import Page, Route, expect
-from tests.browser.conftest import ask_for_desktop, sign_in
 from tests.support.complaints import Complaints
-from tests.support.portal import Portal
+from tests.support.portal import Portal, ask_for_desktop, sign_in
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.servers, pytest.mark.xdist_group("portal")]

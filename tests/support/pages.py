@@ -1,13 +1,19 @@
 """The portal without a browser: pages are read, and their forms are filled in and sent with all that they carry."""
 
+import itertools
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
+from flask import Flask
 from flask.testing import FlaskClient
+from tests.support.installation import PASSWORD, Installation
 from werkzeug.test import TestResponse
+
+from yunzhuo.services.access import Actor, Role
 
 CHINESE = {"Accept-Language": "zh-CN,zh;q=0.9"}
 PART = {"HX-Request": "true"}
+_numbers = itertools.count(1)
 _VOID = frozenset({"br", "circle", "hr", "img", "input", "link", "meta", "path", "rect"})
 
 
@@ -136,3 +142,15 @@ class Visitor:
         """Sign in; it must succeed."""
         answer = self.fill_in("/sign-in", email=email, password=password)
         assert answer.status_code == 303, Page(answer.text).text
+
+
+def somebody(yunzhuo: Installation, name: str, role: Role = Role.USER) -> Actor:
+    """A new person with this name and a number."""
+    return yunzhuo.person(f"{name}-{next(_numbers)}", role)
+
+
+def signed_in(app: Flask, person: Actor) -> Visitor:
+    """This person with a browser of their own."""
+    browser = Visitor(app.test_client())
+    browser.sign_in(person.email, PASSWORD)
+    return browser

@@ -5,12 +5,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+from playwright.sync_api import Page
 from tests.support.painted_screen import PaintedScreen, painted_screen
 from tests.support.running import PASSWORD, Running, running_yunzhuo
 
 from yunzhuo.phoenix.cloud.memory import Control, control
 
-__all__ = ["PASSWORD", "Portal", "portal"]
+__all__ = ["PASSWORD", "Portal", "ask_for_desktop", "portal", "sign_in"]
 
 
 @dataclass(frozen=True)
@@ -37,3 +39,20 @@ def portal(home: Path) -> Iterator[Portal]:
             yield Portal(running, weather, screen)
         finally:
             weather.close()
+
+
+def sign_in(page: Page, yunzhuo: Portal, email: str, path: str = "/desktops") -> None:
+    """Sign in on the way to a page."""
+    page.goto(f"{yunzhuo.url}/sign-in?next={path}")
+    page.get_by_label("E-mail address").fill(email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(f"**{path}")
+
+
+def ask_for_desktop(api: httpx.Client, name: str) -> str:
+    """Ask for a desktop of the default kind; answers its id."""
+    wish = {kind.rstrip("s"): api.get(kind).json()["items"][0]["id"] for kind in ("images", "flavors")}
+    answer = api.post("desktops", json={**wish, "name": name})
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["desktop"]["id"])

@@ -3,18 +3,15 @@
 One installation serves all tests of a file; each test brings people of its own.
 """
 
-import itertools
 from collections.abc import Iterator
 
 import pytest
 from flask import Flask
-from tests.support.installation import PASSWORD, Installation, installation
-from tests.support.pages import Visitor
+from tests.support.installation import Installation, installation
+from tests.support.pages import Visitor, signed_in, somebody
 
 from yunzhuo.services.access import Actor, Role
 from yunzhuo.web.app import create_app
-
-_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
@@ -48,15 +45,3 @@ def visitor(app: Flask, lin: Actor) -> Visitor:
 @pytest.fixture
 def administrator(app: Flask, yunzhuo: Installation) -> Visitor:
     return signed_in(app, somebody(yunzhuo, "head", Role.ADMINISTRATOR))
-
-
-def somebody(yunzhuo: Installation, name: str, role: Role = Role.USER) -> Actor:
-    """A new person with this name and a number."""
-    return yunzhuo.person(f"{name}-{next(_numbers)}", role)
-
-
-def signed_in(app: Flask, person: Actor) -> Visitor:
-    """This person with a browser of their own."""
-    browser = Visitor(app.test_client())
-    browser.sign_in(person.email, PASSWORD)
-    return browser

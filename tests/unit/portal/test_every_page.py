@@ -9,8 +9,7 @@ import pytest
 from babel.messages.pofile import read_po
 from flask import Flask
 from tests.support.installation import PASSWORD, Installation
-from tests.support.pages import CHINESE, Page, Visitor
-from tests.unit.portal.conftest import signed_in, somebody
+from tests.support.pages import CHINESE, Page, Visitor, signed_in, somebody
 
 import yunzhuo as package
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind

@@ -2,8 +2,7 @@
 
 from flask import Flask
 from tests.support.installation import Installation
-from tests.support.pages import PART, Page, Visitor
-from tests.unit.portal.conftest import signed_in, somebody
+from tests.support.pages import PART, Page, Visitor, signed_in, somebody
 
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind, ImageOption
 from yunzhuo.services.access import Actor
