@@ -5,8 +5,11 @@ import ctypes
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Collection
 from typing import Any
+
+assert sys.platform != "win32"  # noqa: S101 (tells the type checker, too, that the rest is not for Windows)
 
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
