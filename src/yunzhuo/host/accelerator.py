@@ -62,35 +62,43 @@ async def choose(
         account.uid,
     ):
         return remembered.accelerator
-    found = Accelerator.KVM if await kvm_works(layout, account, image) else Accelerator.TCG
+    found = Accelerator.KVM if await works(Accelerator.KVM, layout, account, image) else Accelerator.TCG
     logger.info("accelerator_chosen", accelerator=found.value)
     memory = _Remembered(boot_id=boot_id(), qemu_version=version, account_uid=account.uid, accelerator=found)
     write_whole(layout.accelerator_memory, memory.model_dump_json().encode())
     return found
 
 
-async def kvm_works(layout: Layout, account: QemuAccount, image: StoredImage) -> bool:
-    """Whether the image's own kernel gets as far as its first program under KVM, as QEMU's user."""
+async def works(
+    accelerator: Accelerator,
+    layout: Layout,
+    account: QemuAccount,
+    image: StoredImage,
+    *,
+    patience_seconds: float = _PATIENCE_SECONDS,
+) -> bool:
+    """Whether the image's own kernel gets as far as its first program, as QEMU's user."""
     folder = layout.desktops / PROBE_NAME
     folder.mkdir(exist_ok=True)
     account.let_pass(folder)
     base = f"{ROOT_FROM_MACHINE}/images/{image.id}"
-    args = probe_args(Accelerator.KVM, f"{base}/vmlinuz", f"{base}/initrd.gz", image.manifest.kernel_args)
+    args = probe_args(accelerator, f"{base}/vmlinuz", f"{base}/initrd.gz", image.manifest.kernel_args)
     try:
-        process = start_process([*account.prefix(with_kvm=True), *args], folder)
+        process = start_process([*account.prefix(with_kvm=accelerator is Accelerator.KVM), *args], folder)
     except MachineFailed as failure:
         logger.warning("accelerator_probe_failed", why=failure.message)
         return False
     try:
-        async with asyncio.timeout(_PATIENCE_SECONDS):
+        async with asyncio.timeout(patience_seconds):
             while not process.has_ended and not _is_proved(folder):  # noqa: ASYNC110 - a file does not tell that it grew
                 await asyncio.sleep(_POLL_SECONDS)
     except TimeoutError:
         pass  # a kernel that has not come so far by now hangs
-    await process.kill()
+    finally:
+        await process.kill()
     proved = _is_proved(folder)
     if not proved:
-        logger.info("accelerator_kvm_unusable", said=_tail(folder))
+        logger.info("accelerator_unusable", accelerator=accelerator.value, said=_tail(folder))
     shutil.rmtree(folder, ignore_errors=True)
     return proved
 

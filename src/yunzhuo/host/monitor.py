@@ -28,6 +28,7 @@ class Monitor:
 
     def __init__(self, client: QMPClient) -> None:
         self._client = client
+        self._closing: asyncio.Task[None] | None = None
 
     @classmethod
     async def connect(cls, connection: socket, name: str, *, timeout_seconds: float = 15) -> Self:
@@ -84,7 +85,12 @@ class Monitor:
             await self._client.runstate_changed()
 
     async def close(self) -> None:
-        """Hang up; QEMU goes on."""
+        """Hang up; QEMU goes on. May be called by several at once."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._hang_up())
+        await asyncio.shield(self._closing)
+
+    async def _hang_up(self) -> None:
         with suppress(QMPError, OSError, EOFError):  # it may have hung up first
             await self._client.disconnect()
 

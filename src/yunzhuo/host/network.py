@@ -24,6 +24,7 @@ _SLIRP = "slirp4netns"
 # Beside QEMU's own 10.0.2.0/24; slirp4netns answers DNS at .3 of its network (argv.GUEST_DNS).
 _SLIRP_NETWORK = "10.0.3.0/24"
 _SLIRP_DEVICE = "tap0"
+_SLIRP_CHATTER = ("WARNING", "sent tapfd", "received tapfd", "Starting slirp", "*")
 _NOWHERE_SPECIAL = "00000000"
 _RESTART_SECONDS = 5.0
 _ENTER_SECONDS = 2.0
@@ -181,7 +182,8 @@ class Network:
                 for wait in waits:
                     wait.cancel()
             if self._slirp is not None and self._slirp.has_ended:
-                self._trouble = f"Desktops have no internet: {last_words(self._folder, _SLIRP_LOG)}"
+                log = (self._folder / _SLIRP_LOG).read_text(encoding="utf-8", errors="replace")
+                self._trouble = f"Desktops have no internet: {slirp_complaint(log)}"
             await asyncio.sleep(_RESTART_SECONDS)
 
     async def _connect(self, holder: WatchedProcess) -> None:
@@ -215,11 +217,20 @@ class Network:
 
 
 def _slirp_command(holder_pid: int, exit_fd: int) -> list[str]:
+    # The sandbox gives up root's rights; it cannot be made without them, nor is it needed then.
+    sandbox = ["--enable-sandbox"] if os.geteuid() == 0 else []
     return [
         *(_SLIRP, "--configure", "--mtu=65520", "--disable-host-loopback", f"--cidr={_SLIRP_NETWORK}"),
-        *("--enable-sandbox", "--enable-seccomp", f"--exit-fd={exit_fd}"),
+        *(*sandbox, "--enable-seccomp", f"--exit-fd={exit_fd}"),
         *(str(holder_pid), _SLIRP_DEVICE),
     ]
+
+
+def slirp_complaint(log: str) -> str:
+    """What slirp4netns said went wrong: its first line that neither warns nor reports."""
+    lines = [line.strip() for line in log.splitlines()]
+    complaints = [line for line in lines if line and not line.startswith(_SLIRP_CHATTER)]
+    return complaints[0] if complaints else "slirp4netns ended without a word."
 
 
 def _shares_our_network(identity: ProcessIdentity) -> bool:

@@ -148,7 +148,7 @@ class Power:
     def _forget(self, task: "asyncio.Task[None]") -> None:
         self._background.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            logger.warning("server_change_failed", why=str(error))
+            logger.warning("server_change_failed", why=repr(error), exc_info=error)
 
     async def _start(self, entry: Entry) -> None:
         await entry.save(wanted=Wanted.RUNNING, fault=None)

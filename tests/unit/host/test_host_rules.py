@@ -16,7 +16,7 @@ from yunzhuo.host.capacity import Reserve, Room, meminfo, require_room
 from yunzhuo.host.golden_cache import GoldenCache, cache_folder
 from yunzhuo.host.goldens import GoldenManifest, Goldens, golden_key, measure_files, new_memory, new_name, read_golden, seal
 from yunzhuo.host.images import IMAGE_FILES, Images
-from yunzhuo.host.network import has_default_route
+from yunzhuo.host.network import has_default_route, slirp_complaint
 from yunzhuo.host.privileges import QemuUserMissing, kvm_device_group, qemu_account
 from yunzhuo.host.sparse import copy_data, link_or_copy
 from yunzhuo.phoenix.cloud.errors import ImageNotFound, NoCapacity
@@ -94,6 +94,12 @@ HEADER = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\
 )
 def test_a_way_out_is_a_default_route(rows: str, expected: bool) -> None:
     assert has_default_route(HEADER + rows) is expected
+
+
+def test_a_complaint_is_found_among_the_chatter() -> None:
+    log = 'WARNING: Support for seccomp is experimental\nopen("/dev/net/tun"): Permission denied\nchild failed(1)\n'
+    assert slirp_complaint(log) == 'open("/dev/net/tun"): Permission denied'
+    assert slirp_complaint("Starting slirp\n* MTU: 65520\n") == "slirp4netns ended without a word."
 
 
 def test_qemus_user_must_exist_and_not_be_root() -> None:
