@@ -49,22 +49,14 @@ STORY = (
         "The machine is made",
         "worker",
         "`POST /servers` on `run/host.sock`",
-        "A clone of the golden: its disk is an overlay, its memory a private copy of the golden's. The sockets are opened"
-        " first and handed to QEMU, which starts as its own user in the guests' network, takes in the golden's state and"
-        " goes on.",
+        "A clone of the golden: its disk is an overlay, its memory a private copy of the golden's. The sockets are opened first"
+        " and handed to QEMU, which starts as its own user in the guests' network, takes in the golden's state and goes on. A"
+        " program that waited in the golden hears who it is now (hostname, machine-id, SSH host keys, the time).",
         [
             (_ENDPOINT, Call("host.servers", "Servers.create")),
             (Call("host.power", "to_its_end"),),
             (Call("host.making", "Maker._write_down"),),
         ],
-    ),
-    Moment(
-        "host",
-        "The machine becomes itself",
-        "host",
-        "a task of its own",
-        "Through the guest agent the clone gets its hostname, machine-id, SSH host keys and the time. With that it is ready.",
-        [(Call("host.readiness", "Readiness._become_ready"),)],
     ),
     Moment(
         "host",
@@ -155,12 +147,15 @@ SMALL_TALK = frozenset(
     }
 )
 
-# Whether these are called depends on how fast the computer is just then.
+# Whether these are called depends on how fast the computer is just then, or was when the golden was made.
 BY_CHANCE = frozenset(
     {
         Call("host.guest_agent", "GuestAgent.ended"),
         Call("host.guest_agent", "GuestAgent.run"),
+        Call("host.guest_agent", "GuestAgent.start"),
         Call("host.readiness", "Readiness.wait_until_ready"),
+        Call("host.server_secrets", "Identity.for_port"),
+        Call("host.server_secrets", "Identity.for_program"),
         Call("services.rules", "check_delay_seconds"),
         Call("services.rules", "retry_delay_seconds"),
         Call("web.event_hub", "EventHub.unsubscribe"),
