@@ -109,7 +109,11 @@ class Supervisor:
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
+        told = False
+
         def on_signal(_signal: int, _frame: FrameType | None) -> None:
+            nonlocal told
+            told = True
             self.stop()
 
         wanted = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
@@ -118,7 +122,8 @@ class Supervisor:
             yield
         finally:
             for number, handler in before.items():
-                signal.signal(number, handler)
+                # Told to end by a signal, this process is ending: its echo (through make, say) must not break in now.
+                signal.signal(number, signal.SIG_IGN if told else handler)
 
     def _on_end(self, name: str, pid: int, exit_code: int) -> None:
         self._events.put(_Ended(name, pid, exit_code))

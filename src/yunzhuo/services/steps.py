@@ -48,6 +48,11 @@ def _reserve(_cloud: Cloud, _subject: Subject) -> Outcome:
 
 
 def _server(cloud: Cloud, subject: Subject) -> Outcome:
+    failed = cloud.servers.find(subject.desktop_id)
+    if failed is not None and failed.status is ServerStatus.ERROR:
+        # What an earlier try left broken never becomes whole: it makes room for a new one.
+        cloud.servers.delete(failed.id)
+        return Outcome(done=False, detail="Removing what failed before.")
     server = cloud.servers.create(
         ServerRequest(
             desktop_id=subject.desktop_id,

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -119,7 +120,8 @@ def test_any_input_has_a_documented_answer(world: World, data: st.DataObject) ->
     headers = {name: value.strip() for name, value in headers.items() if value.strip()}
     if data.draw(st.integers(0, 9)) == 0:
         headers["Authorization"] = data.draw(HEADER | HEADER.map("Bearer {}".format))
-    address = path.removeprefix("/api/v1").format(**ids)
+    quoted = {name: quote(sendable(text), safe="") for name, text in ids.items()}
+    address = path.removeprefix("/api/v1").format(**quoted)
     body = data.draw(body_of(world, operation))
     answer = world.api.ask(method.upper(), address, headers=headers, query_string=query, data=body)
     world.check(operation, answer.status_code, answer.content_type, answer.text)

@@ -65,12 +65,18 @@ def test_a_guest_that_never_gets_ready_fails_at_its_deadline_and_can_be_deleted(
     assert yunzhuo.cloud.servers.list() == ()
 
 
-def test_a_machine_that_breaks_while_it_is_built(yunzhuo: Installation, lin: Actor) -> None:
+def test_a_machine_that_breaks_while_it_is_built_is_made_anew_on_the_next_try(yunzhuo: Installation, lin: Actor) -> None:
     yunzhuo.weather.faults.set(Fault(operation="servers.create", kind=FaultKind.BREAK, reason="no boot disk"))
     desktop = yunzhuo.services.desktops.get(lin, yunzhuo.available(lin))
     assert desktop.state is State.ERROR
     assert desktop.failure is not None
     assert "no boot disk" in desktop.failure.message
+    (broken,) = yunzhuo.cloud.servers.list()
+    yunzhuo.services.desktops.act(lin, desktop.id, Action.CREATE)
+    yunzhuo.run()
+    assert yunzhuo.services.desktops.get(lin, desktop.id).state is State.AVAILABLE
+    (whole,) = yunzhuo.cloud.servers.list()
+    assert whole.id != broken.id
 
 
 def test_another_worker_takes_over_a_dead_ones_step(yunzhuo: Installation, lin: Actor) -> None:
