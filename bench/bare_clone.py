@@ -123,7 +123,7 @@ class Cloner:
 
     @contextmanager
     def _memory(self, golden: Golden) -> Iterator[int]:
-        descriptor = new_memory(golden.manifest.memory_mib)
+        descriptor = new_memory(golden.name, golden.manifest.memory_mib)
         with (golden.folder / RAM_NAME).open("rb") as source:
             copy_data(source.fileno(), descriptor)
         seal(descriptor)

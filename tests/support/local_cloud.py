@@ -42,6 +42,11 @@ class HostProcess:
         self._log = settings.home / "host.log"
 
     @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def log(self) -> str:
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 

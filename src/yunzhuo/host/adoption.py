@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from yunzhuo.host.argv import NAME_PREFIX
 from yunzhuo.host.entries import Entry
+from yunzhuo.host.goldens import Goldens
 from yunzhuo.host.layout import GONE_PREFIX, PROBE_NAME, Layout
 from yunzhuo.host.machine import Machine
 from yunzhuo.host.monitor import MachineFailed
@@ -48,11 +49,12 @@ def is_machine(process: FoundProcess) -> bool:
 class Adoption:
     """One pass over the state folder, at the start of a host process. ``problems`` says what a person has to look at."""
 
-    def __init__(self, layout: Layout, registry: Registry, servers: Servers, power: Power) -> None:
+    def __init__(self, layout: Layout, registry: Registry, servers: Servers, power: Power, goldens: Goldens) -> None:
         self._layout = layout
         self._registry = registry
         self._servers = servers
         self._power = power
+        self._goldens = goldens
         self.problems: list[str] = []
 
     async def run(self) -> None:
@@ -102,6 +104,8 @@ class Adoption:
                 await entry.save(process=None, fault=fault)
             return
         self._power.follow(entry, machine)
+        if entry.record.golden is not None:
+            self._goldens.adopt_memory(entry.record.golden, machine.process.identity.pid)
         machine.readiness.begin()
         if entry.record.process != machine.process.identity:
             await entry.save(process=machine.process.identity)

@@ -70,7 +70,8 @@ async def build_golden(engine: Engine, plan: GoldenPlan) -> tuple[Path, int]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     engine.account.let_pass(folder)
-    memory = new_memory(plan.hardware.memory_mib)
+    name = new_name(plan.key)
+    memory = new_memory(name, plan.hardware.memory_mib)
     try:
         await make_overlay(folder / DISK_NAME, image_disk(plan.image), plan.disk_mib)
         engine.account.own(folder / DISK_NAME, 0o600)
@@ -78,7 +79,7 @@ async def build_golden(engine: Engine, plan: GoldenPlan) -> tuple[Path, int]:
         await asyncio.to_thread(_settle_files, folder, memory)
         manifest = GoldenManifest(
             key=plan.key,
-            name=new_name(plan.key),
+            name=name,
             image_id=plan.image.id,
             flavor_id=plan.flavor_id,
             memory_mib=plan.hardware.memory_mib,

@@ -125,7 +125,7 @@ class GoldenKeeper:
     async def _warm(self, key: str) -> None:
         """Read a golden's memory before somebody waits for it, where there is plenty of room."""
         golden = self._goldens.standing(key)
-        if golden is None or self._goldens.is_in_memory(golden):
+        if golden is None or golden.name in self._goldens.in_memory:
             return
         free_mib = measure(self._engine.layout.root).memory_mib - self._engine.settings.memory_reserve_mib
         if free_mib >= _PLENTY * golden.manifest.memory_mib:

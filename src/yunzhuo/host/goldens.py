@@ -147,17 +147,36 @@ class Goldens:
         """A descriptor of the golden's memory, read-only for ever. Read from disk at first use. Raises OSError."""
         async with self._loading:
             if golden.name not in self._memory:
-                self._memory[golden.name] = await asyncio.to_thread(_load_sealed, golden.folder / RAM_NAME)
+                self._memory[golden.name] = await asyncio.to_thread(_load_sealed, golden)
             return self._memory[golden.name]
 
-    def is_in_memory(self, golden: Golden) -> bool:
-        """Whether its memory was read already."""
-        return golden.name in self._memory
+    @property
+    def in_memory(self) -> set[str]:
+        """Names of the goldens whose memory is at hand."""
+        return set(self._memory)
 
     def keep_memory(self, name: str, descriptor: int) -> None:
         """Take over the memory of a golden that was just built; it is sealed here."""
         seal(descriptor)
         self._memory[name] = descriptor
+
+    def adopt_memory(self, name: str, clone_pid: int) -> None:
+        """Take the memory of a golden over from a clone that an earlier host process started, rather than read it twice.
+
+        Only a memfd that we ourselves sealed counts: a machine cannot make one that passes for it.
+        """
+        if name in self._memory:
+            return
+        try:
+            for link in Path(f"/proc/{clone_pid}/fd").iterdir():
+                if str(link.readlink()).startswith(f"/memfd:{_memory_name(name)} "):
+                    descriptor = os.open(link, os.O_RDONLY | os.O_CLOEXEC)
+                    if os.fstat(descriptor).st_uid == os.geteuid() and fcntl.fcntl(descriptor, fcntl.F_GET_SEALS) == _SEALED:
+                        self._memory[name] = descriptor
+                        return
+                    os.close(descriptor)
+        except OSError:
+            return  # it has ended, or we may not look into it: the memory is read from disk when it is needed
 
     def close(self) -> None:
         """Give back the memory of all; running clones keep theirs."""
@@ -171,9 +190,9 @@ class Goldens:
             os.close(descriptor)
 
 
-def new_memory(size_mib: int) -> int:
-    """An empty memfd for a machine's memory, not sealed yet."""
-    descriptor = os.memfd_create("yunzhuo-golden", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+def new_memory(name: str, size_mib: int) -> int:
+    """An empty memfd for the memory of the golden ``name``, not sealed yet."""
+    descriptor = os.memfd_create(_memory_name(name), os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.ftruncate(descriptor, size_mib * 1024 * 1024)
     return descriptor
 
@@ -183,10 +202,14 @@ def seal(descriptor: int) -> None:
     fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALED)
 
 
-def _load_sealed(path: Path) -> int:
-    descriptor = os.memfd_create("yunzhuo-golden", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+def _memory_name(name: str) -> str:
+    return f"yunzhuo-golden-{name}"
+
+
+def _load_sealed(golden: Golden) -> int:
+    descriptor = new_memory(golden.name, golden.manifest.memory_mib)
     try:
-        with path.open("rb") as source:
+        with (golden.folder / RAM_NAME).open("rb") as source:
             copy_data(source.fileno(), descriptor)
             # It is in memory once now; let go of the copy in the page cache.
             os.posix_fadvise(source.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

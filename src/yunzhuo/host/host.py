@@ -56,7 +56,7 @@ class DesktopHost:
         self.power = Power(self._registry, maker, shutdown_seconds=settings.host.shutdown_seconds)
         self.servers = Servers(self._engine, self._registry, maker, self.power)
         self.guests = Guests(self._registry)
-        self._adoption = Adoption(layout, self._registry, self.servers, self.power)
+        self._adoption = Adoption(layout, self._registry, self.servers, self.power, self._goldens)
         self._watch: asyncio.Task[None] | None = None
 
     async def start(self, *, with_goldens: bool = True) -> None:

@@ -18,6 +18,7 @@ from yunzhuo.host.waiting import unless
 from yunzhuo.phoenix.common.logging import get_logger
 
 _QUIT_SECONDS = 3.0
+_ADOPT_SECONDS = 45.0
 _RESTORE_SECONDS = 60.0
 _MIGRATION_CAPABILITIES = ("x-ignore-shared", "events")
 
@@ -62,11 +63,15 @@ class Machine:
         """Take over a QEMU that an earlier host process started. Raises MachineFailed, ProcessGone when it is not ours."""
         process = WatchedProcess(process_identity)
         try:
-            monitor = await Monitor.connect(sockets.connect(folder / MONITOR_SOCKET), folder.name)
+            # A machine may hang for a while with the disk that it writes to; it is ended as a stray only after that.
+            monitor = await Monitor.connect(
+                sockets.connect(folder / MONITOR_SOCKET), folder.name, timeout_seconds=_ADOPT_SECONDS
+            )
             try:
                 name = (await monitor.execute("query-name")).get("name")
                 if name != f"{NAME_PREFIX}{folder.name}":
                     raise MachineFailed(f"The QEMU in {folder} says that it is {name!r}.")
+                run_state = (await monitor.execute("query-status")).get("status")
                 port = sockets.connect(folder / READY_SOCKET)
             except BaseException:
                 await monitor.close()
@@ -78,7 +83,9 @@ class Machine:
             process.let_go()
             raise
         agent = GuestAgent(folder / AGENT_SOCKET)
-        return cls(folder, process, monitor, agent, Readiness(folder.name, agent, port, identity))
+        machine = cls(folder, process, monitor, agent, Readiness(folder.name, agent, port, identity))
+        machine.stopped_by_full_disk = run_state == "io-error"
+        return machine
 
     @property
     def is_alive(self) -> bool:

@@ -13,7 +13,8 @@ from qemu.qmp.qmp_client import ExecuteError
 from yunzhuo.phoenix.common.errors import Unavailable
 
 # What QEMU's own end looks like from here is told by the process's end; the library would tell it a second time.
-logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)
+for _name in ("qemu.qmp.protocol", "qemu.qmp.qmp_client"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 
 class MachineFailed(Unavailable):

@@ -7,6 +7,7 @@ import threading
 import time
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -32,16 +33,23 @@ def machines(host: HostProcess) -> dict[str, list[int]]:
     return found
 
 
+def golden_memory(pid: int) -> set[tuple[str, int]]:
+    """Names and inodes of the goldens' memory that a process has open."""
+    links = [link for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]
+    return {(str(link.readlink()), link.stat().st_ino) for link in links if "yunzhuo-golden" in str(link.readlink())}
+
+
 def test_machines_outlive_a_killed_host_and_are_adopted(host: HostProcess, cloud: Cloud, desktops: Desktops) -> None:
     server = desktops.create_ready()
     console = cloud.servers.console(server.id, ConsoleProtocol.VNC)
     cloud.guest.write_file(server.id, "/run/before", b"the same boot")
-    before = machines(host)
+    before, memory = machines(host), golden_memory(host.pid)
     host.kill()
     with pytest.raises(CloudUnavailable, match="yunzhuo host"):
         cloud.servers.get(server.id)
     host.start()
     assert machines(host) == before
+    assert golden_memory(host.pid) == memory, "taken over from the clone, not read again"
     assert cloud.servers.get(server.id).status is ServerStatus.RUNNING
     desktops.wait_ready(server.id)
     assert cloud.servers.console(server.id, ConsoleProtocol.VNC) == console

@@ -179,6 +179,19 @@ def test_what_a_desktop_stands_on_is_never_removed(tmp_path: Path) -> None:
     assert stale.name not in {folder.name for folder in tmp_path.iterdir()}
 
 
+def test_a_clones_memory_is_taken_over_only_if_we_sealed_it(tmp_path: Path) -> None:
+    open_one, sealed = new_memory("small-1-a", 1), new_memory("small-1-b", 1)
+    seal(sealed)
+    goldens = Goldens(tmp_path)
+    for name in ("small-1-a", "small-1-b", "small-1-c"):
+        goldens.adopt_memory(name, os.getpid())
+    goldens.adopt_memory("small-1-d", 2**22 + 1)
+    assert goldens.in_memory == {"small-1-b"}
+    goldens.close()
+    for descriptor in (open_one, sealed):
+        os.close(descriptor)
+
+
 async def test_a_goldens_memory_can_be_mapped_and_never_changed(tmp_path: Path) -> None:
     place = put_golden(tmp_path, "small-1")
     goldens = Goldens(tmp_path)
@@ -196,7 +209,7 @@ async def test_a_goldens_memory_can_be_mapped_and_never_changed(tmp_path: Path) 
 
 
 def test_new_memory_is_empty_and_open_until_sealed() -> None:
-    descriptor = new_memory(1)
+    descriptor = new_memory("small-1", 1)
     os.pwrite(descriptor, b"x", 4096)
     seal(descriptor)
     with pytest.raises(PermissionError):
