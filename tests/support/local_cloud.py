@@ -1,5 +1,6 @@
 """A real host process on a state folder of its own, with the image of this computer's cache, and a cloud connected to it."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -35,8 +36,10 @@ def local_settings(home: Path, **host: object) -> Settings:
 class HostProcess:
     """``yunzhuo host`` for ``settings``; may be killed and started again, which its machines do not notice."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, path: str | None = None) -> None:
+        """``path`` stands for $PATH."""
         self.settings = settings
+        self._environment = os.environ | ({"PATH": path} if path is not None else {})
         settings.home.mkdir(parents=True, exist_ok=True)
         self._process: subprocess.Popen[bytes] | None = None
         self._log = settings.home / "host.log"
@@ -65,7 +68,9 @@ class HostProcess:
         file.write_text(self.settings.model_dump_json())
         command = [sys.executable, "-m", "tests.support.host_process", str(file), *(["--supervised"] if supervised else [])]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, env=self._environment, stdin=subprocess.PIPE, stdout=log, stderr=log
+            )
 
     def wait_until_up(self) -> None:
         def is_up() -> bool:

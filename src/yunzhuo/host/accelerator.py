@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -103,6 +104,7 @@ async def works(
     return proved
 
 
+@cache
 def host_cpu() -> str:
     """What KVM guests see of this computer's processor: a golden made on another one cannot be restored here."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()

@@ -13,7 +13,6 @@ from yunzhuo.host.golden_cache import GoldenCache
 from yunzhuo.host.goldens import Golden, Goldens, golden_key
 from yunzhuo.host.images import StoredImage
 from yunzhuo.host.monitor import MachineFailed
-from yunzhuo.phoenix.common.errors import YunzhuoError
 from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.phoenix.config.settings import FlavorSettings
 
@@ -84,8 +83,9 @@ class GoldenKeeper:
         while True:
             try:
                 await self._round()
-            except (YunzhuoError, OSError) as error:
-                logger.warning("goldens_round_failed", why=str(error))
+            except Exception:
+                # Whatever it was, desktops start slowly while nobody keeps goldens, and the next round may go well.
+                logger.exception("goldens_round_failed")
             await asyncio.sleep(_ROUND_SECONDS)
 
     async def _round(self) -> None:
@@ -97,7 +97,10 @@ class GoldenKeeper:
             if self._goldens.standing(plan.key) is None and self._may_try(plan.key):
                 await self._provide(plan)
             await self._warm(plan.key)
-        self._remove_stale({plan.key for plan in plans})
+        wanted = {plan.key for plan in plans}
+        self._failures = {key: failure for key, failure in self._failures.items() if key in wanted}
+        if all(self._goldens.standing(key) for key in wanted):
+            self._goldens.remove_all_but(wanted, self._in_use())
 
     def _is_prepared(self, flavor: FlavorSettings) -> bool:
         return flavor.id in self._engine.settings.prepared_flavors
@@ -156,8 +159,3 @@ class GoldenKeeper:
         message = f"Desktops of size {plan.flavor_id} start slowly: they could not be prepared ({why})"
         self._failures[plan.key] = _Failure(times, time.monotonic() + pause, message)
         logger.warning("golden_build_failed", golden=plan.key, why=why, times=times, retry_seconds=pause)
-
-    def _remove_stale(self, wanted: set[str]) -> None:
-        """Goldens that nothing needs any more, and complaints about goldens that nobody wants any more."""
-        self._failures = {key: failure for key, failure in self._failures.items() if key in wanted}
-        self._goldens.remove_all_but(wanted, self._in_use())

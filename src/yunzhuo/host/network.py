@@ -170,23 +170,30 @@ class Network:
     async def _keep(self) -> None:
         """Put back whichever of the two processes ends."""
         while True:
-            holder = self._holder
-            if holder is None or holder.has_ended:
-                logger.warning("network_holder_ended")
-                holder = self._holder = await self._start_holder(self.entrance.prefix, self.entrance.descriptors)
-            await self._connect(holder)
-            waits = [asyncio.create_task(process.wait()) for process in (holder, self._slirp) if process is not None]
             try:
-                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for wait in waits:
-                    wait.cancel()
-            if self._slirp is not None and self._slirp.has_ended:
-                log = (self._folder / _SLIRP_LOG).read_text(encoding="utf-8", errors="replace")
-                self._trouble = f"Desktops have no internet: {slirp_complaint(log)}"
+                await self._keep_until_one_ends()
+            except (MachineFailed, OSError) as error:
+                self._trouble = f"Desktops have no internet: {error}"
+                logger.warning("network_not_kept", why=str(error))
             await asyncio.sleep(_RESTART_SECONDS)
 
-    async def _connect(self, holder: WatchedProcess) -> None:
+    async def _keep_until_one_ends(self) -> None:
+        holder = self._holder
+        if holder is None or holder.has_ended:
+            logger.warning("network_holder_ended")
+            holder = self._holder = await self._start_holder(self.entrance.prefix, self.entrance.descriptors)
+        self._connect(holder)
+        waits = [asyncio.create_task(process.wait()) for process in (holder, self._slirp) if process is not None]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        if self._slirp is not None and self._slirp.has_ended:
+            log = (self._folder / _SLIRP_LOG).read_text(encoding="utf-8", errors="replace")
+            self._trouble = f"Desktops have no internet: {slirp_complaint(log)}"
+
+    def _connect(self, holder: WatchedProcess) -> None:
         """Have a living slirp4netns for the holder's namespace, where one is wanted and can be."""
         if self._slirp is not None and not self._slirp.has_ended:
             return
@@ -201,8 +208,6 @@ class Network:
             self._slirp = start_process(
                 _slirp_command(holder.identity.pid, exit_fd), self._folder, [exit_fd], log_name=_SLIRP_LOG
             )
-        except MachineFailed as failure:
-            self._trouble = f"Desktops have no internet: {failure.message}"
         finally:
             os.close(exit_fd)
 

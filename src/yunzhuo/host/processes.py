@@ -77,15 +77,23 @@ def working_below(root: Path) -> Iterator[FoundProcess]:
 
 
 def running(program: str) -> Iterator[FoundProcess]:
-    """Living processes that were started as ``program``; their working directory is not looked at."""
+    """Living processes that we or root started as ``program``; their working directory is not looked at."""
     for pid in _pids():
         argv = _argv(pid)
-        if argv and Path(argv[0]).name == program and (identity := identify(pid)):
+        if argv and Path(argv[0]).name == program and _is_ours(pid) and (identity := identify(pid)):
             yield FoundProcess(identity, Path("/"), argv)
 
 
 def _pids() -> list[int]:
     return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
+
+
+def _is_ours(pid: int) -> bool:
+    try:
+        # What gave up rights counts as root's here (proc(5), dumpable).
+        return Path(f"/proc/{pid}").stat().st_uid in (os.geteuid(), 0)
+    except OSError:
+        return False
 
 
 def _argv(pid: int) -> tuple[str, ...]:

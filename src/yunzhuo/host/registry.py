@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from yunzhuo.host.capacity import Reserve, measure, require_room
 from yunzhuo.host.engine import Engine
 from yunzhuo.host.entries import Entry
+from yunzhuo.host.machine import Machine
 from yunzhuo.phoenix.cloud.errors import ServerNotFound
+
+_COMES_UP_SECONDS = 120.0
 
 
 class Registry:
@@ -51,9 +54,9 @@ class Registry:
         return {entry.record.golden for entry in self._entries.values() if entry.record.golden is not None}
 
     def last_busy_at(self) -> float:
-        """Now while a machine is being made or its desktop has yet to come up."""
-        waiting = any(entry.change or (entry.running and not entry.running.readiness.is_ready) for entry in self)
-        return time.monotonic() if waiting else self._last_asked_at
+        """Now while a machine is being made or its desktop may be about to come up."""
+        is_waited_for = any(entry.change or (entry.running and _is_coming_up(entry.running)) for entry in self)
+        return time.monotonic() if is_waited_for else self._last_asked_at
 
     def require_room(self, memory_mib: int) -> None:
         """Raises NoCapacity unless another machine of ``memory_mib`` fits."""
@@ -61,3 +64,8 @@ class Registry:
         settings = self._engine.settings
         reserve = Reserve(memory_mib=settings.memory_reserve_mib, disk_mib=settings.disk_reserve_mib)
         require_room(memory_mib, measure(self._engine.layout.root), reserve, (entry.promised_mib for entry in self))
+
+
+def _is_coming_up(machine: Machine) -> bool:
+    # One that has not come up by then may never do so, and must not keep us from everything else.
+    return not machine.readiness.is_ready and machine.readiness.age_seconds < _COMES_UP_SECONDS

@@ -38,6 +38,9 @@ def run(settings: Settings, supervised: bool) -> int:
     except YunzhuoError as error:
         logger.error("host_cannot_run", code=error.code, why=error.message)
         return 1
+    except OSError as error:
+        logger.error("host_cannot_run", why=str(error))
+        return 1
     return 0
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import re
 from datetime import UTC, datetime
 
 from yunzhuo.host.engine import Engine
@@ -23,6 +24,7 @@ from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.phoenix.config.settings import FlavorSettings
 
 NETWORK_ID = "private"
+_HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 logger = get_logger()
 
@@ -68,9 +70,13 @@ class Servers:
             raise CloudNotOffered("RDP consoles")
         if entry.running is None or entry.record.phase is not Phase.MADE:
             raise ServerBusy("The server does not run.", server_id=server_id)
-        if protocol is ConsoleProtocol.VNC:
-            return Console(protocol, entry.secrets.vnc_password, unix_path=str(entry.folder / VNC_SOCKET))
-        return Console(protocol, entry.secrets.spice_password, unix_path=str(entry.folder / SPICE_SOCKET))
+        is_vnc = protocol is ConsoleProtocol.VNC
+        password = entry.secrets.vnc_password if is_vnc else entry.secrets.spice_password
+        path = entry.folder / (VNC_SOCKET if is_vnc else SPICE_SOCKET)
+        # QEMU may write in that folder: whoever connects with more rights than QEMU must not be led elsewhere.
+        if path.is_symlink() or not path.is_socket():
+            raise ServerBusy("The server's screen is not there.", server_id=server_id)
+        return Console(protocol, password, unix_path=str(path))
 
     async def delete(self, server_id: str) -> None:
         """Remove a server, whatever is being done to it; returns when nothing of it is left."""
@@ -91,6 +97,7 @@ class Servers:
         """Check a request, and make its entry. No await: the tag was just seen to be free."""
         image = self._engine.images.get(request.image_id)
         flavor = self._engine.flavor(request.flavor_id)
+        _require_hostname(request.hostname)
         if request.network_id not in (None, NETWORK_ID):
             raise NotFound("network_not_found", "The cloud has no such network.", network_id=request.network_id)
         _require_fitting(image, flavor)
@@ -165,6 +172,12 @@ def as_cloud_error(error: OSError) -> YunzhuoError:
     if error.errno == errno.ENOMEM:
         return NoCapacity("This computer has no memory left.")
     return CloudUnavailable(f"The host could not do it: {error}")
+
+
+def _require_hostname(hostname: str) -> None:
+    """It becomes a line of what the guest is told: nothing but a label may get there (RFC 1123, 2.1)."""
+    if not _HOSTNAME.fullmatch(hostname):
+        raise InvalidInput("The hostname is not a label of letters, digits and hyphens.", fields={"hostname": "not a label"})
 
 
 def _require_fitting(image: StoredImage, flavor: FlavorSettings) -> None:

@@ -16,6 +16,7 @@ from tests.support.waiting import eventually
 from yunzhuo.host import sockets
 from yunzhuo.phoenix.cloud.errors import CloudUnavailable, NoCapacity
 from yunzhuo.phoenix.cloud.resources import ConsoleProtocol, ServerStatus
+from yunzhuo.phoenix.common.errors import InvalidInput
 from yunzhuo.phoenix.config.settings import Settings
 
 pytestmark = [pytest.mark.machine, pytest.mark.timeout(900)]
@@ -57,6 +58,36 @@ def test_a_golden_that_cannot_be_built_is_reported_and_tried_rarely(home: Path) 
         eventually(lambda: any("small" in problem for problem in cloud.hosts.list()[0].problems), 30)
         assert not cloud.images.is_prepared(image.id, "small")
         assert host.log.count("golden_build_failed") == 1
+
+
+def test_without_qemu_the_host_says_what_to_install(home: Path, tmp_path: Path) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("unshare", "nsenter", "setpriv", "sleep", "true", "nice"):
+        (tools / name).symlink_to(shutil.which(name) or name)
+    settings = local_settings(home)
+    put_image(settings)
+    host = HostProcess(settings, path=str(tools))
+    host.start()
+    try:
+        with host.connected() as cloud:
+            with pytest.raises(CloudUnavailable, match="install qemu-system-x86"):
+                Desktops(cloud, PATIENCE_SECONDS).create()
+            problems = " ".join(cloud.hosts.list()[0].problems)
+            assert "QEMU is not installed" in problems
+            assert "slirp4netns is not installed" in problems
+            assert nothing_is_left(settings)
+    finally:
+        host.end_all()
+
+
+def test_a_hostname_that_is_none_is_refused(home: Path) -> None:
+    settings = local_settings(home, prepared_flavors=())
+    with host_process(settings, with_golden=False) as host, host.connected() as cloud:
+        for hostname in ("", "-", "two words", "pc\nmachine-id 0", "x" * 64, "pc.school"):
+            with pytest.raises(InvalidInput, match="hostname"):
+                Desktops(cloud, PATIENCE_SECONDS).create(hostname=hostname)
+        assert nothing_is_left(settings)
 
 
 def test_without_an_image_the_host_says_so(home: Path) -> None:
