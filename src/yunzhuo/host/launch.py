@@ -18,7 +18,7 @@ from yunzhuo.host.processes import WatchedProcess, identify
 
 MONITOR_SOCKET, AGENT_SOCKET, READY_SOCKET, IDENTITY_SOCKET = "monitor.sock", "agent.sock", "ready.sock", "identity.sock"
 _SOCKETS = (MONITOR_SOCKET, AGENT_SOCKET, READY_SOCKET, IDENTITY_SOCKET)
-_LOWEST = "19"
+_LOWEST = "10"
 _LOW_PRIORITY = ("nice", "-n", _LOWEST)
 
 
