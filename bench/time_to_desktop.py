@@ -111,7 +111,7 @@ def by_a_person(page: Page, url: str, api: httpx.Client) -> tuple[float, float]:
     """Click; answers the seconds until the desktop is available, and until the browser shows it."""
     page.goto(f"{url}/desktops/new")
     page.get_by_role("button", name="Create").click()
-    page.wait_for_function("window.firstFrame", timeout=60_000)
+    page.wait_for_function("() => window.firstFrame", timeout=60_000)
     clicked, frame = page.evaluate("[Number(sessionStorage.getItem('clicked')), window.firstFrame]")
     (desktop,) = api.get("desktops").json()["items"]
     ended = datetime.fromisoformat(desktop["operation"]["ended_at"]).timestamp()
