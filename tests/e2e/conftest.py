@@ -16,7 +16,8 @@ def yunzhuo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield running
 
 
-@pytest.fixture(scope="session")
+# Playwright keeps an event loop running in this thread, which tests with a loop of their own do not bear.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright, launch_chromium(playwright) as chromium:
         yield chromium
