@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-run setup-test test test-fast lint format docs docs-pages settings-file lock clean
+.PHONY: help run setup setup-run setup-test image test test-fast lint format docs docs-pages settings-file lock clean
 
 # The first Python that is new enough; its own words when there is none. `make PYTHON=... run` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -18,7 +18,7 @@ help: ## Show this
 run: setup-run ## Set up what is missing and start Yunzhuo (ARGS="--port 9000" for flags)
 	@exec $(BIN)/yunzhuo up $(ARGS)
 
-setup: setup-test ## All the set-up alone, for running and for the tests
+setup: setup-test image ## All the set-up alone, for running and for the tests
 
 setup-run:
 	@$(SETUP) run
@@ -26,8 +26,11 @@ setup-run:
 setup-test:
 	@$(SETUP) test
 
+image: setup-run ## Build the desktop image, unless it stands
+	@$(BIN)/yunzhuo image build
+
 # Virtual machines and browsers have the computer to themselves: their tests measure time.
-test: lint ## Set up what is missing, lint, and run all tests
+test: lint image ## Set up what is missing, lint, and run all tests
 	@$(BIN)/pytest -n 2 -m "not ($(SLOW))" $(ARGS)
 	@$(BIN)/pytest -m "$(SLOW)" $(ARGS)
 

@@ -22,12 +22,15 @@ def install(root: Path, log: Log, *, for_tests: bool) -> None:
         _check_space(root)
         _make(root, venv, log)
         say(f"installing Python packages into .venv ({lock})")
-        _pip(root, log, "installing Python packages", "--require-hashes", "--requirement", lock)
+        # The lock file is whole, so nothing is to be resolved: pip 23, which Debian 12 has, would look for the newest release
+        # of whatever a package asks for with extras (`pydantic[email]`), and refuse it for not being pinned.
+        _pip(root, log, "installing Python packages", "--require-hashes", "--no-deps", "--requirement", lock)
         for name, value in wanted.items():
             set_stamp(_stamp(venv, name), value)
     project = fingerprint(str(root), sys.version, files=[root / "pyproject.toml"])
     if not stands(_stamp(venv, "project"), project):
         _pip(root, log, "installing Yunzhuo into .venv", "--no-deps", "--no-build-isolation", "--editable", ".")
+        run("checking the Python packages", [".venv/bin/python", "-m", "pip", "check"], log, cwd=root)
         set_stamp(_stamp(venv, "project"), project)
 
 

@@ -13,9 +13,10 @@ from tests.support.waiting import eventually
 
 from yunzhuo.host import server
 from yunzhuo.host.golden_cache import cache_folder
-from yunzhuo.host.images import IMAGE_FILES, Images, StoredImage
+from yunzhuo.host.image_build import build_light_image
+from yunzhuo.host.images import Images, StoredImage
+from yunzhuo.host.layout import Layout
 from yunzhuo.host.processes import working_below
-from yunzhuo.host.sparse import link_or_copy
 from yunzhuo.phoenix.cloud.errors import CloudUnavailable
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.local import connect
@@ -129,23 +130,11 @@ class HostProcess:
             cloud.close()
 
 
-def newest_image() -> StoredImage:
-    """The image that set-up put into this computer's cache (``make setup`` builds it)."""
-    folder = cache_folder("") / "images"
-    image = Images(folder).default() if folder.is_dir() else None
-    assert image is not None, f"there is no image in {folder}; run: make setup"
-    return image
-
-
 def put_image(settings: Settings) -> StoredImage:
-    """Give the installation the newest image."""
-    image = newest_image()
-    place = settings.host_dir / "images" / image.id
-    if not place.exists():
-        place.mkdir(parents=True)
-        for name in IMAGE_FILES:
-            link_or_copy(image.folder / name, place / name)
-    return image
+    """Give the installation the desktop's image: out of this computer's cache, or built where that has none."""
+    images = Layout(settings.host_dir).images
+    place = build_light_image(images, cache_dir=cache_folder(settings.host.cache), progress=lambda _: None)
+    return Images(images).get(place.name)
 
 
 @contextmanager

@@ -9,12 +9,10 @@ from pathlib import Path
 
 import click
 
-from yunzhuo.cli import first_run, progress
+from yunzhuo.cli import first_run
 from yunzhuo.cli.announce import LOG_FOLDER, Announcer, Running, warn
 from yunzhuo.cli.context import Command, CommandContext, pass_context
-from yunzhuo.host.golden_cache import cache_folder
-from yunzhuo.host.image_build import build_light_image
-from yunzhuo.host.layout import Layout
+from yunzhuo.cli.images import build_default_image
 from yunzhuo.phoenix.common import logging
 from yunzhuo.phoenix.common.errors import Unavailable
 from yunzhuo.phoenix.config.loader import freeze
@@ -79,14 +77,8 @@ def _prepare(settings: Settings) -> FirstAdministrator:
     freeze(settings, settings.home / first_run.FROZEN_FILE)
     first_run.write_gateway_file(settings)
     if settings.cloud.driver == "local":
-        _build_image(settings)
+        build_default_image(settings)
     return administrator
-
-
-def _build_image(settings: Settings) -> None:
-    """The image that desktops start from, unless it stands already."""
-    with progress.shown("desktop image") as report:
-        build_light_image(Layout(settings.host_dir).images, cache_dir=cache_folder(settings.host.cache), progress=report)
 
 
 def _run(settings: Settings, administrator: FirstAdministrator, *, as_json: bool) -> int:

@@ -40,13 +40,17 @@ _VERBS = {
 
 @dataclass
 class _Model:
-    """What a server should be: ``status`` now, ``next_status`` from ``due`` on (``gone``: deleted)."""
+    """What a server should be: ``status`` now, ``next_status`` from ``due`` on.
+
+    One that is being deleted is ``gone`` from ``due`` on, and until then takes the room that it had (``keeps_room``).
+    """
 
     id: str
     status: ServerStatus
     next_status: ServerStatus | None = None
     due: float = 0
     gone: bool = False
+    keeps_room: bool = False
 
     @property
     def heading_for(self) -> ServerStatus:
@@ -54,7 +58,7 @@ class _Model:
 
     @property
     def takes_room(self) -> bool:
-        return bool({self.status, self.heading_for} & {_RUNNING, _BUILDING})
+        return self.keeps_room if self.gone else bool({self.status, self.heading_for} & {_RUNNING, _BUILDING})
 
 
 class MemoryCloudMachine(RuleBasedStateMachine):
@@ -148,6 +152,7 @@ class MemoryCloudMachine(RuleBasedStateMachine):
             return
         self.cloud.servers.delete(model.id)
         if not model.gone:
+            model.keeps_room = model.takes_room
             model.next_status, model.due, model.gone = None, self.now + _SECONDS, True
 
     @rule(tag=st.sampled_from(_TAGS), how=st.sampled_from(["kill", "fail", "delete"]))
@@ -160,6 +165,7 @@ class MemoryCloudMachine(RuleBasedStateMachine):
             del self.models[tag]
         else:
             model.status, model.next_status = (_STOPPED if how == "kill" else _ERROR), None
+            model.keeps_room = False
 
     @rule(seconds=st.sampled_from([1.0, 4.0, _SECONDS, 25.0]))
     def wait(self, seconds: float) -> None:

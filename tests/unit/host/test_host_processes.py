@@ -103,16 +103,15 @@ async def test_processes_are_found_by_where_they_work(tmp_path: Path) -> None:
 async def test_only_what_was_started_as_the_folders_machine_is_taken_for_it(tmp_path: Path) -> None:
     for name in ("abc", ".gone-def"):
         (tmp_path / name).mkdir()
-    loop = "while :; do sleep 60; done"
-    machine = start_process(["sh", "-c", loop, "yunzhuo-abc"], tmp_path / "abc")
-    going = start_process(["sh", "-c", loop, "yunzhuo-def"], tmp_path / ".gone-def")
-    shell = start_process(["sh", "-c", loop], tmp_path / "abc")
-    impostor = start_process(["sh", "-c", loop, "yunzhuo-def"], tmp_path / "abc")
+    # No shell: between its fork and the child's exec there are two processes with its words.
+    wait = [sys.executable, "-c", "import signal; signal.pause()"]
+    machine = start_process([*wait, "yunzhuo-abc"], tmp_path / "abc")
+    going = start_process([*wait, "yunzhuo-def"], tmp_path / ".gone-def")
+    shell = start_process(wait, tmp_path / "abc")
+    impostor = start_process([*wait, "yunzhuo-def"], tmp_path / "abc")
     found = find_machines(tmp_path)
     assert dict(found) == {tmp_path / "abc": [machine.identity], tmp_path / ".gone-def": [going.identity]}
-    for process in (machine, going, shell, impostor):
-        os.killpg(process.identity.pid, signal.SIGKILL)
-        await process.wait()
+    await asyncio.gather(*(process.kill() for process in (machine, going, shell, impostor)))
 
 
 async def test_what_cannot_be_started_says_so(tmp_path: Path) -> None:

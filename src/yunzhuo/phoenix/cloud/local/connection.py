@@ -3,6 +3,7 @@
 import os
 import select
 import socket
+import struct
 import threading
 from collections.abc import Callable, Mapping
 from http.client import HTTPConnection, HTTPException
@@ -26,7 +27,8 @@ from yunzhuo.phoenix.cloud.errors import (
 from yunzhuo.phoenix.cloud.local.wire import Problem, to_segment
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, LimitReached, NotFound, NotOffered, YunzhuoError
 
-_CONNECT_SECONDS = 2.0
+_CONNECT_SECONDS = 2
+_CONNECT_LIMIT = struct.pack("@ll", _CONNECT_SECONDS, 0)  # struct timeval
 _IDLE_LIMIT = 16
 _SUCCESS = range(200, 300)
 _HOST_AWAY = "The process `yunzhuo host` does not run (or does not answer yet)."
@@ -131,7 +133,8 @@ class _UnixHttpConnection(HTTPConnection):
         folder = os.open(self._socket_path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            self.sock.settimeout(_CONNECT_SECONDS)
+            # A socket with Python's time limit would not wait for a place in the host's queue: EAGAIN at once (connect(2)).
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _CONNECT_LIMIT)
             self.sock.connect(f"/proc/self/fd/{folder}/{self._socket_path.name}")
         except BaseException:
             self.close()

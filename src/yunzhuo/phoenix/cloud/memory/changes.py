@@ -103,14 +103,16 @@ def roll_back(transaction: Transaction, plan: Plan, server_id: str, snapshot_id:
 
 
 def delete(transaction: Transaction, plan: Plan, server_id: str) -> None:
-    """Let it be gone soon; what is under way with it stops."""
+    """Let it be gone soon; what is under way with it stops, and what it takes of its host it takes until it is gone."""
     try:
         record = store.read_server(transaction, server_id)
     except ServerNotFound:
         return
     if record.gone_at is None:
         gone_at = transaction.now + transaction.options.delete_seconds + plan.extra_seconds
-        store.write_server(transaction, record.model_copy(update={"change": None, "gone_at": gone_at}))
+        takes_room = record.frees_at is None or record.frees_at > transaction.now
+        leaving = {"change": None, "gone_at": gone_at, "frees_at": None if takes_room else record.frees_at}
+        store.write_server(transaction, record.model_copy(update=leaving))
 
 
 def _make(transaction: Transaction, plan: Plan, request: ServerRequest) -> ServerRecord:
