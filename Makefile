@@ -10,7 +10,9 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 ARGS ?=
 BIN := .venv/bin
 SETUP = $(PYTHON) -m infras.setup
-SLOW := machine or browser or servers
+SLOW := slow or machine or browser or servers
+# More than there are cores: many tests wait for something.
+FAST = $(BIN)/pytest -n 3 -m "not ($(SLOW))"
 
 help: ## Show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -31,11 +33,11 @@ image: setup-run ## Build the desktop image, unless it stands
 
 # Virtual machines and browsers have the computer to themselves: their tests measure time.
 test: lint image ## Set up what is missing, lint, and run all tests
-	@$(BIN)/pytest -n 2 -m "not ($(SLOW))" $(ARGS)
+	@$(FAST) $(ARGS)
 	@$(BIN)/pytest -m "$(SLOW)" $(ARGS)
 
 test-fast: setup-test ## The tests that need no virtual machine, browser or server
-	@$(BIN)/pytest -n 2 -m "not ($(SLOW))" $(ARGS)
+	@$(FAST) $(ARGS)
 
 lint: setup-test ## ruff, mypy, import-linter, djlint
 	@$(BIN)/ruff check .

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from argon2 import PasswordHasher
+
 from yunzhuo.phoenix.cloud.memory import Control, MemoryCloud, connect, control
 from yunzhuo.phoenix.common.clock import FixedClock
 from yunzhuo.phoenix.config.settings import Settings
+from yunzhuo.phoenix.security.passwords import Passwords
 from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.assembly import Services, prepare, services
 from yunzhuo.services.catalog import FlavorView, ImageView
@@ -17,6 +20,8 @@ from yunzhuo.services.rules.lifecycle import ACTIVE
 
 PASSWORD = "correct horse battery"
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+# Hashing well takes a tenth of a second, a hundred times over; what that is good for has tests of its own.
+QUICK_PASSWORDS = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 TICK = timedelta(milliseconds=50)
 
 
@@ -81,14 +86,14 @@ class Installation:
 
 
 @contextmanager
-def installation(home: Path, **sections: object) -> Iterator[Installation]:
+def installation(home: Path, *, passwords: Passwords = QUICK_PASSWORDS, **sections: object) -> Iterator[Installation]:
     """A fresh installation in ``home``; ``sections`` replace sections of the settings (``limits={...}``)."""
     settings = Settings.model_validate({"home": home, "cloud": {"driver": "memory"}, **sections})
     clock = FixedClock(START)
     cloud = connect(settings, clock=clock)
     weather = control(settings, clock=clock)
     prepare(settings)
-    with services(settings, clock=clock, cloud=cloud) as all_services:
+    with services(settings, clock=clock, cloud=cloud, passwords=passwords) as all_services:
         all_services.catalog.synchronize(all_services.accounts.default_organization_id())
         yield Installation(settings, clock, cloud, weather, all_services)
     weather.close()

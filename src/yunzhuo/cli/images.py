@@ -31,6 +31,6 @@ def build(context: CommandContext) -> None:
 
 
 def build_default_image(settings: Settings) -> Path:
-    """The image's folder; building it, with its progress on the console, where neither this installation nor the cache has it."""
+    """The image's folder. Where neither this installation nor the cache has it, it is built with progress on the console."""
     with progress.shown("desktop image") as report:
         return build_light_image(Layout(settings.host_dir).images, cache_dir=cache_folder(settings.host.cache), progress=report)

@@ -14,7 +14,7 @@ from yunzhuo.phoenix.common.ids import new_id, new_secret
 from yunzhuo.phoenix.config.settings import AccountSettings
 from yunzhuo.phoenix.db.models import ApiToken, AuthSession, Organization, User
 from yunzhuo.phoenix.db.session import Database, Transaction
-from yunzhuo.phoenix.security.passwords import hash_password, needs_rehash, nobodys_hash, verify_password
+from yunzhuo.phoenix.security.passwords import Passwords
 from yunzhuo.phoenix.security.secrets import digest
 from yunzhuo.services.access import Actor, Role, require
 from yunzhuo.services.attempts import AttemptCounter
@@ -60,13 +60,20 @@ class AccountService:
     """One user system for pages, API and command line."""
 
     def __init__(
-        self, db: Database, attempts: AttemptCounter, audit: AuditLog, clock: Clock, settings: AccountSettings
+        self,
+        db: Database,
+        attempts: AttemptCounter,
+        audit: AuditLog,
+        clock: Clock,
+        settings: AccountSettings,
+        passwords: Passwords,
     ) -> None:
         self._db = db
         self._attempts = attempts
         self._audit = audit
         self._clock = clock
         self._settings = settings
+        self._passwords = passwords
 
     @property
     def registration_is_open(self) -> bool:
@@ -195,12 +202,12 @@ class AccountService:
         self._attempts.check(actor.email, actor.client_address)
         with self._db.reading() as tx:
             present_hash = tx.get_one(User, actor.user_id).password_hash
-        if not verify_password(present_hash, present):
+        if not self._passwords.fits(present_hash, present):
             self._attempts.count(actor.email, actor.client_address)
             raise InvalidInput("The password was not changed.", fields={"present": "This is not your present password."})
         if chosen == present:
             raise InvalidInput("The password was not changed.", fields={"chosen": "Choose another one than before."})
-        chosen_hash, now = hash_password(self._checked_password(chosen, field="chosen")), self._clock.now()
+        chosen_hash, now = self._passwords.hash(self._checked_password(chosen, field="chosen")), self._clock.now()
         with self._db.transaction() as tx:
             user = tx.get_one(User, actor.user_id)
             user.password_hash, user.must_change_password = chosen_hash, False
@@ -232,15 +239,15 @@ class AccountService:
         self._attempts.check(email, client_address)
         with self._db.reading() as tx:
             row = tx.scalar(select(User).where(User.email == _folded(email)))
-            user, password_hash = (_view(row), row.password_hash) if row else (None, nobodys_hash())
-        fits = verify_password(password_hash, password[: _MAX_PASSWORD + 1])
+            user, password_hash = (_view(row), row.password_hash) if row else (None, self._passwords.nobodys_hash)
+        fits = self._passwords.fits(password_hash, password[: _MAX_PASSWORD + 1])
         if user is None or not fits or user.is_disabled:
             self._attempts.count(email, client_address)
             raise NotSignedIn("wrong_credentials", WRONG_CREDENTIALS)
         self._attempts.forget(email)
-        if needs_rehash(password_hash):
+        if self._passwords.needs_rehash(password_hash):
             with self._db.transaction() as tx:
-                tx.get_one(User, user.id).password_hash = hash_password(password)
+                tx.get_one(User, user.id).password_hash = self._passwords.hash(password)
         return user
 
     def _enabled(self, query: Select[User]) -> UserView:
@@ -262,7 +269,7 @@ class AccountService:
         client_address: str | None = None,
     ) -> UserView:
         address = normalized_email(email)
-        password_hash = hash_password(self._checked_password(password))
+        password_hash = self._passwords.hash(self._checked_password(password))
         try:
             with self._db.transaction() as tx:
                 user = User(

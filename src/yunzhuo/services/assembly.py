@@ -17,6 +17,7 @@ from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.phoenix.db import migrate
 from yunzhuo.phoenix.db.session import Database
 from yunzhuo.phoenix.queue import Queue, make_app
+from yunzhuo.phoenix.security.passwords import Passwords
 from yunzhuo.phoenix.security.secrets import load_or_make
 from yunzhuo.services.access import Role
 from yunzhuo.services.accounts import AccountService
@@ -53,7 +54,9 @@ class Services:
 
 
 @contextmanager
-def services(settings: Settings, *, clock: Clock | None = None, cloud: Cloud | None = None) -> Iterator[Services]:
+def services(
+    settings: Settings, *, clock: Clock | None = None, cloud: Cloud | None = None, passwords: Passwords | None = None
+) -> Iterator[Services]:
     """All services of one process; connections are given back at the end."""
     clock = clock or SystemClock()
     db = Database(settings.database_url, pool_size=settings.database.pool_size)
@@ -64,7 +67,7 @@ def services(settings: Settings, *, clock: Clock | None = None, cloud: Cloud | N
     attempts = AttemptCounter(db, clock, settings.accounts)
     worker = f"{socket.gethostname()}:{os.getpid()}:{new_id()[:8]}"
     catalog = CatalogService(db, connected, clock)
-    accounts = AccountService(db, attempts, audit, clock, settings.accounts)
+    accounts = AccountService(db, attempts, audit, clock, settings.accounts, passwords or Passwords())
     try:
         yield Services(
             settings=settings,

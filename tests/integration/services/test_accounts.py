@@ -2,11 +2,13 @@
 
 import statistics
 import time
+from pathlib import Path
 
 import pytest
 from tests.support.installation import PASSWORD, Installation, installation
 
 from yunzhuo.phoenix.common.errors import Conflict, Forbidden, InvalidInput, NotSignedIn, TooManyAttempts
+from yunzhuo.phoenix.security.passwords import Passwords
 from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.assembly import ensure_first_administrator
 
@@ -48,16 +50,18 @@ def test_passwords_have_bounds(yunzhuo: Installation, password: str) -> None:
     assert "password" in refusal.value.fields
 
 
-def test_a_wrong_password_and_an_unknown_address_look_alike(yunzhuo: Installation, lin: Actor) -> None:
+def test_a_wrong_password_and_an_unknown_address_look_alike(tmp_path: Path) -> None:
     messages: set[str] = set()
     seconds: dict[str, list[float]] = {"lin@school.local": [], "nobody@school.local": [], "not an address": []}
-    for _ in range(5):
-        for email, taken in seconds.items():
-            start = time.process_time()
-            with pytest.raises(NotSignedIn) as refusal:
-                yunzhuo.services.accounts.sign_in(email, "wrong password", client_address=CLIENT)
-            taken.append(time.process_time() - start)
-            messages.add(str(refusal.value))
+    with installation(tmp_path / "home", passwords=Passwords()) as yunzhuo:
+        yunzhuo.person("lin")
+        for _ in range(3):
+            for email, taken in seconds.items():
+                start = time.process_time()
+                with pytest.raises(NotSignedIn) as refusal:
+                    yunzhuo.services.accounts.sign_in(email, "wrong password", client_address=CLIENT)
+                taken.append(time.process_time() - start)
+                messages.add(str(refusal.value))
     assert len(messages) == 1
     known = statistics.median(seconds["lin@school.local"])
     for taken in seconds.values():

@@ -1,9 +1,10 @@
 """Bad days of operations: breaking clouds, dying workers, newer wishes."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
-from tests.support.installation import Installation
+from tests.support.installation import Installation, installation
 
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
 from yunzhuo.phoenix.cloud.resources import ServerStatus
@@ -51,18 +52,20 @@ def test_a_cloud_that_stays_away_fails_the_operation_in_plain_words(yunzhuo: Ins
     assert operation.error.code == "cloud_unavailable"
 
 
-def test_a_guest_that_never_gets_ready_fails_at_its_deadline_and_can_be_deleted(yunzhuo: Installation, lin: Actor) -> None:
-    yunzhuo.weather.change_options(guests_get_ready=False)
-    accepted = yunzhuo.request(lin)
-    yunzhuo.run(seconds=400)
-    desktop = yunzhuo.services.desktops.get(lin, accepted.desktop.id)
-    assert desktop.state is State.ERROR
-    assert desktop.failure is not None
-    assert desktop.failure.code == "operation_timed_out"
-    assert "did not get ready" in desktop.failure.message
-    yunzhuo.services.desktops.act(lin, desktop.id, Action.DELETE)
-    yunzhuo.run()
-    assert yunzhuo.cloud.servers.list() == ()
+def test_a_guest_that_never_gets_ready_fails_at_its_deadline_and_can_be_deleted(tmp_path: Path) -> None:
+    with installation(tmp_path / "home", operations={"create_deadline_seconds": 60}) as yunzhuo:
+        lin = yunzhuo.person("lin")
+        yunzhuo.weather.change_options(guests_get_ready=False)
+        accepted = yunzhuo.request(lin)
+        yunzhuo.run(seconds=90)
+        desktop = yunzhuo.services.desktops.get(lin, accepted.desktop.id)
+        assert desktop.state is State.ERROR
+        assert desktop.failure is not None
+        assert desktop.failure.code == "operation_timed_out"
+        assert "did not get ready" in desktop.failure.message
+        yunzhuo.services.desktops.act(lin, desktop.id, Action.DELETE)
+        yunzhuo.run()
+        assert yunzhuo.cloud.servers.list() == ()
 
 
 def test_a_machine_that_breaks_while_it_is_built_is_made_anew_on_the_next_try(yunzhuo: Installation, lin: Actor) -> None:

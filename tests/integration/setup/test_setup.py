@@ -336,6 +336,7 @@ def build_editable(directory, config_settings=None, metadata_directory=None):
 """
 
 
+@pytest.mark.slow
 def test_the_environment_is_made_once_and_again_when_the_lock_changes(tmp_path: Path) -> None:
     clone = Clone(tmp_path)
     (clone.root / "backend.py").write_text(BACKEND)
