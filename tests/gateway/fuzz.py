@@ -1,4 +1,4 @@
-"""Throws changed and random bytes at the gateway's protocol code for a while: ``python tests/gateway/fuzz.py SECONDS [SEED]``.
+"""Throws changed and random bytes at the gateway's protocol code for a while: ``python -m tests.gateway.fuzz SECONDS [SEED]``.
 
 Whatever comes, nothing but a ProtocolError may be raised, the result may not depend on the portions, no more may be kept
 than the limits say, and what the library `websockets` refuses is refused. The seed is printed; with it, the run repeats.
@@ -15,13 +15,16 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
+from tests.gateway.spice import link_message, link_reply, proof
 from yunzhuo.gateway.protocol.errors import ProtocolError
 from yunzhuo.gateway.protocol.rfb import ScreenSecurity, ViewerSecurity
+from yunzhuo.gateway.protocol.spice import SpiceLink
 from yunzhuo.gateway.protocol.upgrade import RequestReader, console_request
 from yunzhuo.gateway.protocol.websocket import Close, FrameDecoder
 
 MAX_FRAME_BYTES = 70_000
 MAX_HEAD_BYTES = 1000
+MAX_LINK_BYTES = 500
 SHOWN_BYTES = 200
 _REQUEST = (
     b"GET /v1/console HTTP/1.1\r\nHost: a.test:8081\r\nOrigin: http://a.test:8080\r\nConnection: keep-alive, Upgrade\r\n"
@@ -91,6 +94,34 @@ def _shake(security: ScreenSecurity | ViewerSecurity, parts: list[bytes]) -> Out
     return Outcome("", (answered, rest, security.done))
 
 
+def spice_viewer(parts: list[bytes]) -> Outcome:
+    between = SpiceLink(password="sesame42", max_message_bytes=MAX_LINK_BYTES)
+    passed = b""
+    try:
+        for part in parts:
+            turn = between.from_viewer(part)
+            assert turn.to_viewer == b""
+            passed += turn.to_screen
+    except ProtocolError as error:
+        return Outcome(str(error), None)
+    return Outcome("", passed)
+
+
+def spice_screen(parts: list[bytes]) -> Outcome:
+    between = SpiceLink(password="sesame42", max_message_bytes=MAX_LINK_BYTES)
+    between.from_viewer(link_message())
+    passed = b""
+    try:
+        for part in parts:
+            turn = between.from_screen(part)
+            assert turn.to_screen == b""
+            passed += turn.to_viewer
+    except ProtocolError as error:
+        return Outcome(str(error), None)
+    assert not between.done, "without the viewer's proof"
+    return Outcome("", passed)
+
+
 def some_frames(dice: random.Random) -> bytes:
     kinds = (Opcode.BINARY, Opcode.BINARY, Opcode.CONT, Opcode.PING, Opcode.PONG, Opcode.CLOSE, Opcode.TEXT)
     sizes = (0, 1, 2, 5, 125, 126, 300, 66_000)
@@ -108,6 +139,8 @@ TARGETS: tuple[tuple[Callable[[list[bytes]], Outcome], Callable[[random.Random],
     (frames, some_frames),
     (request, lambda _dice: _REQUEST),
     (screen, lambda dice: dice.choice(_SCREENS)),
+    (spice_viewer, lambda dice: link_message(dice.randrange(12)) + proof()),
+    (spice_screen, lambda dice: link_reply(error=dice.choice((0, 0, 0, 7)))),
     (viewer, lambda dice: dice.choice((b"RFB 003.008\n\1", b"RFB 003.003\n"))),
 )
 

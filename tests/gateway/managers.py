@@ -45,13 +45,13 @@ class StandInManager:
             await self._server.wait_closed()
             self._server = None
 
-    def issue(self, screen: Screen, **target: Any) -> str:
+    def issue(self, screen: Screen, *, protocol: str = "vnc", **target: Any) -> str:
         """A ticket for a session on ``screen``; ``target`` replaces parts of where it stands."""
         ticket = secrets.token_urlsafe(32)
         self.tickets.append(ticket)
         self.grants[ticket] = {
             "session_id": session_of(ticket),
-            "protocol": "vnc",
+            "protocol": protocol,
             "user_id": "user-1",
             "desktop_id": "desktop-1",
             "target": {**screen.target, **target},

@@ -106,7 +106,7 @@ async def test_a_viewer_that_never_ends_its_handshake(
     async with connect(console_url(impatient), subprotocols=offer(ticket), proxy=None) as socket:
         assert await socket.recv() == b"RFB 003.008\n"
         await socket.wait_closed()
-    assert (socket.close_code, socket.close_reason) == (4002, "the RFB handshake took too long")
+    assert (socket.close_code, socket.close_reason) == (4002, "the handshake took too long")
     assert (await manager.end_of(ticket))["reason"] == "handshake_timeout"
 
 

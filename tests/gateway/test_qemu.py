@@ -1,47 +1,57 @@
-"""The gateway in front of QEMU's own VNC server: a password on a unix socket, and a picture."""
+"""The gateway in front of QEMU's own screens: a password on a unix socket, and a picture."""
 
 import asyncio
+import struct
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from tests.gateway.conftest import fixture
 from tests.gateway.managers import StandInManager
 from tests.gateway.running import RunningGateway
 from tests.gateway.screens import PASSWORD, Screen
+from tests.gateway.spice import link_message, proof
 from tests.gateway.viewers import Viewer
 from tests.gateway.waiting import eventually
+
+SPICE_MSG_MAIN_INIT = 103
+SPICE_LINK_ERR_PERMISSION_DENIED = 7
 
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.machine]
 
 
 @dataclass
 class Machine:
-    """A machine without a disk. Its firmware says so on the screen."""
+    """A machine without a disk. Its firmware says so on the screen, which VNC and SPICE carry."""
 
     process: asyncio.subprocess.Process
     screen: Screen
+    spice: Screen
 
 
 @fixture("function")
 async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
-    path, secret = tmp_path / "vnc.sock", tmp_path / "vnc.password"
+    path, spice_path, secret = tmp_path / "vnc.sock", tmp_path / "spice.sock", tmp_path / "password"
     secret.write_text(PASSWORD)
     process = await asyncio.create_subprocess_exec(
         "qemu-system-x86_64",
         *("-nodefaults", "-display", "none", "-vga", "std", "-accel", "tcg", "-m", "32"),
-        *("-object", f"secret,id=vnc,file={secret}"),
-        *("-vnc", f"unix:{path},password-secret=vnc"),
+        *("-object", f"secret,id=password,file={secret}"),
+        *("-vnc", f"unix:{path},password-secret=password"),
+        *("-spice", f"unix=on,addr={spice_path},password-secret=password"),
     )
 
     async def listens() -> bool:
         assert process.returncode is None
-        return path.is_socket()
+        return path.is_socket() and spice_path.is_socket()
 
     await eventually(listens, 20)
-    yield Machine(process, Screen(target={"unix_path": str(path), "password": PASSWORD}))
+    screens = [Screen(target={"unix_path": str(place), "password": PASSWORD}) for place in (path, spice_path)]
+    yield Machine(process, *screens)
     if process.returncode is None:
         process.kill()
         await process.wait()
@@ -96,3 +106,48 @@ async def test_a_machine_that_is_killed(gateway: RunningGateway, manager: StandI
     await machine.process.wait()
     assert (await viewer.closed())[0] == 4001
     assert (await manager.end_of(ticket))["reason"] == "screen_closed"
+
+
+async def test_spice_is_linked_with_the_machines_own_password(
+    gateway: RunningGateway, manager: StandInManager, machine: Machine
+) -> None:
+    ticket = manager.issue(machine.spice, protocol="spice")
+    viewer = await Viewer.open_bare(gateway, ticket)
+    assert await link(viewer) == bytes(4)
+    message_type, size = struct.unpack("<HI", await viewer.read(6))
+    assert message_type == SPICE_MSG_MAIN_INIT
+    session = int.from_bytes((await viewer.read(size))[:4], "little")
+    assert session
+    await viewer.close()
+    ended = await manager.end_of(ticket)
+    assert ended["reason"] == "viewer_closed"
+    assert ended["bytes_out"] > 0
+
+
+async def test_a_wrong_spice_password_is_not_the_viewers_to_guess(
+    gateway: RunningGateway, manager: StandInManager, machine: Machine
+) -> None:
+    ticket = manager.issue(machine.spice, protocol="spice", password="wrong")
+    viewer = await Viewer.open_bare(gateway, ticket)
+    assert await link(viewer) == SPICE_LINK_ERR_PERMISSION_DENIED.to_bytes(4, "little")
+    assert (await viewer.closed())[0] == 4001
+
+
+async def test_no_spice_where_vnc_is_spoken(gateway: RunningGateway, manager: StandInManager, machine: Machine) -> None:
+    ticket = manager.issue(machine.screen, protocol="spice")
+    viewer = await Viewer.open_bare(gateway, ticket)
+    with suppress(ConnectionClosed):  # QEMU's greeting may already have told the gateway
+        await viewer.write(link_message())
+    assert (await viewer.closed())[0] == 4001
+    # Depends on whether QEMU got its greeting out before it hung up.
+    assert (await manager.end_of(ticket))["reason"] in {"screen_violation", "screen_closed"}
+
+
+async def link(viewer: Viewer) -> bytes:
+    """Go through the link stage of the main channel; answers the server's verdict."""
+    await viewer.write(link_message())
+    header = await viewer.read(16)
+    assert header[:4] == b"REDQ"
+    await viewer.read(int.from_bytes(header[12:], "little"))
+    await viewer.write(proof())
+    return await viewer.read(4)

@@ -28,10 +28,16 @@ class Viewer:
     @classmethod
     async def open(cls, gateway: RunningGateway, ticket: str, *, url: str = "", **options: Any) -> "Viewer":
         """Opens the WebSocket and gets past the security handshake, which asks for nothing."""
+        viewer = await cls.open_bare(gateway, ticket, url=url, **options)
+        await viewer.secure()
+        return viewer
+
+    @classmethod
+    async def open_bare(cls, gateway: RunningGateway, ticket: str, *, url: str = "", **options: Any) -> "Viewer":
+        """Opens the WebSocket and says nothing."""
         options = {"compression": None, "proxy": None, "ping_interval": None, "max_size": None, **options}
         viewer = cls(await connect(url or console_url(gateway), subprotocols=offer(ticket), **options))
         assert viewer.socket.subprotocol == "binary"
-        await viewer.secure()
         return viewer
 
     async def secure(self) -> None:

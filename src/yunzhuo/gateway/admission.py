@@ -32,7 +32,7 @@ class Admission:
         )
         name = SessionName(grant.session_id, grant.user_id, grant.desktop_id, client_address)
         try:
-            screen = await open_screen(grant.target, timeout_seconds=self._limits.connect_timeout_seconds)
+            screen = await open_screen(grant.protocol, grant.target, timeout_seconds=self._limits.connect_timeout_seconds)
         except ScreenError as error:
             _log.warning("screen_not_opened", session_id=name.session_id, code=error.code, message=error.message)
             self._report_end(name, Ended(0, 0, error.code))

@@ -67,7 +67,7 @@ class LimitSettings(Section):
     max_handshake_bytes: int = Field(16384, ge=1024, le=1024 * 1024, description="Longest head of a request.")
     max_frame_bytes: int = Field(1024 * 1024, ge=1024, description="Longest WebSocket frame from a browser.")
     write_buffer_bytes: int = Field(131072, ge=4096, description="Kept for a slow peer before the other one has to wait.")
-    handshake_timeout_seconds: Seconds = Field(10, description="Time to send a request, and again for the RFB handshake.")
+    handshake_timeout_seconds: Seconds = Field(10, description="Time to send a request, and again for the screen's handshake.")
     redeem_timeout_seconds: Seconds = Field(5, description="Longest wait for the manager to redeem a ticket.")
     connect_timeout_seconds: Seconds = Field(5, description="Longest wait for a screen's server, its handshake included.")
     idle_ping_seconds: Seconds = Field(20, description="A browser that is silent for this long gets a ping.")

@@ -1,7 +1,7 @@
 """An open session: the browser's frames become the screen's bytes, and back. Callbacks only, nothing per message.
 
-Each side that cannot take more stops the reading of the other, so a slow peer costs a bounded amount of memory. Until the
-viewer is through its RFB handshake the screen is not read from.
+Each side that cannot take more stops the reading of the other, so a slow peer costs a bounded amount of memory. First a
+handshake stands between the two (``protocol.handshake``), which says whether the screen is read from meanwhile.
 """
 
 import asyncio
@@ -11,13 +11,16 @@ from typing import Final
 from yunzhuo.gateway.metrics import Slot
 from yunzhuo.gateway.protocol import websocket
 from yunzhuo.gateway.protocol.errors import FrameError, ScreenError
-from yunzhuo.gateway.protocol.rfb import ViewerSecurity
+from yunzhuo.gateway.protocol.handshake import Handshake, Turn
 from yunzhuo.gateway.protocol.websocket import FrameDecoder, binary_frame, binary_header
 from yunzhuo.gateway.reports import Ended
 from yunzhuo.gateway.state import Admitted, WorkerState
+from yunzhuo.phoenix.common.logging import get_logger
+
+_log = get_logger()
 
 CLOSE_SCREEN_GONE: Final = 4001
-CLOSE_RFB_VIOLATION: Final = 4002
+CLOSE_HANDSHAKE_FAILED: Final = 4002
 
 _CLOSING_SECONDS: Final = 2.0
 
@@ -29,7 +32,8 @@ class End(Enum):
     VIEWER_LOST = ("viewer_lost", websocket.CLOSE_NO_CODE, "")
     VIEWER_SILENT = ("viewer_silent", websocket.CLOSE_NO_CODE, "")
     VIEWER_VIOLATION = ("viewer_violation", websocket.CLOSE_PROTOCOL_ERROR, "protocol error")
-    HANDSHAKE_TIMEOUT = ("handshake_timeout", CLOSE_RFB_VIOLATION, "the RFB handshake took too long")
+    HANDSHAKE_TIMEOUT = ("handshake_timeout", CLOSE_HANDSHAKE_FAILED, "the handshake took too long")
+    SCREEN_VIOLATION = ("screen_violation", CLOSE_SCREEN_GONE, "the desktop's screen answered nonsense")
     SCREEN_CLOSED = ("screen_closed", CLOSE_SCREEN_GONE, "the desktop closed its screen")
     GATEWAY_STOPPING = ("gateway_stopping", websocket.CLOSE_RESTART, "the gateway is stopping; connect again")
 
@@ -42,7 +46,10 @@ class End(Enum):
 class Session:
     """One viewer and one screen, from the opened WebSocket to the last byte."""
 
-    __slots__ = ("_admitted", "_counted", "_state", "_timer", "bytes_in", "bytes_out", "ended", "screen", "viewer")
+    __slots__ = (
+        *("_admitted", "_counted", "_state", "_timer"),
+        *("bytes_in", "bytes_out", "ended", "handshake", "screen", "viewer"),
+    )
 
     def __init__(self, state: WorkerState, admitted: Admitted, viewer_transport: asyncio.Transport) -> None:
         self._state = state
@@ -52,6 +59,7 @@ class Session:
         self.bytes_in = 0
         self.bytes_out = 0
         self.ended: End | None = None
+        self.handshake: Handshake | None = admitted.screen.handshake
         self.viewer = _Viewer(self, viewer_transport, state)
         self.screen = _Screen(self, admitted.screen.transport)
 
@@ -63,17 +71,27 @@ class Session:
             side.transport.set_protocol(side)
         self._state.counters.add(Slot.SESSIONS)
         self._state.counters.add(Slot.SESSIONS_OPEN)
-        self.viewer.transport.write(accepted + binary_frame(ViewerSecurity.GREETING))
+        handshake = self._admitted.screen.handshake
+        self.viewer.transport.write(accepted + (binary_frame(handshake.greeting) if handshake.greeting else b""))
+        if handshake.reads_screen:
+            self.screen.transport.resume_reading()
         if early:
             self.viewer.data_received(early)
 
-    def begin_relay(self, rest: bytes) -> None:
-        """The viewer is through its handshake; ``rest`` is what it already said to the screen."""
-        if self._admitted.screen.rest:
-            self.screen.data_received(self._admitted.screen.rest)
-        if rest:
-            self.to_screen([rest])
-        self.screen.transport.resume_reading()
+    def shake_hands(self, handshake: Handshake, turn: Turn) -> None:
+        """Sends what the handshake says; once it is done, bytes pass by it."""
+        if turn.to_viewer:
+            self.viewer.transport.write(binary_frame(turn.to_viewer))
+            if handshake.reads_screen:
+                self.bytes_out += len(turn.to_viewer)
+        if handshake.done and self.handshake is not None:
+            self.handshake = None
+            if self._admitted.screen.rest:
+                self.screen.data_received(self._admitted.screen.rest)
+            if not self.viewer.writing_paused:
+                self.screen.transport.resume_reading()
+        if turn.to_screen:
+            self.to_screen([turn.to_screen])
 
     def to_screen(self, payloads: list[bytes]) -> None:
         if len(payloads) == 1:
@@ -132,11 +150,10 @@ class _Viewer(asyncio.Protocol):
         "_handshake_ticks",
         "_ping_ticks",
         "_quiet_ticks",
-        "_security",
         "_session",
-        "_writing_paused",
         "lost",
         "transport",
+        "writing_paused",
     )
 
     def __init__(self, session: Session, transport: asyncio.Transport, state: WorkerState) -> None:
@@ -144,12 +161,11 @@ class _Viewer(asyncio.Protocol):
         self._session = session
         self.transport = transport
         self._decoder = FrameDecoder(max_frame_bytes=limits.max_frame_bytes)
-        self._security: ViewerSecurity | None = ViewerSecurity()
         self._handshake_ticks = state.ticks(limits.handshake_timeout_seconds)
         self._ping_ticks = state.ticks(limits.idle_ping_seconds)
         self._give_up_ticks = self._ping_ticks + state.ticks(limits.pong_timeout_seconds)
         self._quiet_ticks = 0
-        self._writing_paused = False
+        self.writing_paused = False
         self._deaf = False
         self.lost = False
 
@@ -161,33 +177,26 @@ class _Viewer(asyncio.Protocol):
         try:
             payloads = self._decoder.receive(data)
             if payloads and session.ended is None:
-                if self._security is None:
+                handshake = session.handshake
+                if handshake is None:
                     session.to_screen(payloads)
                 else:
-                    self._shake_hands(self._security, b"".join(payloads))
+                    session.shake_hands(handshake, handshake.from_viewer(b"".join(payloads)))
         except FrameError as error:
             self._deaf = True
             session.end(End.VIEWER_VIOLATION, close_code=error.close_code, text=error.message)
         except ScreenError as error:
             self._deaf = True
-            session.end(End.VIEWER_VIOLATION, close_code=CLOSE_RFB_VIOLATION, text=error.message)
+            session.end(End.VIEWER_VIOLATION, close_code=CLOSE_HANDSHAKE_FAILED, text=error.message)
         else:
             if self._decoder.ping is not None or self._decoder.closed is not None:
                 self._answer_control()
-
-    def _shake_hands(self, security: ViewerSecurity, data: bytes) -> None:
-        answer = security.receive(data)
-        if answer:
-            self.transport.write(binary_frame(answer))
-        if security.done:
-            self._security = None
-            self._session.begin_relay(security.take_rest())
 
     def _answer_control(self) -> None:
         if self._decoder.closed is not None:
             self._session.end(End.VIEWER_CLOSED, close_code=self._decoder.closed.code)
             self.transport.close()
-        elif not self._writing_paused and self._session.ended is None:
+        elif not self.writing_paused and self._session.ended is None:
             # While writing is paused the last ping waits: answers that nobody reads would pile up.
             self.transport.write(websocket.pong_frame(self._decoder.take_ping() or b""))
 
@@ -206,14 +215,14 @@ class _Viewer(asyncio.Protocol):
         Nothing is heard from a browser while the screen takes nothing more: then only a failed ping tells that it is gone.
         """
         self._quiet_ticks += 1
-        if self._security is not None:
+        if self._session.handshake is not None:
             self._handshake_ticks -= 1
             if self._handshake_ticks <= 0:
                 self._session.end(End.HANDSHAKE_TIMEOUT)
         elif self._quiet_ticks >= self._give_up_ticks and self.transport.is_reading():
             self._session.end(End.VIEWER_SILENT)
             self._session.abort()
-        elif self._quiet_ticks % self._ping_ticks == 0 and not self._writing_paused:
+        elif self._quiet_ticks % self._ping_ticks == 0 and not self.writing_paused:
             self.transport.write(websocket.ping_frame())
 
     def resume_reading(self) -> None:
@@ -222,14 +231,15 @@ class _Viewer(asyncio.Protocol):
         self.transport.resume_reading()
 
     def pause_writing(self) -> None:
-        self._writing_paused = True
+        self.writing_paused = True
         self._session.screen.transport.pause_reading()
 
     def resume_writing(self) -> None:
-        self._writing_paused = False
+        self.writing_paused = False
         if self._session.ended is not None:
             return
-        if self._security is None:
+        handshake = self._session.handshake
+        if handshake is None or handshake.reads_screen:
             self._session.screen.transport.resume_reading()
         if self._decoder.ping is not None:
             self._answer_control()
@@ -252,9 +262,21 @@ class _Screen(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         session = self._session
+        if session.handshake is not None:
+            self._shake_hands(session.handshake, data)
+            return
         length = len(data)
         session.bytes_out += length
         session.viewer.transport.writelines((binary_header(length), data))
+
+    def _shake_hands(self, handshake: Handshake, data: bytes) -> None:
+        if self._session.ended is not None:
+            return
+        try:
+            self._session.shake_hands(handshake, handshake.from_screen(data))
+        except ScreenError as error:
+            _log.warning("screen_handshake_failed", code=error.code, message=error.message)
+            self._session.end(End.SCREEN_VIOLATION)
 
     def pause_writing(self) -> None:
         self._session.viewer.transport.pause_reading()

@@ -1,27 +1,37 @@
-"""Calling a screen's real server: connect, and answer its security handshake with its password."""
+"""Calling a screen's real server: connect, and for VNC answer its security handshake with its password."""
 
 import asyncio
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, Literal, TypeVar, cast
 
 from yunzhuo.gateway.protocol.errors import ScreenError
-from yunzhuo.gateway.protocol.rfb import ScreenSecurity
+from yunzhuo.gateway.protocol.handshake import Handshake
+from yunzhuo.gateway.protocol.rfb import ScreenSecurity, VncHandshake
+from yunzhuo.gateway.protocol.spice import SpiceLink
 from yunzhuo.gateway.tickets import Target
 
 _REASON_MAX_BYTES: Final = 1024
+# A real link message has a few dozen bytes, and its answer about two hundred.
+_LINK_MAX_BYTES: Final = 4096
+
+_Made = TypeVar("_Made", bound=asyncio.Protocol)
 
 
 @dataclass(frozen=True, slots=True)
 class OpenScreen:
-    """A connection on which the server waits for ClientInit. It is not read from until a session takes it over."""
+    """A connection that is not read from until a session takes it over, and the handshake that comes first then.
+
+    ``rest`` is what the server said already and the viewer has to hear after the handshake.
+    """
 
     transport: asyncio.Transport
-    rest: bytes
+    handshake: Handshake
+    rest: bytes = b""
 
 
 class _SecurityProtocol(asyncio.Protocol):
@@ -52,29 +62,45 @@ class _SecurityProtocol(asyncio.Protocol):
             self.finished.set_exception(ScreenError("screen_closed", "the screen's server closed the connection"))
 
 
-async def open_screen(target: Target, *, timeout_seconds: float) -> OpenScreen:
-    """Reaches ``target`` and gets past its security. Raises ScreenError."""
-    security = ScreenSecurity(password=target.password.get_secret_value(), max_reason_bytes=_REASON_MAX_BYTES)
-    transport: asyncio.Transport | None = None
+class _Silent(asyncio.Protocol):
+    """A connection that waits for its session; nothing is expected of the server before the viewer has spoken."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast(asyncio.Transport, transport).pause_reading()
+
+
+async def open_screen(protocol: Literal["vnc", "spice"], target: Target, *, timeout_seconds: float) -> OpenScreen:
+    """Reaches ``target`` and, for VNC, gets past its security. Raises ScreenError."""
     try:
         async with asyncio.timeout(timeout_seconds):
-            transport, protocol = await _connect(target, security)
-            await protocol.finished
-        return OpenScreen(transport, security.take_rest())
-    except BaseException as error:  # a cancelled call, too, must not leave the connection open
-        if transport is not None:
-            transport.abort()
-        if isinstance(error, OSError):  # TimeoutError is one
-            raise ScreenError("screen_unreachable", f"the screen's server cannot be reached: {_what(error)}") from error
+            return await (_open_spice(target) if protocol == "spice" else _open_vnc(target))
+    except OSError as error:  # TimeoutError is one
+        raise ScreenError("screen_unreachable", f"the screen's server cannot be reached: {_what(error)}") from error
+
+
+async def _open_spice(target: Target) -> OpenScreen:
+    link = SpiceLink(password=target.password.get_secret_value(), max_message_bytes=_LINK_MAX_BYTES)
+    transport, _ = await _connect(target, _Silent)
+    return OpenScreen(transport, link)
+
+
+async def _open_vnc(target: Target) -> OpenScreen:
+    security = ScreenSecurity(password=target.password.get_secret_value(), max_reason_bytes=_REASON_MAX_BYTES)
+    transport, protocol = await _connect(target, lambda: _SecurityProtocol(security))
+    try:
+        await protocol.finished
+    except BaseException:  # a cancelled call, too, must not leave the connection open
+        transport.abort()
         raise
+    return OpenScreen(transport, VncHandshake(), security.take_rest())
 
 
-async def _connect(target: Target, security: ScreenSecurity) -> tuple[asyncio.Transport, _SecurityProtocol]:
+async def _connect(target: Target, make: Callable[[], _Made]) -> tuple[asyncio.Transport, _Made]:
     loop = asyncio.get_running_loop()
     if target.unix_path:
         with _short_name(Path(target.unix_path)) as name:
-            return await loop.create_unix_connection(lambda: _SecurityProtocol(security), name)
-    transport, protocol = await loop.create_connection(lambda: _SecurityProtocol(security), target.host, target.port)
+            return await loop.create_unix_connection(make, name)
+    transport, protocol = await loop.create_connection(make, target.host, target.port)
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     return transport, protocol
 

@@ -55,7 +55,7 @@ class Grant(_Answer):
     """The right that a ticket stood for: this user's session on this desktop's screen."""
 
     session_id: Id
-    protocol: Literal["vnc"]
+    protocol: Literal["vnc", "spice"]
     user_id: Id
     desktop_id: Id
     target: Target

@@ -26,7 +26,7 @@ __all__ = ["Connection", "ConsoleProtocol", "ConsoleService", "Redemption"]
 
 # What a browser offers beside the ticket, and what the gateway answers with: the ticket is never echoed.
 TICKET_PREFIX = "ticket."
-_CARRIED = frozenset({ConsoleProtocol.VNC})
+_CARRIED = frozenset({ConsoleProtocol.VNC, ConsoleProtocol.SPICE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +106,16 @@ class ConsoleService:
 
     def redeem(self, gateway_id: str, secret: str, *, client_address: str) -> Redemption:
         """Spend a ticket. It is gone whatever follows; one that is unknown, spent, late or another gateway's is refused
-        with the same words. Raises Forbidden, and Conflict or the cloud's errors when the screen cannot be reached."""
+        with the same words. Raises Forbidden, and Conflict or the cloud's errors when the screen cannot be reached.
+
+        A SPICE viewer opens its channels one after another with one ticket: for as long again as a ticket lives, those of
+        the same client join the session while it is open.
+        """
         now = self._clock.now()
         with self._db.transaction() as tx:
-            ticket = self._spend(tx, gateway_id, secret, now)
+            ticket = self._spend(tx, gateway_id, secret, now) or self._joined(tx, gateway_id, secret, now, client_address)
+            if ticket is None:
+                raise Forbidden("ticket_refused", "This ticket is not valid, or not any more.")
         with self._db.reading() as tx:
             server_id = self._server_of(tx, ticket)
         console = self._cloud.servers.console(server_id, ConsoleProtocol(ticket.protocol))
@@ -122,6 +128,7 @@ class ConsoleService:
                     user_id=ticket.user_id,
                     desktop_id=ticket.desktop_id,
                     gateway_id=gateway_id,
+                    ticket_id=ticket.id,
                     protocol=ticket.protocol,
                     client_address=client_address[:255],
                     started_at=now,
@@ -150,7 +157,7 @@ class ConsoleService:
                 tx.add(gateway)
             gateway.public_url, gateway.key_digest = public_url, digest(key)
 
-    def _spend(self, tx: Transaction, gateway_id: str, secret: str, now: datetime) -> Ticket:
+    def _spend(self, tx: Transaction, gateway_id: str, secret: str, now: datetime) -> Ticket | None:
         spent = tx.execute(
             update(Ticket)
             .where(Ticket.secret_digest == digest(secret), Ticket.gateway_id == gateway_id)
@@ -158,8 +165,22 @@ class ConsoleService:
             .values(redeemed_at=now)
         )
         if getattr(spent, "rowcount", 0) != 1:
-            raise Forbidden("ticket_refused", "This ticket is not valid, or not any more.")
+            return None
         return tx.scalars(select(Ticket).where(Ticket.secret_digest == digest(secret))).one()
+
+    def _joined(self, tx: Transaction, gateway_id: str, secret: str, now: datetime, client_address: str) -> Ticket | None:
+        """The ticket of a SPICE session that this connection is a further channel of."""
+        is_open = (
+            select(ConsoleSession.id)
+            .where(ConsoleSession.ticket_id == Ticket.id, ConsoleSession.ended_at.is_(None))
+            .where(ConsoleSession.client_address == client_address[:255])
+        )
+        return tx.scalar(
+            select(Ticket)
+            .where(Ticket.secret_digest == digest(secret), Ticket.gateway_id == gateway_id)
+            .where(Ticket.protocol == ConsoleProtocol.SPICE, is_open.exists())
+            .where(Ticket.redeemed_at > now - timedelta(seconds=self._settings.ticket_seconds))
+        )
 
     def _server_of(self, tx: Session, ticket: Ticket) -> str:
         """The server behind a ticket, if its holder may still see the desktop."""

@@ -68,6 +68,30 @@ def test_a_ticket_dies_with_its_desktop(yunzhuo: Installation, lin: Actor, conne
         yunzhuo.services.consoles.redeem(gateway_id, connection.ticket, client_address=CLIENT)
 
 
+def test_a_spice_viewers_channels_join_its_session_and_nobody_elses(yunzhuo: Installation, lin: Actor, gateway_id: str) -> None:
+    consoles = yunzhuo.services.consoles
+    ticket = consoles.open(lin, yunzhuo.available(lin), ConsoleProtocol.SPICE).ticket
+    main = consoles.redeem(gateway_id, ticket, client_address=CLIENT)
+    display = consoles.redeem(gateway_id, ticket, client_address=CLIENT)
+    assert main.console.protocol is ConsoleProtocol.SPICE
+    assert main.session_id != display.session_id
+    with pytest.raises(Forbidden):
+        consoles.redeem(gateway_id, ticket, client_address="192.0.2.99")
+    for redemption in (main, display):
+        consoles.end_session(gateway_id, redemption.session_id, bytes_in=1, bytes_out=2, reason="closed")
+    with pytest.raises(Forbidden):
+        consoles.redeem(gateway_id, ticket, client_address=CLIENT)
+
+
+def test_a_spice_session_is_not_joined_late(yunzhuo: Installation, lin: Actor, gateway_id: str) -> None:
+    consoles = yunzhuo.services.consoles
+    ticket = consoles.open(lin, yunzhuo.available(lin), ConsoleProtocol.SPICE).ticket
+    consoles.redeem(gateway_id, ticket, client_address=CLIENT)
+    yunzhuo.pass_time(60)
+    with pytest.raises(Forbidden):
+        consoles.redeem(gateway_id, ticket, client_address=CLIENT)
+
+
 def test_who_gets_a_ticket(yunzhuo: Installation, lin: Actor, mei: Actor, boss: Actor) -> None:
     consoles, desktop_id = yunzhuo.services.consoles, yunzhuo.available(lin)
     with pytest.raises(NotFound):

@@ -16,7 +16,7 @@ class FrameError(ProtocolError):
 
 
 class ScreenError(ProtocolError):
-    """An RFB handshake that cannot come to a good end."""
+    """A handshake with a screen that cannot come to a good end."""
 
 
 class RequestRefused(ProtocolError):

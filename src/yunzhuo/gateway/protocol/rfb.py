@@ -16,6 +16,7 @@ from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher, modes
 
 from yunzhuo.gateway.protocol.errors import ScreenError
+from yunzhuo.gateway.protocol.handshake import Turn
 
 _VERSION_BYTES: Final = 12
 _VERSION: Final = re.compile(rb"RFB ([0-9]{3})\.([0-9]{3})\n")
@@ -206,3 +207,26 @@ class ViewerSecurity(_Handshake):
         return _Step.DONE, 0, bytes(4) if self.version is Version.V3_8 else b""
 
     _STEPS: ClassVar = {_Step.VERSION: _on_version, _Step.CHOICE: _on_choice}
+
+
+class VncHandshake:
+    """The viewer's handshake as the relay runs it; a :class:`Handshake`. The screen's own was made before."""
+
+    greeting: ClassVar = ViewerSecurity.GREETING
+    reads_screen: ClassVar = False
+
+    __slots__ = ("_security",)
+
+    def __init__(self) -> None:
+        self._security = ViewerSecurity()
+
+    @property
+    def done(self) -> bool:
+        return self._security.done
+
+    def from_viewer(self, data: bytes) -> Turn:
+        answer = self._security.receive(data)
+        return Turn(answer, self._security.take_rest() if self.done else b"")
+
+    def from_screen(self, data: bytes) -> Turn:
+        return Turn(to_viewer=data)

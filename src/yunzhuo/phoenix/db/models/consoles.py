@@ -36,7 +36,10 @@ class Ticket(Base):
 
 
 class ConsoleSession(Base):
-    """One person connected to one desktop through a gateway."""
+    """One person connected to one desktop through a gateway.
+
+    A SPICE viewer makes a connection for each of its channels, and each is a row; they share a ticket.
+    """
 
     __tablename__ = "console_sessions"
 
@@ -45,6 +48,8 @@ class ConsoleSession(Base):
     user_id: Mapped[Id] = mapped_column(ForeignKey("users.id"))
     desktop_id: Mapped[Id] = mapped_column(ForeignKey("desktops.id"), index=True)
     gateway_id: Mapped[Id] = mapped_column(ForeignKey("gateways.id"))
+    # No foreign key: sessions are history, tickets are not kept.
+    ticket_id: Mapped[Id | None] = mapped_column(index=True)
     protocol: Mapped[Word]
     client_address: Mapped[Name]
     started_at: Mapped[Time]
