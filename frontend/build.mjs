@@ -19,6 +19,7 @@ const SCRIPTS = [
   { name: "theme.js", format: "iife" },
   { name: "app.js", format: "esm" },
   { name: "console.js", format: "esm" },
+  { name: "sound.js", format: "esm", inject: ["sound/ticket_socket.js"] },
 ];
 const STYLES = ["styles/app.css"];
 const IMAGES = ["images/favicon.svg"];
@@ -29,10 +30,11 @@ const CONTENT = ["src/yunzhuo/**/*.html", "src/yunzhuo/{web,webkit,license}/**/*
 const TARGETS = ["es2022", "chrome123", "firefox128", "safari17.5"];
 
 /** The text of a bundled script. noVNC asks the browser about its codecs with a top-level await, so modules stay modules. */
-async function script({ name, format }) {
+async function script({ name, format, inject = [] }) {
   const result = await esbuild.build({
     entryPoints: [path.join(source, name)],
     bundle: true,
+    inject: inject.map((file) => path.join(source, file)),
     write: false,
     minify: true,
     legalComments: "inline",

@@ -15,6 +15,7 @@ def content_security_policy(gateway_origin: str) -> str:
             "style-src 'self'",
             "img-src 'self' data: blob:",
             "font-src 'self'",
+            "media-src 'self' blob:",
             f"connect-src 'self' {gateway_origin}",
             "manifest-src 'self'",
             "frame-ancestors 'none'",
