@@ -13,7 +13,8 @@ from tests.support.waiting import eventually
 
 from yunzhuo.host import server
 from yunzhuo.host.golden_cache import cache_folder
-from yunzhuo.host.image_build import build_light_image
+from yunzhuo.host.image_build import build_image
+from yunzhuo.host.image_recipe import LIGHT, Recipe
 from yunzhuo.host.images import Images, StoredImage
 from yunzhuo.host.layout import Layout
 from yunzhuo.host.processes import working_below
@@ -130,10 +131,12 @@ class HostProcess:
             cloud.close()
 
 
-def put_image(settings: Settings) -> StoredImage:
-    """Give the installation the desktop's image: out of this computer's cache, or built where that has none."""
+def put_image(settings: Settings, recipe: Recipe | None = None) -> StoredImage:
+    """Give the installation an image, the light one unless told otherwise: from this computer's cache, or built."""
     images = Layout(settings.host_dir).images
-    place = build_light_image(images, cache_dir=cache_folder(settings.host.cache), progress=lambda _: None)
+    place = build_image(
+        recipe or Recipe.read(LIGHT), images, cache_dir=cache_folder(settings.host.cache), progress=lambda _: None
+    )
     return Images(images).get(place.name)
 
 
