@@ -17,7 +17,7 @@ from yunzhuo.phoenix.common.clock import FixedClock
 from yunzhuo.phoenix.common.errors import InvalidInput
 
 CLOCK = FixedClock(datetime(2030, 1, 2, tzinfo=UTC))
-FEATURES_AT = 72
+ENCRYPTION_AT, FEATURES_AT = 32, 72
 
 
 def make_disk(path: Path, *options: str, size: str = "64M") -> Path:
@@ -82,10 +82,8 @@ def test_a_disk_with_its_data_elsewhere_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_encrypted_disk_is_refused(tmp_path: Path) -> None:
-    secret = ("--object", "secret,id=key,data=abcdefgh")
-    options = "encrypt.format=luks,encrypt.key-secret=key,encrypt.iter-time=10"
     with pytest.raises(ImageRefused, match="encrypted"):
-        bring_in(make_disk(tmp_path / "luks", *secret, "-o", options), tmp_path / "images")
+        bring_in(overwrite(make_disk(tmp_path / "luks"), ENCRYPTION_AT, struct.pack(">I", 2)), tmp_path / "images")
 
 
 @pytest.mark.parametrize("content", [b"", b"QFI\xfb", b"\x7fELF" + bytes(200), b"# Disk DescriptorFile\n" + bytes(4096)])

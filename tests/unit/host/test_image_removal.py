@@ -78,7 +78,7 @@ def test_a_record_that_cannot_be_read_may_stand_on_any_image(tmp_path: Path) -> 
     (put_server(layout, "a", "light-2") / "server.json").write_text("{")
     with pytest.raises(RecordUnreadable):
         delete_image(layout, Images(layout.images), "light-1")
-    assert Images(layout.images).get("light-1")
+    assert Images(layout.images).get("light-1").has_kernel
 
 
 @pytest.mark.parametrize("image_id", ["none", "../light-1", ""])
