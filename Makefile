@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-run setup-test image test test-fast lint format docs docs-pages settings-file lock clean
+.PHONY: help run setup setup-run setup-test image test test-fast test-image lint format docs docs-pages settings-file lock clean
 
 # The first Python that is new enough; its own words when there is none. `make PYTHON=... run` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -12,7 +12,7 @@ BIN := .venv/bin
 SETUP = $(PYTHON) -m infras.setup
 SLOW := slow or machine or browser or servers
 # More than there are cores: many tests wait for something.
-FAST = $(BIN)/pytest -n 3 -m "not ($(SLOW))"
+FAST = $(BIN)/pytest -n 3 -m "not ($(SLOW) or image)"
 
 help: ## Show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -34,7 +34,10 @@ image: setup-run ## Build the desktop image, unless it stands
 # Virtual machines and browsers have the computer to themselves: their tests measure time.
 test: lint image ## Set up what is missing, lint, and run all tests
 	@$(FAST) $(ARGS)
-	@$(BIN)/pytest -m "$(SLOW)" $(ARGS)
+	@$(BIN)/pytest -m "($(SLOW)) and not image" $(ARGS)
+
+test-image: setup-test ## Build the XFCE image, boot it, and look into it; takes minutes
+	@$(BIN)/pytest -m image $(ARGS)
 
 test-fast: setup-test ## The tests that need no virtual machine, browser or server
 	@$(FAST) $(ARGS)

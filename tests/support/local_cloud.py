@@ -13,7 +13,8 @@ from tests.support.waiting import eventually
 
 from yunzhuo.host import server
 from yunzhuo.host.golden_cache import cache_folder
-from yunzhuo.host.image_build import build_light_image
+from yunzhuo.host.image_build import build_image
+from yunzhuo.host.image_recipe import RECIPES, Recipe
 from yunzhuo.host.images import Images, StoredImage
 from yunzhuo.host.layout import Layout
 from yunzhuo.host.processes import working_below
@@ -29,8 +30,13 @@ GOLDEN_SECONDS = 900.0
 
 
 def local_settings(home: Path, **host: object) -> Settings:
-    """Settings of an installation in ``home`` where only the small size is prepared."""
-    defaults: dict[str, object] = {"flavors": (SMALL, MEDIUM), "prepared_flavors": ("small",), "shutdown_seconds": 15}
+    """Settings of an installation in ``home`` with the light image, where only the small size is prepared."""
+    defaults: dict[str, object] = {
+        "image": "light",
+        "flavors": (SMALL, MEDIUM),
+        "prepared_flavors": ("small",),
+        "shutdown_seconds": 15,
+    }
     return Settings(home=home, host=HostSettings.model_validate(defaults | host))
 
 
@@ -131,10 +137,11 @@ class HostProcess:
 
 
 def put_image(settings: Settings) -> StoredImage:
-    """Give the installation the desktop's image: out of this computer's cache, or built where that has none."""
+    """Give the installation the image of its settings: out of this computer's cache, or built where that has none."""
     images = Layout(settings.host_dir).images
-    place = build_light_image(images, cache_dir=cache_folder(settings.host.cache), progress=lambda _: None)
-    return Images(images).get(place.name)
+    recipe = Recipe.read(RECIPES / settings.host.image)
+    place = build_image(recipe, images, cache_dir=cache_folder(settings.host.cache), progress=lambda _: None)
+    return Images(images, settings.host.image).get(place.name)
 
 
 @contextmanager

@@ -96,7 +96,7 @@ def free_ports(*names: str) -> dict[str, int]:
 def launch(home: Path, ports: dict[str, int], **settings: str) -> Running:
     """Start `yunzhuo up`; ``settings`` are variables without their prefix (``CLOUD__DRIVER="memory"``)."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("YUNZHUO_")}
-    environment |= {f"YUNZHUO_{name}": value for name, value in settings.items()}
+    environment |= {f"YUNZHUO_{name}": value for name, value in {"HOST__IMAGE": "light", **settings}.items()}
     environment |= {f"YUNZHUO_{name.upper()}__PORT": str(port) for name, port in ports.items()}
     environment["YUNZHUO_HOME"] = str(home)
     output = home.parent / f"{home.name}-up.log"

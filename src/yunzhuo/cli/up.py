@@ -12,7 +12,7 @@ import click
 from yunzhuo.cli import first_run
 from yunzhuo.cli.announce import LOG_FOLDER, Announcer, Running, warn
 from yunzhuo.cli.context import Command, CommandContext, pass_context
-from yunzhuo.cli.images import build_default_image
+from yunzhuo.cli.images import build_by_recipe
 from yunzhuo.phoenix.common import logging
 from yunzhuo.phoenix.common.errors import Unavailable
 from yunzhuo.phoenix.config.loader import freeze
@@ -77,7 +77,7 @@ def _prepare(settings: Settings) -> FirstAdministrator:
     freeze(settings, settings.home / first_run.FROZEN_FILE)
     first_run.write_gateway_file(settings)
     if settings.cloud.driver == "local":
-        build_default_image(settings)
+        build_by_recipe(settings, settings.host.image)
     return administrator
 
 

@@ -78,12 +78,12 @@ async def works(
     *,
     patience_seconds: float = _PATIENCE_SECONDS,
 ) -> bool:
-    """Whether the image's own kernel gets as far as its first program, as QEMU's user."""
+    """Whether the image's own kernel (it must have one) gets as far as its first program, as QEMU's user."""
     folder = layout.desktops / PROBE_NAME
     folder.mkdir(exist_ok=True)
     account.let_pass(folder)
     base = f"{ROOT_FROM_MACHINE}/images/{image.id}"
-    args = probe_args(accelerator, f"{base}/vmlinuz", f"{base}/initrd.gz", image.manifest.kernel_args)
+    args = probe_args(accelerator, f"{base}/vmlinuz", f"{base}/initrd.gz", image.manifest.kernel_args or "")
     try:
         process = start_process([*account.prefix(with_kvm=accelerator is Accelerator.KVM), *args], folder)
     except MachineFailed as failure:

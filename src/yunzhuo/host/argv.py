@@ -55,12 +55,12 @@ class Memory(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """What the guest can see of its machine."""
+    """What the guest can see of its machine. Without ``kernel_args`` its firmware starts the disk."""
 
     vcpus: int
     memory_mib: int
     accelerator: Accelerator
-    kernel_args: str
+    kernel_args: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,10 @@ class Channels:
 
 @dataclass(frozen=True, slots=True)
 class MachineSpec:
-    """One machine. ``kernel`` and ``initrd`` are relative to its folder; ``memory_fd`` is an inherited descriptor."""
+    """One machine. ``kernel`` and ``initrd`` are relative to its folder; ``memory_fd`` is an inherited descriptor.
+
+    The two are not looked at where the hardware has no ``kernel_args``.
+    """
 
     machine_id: str
     hardware: Hardware
@@ -113,7 +116,7 @@ def hardware_args(hardware: Hardware) -> list[str]:
         *("-device", "hda-duplex,audiodev=sound"),
         *("-device", "virtio-rng-pci,rng=random"),
         *("-device", "vmgenid,guid=auto"),
-        *("-append", hardware.kernel_args),
+        *(("-append", hardware.kernel_args) if hardware.kernel_args is not None else ()),
     ]
 
 
@@ -130,8 +133,7 @@ def qemu_args(spec: MachineSpec) -> list[str]:
         *("-netdev", _netdev(spec.network)),
         *("-object", "rng-random,id=random,filename=/dev/urandom"),
         *_screen_args(),
-        *("-kernel", spec.kernel),
-        *("-initrd", spec.initrd),
+        *(("-kernel", spec.kernel, "-initrd", spec.initrd) if spec.hardware.kernel_args is not None else ()),
         *hardware_args(spec.hardware),
         *(("-incoming", "defer") if spec.waits_for_state else ()),
     ]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from yunzhuo.host import accelerator
 from yunzhuo.host.argv import Accelerator, Channels, Hardware, MachineSpec, Memory
-from yunzhuo.host.images import Images, StoredImage
+from yunzhuo.host.images import INITRD_FILE, KERNEL_FILE, Images, StoredImage
 from yunzhuo.host.layout import DISK_NAME, ROOT_FROM_MACHINE, Layout
 from yunzhuo.host.monitor import MachineFailed
 from yunzhuo.host.network import Network
@@ -47,12 +47,18 @@ class Engine:
         return self._version
 
     async def accelerator(self, image: StoredImage) -> Accelerator:
-        """The accelerator for machines. Raises MachineFailed."""
+        """The accelerator for machines. Raises MachineFailed.
+
+        An image without a kernel of its own cannot show which works: then another shows it, or nothing is taken for sure.
+        """
         async with self._choosing:
             if self._accelerator is None:
+                prober = image if image.has_kernel else self.images.default()
+                if self.settings.accelerator == "auto" and not (prober and prober.has_kernel):
+                    return Accelerator.TCG
                 version = await self.version()
                 self._accelerator = await accelerator.choose(
-                    self.settings.accelerator, self.layout, self.account, version, image
+                    self.settings.accelerator, self.layout, self.account, version, prober or image
                 )
         return self._accelerator
 
@@ -77,8 +83,8 @@ class Engine:
         return MachineSpec(
             machine_id=machine_id,
             hardware=hardware,
-            kernel=f"{base}/vmlinuz",
-            initrd=f"{base}/initrd.gz",
+            kernel=f"{base}/{KERNEL_FILE}",
+            initrd=f"{base}/{INITRD_FILE}",
             network=self.network.kind,
             channels=channels,
             memory=memory,

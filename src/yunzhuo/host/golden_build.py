@@ -41,9 +41,12 @@ _FREEZE_SECONDS = 120.0
 _HOSTNAME = "desktop"
 # What every clone does first has run here once, so its pages are in memory and warm.
 _WARM_UP = (("/bin/sh", "-c", "true"), ("/etc/desktop/clipboard", "get"), ("/bin/sh", "-c", "sync"))
+# What this image's people open first, where it says so.
+_OWN_WARM_UP = ("/bin/sh", "-c", "[ ! -x /etc/desktop/warm-up ] || exec /etc/desktop/warm-up")
 _AWAIT_IDENTITY = ("/etc/desktop/await-identity",)
 _WARM_UP_TIMES = 3
 _WARM_UP_SECONDS = 30.0
+_OWN_WARM_UP_SECONDS = 420.0
 _FRAME = f"{SCREEN_FOLDER}/frame.ppm"
 
 logger = get_logger()
@@ -137,8 +140,9 @@ async def _wait_until_ready(machine: Machine) -> None:
 
 
 async def _warm_up(machine: Machine) -> bool:
-    """Do what a clone does first; whether a program waits now for the clone's identity."""
+    """Do what a person and a clone do first; whether a program waits now for the clone's identity."""
     try:
+        await machine.agent.run(_OWN_WARM_UP, timeout_seconds=_OWN_WARM_UP_SECONDS)
         for command in _WARM_UP:
             await machine.agent.run(command, timeout_seconds=_WARM_UP_SECONDS)
     except (AgentSilent, AgentRefused, TimeoutError) as error:

@@ -77,6 +77,8 @@ class GoldenKeeper:
 
     async def find(self, image: StoredImage, flavor: FlavorSettings) -> Golden | None:
         """The golden to clone for this image and flavor, if it stands. Raises MachineFailed."""
+        if not image.has_kernel:
+            return None
         return self._goldens.standing((await self._plan(image, flavor)).key)
 
     async def _keep(self) -> None:
@@ -89,10 +91,11 @@ class GoldenKeeper:
             await asyncio.sleep(_ROUND_SECONDS)
 
     async def _round(self) -> None:
-        image = self._engine.images.default()
-        if image is None:
+        images = self._engine.images.newest_of_each_kind()
+        if not images:
             return
-        plans = [await self._plan(image, flavor) for flavor in self._engine.settings.flavors if self._is_prepared(flavor)]
+        flavors = [flavor for flavor in self._engine.settings.flavors if flavor.id in self._engine.settings.prepared_flavors]
+        plans = [await self._plan(image, flavor) for image in images for flavor in flavors if image.fits(flavor)]
         for plan in plans:
             if self._goldens.standing(plan.key) is None and self._may_try(plan.key):
                 await self._provide(plan)
@@ -101,9 +104,6 @@ class GoldenKeeper:
         self._failures = {key: failure for key, failure in self._failures.items() if key in wanted}
         if all(self._goldens.standing(key) for key in wanted):
             self._goldens.remove_all_but(wanted, self._in_use())
-
-    def _is_prepared(self, flavor: FlavorSettings) -> bool:
-        return flavor.id in self._engine.settings.prepared_flavors
 
     async def _plan(self, image: StoredImage, flavor: FlavorSettings) -> GoldenPlan:
         hardware = await self._engine.hardware(image, vcpus=flavor.vcpus, memory_mib=flavor.memory_mib)

@@ -42,7 +42,7 @@ class DesktopHost:
         layout = Layout(settings.host_dir.absolute())
         layout.make(account)
         self._network = Network(layout.network, layout.desktops, wants_internet=settings.host.guest_internet)
-        self._engine = Engine(settings.host, layout, account, self._network, Images(layout.images))
+        self._engine = Engine(settings.host, layout, account, self._network, Images(layout.images, settings.host.image))
         self._goldens = Goldens(layout.goldens)
         self._registry = Registry(self._engine)
         self._keeper = GoldenKeeper(

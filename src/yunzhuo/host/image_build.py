@@ -20,7 +20,7 @@ from yunzhuo.host.image_programs import (
     run_logged,
 )
 from yunzhuo.host.image_progress import DISK_STEPS, PACKAGE_STEPS, Meter, Progress, Report
-from yunzhuo.host.image_recipe import LIGHT, Recipe
+from yunzhuo.host.image_recipe import Recipe
 from yunzhuo.phoenix.common.clock import Clock, SystemClock
 from yunzhuo.phoenix.common.errors import LimitReached
 from yunzhuo.phoenix.common.logging import get_logger
@@ -28,8 +28,8 @@ from yunzhuo.phoenix.common.logging import get_logger
 _FORMAT = 1
 _MIB = 1024 * 1024
 # Measured: the installed packages, their archive, and the disk made of them, all at once for a moment.
-_SCRATCH_MIB = 3500
-_IMAGE_MIB = 1000
+_SCRATCH_MIB = 6000
+_IMAGE_MIB = 1500
 _FULL_MIB = 64
 _STEP_MARK = "@step "
 _BUILDING_NAME = ".image-build"
@@ -39,18 +39,15 @@ _PUBLIC_SCRATCH = (Path("/var/tmp"), Path("/tmp"))  # noqa: S108 (mkdtemp makes 
 logger = get_logger()
 
 
-def build_light_image(images_dir: Path, *, cache_dir: Path | None, progress: Report, clock: Clock | None = None) -> Path:
-    """The light desktop's image below ``images_dir``, built unless it is there; the answer is its folder.
+def build_image(
+    recipe: Recipe, images_dir: Path, *, cache_dir: Path | None, progress: Report, clock: Clock | None = None
+) -> Path:
+    """The image of ``recipe`` below ``images_dir``, built unless it is there; the answer is its folder.
 
     ``cache_dir`` keeps images and installed packages between installations. May take minutes; ``progress`` is called from
     this thread. Raises LimitReached (no disk space), Unavailable (no mirror, a program missing), ProgramFailed. Killed at any
     time it leaves no half image, and the next build takes away what it left.
     """
-    return build_image(Recipe.read(LIGHT), images_dir, cache_dir=cache_dir, progress=progress, clock=clock or SystemClock())
-
-
-def build_image(recipe: Recipe, images_dir: Path, *, cache_dir: Path | None, progress: Report, clock: Clock) -> Path:
-    """As :func:`build_light_image`, of any recipe."""
     image_id = recipe.image_id
     place = images_dir / image_id
     if is_whole(place):
@@ -58,7 +55,7 @@ def build_image(recipe: Recipe, images_dir: Path, *, cache_dir: Path | None, pro
     images_dir.mkdir(parents=True, exist_ok=True)
     with sole_builder(images_dir, lambda: progress(Progress("waiting for another build", 0.0, 0.0))):
         if not is_whole(place) and not _take_from_cache(cache_dir, place):
-            _Build(recipe, place, cache_dir, progress, clock).run()
+            _Build(recipe, place, cache_dir, progress, clock or SystemClock()).run()
             _keep(cache_dir, place)
     return place
 
@@ -172,6 +169,7 @@ class _Build:
         manifest = {
             "format": _FORMAT,
             "id": self._place.name,
+            "kind": facts.kind,
             "name": facts.name,
             "version": facts.version,
             "created_at": self._clock.now().isoformat(),
@@ -184,12 +182,12 @@ class _Build:
 
 
 def _keep_packages(made: Path, cached: Path) -> None:
-    """Put installed packages into the cache, in place of older ones: they are large."""
+    """Put installed packages into the cache, in place of older ones of their kind: they are large."""
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
         partial = cached.with_suffix(".partial")
         shutil.copyfile(made, partial)
-        for older in cached.parent.glob("*.tar"):
+        for older in cached.parent.glob(f"{cached.name.rpartition('-')[0]}-*.tar"):
             older.unlink()
         partial.replace(cached)
     except OSError as error:

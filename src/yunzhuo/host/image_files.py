@@ -3,7 +3,7 @@
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,10 +25,10 @@ def is_whole(folder: Path) -> bool:
     return all((folder / name).is_file() for name in IMAGE_FILES)
 
 
-def publish(made: Path, place: Path) -> None:
+def publish(made: Path, place: Path, files: Sequence[str] = IMAGE_FILES) -> None:
     """Move the image ``made`` to ``place`` on the same file system; after a power cut it is there whole, or not at all."""
     made.chmod(_FOLDER_MODE)
-    for name in IMAGE_FILES:
+    for name in files:
         # Machines start from overlays over it: whoever wrote to it would break them all.
         (made / name).chmod(_READ_ONLY)
         with (made / name).open("rb") as file:

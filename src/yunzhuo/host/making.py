@@ -56,7 +56,7 @@ class Maker:
         """Switch a machine on that has its disk. Raises MachineFailed, OSError, ImageNotFound."""
         image = self._engine.images.get(entry.record.image_id)
         machine = await self._launch(entry, image, Memory.PLAIN, ())
-        machine.readiness.begin()
+        machine.readiness.begin(is_silent=not image.has_kernel)
         return machine
 
     async def _clone(self, entry: Entry, image: StoredImage, golden: Golden) -> Machine:

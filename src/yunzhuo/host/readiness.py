@@ -37,6 +37,7 @@ class Readiness:
         self._listeners: list[asyncio.Task[None]] = []
         self._work: asyncio.Task[None] | None = None
         self._began_at = time.monotonic()
+        self._is_silent = False
 
     @property
     def is_ready(self) -> bool:
@@ -47,21 +48,29 @@ class Readiness:
         """How long the present boot (or clone) has been followed."""
         return time.monotonic() - self._began_at
 
-    def begin(self, *, desktop_is_up: bool = False, is_awaited: bool = False) -> None:
+    def begin(self, *, desktop_is_up: bool = False, is_awaited: bool = False, is_silent: bool = False) -> None:
         """Follow the machine from now on.
 
         ``desktop_is_up`` for one that was cloned from a ready golden. ``is_awaited`` when a program in that golden waits at
-        the identity port: then the clone need not start one to become itself.
+        the identity port: then the clone need not start one to become itself. ``is_silent`` for an image that promises no
+        word about its desktop: its machine is as ready as it will ever say when it runs.
         """
         self._listeners = [asyncio.create_task(self._listen(self._ports[0]))]
         if is_awaited:
             self._listeners.append(asyncio.create_task(self._listen(self._ports[1], first_word=self._identity.for_port())))
         if desktop_is_up:
             self._desktop_up.set()
+        if is_silent:
+            self._is_silent = True
+            self._desktop_up.set()
+            self._identified.set()
+            return
         self._start_work(head_start_seconds=_AWAITED_SECONDS if is_awaited else 0)
 
     def begin_again(self) -> None:
         """The guest restarts: nothing that was is true any more."""
+        if self._is_silent:
+            return
         self._desktop_up.clear()
         self._identified.clear()
         self._start_work()

@@ -115,6 +115,7 @@ class Servers:
             disk_mib=flavor.disk_mib,
             metadata=request.metadata,
             created_at=datetime.now(UTC),
+            is_silent=not image.has_kernel,
         )
         entry = Entry(record, self._engine.layout.server(server_id), new_secrets(server_id))
         self._registry.add(entry)
@@ -182,7 +183,7 @@ def _require_hostname(hostname: str) -> None:
 
 def _require_fitting(image: StoredImage, flavor: FlavorSettings) -> None:
     needs = image.manifest
-    if flavor.memory_mib < needs.min_memory_mib or flavor.disk_mib < needs.min_disk_mib:
+    if not image.fits(flavor):
         raise InvalidInput(
             f"The size {flavor.name} is too small for the image {needs.name}: it needs at least "
             f"{needs.min_memory_mib} MiB of memory and {needs.min_disk_mib} MiB of disk.",

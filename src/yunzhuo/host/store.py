@@ -32,7 +32,10 @@ class Wanted(StrEnum):
 
 
 class ServerRecord(BaseModel):
-    """One server. Sizes are those of its flavor when it was made, so that a changed flavor does not change it."""
+    """One server. Sizes are those of its flavor when it was made, so that a changed flavor does not change it.
+
+    ``is_silent`` says that its image promises no word about its desktop.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -49,6 +52,7 @@ class ServerRecord(BaseModel):
     metadata: tuple[tuple[str, str], ...] = ()
     created_at: datetime
     golden: str | None = None
+    is_silent: bool = False
     phase: Phase = Phase.MAKING
     wanted: Wanted = Wanted.RUNNING
     process: ProcessIdentity | None = None

@@ -125,3 +125,9 @@ def test_the_probe_only_boots_the_images_kernel() -> None:
     assert value_of(args, "-append") == "quiet yunzhuo.probe console=ttyS0"
     assert "-drive" not in args
     assert "-netdev" not in args
+
+
+def test_an_image_without_a_kernel_is_started_by_the_firmware() -> None:
+    args = qemu_args(replace(SPEC, hardware=replace(HARDWARE, kernel_args=None)))
+    assert not {"-kernel", "-initrd", "-append"} & set(args)
+    assert value_of(args, "-m") == "1024M"

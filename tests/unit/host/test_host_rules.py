@@ -20,21 +20,23 @@ from yunzhuo.host.network import has_default_route, slirp_complaint
 from yunzhuo.host.privileges import QemuUserMissing, kvm_device_group, qemu_account
 from yunzhuo.host.sparse import copy_data, link_or_copy
 from yunzhuo.phoenix.cloud.errors import ImageNotFound, NoCapacity
+from yunzhuo.phoenix.config.settings import FlavorSettings
 
 HARDWARE = Hardware(vcpus=1, memory_mib=512, accelerator=Accelerator.TCG, kernel_args="quiet")
 RESERVE = Reserve(memory_mib=1000, disk_mib=2000)
 MANIFEST = (
-    '{"format": 1, "id": "%s", "name": "Light", "version": "1", "created_at": "%s", "kernel_args": "quiet", '
+    '{"format": 1, "id": "%s", "name": "Light", "version": "1", "created_at": "%s", "kernel_args": %s, "kind": "%s", '
     '"min_memory_mib": 512, "min_disk_mib": 4096, "size_mib": 700}'
 )
 
 
-def put_image(folder: Path, image_id: str, created_at: str = "2030-01-01T00:00:00Z") -> Path:
+def put_image(folder: Path, image_id: str, created_at: str = "2030-01-01T00:00:00Z", *, has_kernel: bool = True) -> Path:
     place = folder / image_id
     place.mkdir(parents=True)
-    for name in IMAGE_FILES:
+    for name in IMAGE_FILES if has_kernel else ("disk.qcow2",):
         (place / name).write_text("x")
-    (place / "image.json").write_text(MANIFEST % (image_id, created_at))
+    kind = image_id.partition("-")[0]
+    (place / "image.json").write_text(MANIFEST % (image_id, created_at, '"quiet"' if has_kernel else "null", kind))
     return place
 
 
@@ -137,6 +139,25 @@ def test_images_are_whole_or_not_there(tmp_path: Path) -> None:
     for unknown in ("half", "../newer", ""):
         with pytest.raises(ImageNotFound):
             images.get(unknown)
+
+
+def test_the_image_of_the_wanted_recipe_is_offered_first(tmp_path: Path) -> None:
+    put_image(tmp_path, "light-1", "2029-01-01T00:00:00Z")
+    put_image(tmp_path, "light-2", "2029-06-01T00:00:00Z")
+    put_image(tmp_path, "xfce-1")
+    put_image(tmp_path, "imported-1", "2031-01-01T00:00:00Z", has_kernel=False)
+    images = Images(tmp_path, "light")
+    assert [image.id for image in images.list()] == ["light-2", "light-1", "xfce-1", "imported-1"]
+    assert [image.id for image in images.newest_of_each_kind()] == ["light-2", "xfce-1"]
+    assert Images(tmp_path, "elsewhere").default() == images.get("xfce-1")
+
+
+def test_an_image_fits_sizes_that_are_large_enough(tmp_path: Path) -> None:
+    put_image(tmp_path, "light")
+    image = Images(tmp_path).get("light")
+    sizes = ((512, 4096, True), (511, 4096, False), (512, 4095, False), (1024, 8192, True))
+    for memory_mib, disk_mib, fits in sizes:
+        assert image.fits(FlavorSettings(id="a", name="A", vcpus=1, memory_mib=memory_mib, disk_mib=disk_mib)) is fits
 
 
 def test_a_goldens_key_changes_with_everything_it_depends_on(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yunzhuo.host.image_build import build_light_image
+from yunzhuo.host.image_build import build_image
 from yunzhuo.host.image_files import is_whole
 from yunzhuo.host.image_packages import mirror_lines
 from yunzhuo.host.image_programs import ProgramFailed, base_environment, require_programs, run_logged
@@ -31,14 +31,16 @@ def test_an_image_that_is_there_is_not_built_again(tmp_path: Path) -> None:
     place = tmp_path / Recipe.read(LIGHT).image_id
     put_image(place)
     reported = list[Progress]()
-    assert build_light_image(tmp_path, cache_dir=None, progress=reported.append, clock=CLOCK) == place
+    assert build_image(Recipe.read(LIGHT), tmp_path, cache_dir=None, progress=reported.append, clock=CLOCK) == place
     assert reported == []
 
 
 def test_a_cached_image_is_taken_instead_of_built(tmp_path: Path) -> None:
     image_id = Recipe.read(LIGHT).image_id
     put_image(tmp_path / "cache" / "images" / image_id)
-    place = build_light_image(tmp_path / "images", cache_dir=tmp_path / "cache", progress=lambda _: None, clock=CLOCK)
+    place = build_image(
+        Recipe.read(LIGHT), tmp_path / "images", cache_dir=tmp_path / "cache", progress=lambda _: None, clock=CLOCK
+    )
     assert place == tmp_path / "images" / image_id
     assert is_whole(place)
 

@@ -89,6 +89,7 @@ class HostSettings(Section):
         ),
         description="Sizes offered, smallest first.",
     )
+    image: Literal["light", "xfce"] = Field("light", description="Recipe of the image built first, and offered first.")
     prepared_flavors: tuple[str, ...] = Field(("small", "medium"), description="Flavors that get a golden in the background.")
     accelerator: Literal["auto", "kvm", "tcg"] = Field("auto", description="auto uses KVM only after it has proved itself.")
     qemu_user: str = Field("yunzhuo-qemu", description="System user that QEMU runs as when the host is started by root.")

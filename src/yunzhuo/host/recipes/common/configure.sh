@@ -2,11 +2,16 @@
 # Inside the new root file system, after the packages and the files of guest/: what only commands can do.
 set -eu
 
+# what is special to this desktop
+mkdir -p /etc/skel/Desktop /etc/skel/Documents /etc/skel/Downloads /etc/skel/Templates
+sh -eu /recipe/desktop.sh
+
+# A shell in a golden was started before the clone had its name: the prompt asks for it each time.
+sed -i 's/@\\h/${machine:+@$machine}/g' /etc/bash.bashrc /etc/skel/.bashrc /root/.bashrc
+echo '. /etc/desktop/prompt' >> /etc/bash.bashrc
+
 # one person, who logs in by himself; no password exists
 useradd --no-create-home --shell /bin/bash --groups sudo,audio,video,input user
-mkdir -p /etc/skel/Desktop
-cp /usr/share/yunzhuo/*.desktop /etc/skel/Desktop/
-mkdir /etc/skel/Documents /etc/skel/Downloads /etc/skel/Templates
 cp -a /etc/skel /home/user
 chown -R user:user /home/user
 passwd --quiet --lock root
@@ -40,7 +45,7 @@ gdk-pixbuf-thumbnailer --size 1920 /usr/share/backgrounds/yunzhuo/default.svg /u
 # caches that would otherwise be made while a person waits
 fc-cache --system-only
 update-mime-database /usr/share/mime
-for theme in elementary-xfce Adwaita hicolor; do gtk-update-icon-cache --quiet --force /usr/share/icons/$theme; done
+for theme in /usr/share/icons/*/index.theme; do gtk-update-icon-cache --quiet --force "${theme%/*}"; done
 depmod "$(ls /lib/modules)"
 
 # what mmdebstrap needed and a person who installs packages does not want
