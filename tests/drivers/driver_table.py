@@ -58,8 +58,6 @@ OFFERS = {
     - {
         "servers.suspend",
         "servers.resume",
-        "servers.rebuild",
-        "servers.resize",
         "servers.snapshot",
         "servers.snapshots",
         "servers.roll_back",

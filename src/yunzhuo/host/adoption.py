@@ -21,6 +21,7 @@ from yunzhuo.host.power import Power
 from yunzhuo.host.processes import FoundProcess, ProcessGone, ProcessIdentity, end_hard, working_below
 from yunzhuo.host.registry import Registry
 from yunzhuo.host.removal import remove_folder
+from yunzhuo.host.reshaping import Reshaping
 from yunzhuo.host.server_secrets import load_secrets
 from yunzhuo.host.servers import Servers
 from yunzhuo.host.store import Phase, RecordUnreadable, Wanted, load_record
@@ -49,12 +50,21 @@ def is_machine(process: FoundProcess) -> bool:
 class Adoption:
     """One pass over the state folder, at the start of a host process. ``problems`` says what a person has to look at."""
 
-    def __init__(self, layout: Layout, registry: Registry, servers: Servers, power: Power, goldens: Goldens) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        registry: Registry,
+        servers: Servers,
+        power: Power,
+        goldens: Goldens,
+        reshaping: Reshaping,
+    ) -> None:
         self._layout = layout
         self._registry = registry
         self._servers = servers
         self._power = power
         self._goldens = goldens
+        self._reshaping = reshaping
         self.problems: list[str] = []
 
     async def run(self) -> None:
@@ -90,6 +100,7 @@ class Adoption:
             await self._end_strays(processes)
             if record.phase is Phase.MAKING:
                 self._servers.finish_making(entry)
+        self._reshaping.go_on(entry)
 
     async def _adopt(self, entry: Entry, processes: Sequence[ProcessIdentity]) -> None:
         machine: Machine | None = None

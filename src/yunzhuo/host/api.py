@@ -83,6 +83,16 @@ async def reboot_server(host: DesktopHost, request: Request) -> Response:
     return _nothing()
 
 
+async def rebuild_server(host: DesktopHost, request: Request) -> Response:
+    await host.reshaping.rebuild(_id(request), wire.Rebuild.model_validate_json(await request.body()).image_id)
+    return _nothing()
+
+
+async def resize_server(host: DesktopHost, request: Request) -> Response:
+    await host.reshaping.resize(_id(request), wire.Resize.model_validate_json(await request.body()).flavor_id)
+    return _nothing()
+
+
 async def get_console(host: DesktopHost, request: Request) -> Response:
     protocol = ConsoleProtocol(request.path_params["protocol"])
     return _json(wire.CONSOLE, host.servers.console(_id(request), protocol))
@@ -170,6 +180,8 @@ _ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", f"{_SERVER}/start", start_server),
     ("POST", f"{_SERVER}/stop", stop_server),
     ("POST", f"{_SERVER}/reboot", reboot_server),
+    ("POST", f"{_SERVER}/rebuild", rebuild_server),
+    ("POST", f"{_SERVER}/resize", resize_server),
     ("GET", f"{_SERVER}/consoles/{{protocol}}", get_console),
     ("GET", f"{_SERVER}/guest/ready", guest_ready),
     ("POST", f"{_SERVER}/guest/run", guest_run),

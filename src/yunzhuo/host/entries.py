@@ -8,7 +8,7 @@ from pathlib import Path
 
 from yunzhuo.host.machine import Machine
 from yunzhuo.host.server_secrets import Identity, ServerSecrets
-from yunzhuo.host.store import Phase, ServerRecord, save_record
+from yunzhuo.host.store import Phase, ServerRecord, Wanted, save_record
 from yunzhuo.host.waiting import finish
 from yunzhuo.phoenix.cloud.resources import Server, ServerStatus
 
@@ -22,7 +22,15 @@ class Change(StrEnum):
     STARTING = "starting"
     STOPPING = "stopping"
     REBOOTING = "rebooting"
+    REBUILDING = "being rebuilt"
+    RESIZING = "being resized"
     DELETING = "deleting"
+
+
+#: Changes after which a server that is wanted to run does.
+BRINGS_UP = frozenset({Change.MAKING, Change.STARTING, Change.REBUILDING, Change.RESIZING})
+#: Changes that end the machine on their own, and say themselves what comes of it.
+TAKES_DOWN = frozenset({Change.REBUILDING, Change.RESIZING})
 
 
 @dataclass(slots=True)
@@ -49,7 +57,7 @@ class Entry:
     @property
     def status(self) -> ServerStatus:
         """In the words of the cloud interface."""
-        if self.record.phase is Phase.MAKING:
+        if self.record.phase in (Phase.MAKING, Phase.REBUILDING) or self.record.next_flavor is not None:
             return ServerStatus.BUILDING
         if self.record.phase is Phase.FAILED:
             return ServerStatus.ERROR
@@ -66,8 +74,13 @@ class Entry:
     def promised_mib(self) -> int:
         """Memory that the machine may still take: all of it until its desktop is ready, what it needs being in use then."""
         if self.running is None:
-            return self.record.memory_mib if self.change in (Change.MAKING, Change.STARTING) else 0
+            return self.record.memory_mib if self.comes_up else 0
         return 0 if self.running.readiness.is_ready else self.record.memory_mib // 2
+
+    @property
+    def comes_up(self) -> bool:
+        """Whether it does not run yet and is going to."""
+        return self.change in BRINGS_UP and self.record.wanted is Wanted.RUNNING
 
     @property
     def identity(self) -> Identity:

@@ -8,7 +8,7 @@ import socket
 from yunzhuo.host.adoption import Adoption
 from yunzhuo.host.capacity import measure, meminfo
 from yunzhuo.host.engine import Engine
-from yunzhuo.host.entries import HOST_ID, Change, Entry
+from yunzhuo.host.entries import HOST_ID, Entry
 from yunzhuo.host.golden_cache import GoldenCache, cache_folder
 from yunzhuo.host.golden_keeper import GoldenKeeper
 from yunzhuo.host.goldens import Goldens
@@ -21,6 +21,7 @@ from yunzhuo.host.network import Network
 from yunzhuo.host.power import Power
 from yunzhuo.host.privileges import qemu_account
 from yunzhuo.host.registry import Registry
+from yunzhuo.host.reshaping import Reshaping
 from yunzhuo.host.servers import NETWORK_ID, Servers
 from yunzhuo.phoenix.cloud.errors import ImageNotFound
 from yunzhuo.phoenix.cloud.resources import Flavor, Host, Image
@@ -55,8 +56,9 @@ class DesktopHost:
         maker = Maker(self._engine, self._goldens, self._keeper.find)
         self.power = Power(self._registry, maker, shutdown_seconds=settings.host.shutdown_seconds)
         self.servers = Servers(self._engine, self._registry, maker, self.power)
+        self.reshaping = Reshaping(self._engine, self._registry, maker, self.power)
         self.guests = Guests(self._registry)
-        self._adoption = Adoption(layout, self._registry, self.servers, self.power, self._goldens)
+        self._adoption = Adoption(layout, self._registry, self.servers, self.power, self._goldens, self.reshaping)
         self._watch: asyncio.Task[None] | None = None
 
     async def start(self, *, with_goldens: bool = True) -> None:
@@ -83,7 +85,7 @@ class DesktopHost:
 
     async def stop_all(self) -> int:
         """Switch every machine off, gently where its guest lets us; the answer is how many ran."""
-        running = [entry for entry in self._registry if entry.running or entry.change in (Change.MAKING, Change.STARTING)]
+        running = [entry for entry in self._registry if entry.running or entry.comes_up]
         await asyncio.gather(*(self._stop(entry) for entry in running))
         return len(running)
 

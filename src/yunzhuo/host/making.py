@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Awaitable, Callable
 
 from yunzhuo.host.argv import Channels, MachineSpec, Memory
-from yunzhuo.host.engine import Engine, image_disk, make_overlay
+from yunzhuo.host.engine import Engine, image_disk, make_overlay, run_qemu_img
 from yunzhuo.host.entries import Entry
 from yunzhuo.host.goldens import OVERLAY_NAME, STATE_NAME, Golden, Goldens
 from yunzhuo.host.images import StoredImage
@@ -14,9 +14,10 @@ from yunzhuo.host.launch import launch
 from yunzhuo.host.layout import DISK_NAME
 from yunzhuo.host.machine import Machine
 from yunzhuo.host.monitor import MachineFailed
-from yunzhuo.host.server_secrets import save_secrets
+from yunzhuo.host.server_secrets import new_secrets, save_secrets
 from yunzhuo.host.store import save_record
 from yunzhuo.host.waiting import finish
+from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.phoenix.config.settings import FlavorSettings
 
@@ -48,8 +49,7 @@ class Maker:
                 return await self._clone(entry, image, golden)
             except (MachineFailed, OSError) as error:
                 logger.warning("server_clone_failed", server_id=entry.id, golden=golden.name, why=str(error))
-        entry.record = entry.record.but(golden=None)
-        await self._new_disk(entry, image)
+        await self.make_disk(entry)
         return await self.boot(entry)
 
     async def boot(self, entry: Entry) -> Machine:
@@ -58,6 +58,21 @@ class Maker:
         machine = await self._launch(entry, image, Memory.PLAIN, ())
         machine.readiness.begin()
         return machine
+
+    async def make_disk(self, entry: Entry) -> None:
+        """A new disk, and no machine yet. Raises MachineFailed, OSError, ImageNotFound."""
+        image = self._engine.images.get(entry.record.image_id)
+        entry.record = entry.record.but(golden=None)
+        await self._new_disk(entry, image)
+
+    async def grow_disk(self, entry: Entry, size_mib: int) -> None:
+        """Make the disk of a machine that does not run larger. Raises MachineFailed, OSError."""
+        await run_qemu_img("resize", "-q", "-f", "qcow2", str(entry.folder / DISK_NAME), f"{size_mib}M")
+
+    async def renew_secrets(self, entry: Entry) -> None:
+        """Let the server be somebody else from now on."""
+        entry.secrets = new_secrets(new_id())
+        await finish(asyncio.to_thread(save_secrets, entry.folder, entry.secrets))
 
     async def _clone(self, entry: Entry, image: StoredImage, golden: Golden) -> Machine:
         disk = entry.folder / DISK_NAME

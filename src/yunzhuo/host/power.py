@@ -5,10 +5,10 @@ never work on one server at once.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
-from yunzhuo.host.entries import Change, Entry
+from yunzhuo.host.entries import TAKES_DOWN, Change, Entry
 from yunzhuo.host.machine import Machine
 from yunzhuo.host.making import Maker
 from yunzhuo.host.monitor import MachineFailed
@@ -44,7 +44,7 @@ class Power:
     async def start(self, server_id: str) -> None:
         """Raises ServerNotFound, ServerBusy, NoCapacity, MachineFailed."""
         entry = self._registry.get(server_id)
-        if entry.change in (Change.STARTING, Change.MAKING) or (entry.running and entry.change in (None, Change.REBOOTING)):
+        if entry.comes_up or (entry.running and entry.change in (None, Change.REBOOTING)):
             return
         require_unchanged(entry)
         if entry.record.phase is Phase.FAILED:
@@ -58,15 +58,7 @@ class Power:
         if entry.change is Change.STOPPING or (entry.change is None and entry.running is None):
             return
         require_unchanged(entry)
-        entry.change = Change.STOPPING
-        try:
-            # Accepted means written down: whoever comes after us goes on with it.
-            await entry.save(wanted=Wanted.STOPPED)
-        except OSError:
-            entry.change = None
-            raise
-        if entry.change is Change.STOPPING:
-            self.begin_stop(entry)
+        await self.accept(entry, Change.STOPPING, self._stop, wanted=Wanted.STOPPED)
 
     def begin_stop(self, entry: Entry) -> "asyncio.Task[None]":
         """Stop a server that nothing else is done to; the answer ends when it is off."""
@@ -91,6 +83,22 @@ class Power:
         rebooting = self.begin(entry, Change.REBOOTING, self._reboot_softly(machine, asked))
         await unless(asyncio.shield(rebooting), asked.wait())
 
+    async def accept(
+        self, entry: Entry, change: Change, work: Callable[[Entry], Coroutine[Any, Any, None]], **written: object
+    ) -> "asyncio.Task[None] | None":
+        """Begin a change that a later host process would go on with, because ``written`` is in the record first.
+
+        The answer is None when the server began to be deleted meanwhile. Raises OSError; then nothing has changed.
+        """
+        entry.change, before = change, entry.record
+        try:
+            await entry.save(**written)
+        except BaseException:
+            if entry.change is change:
+                entry.change, entry.record = None, before
+            raise
+        return self.begin(entry, change, work(entry)) if entry.change is change else None
+
     def begin(self, entry: Entry, change: Change, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """Do ``work`` on a server that nothing else is done to; ``change`` says meanwhile what it is."""
 
@@ -111,6 +119,32 @@ class Power:
         self.follow(entry, machine)
         await entry.save(phase=Phase.MADE, process=machine.process.identity, fault=None)
 
+    async def boot(self, entry: Entry) -> None:
+        """Switch on a server that has its disk, and write down that it runs. Raises what Maker.boot raises."""
+        machine = await self._maker.boot(entry)
+        self.follow(entry, machine)
+        await entry.save(process=machine.process.identity)
+
+    async def switch_off(self, entry: Entry) -> None:
+        """Ask the guest to shut down, and pull the plug when it does not; returns when the machine is gone."""
+        machine = entry.machine
+        if machine is None:
+            return
+        try:
+            await machine.ask_to_shut_down()
+            async with asyncio.timeout(self._shutdown_seconds):
+                await machine.process.wait()
+        except (TimeoutError, MachineFailed):
+            logger.info("server_plug_pulled", server_id=entry.id)
+        await machine.end()
+        await self.after_end(entry, machine)
+
+    async def pull_plug(self, entry: Entry) -> None:
+        """End the machine this instant: nobody needs what its guest has not written yet."""
+        machine, entry.machine = entry.machine, None
+        if machine is not None:
+            await machine.kill()
+
     def follow(self, entry: Entry, machine: Machine) -> None:
         """Take a running machine as the server's, and notice its end."""
         entry.machine = machine
@@ -127,7 +161,9 @@ class Power:
         if entry.machine is not machine or entry.change is Change.DELETING:
             return
         entry.machine = None
-        if entry.change is Change.STOPPING or machine.guest_shut_down:
+        if entry.change in TAKES_DOWN:
+            await entry.save(process=None)
+        elif entry.change is Change.STOPPING or machine.guest_shut_down:
             await entry.save(process=None, wanted=Wanted.STOPPED, fault=None)
         else:
             logger.warning("server_ended_unexpectedly", server_id=entry.id, exit_code=machine.process.exit_code)
@@ -153,27 +189,15 @@ class Power:
     async def _start(self, entry: Entry) -> None:
         await entry.save(wanted=Wanted.RUNNING, fault=None)
         try:
-            machine = await self._maker.boot(entry)
+            await self.boot(entry)
         except Exception:
             await entry.save(wanted=Wanted.STOPPED)
             raise
-        self.follow(entry, machine)
-        await entry.save(process=machine.process.identity)
         logger.info("server_started", server_id=entry.id)
 
     async def _stop(self, entry: Entry) -> None:
         await entry.save(wanted=Wanted.STOPPED)
-        machine = entry.machine
-        if machine is None:
-            return
-        try:
-            await machine.ask_to_shut_down()
-            async with asyncio.timeout(self._shutdown_seconds):
-                await machine.process.wait()
-        except (TimeoutError, MachineFailed):
-            logger.info("server_plug_pulled", server_id=entry.id)
-        await machine.end()
-        await self.after_end(entry, machine)
+        await self.switch_off(entry)
         logger.info("server_stopped", server_id=entry.id)
 
     async def _reboot_softly(self, machine: Machine, asked: asyncio.Event) -> None:

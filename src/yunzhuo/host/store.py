@@ -21,6 +21,8 @@ class Phase(StrEnum):
     MAKING = "making"
     """Nobody was told that it runs: what there is of it can be thrown away and made again."""
     MADE = "made"
+    REBUILDING = "rebuilding"
+    """A new disk and a new identity were accepted: what there is of the old may be gone already."""
     FAILED = "failed"
 
 
@@ -32,7 +34,10 @@ class Wanted(StrEnum):
 
 
 class ServerRecord(BaseModel):
-    """One server. Sizes are those of its flavor when it was made, so that a changed flavor does not change it."""
+    """One server. Sizes are those of its flavor when it was made, so that a changed flavor does not change it.
+
+    ``next_flavor`` is the size that it is being given.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -52,6 +57,7 @@ class ServerRecord(BaseModel):
     phase: Phase = Phase.MAKING
     wanted: Wanted = Wanted.RUNNING
     process: ProcessIdentity | None = None
+    next_flavor: FlavorSettings | None = None
     fault: str | None = None
 
     @property

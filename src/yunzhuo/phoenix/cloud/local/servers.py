@@ -53,10 +53,14 @@ class LocalServers:
         self._refuse(server_id, "suspending servers")
 
     def rebuild(self, server_id: str, image_id: str) -> None:
-        self._refuse(server_id, "rebuilding servers")
+        self._connection.call(
+            "POST", of_server(server_id, "/rebuild"), content=wire.Rebuild(image_id=image_id).model_dump_json()
+        )
 
     def resize(self, server_id: str, flavor_id: str) -> None:
-        self._refuse(server_id, "resizing servers")
+        self._connection.call(
+            "POST", of_server(server_id, "/resize"), content=wire.Resize(flavor_id=flavor_id).model_dump_json()
+        )
 
     def snapshot(self, server_id: str, name: str) -> Snapshot:
         raise self._not_offered(server_id, "snapshots")

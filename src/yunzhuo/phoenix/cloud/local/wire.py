@@ -63,6 +63,14 @@ class Reboot(Message):
     kind: RebootKind
 
 
+class Rebuild(Message):
+    image_id: str
+
+
+class Resize(Message):
+    flavor_id: str
+
+
 class Run(Message):
     argv: tuple[str, ...] = Field(min_length=1)
     stdin: Base64Bytes = b""
