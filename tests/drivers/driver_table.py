@@ -56,8 +56,6 @@ OFFERS = {
     "memory": ALL,
     "local": ALL
     - {
-        "servers.suspend",
-        "servers.resume",
         "servers.snapshot",
         "servers.snapshots",
         "servers.roll_back",

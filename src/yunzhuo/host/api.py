@@ -93,6 +93,16 @@ async def resize_server(host: DesktopHost, request: Request) -> Response:
     return _nothing()
 
 
+async def suspend_server(host: DesktopHost, request: Request) -> Response:
+    await host.suspension.suspend(_id(request))
+    return _nothing()
+
+
+async def resume_server(host: DesktopHost, request: Request) -> Response:
+    await host.suspension.resume(_id(request))
+    return _nothing()
+
+
 async def get_console(host: DesktopHost, request: Request) -> Response:
     protocol = ConsoleProtocol(request.path_params["protocol"])
     return _json(wire.CONSOLE, host.servers.console(_id(request), protocol))
@@ -182,6 +192,8 @@ _ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", f"{_SERVER}/reboot", reboot_server),
     ("POST", f"{_SERVER}/rebuild", rebuild_server),
     ("POST", f"{_SERVER}/resize", resize_server),
+    ("POST", f"{_SERVER}/suspend", suspend_server),
+    ("POST", f"{_SERVER}/resume", resume_server),
     ("GET", f"{_SERVER}/consoles/{{protocol}}", get_console),
     ("GET", f"{_SERVER}/guest/ready", guest_ready),
     ("POST", f"{_SERVER}/guest/run", guest_run),

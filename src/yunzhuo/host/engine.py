@@ -72,6 +72,7 @@ class Engine:
         *,
         memory: Memory = Memory.PLAIN,
         memory_fd: int = -1,
+        waits_for_state: bool = False,
         is_disposable: bool = False,
     ) -> MachineSpec:
         """A machine of this engine, by paths relative to its folder."""
@@ -85,7 +86,7 @@ class Engine:
             channels=channels,
             memory=memory,
             memory_fd=memory_fd,
-            waits_for_state=memory is Memory.PRIVATE_COPY,
+            waits_for_state=waits_for_state or memory is Memory.PRIVATE_COPY,
             is_disposable=is_disposable,
         )
 

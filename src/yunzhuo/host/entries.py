@@ -24,18 +24,27 @@ class Change(StrEnum):
     REBOOTING = "rebooting"
     REBUILDING = "being rebuilt"
     RESIZING = "being resized"
+    SUSPENDING = "being suspended"
+    RESUMING = "being resumed"
     DELETING = "deleting"
 
 
 #: Changes after which a server that is wanted to run does.
-BRINGS_UP = frozenset({Change.MAKING, Change.STARTING, Change.REBUILDING, Change.RESIZING})
+BRINGS_UP = frozenset({Change.MAKING, Change.STARTING, Change.REBUILDING, Change.RESIZING, Change.RESUMING})
 #: Changes that end the machine on their own, and say themselves what comes of it.
-TAKES_DOWN = frozenset({Change.REBUILDING, Change.RESIZING})
+TAKES_DOWN = frozenset({Change.REBUILDING, Change.RESIZING, Change.SUSPENDING})
+_CANNOT_GO_ON = (
+    "What was open in this desktop when it was suspended cannot be brought back, because this computer's QEMU or the desktop's "
+    "machine has changed since. It can be started afresh from its disk; what was open and not saved is lost."
+)
 
 
 @dataclass(slots=True)
 class Entry:
-    """One server. ``change`` says which of our tasks, ``task``, is at work on it; there is at most one."""
+    """One server. ``change`` says which of our tasks, ``task``, is at work on it; there is at most one.
+
+    ``state_fits`` says of a suspended server whether its memory can be brought back on this computer as it is now.
+    """
 
     record: ServerRecord
     folder: Path
@@ -43,6 +52,7 @@ class Entry:
     machine: Machine | None = None
     change: Change | None = None
     task: asyncio.Task[None] | None = None
+    state_fits: bool = True
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -57,10 +67,14 @@ class Entry:
     @property
     def status(self) -> ServerStatus:
         """In the words of the cloud interface."""
-        if self.record.phase in (Phase.MAKING, Phase.REBUILDING) or self.record.next_flavor is not None:
+        if self.record.phase in (Phase.MAKING, Phase.REBUILDING) or self.change in (Change.REBUILDING, Change.RESIZING):
             return ServerStatus.BUILDING
         if self.record.phase is Phase.FAILED:
             return ServerStatus.ERROR
+        if self.change in (Change.STOPPING, Change.SUSPENDING):
+            return ServerStatus.RUNNING
+        if self.record.saved is not None:
+            return ServerStatus.SUSPENDED if self.state_fits else ServerStatus.STOPPED
         return ServerStatus.RUNNING if self.running else ServerStatus.STOPPED
 
     @property
@@ -68,6 +82,8 @@ class Entry:
         """What a person should know, if anything."""
         if self.running and self.running.stopped_by_full_disk:
             return "This computer's disk is full; the desktop is held until there is room."
+        if self.record.saved is not None and not self.state_fits:
+            return _CANNOT_GO_ON
         return self.record.fault
 
     @property

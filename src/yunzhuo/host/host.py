@@ -23,6 +23,7 @@ from yunzhuo.host.privileges import qemu_account
 from yunzhuo.host.registry import Registry
 from yunzhuo.host.reshaping import Reshaping
 from yunzhuo.host.servers import NETWORK_ID, Servers
+from yunzhuo.host.suspension import Suspension
 from yunzhuo.phoenix.cloud.errors import ImageNotFound
 from yunzhuo.phoenix.cloud.resources import Flavor, Host, Image
 from yunzhuo.phoenix.cloud.resources import Network as NetworkResource
@@ -57,8 +58,10 @@ class DesktopHost:
         self.power = Power(self._registry, maker, shutdown_seconds=settings.host.shutdown_seconds)
         self.servers = Servers(self._engine, self._registry, maker, self.power)
         self.reshaping = Reshaping(self._engine, self._registry, maker, self.power)
+        self.suspension = Suspension(self._registry, maker, self.power)
         self.guests = Guests(self._registry)
-        self._adoption = Adoption(layout, self._registry, self.servers, self.power, self._goldens, self.reshaping)
+        unfinished = (self.reshaping, self.suspension)
+        self._adoption = Adoption(layout, self._registry, self.servers, self.power, self._goldens, unfinished)
         self._watch: asyncio.Task[None] | None = None
 
     async def start(self, *, with_goldens: bool = True) -> None:

@@ -16,7 +16,7 @@ from yunzhuo.host.registry import Registry
 from yunzhuo.host.store import Phase, Wanted
 from yunzhuo.host.waiting import unless
 from yunzhuo.phoenix.cloud.errors import ServerBusy
-from yunzhuo.phoenix.cloud.resources import RebootKind
+from yunzhuo.phoenix.cloud.resources import RebootKind, ServerStatus
 from yunzhuo.phoenix.common.logging import get_logger
 
 _ENDED_UNEXPECTEDLY = "The machine ended unexpectedly."
@@ -30,6 +30,12 @@ def require_unchanged(entry: Entry) -> None:
     """Raises ServerBusy while something is being done to the server."""
     if entry.change is not None:
         raise ServerBusy(f"The server is {entry.change.value} just now.", server_id=entry.id)
+
+
+def require_not_suspended(entry: Entry) -> None:
+    """Raises ServerBusy when the server is suspended."""
+    if entry.status is ServerStatus.SUSPENDED:
+        raise ServerBusy("The server is suspended; resume it first.", server_id=entry.id)
 
 
 class Power:
@@ -47,6 +53,7 @@ class Power:
         if entry.comes_up or (entry.running and entry.change in (None, Change.REBOOTING)):
             return
         require_unchanged(entry)
+        require_not_suspended(entry)
         if entry.record.phase is Phase.FAILED:
             raise ServerBusy("The server is in error; delete it, or reboot it hard.", server_id=server_id)
         self._registry.require_room(entry.record.memory_mib)
@@ -55,6 +62,8 @@ class Power:
     async def stop(self, server_id: str) -> None:
         """Raises ServerNotFound, ServerBusy."""
         entry = self._registry.get(server_id)
+        if entry.change is None:
+            require_not_suspended(entry)
         if entry.change is Change.STOPPING or (entry.change is None and entry.running is None):
             return
         require_unchanged(entry)
@@ -117,13 +126,13 @@ class Power:
         """Make the machine of a new server, and write down that it is made. Raises what Maker.make raises."""
         machine = await self._maker.make(entry)
         self.follow(entry, machine)
-        await entry.save(phase=Phase.MADE, process=machine.process.identity, fault=None)
+        await entry.save(phase=Phase.MADE, fault=None, **await self._now_running(entry, machine))
 
     async def boot(self, entry: Entry) -> None:
         """Switch on a server that has its disk, and write down that it runs. Raises what Maker.boot raises."""
         machine = await self._maker.boot(entry)
         self.follow(entry, machine)
-        await entry.save(process=machine.process.identity)
+        await entry.save(**await self._now_running(entry, machine))
 
     async def switch_off(self, entry: Entry) -> None:
         """Ask the guest to shut down, and pull the plug when it does not; returns when the machine is gone."""
@@ -174,6 +183,10 @@ class Power:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+
+    async def _now_running(self, entry: Entry, machine: Machine) -> dict[str, object]:
+        key = await self._maker.state_key(entry.record)
+        return {"process": machine.process.identity, "state_key": key, "saved": None}
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.create_task(work)

@@ -3,7 +3,7 @@
 from yunzhuo.host.engine import Engine, require_fitting
 from yunzhuo.host.entries import Change, Entry
 from yunzhuo.host.making import Maker
-from yunzhuo.host.power import Power, require_unchanged
+from yunzhuo.host.power import Power, require_not_suspended, require_unchanged
 from yunzhuo.host.registry import Registry
 from yunzhuo.host.servers import in_words
 from yunzhuo.host.store import Phase, Wanted
@@ -34,9 +34,8 @@ class Reshaping:
         image = self._engine.images.get(image_id)
         require_fitting(image, entry.record.flavor)
         require_unchanged(entry)
+        require_not_suspended(entry)
         status = entry.status
-        if status is ServerStatus.SUSPENDED:
-            raise ServerBusy("The server is suspended; resume it first.", server_id=server_id)
         if status is ServerStatus.ERROR:
             self._registry.require_room(entry.record.memory_mib)
         wanted = Wanted.STOPPED if status is ServerStatus.STOPPED else Wanted.RUNNING
@@ -60,7 +59,7 @@ class Reshaping:
         wanted = Wanted.RUNNING if entry.running else Wanted.STOPPED
         await self._power.accept(entry, Change.RESIZING, self._resize, next_flavor=flavor, wanted=wanted)
 
-    def go_on(self, entry: Entry) -> None:
+    async def go_on(self, entry: Entry) -> None:
         """Finish what an earlier host process had accepted; its machine, if it runs, is followed already."""
         if entry.record.phase is Phase.REBUILDING:
             self._power.begin(entry, Change.REBUILDING, self._rebuild(entry))
@@ -75,7 +74,7 @@ class Reshaping:
                 await self._power.bring_up(entry)
             else:
                 await self._maker.make_disk(entry)
-                await entry.save(phase=Phase.MADE, process=None)
+                await entry.save(phase=Phase.MADE, process=None, saved=None)
         except (YunzhuoError, OSError) as error:
             # Hard reboot makes it again, and then it runs.
             fault = f"The server could not be rebuilt: {in_words(error)}"
@@ -97,7 +96,7 @@ class Reshaping:
             fault = f"The server could not be resized: {in_words(error)}"
             await entry.save(next_flavor=None, fault=fault)
         else:
-            await entry.save(next_flavor=None, flavor_id=flavor.id, fault=None, **size)
+            await entry.save(next_flavor=None, flavor_id=flavor.id, fault=None, saved=None, **size)
         if entry.record.wanted is Wanted.RUNNING:
             await self._boot_again(entry, fault)
         logger.info("server_resized", server_id=entry.id, flavor_id=entry.record.flavor_id)

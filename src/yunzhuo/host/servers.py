@@ -16,7 +16,7 @@ from yunzhuo.host.server_secrets import new_secrets
 from yunzhuo.host.store import Phase, ServerRecord
 from yunzhuo.host.waiting import finish
 from yunzhuo.phoenix.cloud.errors import CloudNotOffered, CloudUnavailable, NoCapacity, ServerBusy
-from yunzhuo.phoenix.cloud.resources import Console, ConsoleProtocol, Server, ServerRequest
+from yunzhuo.phoenix.cloud.resources import Console, ConsoleProtocol, Server, ServerRequest, ServerStatus
 from yunzhuo.phoenix.common.errors import InvalidInput, NotFound, YunzhuoError
 from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.common.logging import get_logger
@@ -66,7 +66,7 @@ class Servers:
         entry = self._registry.get(server_id)
         if protocol is ConsoleProtocol.RDP:
             raise CloudNotOffered("RDP consoles")
-        if entry.running is None or entry.record.phase is not Phase.MADE:
+        if entry.running is None or entry.status is not ServerStatus.RUNNING:
             raise ServerBusy("The server does not run.", server_id=server_id)
         is_vnc = protocol is ConsoleProtocol.VNC
         password = entry.secrets.vnc_password if is_vnc else entry.secrets.spice_password

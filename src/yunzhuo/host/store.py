@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from yunzhuo.host.layout import RECORD_NAME
 from yunzhuo.host.processes import ProcessIdentity
@@ -31,12 +31,25 @@ class Wanted(StrEnum):
 
     RUNNING = "running"
     STOPPED = "stopped"
+    SUSPENDED = "suspended"
+
+
+class SavedMemory(BaseModel):
+    """What ran in a suspended server, in a file beside its record. ``key`` says which machines can take it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    saved_at: AwareDatetime
+    size_bytes: int
+    desktop_was_up: bool
 
 
 class ServerRecord(BaseModel):
     """One server. Sizes are those of its flavor when it was made, so that a changed flavor does not change it.
 
-    ``next_flavor`` is the size that it is being given.
+    ``next_flavor`` is the size that it is being given. ``state_key`` is of the machine that it last ran on. As long as there
+    is ``saved``, the guest has not run since.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,6 +71,8 @@ class ServerRecord(BaseModel):
     wanted: Wanted = Wanted.RUNNING
     process: ProcessIdentity | None = None
     next_flavor: FlavorSettings | None = None
+    state_key: str | None = None
+    saved: SavedMemory | None = None
     fault: str | None = None
 
     @property

@@ -47,10 +47,10 @@ class LocalServers:
         return wire.CONSOLE.validate_json(self._connection.call("GET", of_server(server_id, f"/consoles/{protocol.value}")))
 
     def suspend(self, server_id: str) -> None:
-        self._refuse(server_id, "suspending servers")
+        self._connection.call("POST", of_server(server_id, "/suspend"))
 
     def resume(self, server_id: str) -> None:
-        self._refuse(server_id, "suspending servers")
+        self._connection.call("POST", of_server(server_id, "/resume"))
 
     def rebuild(self, server_id: str, image_id: str) -> None:
         self._connection.call(
