@@ -54,13 +54,7 @@ ALL = frozenset(
 #: What a driver offers; whatever is not here has to raise CloudNotOffered, which is tested too.
 OFFERS = {
     "memory": ALL,
-    "local": ALL
-    - {
-        "servers.snapshot",
-        "servers.snapshots",
-        "servers.roll_back",
-        "servers.delete_snapshot",
-    },
+    "local": ALL,
 }
 
 

@@ -73,6 +73,7 @@ class Engine:
         memory: Memory = Memory.PLAIN,
         memory_fd: int = -1,
         waits_for_state: bool = False,
+        is_held: bool = False,
         is_disposable: bool = False,
     ) -> MachineSpec:
         """A machine of this engine, by paths relative to its folder."""
@@ -87,6 +88,7 @@ class Engine:
             memory=memory,
             memory_fd=memory_fd,
             waits_for_state=waits_for_state or memory is Memory.PRIVATE_COPY,
+            is_held=is_held,
             is_disposable=is_disposable,
         )
 

@@ -26,13 +26,17 @@ class Change(StrEnum):
     RESIZING = "being resized"
     SUSPENDING = "being suspended"
     RESUMING = "being resumed"
+    SNAPSHOTTING = "being snapshotted"
+    ROLLING_BACK = "being rolled back"
     DELETING = "deleting"
 
 
 #: Changes after which a server that is wanted to run does.
-BRINGS_UP = frozenset({Change.MAKING, Change.STARTING, Change.REBUILDING, Change.RESIZING, Change.RESUMING})
+BRINGS_UP = frozenset(
+    {Change.MAKING, Change.STARTING, Change.REBUILDING, Change.RESIZING, Change.RESUMING, Change.ROLLING_BACK}
+)
 #: Changes that end the machine on their own, and say themselves what comes of it.
-TAKES_DOWN = frozenset({Change.REBUILDING, Change.RESIZING, Change.SUSPENDING})
+TAKES_DOWN = frozenset({Change.REBUILDING, Change.RESIZING, Change.SUSPENDING, Change.ROLLING_BACK})
 _CANNOT_GO_ON = (
     "What was open in this desktop when it was suspended cannot be brought back, because this computer's QEMU or the desktop's "
     "machine has changed since. It can be started afresh from its disk; what was open and not saved is lost."

@@ -23,6 +23,7 @@ from yunzhuo.host.privileges import qemu_account
 from yunzhuo.host.registry import Registry
 from yunzhuo.host.reshaping import Reshaping
 from yunzhuo.host.servers import NETWORK_ID, Servers
+from yunzhuo.host.snapshots import Snapshots
 from yunzhuo.host.suspension import Suspension
 from yunzhuo.phoenix.cloud.errors import ImageNotFound
 from yunzhuo.phoenix.cloud.resources import Flavor, Host, Image
@@ -59,8 +60,9 @@ class DesktopHost:
         self.servers = Servers(self._engine, self._registry, maker, self.power)
         self.reshaping = Reshaping(self._engine, self._registry, maker, self.power)
         self.suspension = Suspension(self._registry, maker, self.power)
+        self.snapshots = Snapshots(self._registry, maker, self.power)
         self.guests = Guests(self._registry)
-        unfinished = (self.reshaping, self.suspension)
+        unfinished = (self.reshaping, self.suspension, self.snapshots)
         self._adoption = Adoption(layout, self._registry, self.servers, self.power, self._goldens, unfinished)
         self._watch: asyncio.Task[None] | None = None
 

@@ -11,6 +11,7 @@ from yunzhuo.host.engine import Engine, image_disk, make_overlay, run_qemu_img
 from yunzhuo.host.entries import Entry
 from yunzhuo.host.goldens import OVERLAY_NAME, STATE_NAME, Golden, Goldens, state_key
 from yunzhuo.host.images import StoredImage
+from yunzhuo.host.kept_states import LiveDisk
 from yunzhuo.host.launch import launch
 from yunzhuo.host.layout import DISK_NAME, MEMORY_NAME
 from yunzhuo.host.machine import Machine
@@ -76,6 +77,16 @@ class Maker:
             os.close(state)
         return machine
 
+    async def restore_kept(self, entry: Entry, tag: str) -> Machine:
+        """A machine with the disk and the memory kept under ``tag``; its guest stands still.
+
+        Raises MachineFailed, OSError, ImageNotFound.
+        """
+        image = self._engine.images.get(entry.record.image_id)
+        machine = await self._launch(entry, image, Memory.PLAIN, is_held=True)
+        await self._or_kill(machine, LiveDisk(machine.monitor).load(tag))
+        return machine
+
     async def state_key(self, record: ServerRecord) -> str:
         """What a state saved by this server's machine, started now, would fit. Raises MachineFailed, ImageNotFound."""
         image = self._engine.images.get(record.image_id)
@@ -112,14 +123,29 @@ class Maker:
         return machine
 
     async def _launch(
-        self, entry: Entry, image: StoredImage, memory: Memory, *, memory_fd: int = -1, state_fd: int = -1
+        self,
+        entry: Entry,
+        image: StoredImage,
+        memory: Memory,
+        *,
+        memory_fd: int = -1,
+        state_fd: int = -1,
+        is_held: bool = False,
     ) -> Machine:
         record, engine = entry.record, self._engine
         hardware = await engine.hardware(image, vcpus=record.vcpus, memory_mib=record.memory_mib)
 
         def make_spec(channels: Channels) -> MachineSpec:
-            waits = state_fd >= 0
-            return engine.spec(record.id, hardware, image, channels, memory=memory, memory_fd=memory_fd, waits_for_state=waits)
+            return engine.spec(
+                record.id,
+                hardware,
+                image,
+                channels,
+                memory=memory,
+                memory_fd=memory_fd,
+                waits_for_state=state_fd >= 0,
+                is_held=is_held,
+            )
 
         inherited = [descriptor for descriptor in (memory_fd, state_fd) if descriptor >= 0]
         launched = launch(entry.folder, make_spec, engine.account, engine.network.entrance, inherited=inherited)

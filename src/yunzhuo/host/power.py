@@ -148,6 +148,12 @@ class Power:
         await machine.end()
         await self.after_end(entry, machine)
 
+    async def quit(self, entry: Entry) -> None:
+        """End the machine without asking its guest; its disk is whole then."""
+        machine, entry.machine = entry.machine, None
+        if machine is not None:
+            await machine.end()
+
     async def pull_plug(self, entry: Entry) -> None:
         """End the machine this instant: nobody needs what its guest has not written yet."""
         machine, entry.machine = entry.machine, None
@@ -187,6 +193,13 @@ class Power:
     async def _now_running(self, entry: Entry, machine: Machine) -> dict[str, object]:
         key = await self._maker.state_key(entry.record)
         return {"process": machine.process.identity, "state_key": key, "saved": None}
+
+    async def go_on_from(self, entry: Entry, machine: Machine, *, desktop_is_up: bool, **written: object) -> None:
+        """Let a restored machine, whose guest stands still, run as the server's: first in the record, then in fact."""
+        self.follow(entry, machine)
+        await entry.save(**{**await self._now_running(entry, machine), "fault": None, **written})
+        await machine.go_on()
+        machine.readiness.begin(desktop_is_up=desktop_is_up)
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.create_task(work)

@@ -39,7 +39,7 @@ class Reshaping:
         if status is ServerStatus.ERROR:
             self._registry.require_room(entry.record.memory_mib)
         wanted = Wanted.STOPPED if status is ServerStatus.STOPPED else Wanted.RUNNING
-        written = {"phase": Phase.REBUILDING, "image_id": image.id, "wanted": wanted, "fault": None}
+        written = {"phase": Phase.REBUILDING, "image_id": image.id, "wanted": wanted, "fault": None, "snapshots": ()}
         await self._power.accept(entry, Change.REBUILDING, self._rebuild, **written)
 
     async def resize(self, server_id: str, flavor_id: str) -> None:

@@ -121,10 +121,7 @@ class Suspension:
             entry.state_fits = not isinstance(error, StateRefused)
             await entry.save(wanted=Wanted.SUSPENDED, fault=f"The server could not be resumed: {in_words(error)}")
             raise
-        self._power.follow(entry, machine)
-        await entry.save(saved=None, state_key=saved.key, process=machine.process.identity, fault=None)
-        await machine.go_on()
-        machine.readiness.begin(desktop_is_up=saved.desktop_was_up)
+        await self._power.go_on_from(entry, machine, desktop_is_up=saved.desktop_was_up)
         (entry.folder / MEMORY_NAME).unlink(missing_ok=True)
         logger.info("server_resumed", server_id=entry.id)
 
