@@ -77,6 +77,8 @@ class Entry:
             return ServerStatus.ERROR
         if self.change in (Change.STOPPING, Change.SUSPENDING):
             return ServerStatus.RUNNING
+        if self.change is Change.ROLLING_BACK:
+            return ServerStatus.RUNNING if self.record.wanted is Wanted.RUNNING else ServerStatus.STOPPED
         if self.record.saved is not None:
             return ServerStatus.SUSPENDED if self.state_fits else ServerStatus.STOPPED
         return ServerStatus.RUNNING if self.running else ServerStatus.STOPPED

@@ -43,6 +43,9 @@ class LiveDisk:
         node = (await self._inserted())["node-name"]
         arguments: dict[str, object] = {"tag": tag, "devices": [node]}
         if with_memory:
+            # A state says whether it leaves shared memory out, and is taken only by a machine that says the same.
+            whole = [{"capability": "x-ignore-shared", "state": False}]
+            await self._monitor.execute("migrate-set-capabilities", {"capabilities": whole})
             arguments["vmstate"] = node
         await self._monitor.run_job(command, arguments, timeout_seconds=_JOB_SECONDS)
 

@@ -85,6 +85,7 @@ class Maker:
         image = self._engine.images.get(entry.record.image_id)
         machine = await self._launch(entry, image, Memory.PLAIN, is_held=True)
         await self._or_kill(machine, LiveDisk(machine.monitor).load(tag))
+        (entry.folder / MEMORY_NAME).unlink(missing_ok=True)
         return machine
 
     async def state_key(self, record: ServerRecord) -> str:
