@@ -161,7 +161,8 @@ class DesktopHost:
         """Let machines go on that were held because the disk was full, once it is not."""
         while True:
             await asyncio.sleep(_ROUND_SECONDS)
-            held = [entry.running for entry in self._registry if entry.running and entry.running.stopped_by_full_disk]
+            running = [entry.running for entry in self._registry if entry.running and entry.change is None]
+            held = [machine for machine in running if machine.stopped_by_full_disk]
             if not held or measure(self._engine.layout.root).disk_mib <= self._engine.settings.disk_reserve_mib:
                 continue
             for machine in held:

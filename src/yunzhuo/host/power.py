@@ -14,7 +14,7 @@ from yunzhuo.host.making import Maker
 from yunzhuo.host.monitor import MachineFailed
 from yunzhuo.host.registry import Registry
 from yunzhuo.host.store import Phase, Wanted
-from yunzhuo.host.waiting import unless
+from yunzhuo.host.waiting import finish, unless
 from yunzhuo.phoenix.cloud.errors import ServerBusy
 from yunzhuo.phoenix.cloud.resources import RebootKind, ServerStatus
 from yunzhuo.phoenix.common.logging import get_logger
@@ -152,13 +152,13 @@ class Power:
         """End the machine without asking its guest; its disk is whole then."""
         machine, entry.machine = entry.machine, None
         if machine is not None:
-            await machine.end()
+            await finish(machine.end())
 
     async def pull_plug(self, entry: Entry) -> None:
         """End the machine this instant: nobody needs what its guest has not written yet."""
         machine, entry.machine = entry.machine, None
         if machine is not None:
-            await machine.kill()
+            await finish(machine.kill())
 
     def follow(self, entry: Entry, machine: Machine) -> None:
         """Take a running machine as the server's, and notice its end."""
