@@ -54,17 +54,7 @@ ALL = frozenset(
 #: What a driver offers; whatever is not here has to raise CloudNotOffered, which is tested too.
 OFFERS = {
     "memory": ALL,
-    "local": ALL
-    - {
-        "servers.suspend",
-        "servers.resume",
-        "servers.rebuild",
-        "servers.resize",
-        "servers.snapshot",
-        "servers.snapshots",
-        "servers.roll_back",
-        "servers.delete_snapshot",
-    },
+    "local": ALL,
 }
 
 

@@ -8,6 +8,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import ValidationError
 
@@ -46,15 +47,32 @@ def is_machine(process: FoundProcess) -> bool:
     return f"{NAME_PREFIX}{process.folder.name.removeprefix(GONE_PREFIX)}" in process.argv
 
 
+class Unfinished(Protocol):
+    """Changes that a host process writes down before it makes them."""
+
+    async def go_on(self, entry: Entry) -> None:
+        """Finish what an earlier host process had accepted; the server's machine, if it runs, is followed already."""
+        ...
+
+
 class Adoption:
     """One pass over the state folder, at the start of a host process. ``problems`` says what a person has to look at."""
 
-    def __init__(self, layout: Layout, registry: Registry, servers: Servers, power: Power, goldens: Goldens) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        registry: Registry,
+        servers: Servers,
+        power: Power,
+        goldens: Goldens,
+        unfinished: Sequence[Unfinished],
+    ) -> None:
         self._layout = layout
         self._registry = registry
         self._servers = servers
         self._power = power
         self._goldens = goldens
+        self._unfinished = unfinished
         self.problems: list[str] = []
 
     async def run(self) -> None:
@@ -90,8 +108,15 @@ class Adoption:
             await self._end_strays(processes)
             if record.phase is Phase.MAKING:
                 self._servers.finish_making(entry)
+        for part in self._unfinished:
+            await part.go_on(entry)
 
     async def _adopt(self, entry: Entry, processes: Sequence[ProcessIdentity]) -> None:
+        if entry.record.saved is not None:
+            # What is still there of a machine was not allowed to run on.
+            await self._end_strays(processes)
+            await entry.save(process=None)
+            return
         machine: Machine | None = None
         for identity in sorted(processes, key=lambda one: one != entry.record.process):
             if machine is None:
@@ -99,9 +124,7 @@ class Adoption:
             if machine is None or machine.process.identity != identity:
                 await self._end_strays([identity])
         if machine is None:
-            if entry.record.process is not None or entry.record.wanted is Wanted.RUNNING:
-                fault = entry.record.fault or (_ENDED_MEANWHILE if entry.record.wanted is Wanted.RUNNING else None)
-                await entry.save(process=None, fault=fault)
+            await self._note_end(entry)
             return
         self._power.follow(entry, machine)
         if entry.record.golden is not None:
@@ -111,7 +134,17 @@ class Adoption:
             await entry.save(process=machine.process.identity)
         if entry.record.wanted is Wanted.STOPPED:
             self._power.begin_stop(entry)
+        elif machine.is_held and entry.record.wanted is Wanted.RUNNING:
+            await machine.go_on()
         logger.info("server_adopted", server_id=entry.id, pid=machine.process.identity.pid)
+
+    async def _note_end(self, entry: Entry) -> None:
+        record = entry.record
+        if record.process is None and record.wanted is Wanted.STOPPED:
+            return
+        fault = record.fault or (None if record.wanted is Wanted.STOPPED else _ENDED_MEANWHILE)
+        wanted = Wanted.STOPPED if record.wanted is Wanted.SUSPENDED else record.wanted
+        await entry.save(process=None, wanted=wanted, fault=fault)
 
     async def _try(self, entry: Entry, identity: ProcessIdentity) -> Machine | None:
         try:

@@ -83,6 +83,45 @@ async def reboot_server(host: DesktopHost, request: Request) -> Response:
     return _nothing()
 
 
+async def rebuild_server(host: DesktopHost, request: Request) -> Response:
+    await host.reshaping.rebuild(_id(request), wire.Rebuild.model_validate_json(await request.body()).image_id)
+    return _nothing()
+
+
+async def resize_server(host: DesktopHost, request: Request) -> Response:
+    await host.reshaping.resize(_id(request), wire.Resize.model_validate_json(await request.body()).flavor_id)
+    return _nothing()
+
+
+async def suspend_server(host: DesktopHost, request: Request) -> Response:
+    await host.suspension.suspend(_id(request))
+    return _nothing()
+
+
+async def resume_server(host: DesktopHost, request: Request) -> Response:
+    await host.suspension.resume(_id(request))
+    return _nothing()
+
+
+async def take_snapshot(host: DesktopHost, request: Request) -> Response:
+    name = wire.TakeSnapshot.model_validate_json(await request.body()).name
+    return _json(wire.SNAPSHOT, await host.snapshots.take(_id(request), name))
+
+
+async def list_snapshots(host: DesktopHost, request: Request) -> Response:
+    return _json(wire.SNAPSHOTS, tuple(host.snapshots.list(_id(request))))
+
+
+async def roll_back(host: DesktopHost, request: Request) -> Response:
+    await host.snapshots.roll_back(_id(request), _snapshot_id(request))
+    return _nothing()
+
+
+async def delete_snapshot(host: DesktopHost, request: Request) -> Response:
+    await host.snapshots.delete(_id(request), _snapshot_id(request))
+    return _nothing()
+
+
 async def get_console(host: DesktopHost, request: Request) -> Response:
     protocol = ConsoleProtocol(request.path_params["protocol"])
     return _json(wire.CONSOLE, host.servers.console(_id(request), protocol))
@@ -170,6 +209,14 @@ _ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", f"{_SERVER}/start", start_server),
     ("POST", f"{_SERVER}/stop", stop_server),
     ("POST", f"{_SERVER}/reboot", reboot_server),
+    ("POST", f"{_SERVER}/rebuild", rebuild_server),
+    ("POST", f"{_SERVER}/resize", resize_server),
+    ("POST", f"{_SERVER}/suspend", suspend_server),
+    ("POST", f"{_SERVER}/resume", resume_server),
+    ("POST", f"{_SERVER}/snapshots", take_snapshot),
+    ("GET", f"{_SERVER}/snapshots", list_snapshots),
+    ("POST", f"{_SERVER}/snapshots/{{snapshot_id}}/roll-back", roll_back),
+    ("DELETE", f"{_SERVER}/snapshots/{{snapshot_id}}", delete_snapshot),
     ("GET", f"{_SERVER}/consoles/{{protocol}}", get_console),
     ("GET", f"{_SERVER}/guest/ready", guest_ready),
     ("POST", f"{_SERVER}/guest/run", guest_run),
@@ -217,6 +264,10 @@ def _problem(error: YunzhuoError) -> Response:
 
 def _id(request: Request) -> str:
     return wire.from_segment(request.path_params["id"])
+
+
+def _snapshot_id(request: Request) -> str:
+    return wire.from_segment(request.path_params["snapshot_id"])
 
 
 def _parse(shape: "TypeAdapter[wire.Resource]", body: bytes) -> "wire.Resource":

@@ -11,6 +11,7 @@ from yunzhuo.host.layout import DISK_NAME, PROBE_NAME, SPICE_SOCKET, VNC_SOCKET
 
 QEMU = "qemu-system-x86_64"
 NAME_PREFIX = "yunzhuo-"
+DISK_DRIVE = "disk"
 
 # After start QEMU may not gain privileges, start programs, or change its scheduling (qemu(1), -sandbox).
 _SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
@@ -77,7 +78,7 @@ class Channels:
 class MachineSpec:
     """One machine. ``kernel`` and ``initrd`` are relative to its folder; ``memory_fd`` is an inherited descriptor.
 
-    The two are not looked at where the hardware has no ``kernel_args``.
+    The two are not looked at where the hardware has no ``kernel_args``. ``is_held`` lets the guest stand still at first.
     """
 
     machine_id: str
@@ -89,6 +90,7 @@ class MachineSpec:
     memory: Memory = Memory.PLAIN
     memory_fd: int = -1
     waits_for_state: bool = False
+    is_held: bool = False
     is_disposable: bool = False
 
 
@@ -102,7 +104,7 @@ def hardware_args(hardware: Hardware) -> list[str]:
         *("-smp", str(hardware.vcpus)),
         *("-m", f"{hardware.memory_mib}M"),
         *("-rtc", "base=utc,clock=host"),
-        *("-device", "virtio-blk-pci,drive=disk"),
+        *("-device", f"virtio-blk-pci,drive={DISK_DRIVE}"),
         *("-device", "virtio-serial-pci"),
         *("-device", "virtserialport,chardev=ready,name=desktop.ready"),
         *("-device", "virtserialport,chardev=identity,name=desktop.identity"),
@@ -136,6 +138,7 @@ def qemu_args(spec: MachineSpec) -> list[str]:
         *(("-kernel", spec.kernel, "-initrd", spec.initrd) if spec.hardware.kernel_args is not None else ()),
         *hardware_args(spec.hardware),
         *(("-incoming", "defer") if spec.waits_for_state else ()),
+        *(("-S",) if spec.is_held else ()),
     ]
 
 
@@ -166,7 +169,7 @@ def _channel_args(channels: Channels) -> list[str]:
 def _disk_args(spec: MachineSpec) -> list[str]:
     # A disk that is thrown away when its machine dies need not survive a power cut; a person's disk must.
     cache = "unsafe" if spec.is_disposable else "writeback"
-    return ["-drive", f"file={DISK_NAME},if=none,id=disk,format=qcow2,cache={cache},discard=unmap,detect-zeroes=unmap"]
+    return ["-drive", f"file={DISK_NAME},if=none,id={DISK_DRIVE},format=qcow2,cache={cache},discard=unmap,detect-zeroes=unmap"]
 
 
 def _netdev(network: GuestNetwork) -> str:

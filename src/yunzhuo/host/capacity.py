@@ -65,3 +65,14 @@ def require_room(memory_mib: int, room: Room, reserve: Reserve, promised_mib: It
             f"This computer's disk is full: {max(room.disk_mib, 0)} MiB are left, {reserve.disk_mib} MiB are kept in reserve.",
             free_mib=max(free_disk, 0),
         )
+
+
+def require_disk(size_mib: int, room: Room, reserve_mib: int) -> None:
+    """Raises NoCapacity, saying what is missing, unless ``size_mib`` fit on the disk beside what is kept in reserve."""
+    free_mib = max(room.disk_mib - reserve_mib, 0)
+    if free_mib < size_mib:
+        raise NoCapacity(
+            f"This computer's disk has no room for it: {size_mib} MiB may be needed, {free_mib} MiB are free.",
+            needed_mib=size_mib,
+            free_mib=free_mib,
+        )

@@ -11,7 +11,9 @@ from yunzhuo.host.layout import DISK_NAME, ROOT_FROM_MACHINE, Layout
 from yunzhuo.host.monitor import MachineFailed
 from yunzhuo.host.network import Network
 from yunzhuo.host.privileges import QemuAccount
+from yunzhuo.host.waiting import finish
 from yunzhuo.phoenix.cloud.errors import FlavorNotFound
+from yunzhuo.phoenix.common.errors import InvalidInput
 from yunzhuo.phoenix.config.settings import FlavorSettings, HostSettings
 
 
@@ -76,6 +78,8 @@ class Engine:
         *,
         memory: Memory = Memory.PLAIN,
         memory_fd: int = -1,
+        waits_for_state: bool = False,
+        is_held: bool = False,
         is_disposable: bool = False,
     ) -> MachineSpec:
         """A machine of this engine, by paths relative to its folder."""
@@ -89,7 +93,8 @@ class Engine:
             channels=channels,
             memory=memory,
             memory_fd=memory_fd,
-            waits_for_state=memory is Memory.PRIVATE_COPY,
+            waits_for_state=waits_for_state or memory is Memory.PRIVATE_COPY,
+            is_held=is_held,
             is_disposable=is_disposable,
         )
 
@@ -99,14 +104,36 @@ async def make_overlay(target: Path, backing: str, size_mib: int) -> None:
 
     Raises MachineFailed.
     """
-    command = ["qemu-img", "create", "-q", "-u", "-f", "qcow2", "-F", "qcow2", "-b", backing, str(target), f"{size_mib}M"]
+    await run_qemu_img("create", "-q", "-u", "-f", "qcow2", "-F", "qcow2", "-b", backing, str(target), f"{size_mib}M")
+
+
+async def run_qemu_img(command: str, *arguments: str) -> bytes:
+    """What ``qemu-img`` writes out. It works to its end even when we are cancelled meanwhile. Raises MachineFailed."""
+    return await finish(_run_qemu_img(command, *arguments))
+
+
+def require_fitting(image: StoredImage, flavor: FlavorSettings) -> None:
+    """Raises InvalidInput when the flavor is smaller than the image needs."""
+    needs = image.manifest
+    if not image.fits(flavor):
+        raise InvalidInput(
+            f"The size {flavor.name} is too small for the image {needs.name}: it needs at least "
+            f"{needs.min_memory_mib} MiB of memory and {needs.min_disk_mib} MiB of disk.",
+            code="flavor_too_small",
+            fields={"flavor": "too small for the image"},
+        )
+
+
+async def _run_qemu_img(command: str, *arguments: str) -> bytes:
+    pipe = asyncio.subprocess.PIPE
     try:
-        process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+        process = await asyncio.create_subprocess_exec("qemu-img", command, *arguments, stdout=pipe, stderr=pipe)
     except OSError as error:
         raise MachineFailed(f"qemu-img cannot be started ({error.strerror}); install qemu-utils.") from error
-    _, said = await process.communicate()
+    output, said = await process.communicate()
     if process.returncode != 0:
-        raise MachineFailed(f"qemu-img could not make a disk: {said.decode(errors='replace').strip()}")
+        raise MachineFailed(f"qemu-img {command} failed: {said.decode(errors='replace').strip()}")
+    return output
 
 
 def image_disk(image: StoredImage) -> str:

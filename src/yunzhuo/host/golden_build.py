@@ -37,7 +37,6 @@ _READY_SECONDS = 600.0
 _STILL_FOR_FRAMES = 4
 _FRAME_SECONDS = 1.0
 _SETTLE_SECONDS = 60.0
-_FREEZE_SECONDS = 120.0
 _HOSTNAME = "desktop"
 # What every clone does first has run here once, so its pages are in memory and warm.
 _WARM_UP = (("/bin/sh", "-c", "true"), ("/etc/desktop/clipboard", "get"), ("/bin/sh", "-c", "sync"))
@@ -120,7 +119,8 @@ async def _boot_and_freeze(engine: Engine, plan: GoldenPlan, folder: Path, memor
             await _wait_until_ready(machine)
             awaits_identity = await _warm_up(machine)
             await _settle(machine, folder / _FRAME)
-            await _freeze(machine, state)
+            # Its memory is in the memfd already; this writes the rest.
+            await machine.save_state(state)
         finally:
             await machine.end()
     finally:
@@ -164,15 +164,6 @@ async def _settle(machine: Machine, frame: Path) -> None:
         still, last = (still + 1 if now == last else 0), now
         if still >= _STILL_FOR_FRAMES:
             return
-
-
-async def _freeze(machine: Machine, state: int) -> None:
-    """Stop the machine and write its devices' state; its memory is in the memfd already."""
-    await machine.monitor.execute("stop")
-    await machine.allow_shared_memory()
-    await machine.monitor.execute("migrate-set-parameters", {"max-bandwidth": 1 << 40})
-    await machine.monitor.hand_over(state, "state")
-    await machine.monitor.migrate("migrate", "fd:state", timeout_seconds=_FREEZE_SECONDS)
 
 
 async def _publish(engine: Engine, folder: Path, manifest: GoldenManifest, disk_mib: int) -> Path:

@@ -79,6 +79,12 @@ def golden_key(flavor_id: str, disk_mib: int, hardware: Hardware, image: StoredI
     return f"{flavor_id}-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]}"
 
 
+def state_key(disk_mib: int, hardware: Hardware, qemu_version: str) -> str:
+    """What the saved memory of one machine fits: another QEMU, processor or machine has another key."""
+    cpu = host_cpu() if hardware.accelerator is Accelerator.KVM else ""
+    return hashlib.sha256(json.dumps([disk_mib, qemu_version, cpu, *hardware_args(hardware)]).encode()).hexdigest()[:32]
+
+
 def read_golden(folder: Path) -> Golden | None:
     """The whole golden in ``folder``, or None when it is not there, of another format, or damaged."""
     try:

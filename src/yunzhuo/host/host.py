@@ -8,7 +8,7 @@ import socket
 from yunzhuo.host.adoption import Adoption
 from yunzhuo.host.capacity import measure, meminfo
 from yunzhuo.host.engine import Engine
-from yunzhuo.host.entries import HOST_ID, Change, Entry
+from yunzhuo.host.entries import HOST_ID, Entry
 from yunzhuo.host.golden_cache import GoldenCache, cache_folder
 from yunzhuo.host.golden_keeper import GoldenKeeper
 from yunzhuo.host.goldens import Goldens
@@ -21,7 +21,10 @@ from yunzhuo.host.network import Network
 from yunzhuo.host.power import Power
 from yunzhuo.host.privileges import qemu_account
 from yunzhuo.host.registry import Registry
+from yunzhuo.host.reshaping import Reshaping
 from yunzhuo.host.servers import NETWORK_ID, Servers
+from yunzhuo.host.snapshots import Snapshots
+from yunzhuo.host.suspension import Suspension
 from yunzhuo.phoenix.cloud.errors import ImageNotFound
 from yunzhuo.phoenix.cloud.resources import Flavor, Host, Image
 from yunzhuo.phoenix.cloud.resources import Network as NetworkResource
@@ -55,8 +58,12 @@ class DesktopHost:
         maker = Maker(self._engine, self._goldens, self._keeper.find)
         self.power = Power(self._registry, maker, shutdown_seconds=settings.host.shutdown_seconds)
         self.servers = Servers(self._engine, self._registry, maker, self.power)
+        self.reshaping = Reshaping(self._engine, self._registry, maker, self.power)
+        self.suspension = Suspension(self._registry, maker, self.power)
+        self.snapshots = Snapshots(self._registry, maker, self.power)
         self.guests = Guests(self._registry)
-        self._adoption = Adoption(layout, self._registry, self.servers, self.power, self._goldens)
+        unfinished = (self.reshaping, self.suspension, self.snapshots)
+        self._adoption = Adoption(layout, self._registry, self.servers, self.power, self._goldens, unfinished)
         self._watch: asyncio.Task[None] | None = None
 
     async def start(self, *, with_goldens: bool = True) -> None:
@@ -83,7 +90,7 @@ class DesktopHost:
 
     async def stop_all(self) -> int:
         """Switch every machine off, gently where its guest lets us; the answer is how many ran."""
-        running = [entry for entry in self._registry if entry.running or entry.change in (Change.MAKING, Change.STARTING)]
+        running = [entry for entry in self._registry if entry.running or entry.comes_up]
         await asyncio.gather(*(self._stop(entry) for entry in running))
         return len(running)
 
@@ -154,7 +161,8 @@ class DesktopHost:
         """Let machines go on that were held because the disk was full, once it is not."""
         while True:
             await asyncio.sleep(_ROUND_SECONDS)
-            held = [entry.running for entry in self._registry if entry.running and entry.running.stopped_by_full_disk]
+            running = [entry.running for entry in self._registry if entry.running and entry.change is None]
+            held = [machine for machine in running if machine.stopped_by_full_disk]
             if not held or measure(self._engine.layout.root).disk_mib <= self._engine.settings.disk_reserve_mib:
                 continue
             for machine in held:

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,19 @@ from yunzhuo.phoenix.common.logging import get_logger
 _QUIT_SECONDS = 3.0
 _ADOPT_SECONDS = 45.0
 _RESTORE_SECONDS = 60.0
+_SAVE_SECONDS = 120.0
+_DYING_SECONDS = 1.0
+_POLL_SECONDS = 0.05
+_MIGRATES = frozenset({"setup", "active", "pre-switchover", "device", "cancelling"})
+#: QEMU's words for a guest that stands still because somebody said so, and goes on when told to.
+_HELD = frozenset({"paused", "prelaunch", "postmigrate", "finish-migrate", "save-vm", "restore-vm"})
 _MIGRATION_CAPABILITIES = ("x-ignore-shared", "events")
 
 logger = get_logger()
+
+
+class StateRefused(MachineFailed):
+    """QEMU looked at a saved state and cannot go on from it."""
 
 
 class Machine:
@@ -38,6 +49,7 @@ class Machine:
         self.readiness = readiness
         self.guest_shut_down = False
         self.stopped_by_full_disk = False
+        self.is_held = False
         self.was_reset = asyncio.Event()
         monitor.watch({"RESET": self._on_reset, "SHUTDOWN": self._on_shutdown, "BLOCK_IO_ERROR": self._on_io_error})
 
@@ -85,6 +97,7 @@ class Machine:
         agent = GuestAgent(folder / AGENT_SOCKET)
         machine = cls(folder, process, monitor, agent, Readiness(folder.name, agent, port, identity))
         machine.stopped_by_full_disk = run_state == "io-error"
+        machine.is_held = run_state in _HELD
         return machine
 
     @property
@@ -98,12 +111,39 @@ class Machine:
 
     async def restore(self, state_fd: int) -> None:
         """Take the state of a golden from an inherited descriptor; the machine runs when this returns."""
+        await self.load_state(state_fd)
+        await self.go_on()
+
+    async def load_state(self, state_fd: int) -> None:
+        """Take a saved state from an inherited descriptor; the guest stands still. Raises StateRefused, MachineFailed."""
         await self.allow_shared_memory()
         migration = self.monitor.migrate("migrate-incoming", f"fd:{state_fd}", timeout_seconds=_RESTORE_SECONDS)
-        await unless(self.process.wait(), migration)
+        try:
+            await unless(self.process.wait(), migration)
+        except MachineFailed:
+            # A QEMU that refuses a state ends itself; the monitor may fall silent before that can be seen.
+            if not await self._ends_within(_DYING_SECONDS):
+                raise
         if not self.is_alive:
-            raise MachineFailed(f"QEMU could not take the golden's state: {last_words(self.folder)}")
+            why = MachineFailed if self._was_killed else StateRefused
+            raise why(f"QEMU could not take the saved state: {last_words(self.folder)}")
+
+    async def save_state(self, descriptor: int) -> None:
+        """Stop the guest and write its state, and memory that is its alone, to ``descriptor``. Raises MachineFailed.
+
+        The guest then stands still for good. After a failure it can go on.
+        """
+        await self._settle_migration()
+        await self.monitor.execute("stop")
+        await self.allow_shared_memory()
+        await self.monitor.execute("migrate-set-parameters", {"max-bandwidth": 1 << 40})
+        await self.monitor.hand_over(descriptor, "state")
+        await self.monitor.migrate("migrate", "fd:state", timeout_seconds=_SAVE_SECONDS)
+
+    async def go_on(self) -> None:
+        """Let a guest that stands still run."""
         await self.monitor.execute("cont")
+        self.is_held = False
 
     async def allow_shared_memory(self) -> None:
         """Leave memory that lives in a file out of migrations, and have their progress told."""
@@ -169,6 +209,24 @@ class Machine:
                 return
         if self.is_alive:
             await self.monitor.execute(monitor_command)
+
+    @property
+    def _was_killed(self) -> bool:
+        return self.process.exit_code is not None and self.process.exit_code < 0
+
+    async def _ends_within(self, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.process.wait()
+        return not self.is_alive
+
+    async def _settle_migration(self) -> None:
+        """Give up a migration that an earlier host process died over; a state can only be saved of what may run."""
+        await self.monitor.execute("migrate_cancel")
+        while (await self.monitor.execute("query-migrate")).get("status") in _MIGRATES:  # noqa: ASYNC110 - it must be asked
+            await asyncio.sleep(_POLL_SECONDS)
+        if (await self.monitor.execute("query-status")).get("status") == "postmigrate":
+            await self.go_on()
 
     def _on_reset(self, _data: Mapping[str, Any]) -> None:
         self.was_reset.set()

@@ -3,20 +3,23 @@
 import asyncio
 import os
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from yunzhuo.host.argv import Channels, MachineSpec, Memory
-from yunzhuo.host.engine import Engine, image_disk, make_overlay
+from yunzhuo.host.engine import Engine, image_disk, make_overlay, run_qemu_img
 from yunzhuo.host.entries import Entry
-from yunzhuo.host.goldens import OVERLAY_NAME, STATE_NAME, Golden, Goldens
+from yunzhuo.host.goldens import OVERLAY_NAME, STATE_NAME, Golden, Goldens, state_key
 from yunzhuo.host.images import StoredImage
+from yunzhuo.host.kept_states import LiveDisk
 from yunzhuo.host.launch import launch
-from yunzhuo.host.layout import DISK_NAME
+from yunzhuo.host.layout import DISK_NAME, MEMORY_NAME
 from yunzhuo.host.machine import Machine
 from yunzhuo.host.monitor import MachineFailed
-from yunzhuo.host.server_secrets import save_secrets
-from yunzhuo.host.store import save_record
+from yunzhuo.host.server_secrets import new_secrets, save_secrets
+from yunzhuo.host.store import ServerRecord, save_record
 from yunzhuo.host.waiting import finish
+from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.phoenix.config.settings import FlavorSettings
 
@@ -48,16 +51,63 @@ class Maker:
                 return await self._clone(entry, image, golden)
             except (MachineFailed, OSError) as error:
                 logger.warning("server_clone_failed", server_id=entry.id, golden=golden.name, why=str(error))
-        entry.record = entry.record.but(golden=None)
-        await self._new_disk(entry, image)
+        await self.make_disk(entry)
         return await self.boot(entry)
 
     async def boot(self, entry: Entry) -> Machine:
         """Switch a machine on that has its disk. Raises MachineFailed, OSError, ImageNotFound."""
         image = self._engine.images.get(entry.record.image_id)
-        machine = await self._launch(entry, image, Memory.PLAIN, ())
+        # Whatever ran in it before it was suspended is over now.
+        (entry.folder / MEMORY_NAME).unlink(missing_ok=True)
+        machine = await self._launch(entry, image, Memory.PLAIN)
         machine.readiness.begin(is_silent=not image.has_kernel)
         return machine
+
+    async def restore(self, entry: Entry) -> Machine:
+        """The machine of a suspended server, with its memory; its guest stands still.
+
+        Raises StateRefused, MachineFailed, OSError, ImageNotFound.
+        """
+        image = self._engine.images.get(entry.record.image_id)
+        state = os.open(entry.folder / MEMORY_NAME, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            machine = await self._launch(entry, image, Memory.PLAIN, state_fd=state)
+            await self._or_kill(machine, machine.load_state(state))
+        finally:
+            os.close(state)
+        return machine
+
+    async def restore_kept(self, entry: Entry, tag: str) -> Machine:
+        """A machine with the disk and the memory kept under ``tag``; its guest stands still.
+
+        Raises MachineFailed, OSError, ImageNotFound.
+        """
+        image = self._engine.images.get(entry.record.image_id)
+        machine = await self._launch(entry, image, Memory.PLAIN, is_held=True)
+        await self._or_kill(machine, LiveDisk(machine.monitor).load(tag))
+        (entry.folder / MEMORY_NAME).unlink(missing_ok=True)
+        return machine
+
+    async def state_key(self, record: ServerRecord) -> str:
+        """What a state saved by this server's machine, started now, would fit. Raises MachineFailed, ImageNotFound."""
+        image = self._engine.images.get(record.image_id)
+        hardware = await self._engine.hardware(image, vcpus=record.vcpus, memory_mib=record.memory_mib)
+        return state_key(record.disk_mib, hardware, await self._engine.version())
+
+    async def make_disk(self, entry: Entry) -> None:
+        """A new disk, and no machine yet. Raises MachineFailed, OSError, ImageNotFound."""
+        image = self._engine.images.get(entry.record.image_id)
+        entry.record = entry.record.but(golden=None)
+        await self._new_disk(entry, image)
+
+    async def grow_disk(self, entry: Entry, size_mib: int) -> None:
+        """Make the disk of a machine that does not run larger. Raises MachineFailed, OSError."""
+        await run_qemu_img("resize", "-q", "-f", "qcow2", str(entry.folder / DISK_NAME), f"{size_mib}M")
+
+    async def renew_secrets(self, entry: Entry) -> None:
+        """Let the server be somebody else from now on."""
+        entry.secrets = new_secrets(new_id())
+        await finish(asyncio.to_thread(save_secrets, entry.folder, entry.secrets))
 
     async def _clone(self, entry: Entry, image: StoredImage, golden: Golden) -> Machine:
         disk = entry.folder / DISK_NAME
@@ -66,34 +116,51 @@ class Maker:
         memory = await self._goldens.memory(golden)
         state = os.open(golden.folder / STATE_NAME, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            machine = await self._launch(entry, image, Memory.PRIVATE_COPY, (memory, state))
-            try:
-                await machine.restore(state)
-            except BaseException:
-                await machine.kill()
-                raise
+            machine = await self._launch(entry, image, Memory.PRIVATE_COPY, memory_fd=memory, state_fd=state)
+            await self._or_kill(machine, machine.restore(state))
         finally:
             os.close(state)
         machine.readiness.begin(desktop_is_up=True, is_awaited=golden.manifest.awaits_identity)
         return machine
 
-    async def _launch(self, entry: Entry, image: StoredImage, memory: Memory, inherited: tuple[int, ...]) -> Machine:
+    async def _launch(
+        self,
+        entry: Entry,
+        image: StoredImage,
+        memory: Memory,
+        *,
+        memory_fd: int = -1,
+        state_fd: int = -1,
+        is_held: bool = False,
+    ) -> Machine:
         record, engine = entry.record, self._engine
         hardware = await engine.hardware(image, vcpus=record.vcpus, memory_mib=record.memory_mib)
 
         def make_spec(channels: Channels) -> MachineSpec:
-            memory_fd = inherited[0] if inherited else -1
-            return engine.spec(record.id, hardware, image, channels, memory=memory, memory_fd=memory_fd)
+            return engine.spec(
+                record.id,
+                hardware,
+                image,
+                channels,
+                memory=memory,
+                memory_fd=memory_fd,
+                waits_for_state=state_fd >= 0,
+                is_held=is_held,
+            )
 
+        inherited = [descriptor for descriptor in (memory_fd, state_fd) if descriptor >= 0]
         launched = launch(entry.folder, make_spec, engine.account, engine.network.entrance, inherited=inherited)
         is_clone = memory is Memory.PRIVATE_COPY
         machine = await Machine.after_launch(entry.folder, launched, entry.identity, is_clone=is_clone)
+        await self._or_kill(machine, machine.set_screen_passwords(entry.secrets))
+        return machine
+
+    async def _or_kill(self, machine: Machine, work: Coroutine[Any, Any, None]) -> None:
         try:
-            await machine.set_screen_passwords(entry.secrets)
+            await work
         except BaseException:
             await machine.kill()
             raise
-        return machine
 
     async def _new_disk(self, entry: Entry, image: StoredImage) -> None:
         disk = entry.folder / DISK_NAME

@@ -11,6 +11,7 @@ from qemu.qmp import EventListener, Message, QMPClient, QMPError, Runstate
 from qemu.qmp.qmp_client import ExecuteError
 
 from yunzhuo.phoenix.common.errors import Unavailable
+from yunzhuo.phoenix.common.ids import new_id
 
 # What QEMU's own end looks like from here is told by the process's end; the library would tell it a second time.
 for _name in ("qemu.qmp.protocol", "qemu.qmp.qmp_client"):
@@ -75,6 +76,25 @@ class Monitor:
                             raise MachineFailed(f"QEMU failed at {command}.")
         except TimeoutError:
             raise MachineFailed(f"QEMU did not finish {command} in time.") from None
+
+    async def run_job(self, command: str, arguments: Mapping[str, object], *, timeout_seconds: float) -> None:
+        """Start a job and return when it has done its work. Raises MachineFailed with QEMU's own reason."""
+        job_id = f"job-{new_id()}"
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                with self._client.listener("JOB_STATUS_CHANGE") as events:
+                    await self.execute(command, {"job-id": job_id, **arguments}, timeout_seconds=timeout_seconds)
+                    async for event in events:
+                        data = event.get("data")
+                        if isinstance(data, Mapping) and (data.get("id"), data.get("status")) == (job_id, "concluded"):
+                            break
+                jobs = await self.execute("query-jobs", timeout_seconds=timeout_seconds)
+                await self.execute("job-dismiss", {"id": job_id})
+        except TimeoutError:
+            raise MachineFailed(f"QEMU did not finish {command} in time.") from None
+        error = next((job.get("error") for job in jobs if job.get("id") == job_id), None)
+        if error:
+            raise MachineFailed(f"QEMU failed at {command}: {error}")
 
     def watch(self, handlers: Mapping[str, Callable[[Mapping[str, Any]], None]]) -> None:
         """Call the handler of each event with the event's data, in order, as it arrives."""

@@ -5,18 +5,18 @@ never work on one server at once.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
-from yunzhuo.host.entries import Change, Entry
+from yunzhuo.host.entries import TAKES_DOWN, Change, Entry
 from yunzhuo.host.machine import Machine
 from yunzhuo.host.making import Maker
 from yunzhuo.host.monitor import MachineFailed
 from yunzhuo.host.registry import Registry
 from yunzhuo.host.store import Phase, Wanted
-from yunzhuo.host.waiting import unless
+from yunzhuo.host.waiting import finish, unless
 from yunzhuo.phoenix.cloud.errors import ServerBusy
-from yunzhuo.phoenix.cloud.resources import RebootKind
+from yunzhuo.phoenix.cloud.resources import RebootKind, ServerStatus
 from yunzhuo.phoenix.common.logging import get_logger
 
 _ENDED_UNEXPECTEDLY = "The machine ended unexpectedly."
@@ -32,6 +32,12 @@ def require_unchanged(entry: Entry) -> None:
         raise ServerBusy(f"The server is {entry.change.value} just now.", server_id=entry.id)
 
 
+def require_not_suspended(entry: Entry) -> None:
+    """Raises ServerBusy when the server is suspended."""
+    if entry.status is ServerStatus.SUSPENDED:
+        raise ServerBusy("The server is suspended; resume it first.", server_id=entry.id)
+
+
 class Power:
     """Start, stop, reboot. ``shutdown_seconds`` is how long a guest may take to switch itself off."""
 
@@ -44,9 +50,10 @@ class Power:
     async def start(self, server_id: str) -> None:
         """Raises ServerNotFound, ServerBusy, NoCapacity, MachineFailed."""
         entry = self._registry.get(server_id)
-        if entry.change in (Change.STARTING, Change.MAKING) or (entry.running and entry.change in (None, Change.REBOOTING)):
+        if entry.comes_up or (entry.running and entry.change in (None, Change.REBOOTING)):
             return
         require_unchanged(entry)
+        require_not_suspended(entry)
         if entry.record.phase is Phase.FAILED:
             raise ServerBusy("The server is in error; delete it, or reboot it hard.", server_id=server_id)
         self._registry.require_room(entry.record.memory_mib)
@@ -55,18 +62,12 @@ class Power:
     async def stop(self, server_id: str) -> None:
         """Raises ServerNotFound, ServerBusy."""
         entry = self._registry.get(server_id)
+        if entry.change is None:
+            require_not_suspended(entry)
         if entry.change is Change.STOPPING or (entry.change is None and entry.running is None):
             return
         require_unchanged(entry)
-        entry.change = Change.STOPPING
-        try:
-            # Accepted means written down: whoever comes after us goes on with it.
-            await entry.save(wanted=Wanted.STOPPED)
-        except OSError:
-            entry.change = None
-            raise
-        if entry.change is Change.STOPPING:
-            self.begin_stop(entry)
+        await self.accept(entry, Change.STOPPING, self._stop, wanted=Wanted.STOPPED)
 
     def begin_stop(self, entry: Entry) -> "asyncio.Task[None]":
         """Stop a server that nothing else is done to; the answer ends when it is off."""
@@ -91,6 +92,22 @@ class Power:
         rebooting = self.begin(entry, Change.REBOOTING, self._reboot_softly(machine, asked))
         await unless(asyncio.shield(rebooting), asked.wait())
 
+    async def accept(
+        self, entry: Entry, change: Change, work: Callable[[Entry], Coroutine[Any, Any, None]], **written: object
+    ) -> "asyncio.Task[None] | None":
+        """Begin a change that a later host process would go on with, because ``written`` is in the record first.
+
+        The answer is None when the server began to be deleted meanwhile. Raises OSError; then nothing has changed.
+        """
+        entry.change, before = change, entry.record
+        try:
+            await entry.save(**written)
+        except BaseException:
+            if entry.change is change:
+                entry.change, entry.record = None, before
+            raise
+        return self.begin(entry, change, work(entry)) if entry.change is change else None
+
     def begin(self, entry: Entry, change: Change, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """Do ``work`` on a server that nothing else is done to; ``change`` says meanwhile what it is."""
 
@@ -109,7 +126,39 @@ class Power:
         """Make the machine of a new server, and write down that it is made. Raises what Maker.make raises."""
         machine = await self._maker.make(entry)
         self.follow(entry, machine)
-        await entry.save(phase=Phase.MADE, process=machine.process.identity, fault=None)
+        await entry.save(phase=Phase.MADE, fault=None, **await self._now_running(entry, machine))
+
+    async def boot(self, entry: Entry) -> None:
+        """Switch on a server that has its disk, and write down that it runs. Raises what Maker.boot raises."""
+        machine = await self._maker.boot(entry)
+        self.follow(entry, machine)
+        await entry.save(**await self._now_running(entry, machine))
+
+    async def switch_off(self, entry: Entry) -> None:
+        """Ask the guest to shut down, and pull the plug when it does not; returns when the machine is gone."""
+        machine = entry.machine
+        if machine is None:
+            return
+        try:
+            await machine.ask_to_shut_down()
+            async with asyncio.timeout(self._shutdown_seconds):
+                await machine.process.wait()
+        except (TimeoutError, MachineFailed):
+            logger.info("server_plug_pulled", server_id=entry.id)
+        await machine.end()
+        await self.after_end(entry, machine)
+
+    async def quit(self, entry: Entry) -> None:
+        """End the machine without asking its guest; its disk is whole then."""
+        machine, entry.machine = entry.machine, None
+        if machine is not None:
+            await finish(machine.end())
+
+    async def pull_plug(self, entry: Entry) -> None:
+        """End the machine this instant: nobody needs what its guest has not written yet."""
+        machine, entry.machine = entry.machine, None
+        if machine is not None:
+            await finish(machine.kill())
 
     def follow(self, entry: Entry, machine: Machine) -> None:
         """Take a running machine as the server's, and notice its end."""
@@ -127,7 +176,9 @@ class Power:
         if entry.machine is not machine or entry.change is Change.DELETING:
             return
         entry.machine = None
-        if entry.change is Change.STOPPING or machine.guest_shut_down:
+        if entry.change in TAKES_DOWN:
+            await entry.save(process=None)
+        elif entry.change is Change.STOPPING or machine.guest_shut_down:
             await entry.save(process=None, wanted=Wanted.STOPPED, fault=None)
         else:
             logger.warning("server_ended_unexpectedly", server_id=entry.id, exit_code=machine.process.exit_code)
@@ -138,6 +189,17 @@ class Power:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+
+    async def _now_running(self, entry: Entry, machine: Machine) -> dict[str, object]:
+        key = await self._maker.state_key(entry.record)
+        return {"process": machine.process.identity, "state_key": key, "saved": None}
+
+    async def go_on_from(self, entry: Entry, machine: Machine, *, desktop_is_up: bool, **written: object) -> None:
+        """Let a restored machine, whose guest stands still, run as the server's: first in the record, then in fact."""
+        self.follow(entry, machine)
+        await entry.save(**{**await self._now_running(entry, machine), "fault": None, **written})
+        await machine.go_on()
+        machine.readiness.begin(desktop_is_up=desktop_is_up, is_silent=entry.record.is_silent)
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.create_task(work)
@@ -153,27 +215,15 @@ class Power:
     async def _start(self, entry: Entry) -> None:
         await entry.save(wanted=Wanted.RUNNING, fault=None)
         try:
-            machine = await self._maker.boot(entry)
+            await self.boot(entry)
         except Exception:
             await entry.save(wanted=Wanted.STOPPED)
             raise
-        self.follow(entry, machine)
-        await entry.save(process=machine.process.identity)
         logger.info("server_started", server_id=entry.id)
 
     async def _stop(self, entry: Entry) -> None:
         await entry.save(wanted=Wanted.STOPPED)
-        machine = entry.machine
-        if machine is None:
-            return
-        try:
-            await machine.ask_to_shut_down()
-            async with asyncio.timeout(self._shutdown_seconds):
-                await machine.process.wait()
-        except (TimeoutError, MachineFailed):
-            logger.info("server_plug_pulled", server_id=entry.id)
-        await machine.end()
-        await self.after_end(entry, machine)
+        await self.switch_off(entry)
         logger.info("server_stopped", server_id=entry.id)
 
     async def _reboot_softly(self, machine: Machine, asked: asyncio.Event) -> None:

@@ -67,12 +67,14 @@ class Readiness:
             return
         self._start_work(head_start_seconds=_AWAITED_SECONDS if is_awaited else 0)
 
-    def begin_again(self) -> None:
-        """The guest restarts: nothing that was is true any more."""
+    def begin_again(self, *, desktop_is_up: bool = False) -> None:
+        """The guest restarts, or was put back in time: nothing that was is true any more."""
         if self._is_silent:
             return
         self._desktop_up.clear()
         self._identified.clear()
+        if desktop_is_up:
+            self._desktop_up.set()
         self._start_work()
 
     async def is_awaited(self, *, times: int, seconds: float) -> bool:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 
-from yunzhuo.host.capacity import Reserve, measure, require_room
+from yunzhuo.host.capacity import Reserve, measure, require_disk, require_room
 from yunzhuo.host.engine import Engine
 from yunzhuo.host.entries import Entry
 from yunzhuo.host.machine import Machine
@@ -57,6 +57,11 @@ class Registry:
         """Now while a machine is being made or its desktop may be about to come up."""
         is_waited_for = any(entry.change or (entry.running and _is_coming_up(entry.running)) for entry in self)
         return time.monotonic() if is_waited_for else self._last_asked_at
+
+    def require_disk(self, size_mib: int) -> None:
+        """Raises NoCapacity unless ``size_mib`` more can be written to disk."""
+        settings = self._engine.settings
+        require_disk(size_mib, measure(self._engine.layout.root), settings.disk_reserve_mib)
 
     def require_room(self, memory_mib: int) -> None:
         """Raises NoCapacity unless another machine of ``memory_mib`` fits."""

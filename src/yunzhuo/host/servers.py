@@ -5,9 +5,8 @@ import errno
 import re
 from datetime import UTC, datetime
 
-from yunzhuo.host.engine import Engine
+from yunzhuo.host.engine import Engine, require_fitting
 from yunzhuo.host.entries import Change, Entry
-from yunzhuo.host.images import StoredImage
 from yunzhuo.host.layout import SPICE_SOCKET, VNC_SOCKET
 from yunzhuo.host.making import Maker
 from yunzhuo.host.power import Power
@@ -17,11 +16,10 @@ from yunzhuo.host.server_secrets import new_secrets
 from yunzhuo.host.store import Phase, ServerRecord
 from yunzhuo.host.waiting import finish
 from yunzhuo.phoenix.cloud.errors import CloudNotOffered, CloudUnavailable, NoCapacity, ServerBusy
-from yunzhuo.phoenix.cloud.resources import Console, ConsoleProtocol, Server, ServerRequest
+from yunzhuo.phoenix.cloud.resources import Console, ConsoleProtocol, Server, ServerRequest, ServerStatus
 from yunzhuo.phoenix.common.errors import InvalidInput, NotFound, YunzhuoError
 from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.common.logging import get_logger
-from yunzhuo.phoenix.config.settings import FlavorSettings
 
 NETWORK_ID = "private"
 _HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
@@ -68,7 +66,7 @@ class Servers:
         entry = self._registry.get(server_id)
         if protocol is ConsoleProtocol.RDP:
             raise CloudNotOffered("RDP consoles")
-        if entry.running is None or entry.record.phase is not Phase.MADE:
+        if entry.running is None or entry.status is not ServerStatus.RUNNING:
             raise ServerBusy("The server does not run.", server_id=server_id)
         is_vnc = protocol is ConsoleProtocol.VNC
         password = entry.secrets.vnc_password if is_vnc else entry.secrets.spice_password
@@ -100,7 +98,7 @@ class Servers:
         _require_hostname(request.hostname)
         if request.network_id not in (None, NETWORK_ID):
             raise NotFound("network_not_found", "The cloud has no such network.", network_id=request.network_id)
-        _require_fitting(image, flavor)
+        require_fitting(image, flavor)
         self._registry.require_room(flavor.memory_mib)
         server_id = new_id()
         record = ServerRecord(
@@ -136,8 +134,7 @@ class Servers:
         try:
             await self._power.bring_up(entry)
         except (YunzhuoError, OSError) as error:
-            why = error.message if isinstance(error, YunzhuoError) else str(error)
-            await entry.save(phase=Phase.FAILED, fault=f"The server could not be made: {why}")
+            await entry.save(phase=Phase.FAILED, fault=f"The server could not be made: {in_words(error)}")
             raise
 
     async def _wait_until_made(self, entry: Entry, making: "asyncio.Task[None]") -> None:
@@ -166,6 +163,11 @@ class Servers:
         self._registry.drop(entry)
 
 
+def in_words(error: YunzhuoError | OSError) -> str:
+    """Why something failed, for a person."""
+    return error.message if isinstance(error, YunzhuoError) else str(error)
+
+
 def as_cloud_error(error: OSError) -> YunzhuoError:
     """What a failing file or process call means to somebody who asked for a server."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -179,14 +181,3 @@ def _require_hostname(hostname: str) -> None:
     """It becomes a line of what the guest is told: nothing but a label may get there (RFC 1123, 2.1)."""
     if not _HOSTNAME.fullmatch(hostname):
         raise InvalidInput("The hostname is not a label of letters, digits and hyphens.", fields={"hostname": "not a label"})
-
-
-def _require_fitting(image: StoredImage, flavor: FlavorSettings) -> None:
-    needs = image.manifest
-    if not image.fits(flavor):
-        raise InvalidInput(
-            f"The size {flavor.name} is too small for the image {needs.name}: it needs at least "
-            f"{needs.min_memory_mib} MiB of memory and {needs.min_disk_mib} MiB of disk.",
-            code="flavor_too_small",
-            fields={"flavor": "too small for the image"},
-        )

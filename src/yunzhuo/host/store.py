@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from yunzhuo.host.layout import RECORD_NAME
 from yunzhuo.host.processes import ProcessIdentity
@@ -21,6 +21,8 @@ class Phase(StrEnum):
     MAKING = "making"
     """Nobody was told that it runs: what there is of it can be thrown away and made again."""
     MADE = "made"
+    REBUILDING = "rebuilding"
+    """A new disk and a new identity were accepted: what there is of the old may be gone already."""
     FAILED = "failed"
 
 
@@ -29,11 +31,52 @@ class Wanted(StrEnum):
 
     RUNNING = "running"
     STOPPED = "stopped"
+    SUSPENDED = "suspended"
+
+
+class SavedMemory(BaseModel):
+    """What ran in a suspended server, in a file beside its record. ``key`` says which machines can take it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    saved_at: AwareDatetime
+    size_bytes: int
+    desktop_was_up: bool
+
+
+class SnapshotPhase(StrEnum):
+    """Whether a snapshot can be rolled back to: it may be on its way into the disk, or out of it."""
+
+    TAKING = "taking"
+    STANDING = "standing"
+    GOING = "going"
+
+
+class SnapshotRecord(BaseModel):
+    """A state kept in the server's disk under its id. ``key`` says which machines can take its memory, if it has any."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    name: str
+    created_at: AwareDatetime
+    has_memory: bool
+    key: str
+    desktop_was_up: bool
+    size_mib: int = 0
+    phase: SnapshotPhase = SnapshotPhase.TAKING
+
+    def but(self, **changes: object) -> "SnapshotRecord":
+        """The same snapshot with some fields changed."""
+        return self.model_copy(update=changes)
 
 
 class ServerRecord(BaseModel):
     """One server. Sizes are those of its flavor when it was made, so that a changed flavor does not change it.
 
+    ``next_flavor`` is the size that it is being given. ``state_key`` is of the machine that it last ran on. As long as there
+    is ``saved``, the guest has not run since. ``snapshots`` are oldest first; ``rolling_back_to`` is the id of one.
     ``is_silent`` says that its image promises no word about its desktop.
     """
 
@@ -56,6 +99,11 @@ class ServerRecord(BaseModel):
     phase: Phase = Phase.MAKING
     wanted: Wanted = Wanted.RUNNING
     process: ProcessIdentity | None = None
+    next_flavor: FlavorSettings | None = None
+    state_key: str | None = None
+    saved: SavedMemory | None = None
+    snapshots: tuple[SnapshotRecord, ...] = ()
+    rolling_back_to: str | None = None
     fault: str | None = None
 
     @property
@@ -64,6 +112,18 @@ class ServerRecord(BaseModel):
         return FlavorSettings(
             id=self.flavor_id, name=self.flavor_id, vcpus=self.vcpus, memory_mib=self.memory_mib, disk_mib=self.disk_mib
         )
+
+    def snapshot(self, snapshot_id: str | None) -> SnapshotRecord | None:
+        """One of the snapshots, or None."""
+        return next((kept for kept in self.snapshots if kept.id == snapshot_id), None)
+
+    def with_snapshot(self, changed: SnapshotRecord) -> tuple[SnapshotRecord, ...]:
+        """The snapshots, one of them changed."""
+        return tuple(changed if kept.id == changed.id else kept for kept in self.snapshots)
+
+    def without_snapshot(self, snapshot_id: str) -> tuple[SnapshotRecord, ...]:
+        """The snapshots but one."""
+        return tuple(kept for kept in self.snapshots if kept.id != snapshot_id)
 
     def but(self, **changes: object) -> "ServerRecord":
         """The same record with some fields changed."""

@@ -77,6 +77,11 @@ def test_only_a_clone_waits_for_a_state() -> None:
     assert value_of(qemu_args(replace(SPEC, waits_for_state=True)), "-incoming") == "defer"
 
 
+def test_a_guest_stands_still_at_first_only_where_asked() -> None:
+    assert "-S" not in qemu_args(SPEC)
+    assert "-S" in qemu_args(replace(SPEC, is_held=True))
+
+
 def test_a_persons_disk_survives_a_power_cut() -> None:
     assert "cache=writeback" in value_of(qemu_args(SPEC), "-drive")
     assert "cache=unsafe" in value_of(qemu_args(replace(SPEC, is_disposable=True)), "-drive")

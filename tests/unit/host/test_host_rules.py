@@ -12,9 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from yunzhuo.host.argv import Accelerator, Hardware
-from yunzhuo.host.capacity import Reserve, Room, meminfo, require_room
+from yunzhuo.host.capacity import Reserve, Room, meminfo, require_disk, require_room
 from yunzhuo.host.golden_cache import GoldenCache, cache_folder
-from yunzhuo.host.goldens import GoldenManifest, Goldens, golden_key, measure_files, new_memory, new_name, read_golden, seal
+from yunzhuo.host.goldens import (
+    GoldenManifest,
+    Goldens,
+    golden_key,
+    measure_files,
+    new_memory,
+    new_name,
+    read_golden,
+    seal,
+    state_key,
+)
 from yunzhuo.host.images import IMAGE_FILES, Images
 from yunzhuo.host.network import has_default_route, slirp_complaint
 from yunzhuo.host.privileges import QemuUserMissing, kvm_device_group, qemu_account
@@ -73,6 +83,21 @@ def test_the_reserve_and_what_was_promised_are_never_given_away(
     fits = memory - 1000 - sum(promised) >= wanted and disk - 2000 >= 64
     with nullcontext() if fits else pytest.raises(NoCapacity, match="This computer"):
         require_room(wanted, Room(memory, disk), RESERVE, promised)
+
+
+@given(disk=st.integers(0, 10**6), wanted=st.integers(0, 10**6))
+def test_what_is_written_leaves_the_reserve(disk: int, wanted: int) -> None:
+    with nullcontext() if disk - 2000 >= wanted or wanted == 0 else pytest.raises(NoCapacity, match="disk has no room"):
+        require_disk(wanted, Room(0, disk), 2000)
+
+
+@pytest.mark.parametrize(
+    ("disk_mib", "hardware", "version"),
+    [(8192, HARDWARE, "7.2"), (4096, replace(HARDWARE, vcpus=2), "7.2"), (4096, HARDWARE, "8.2")],
+)
+def test_memory_fits_one_machine_of_one_qemu(disk_mib: int, hardware: Hardware, version: str) -> None:
+    assert state_key(4096, HARDWARE, "7.2") == state_key(4096, HARDWARE, "7.2")
+    assert state_key(4096, HARDWARE, "7.2") != state_key(disk_mib, hardware, version)
 
 
 def test_memory_is_read_in_mebibytes() -> None:

@@ -12,7 +12,18 @@ from hypothesis import strategies as st
 from yunzhuo.host.processes import ProcessIdentity
 from yunzhuo.host.removal import remove_folder
 from yunzhuo.host.server_secrets import Identity, load_secrets, new_secrets, save_secrets
-from yunzhuo.host.store import Phase, RecordUnreadable, ServerRecord, Wanted, load_record, save_record, write_whole
+from yunzhuo.host.store import (
+    Phase,
+    RecordUnreadable,
+    SavedMemory,
+    ServerRecord,
+    SnapshotRecord,
+    Wanted,
+    load_record,
+    save_record,
+    write_whole,
+)
+from yunzhuo.phoenix.config.settings import FlavorSettings
 
 RECORD = ServerRecord(
     id="abc",
@@ -37,10 +48,26 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_record_comes_back_as_it_went(folder: Path) -> None:
     process = ProcessIdentity(4711, 99, "boot")
-    record = RECORD.but(phase=Phase.MADE, wanted=Wanted.STOPPED, process=process, fault="bad", metadata=(("a", "b"),))
+    now = RECORD.created_at
+    record = RECORD.but(
+        phase=Phase.MADE,
+        wanted=Wanted.STOPPED,
+        process=process,
+        fault="bad",
+        metadata=(("a", "b"),),
+        next_flavor=FlavorSettings(id="large", name="Large", vcpus=4, memory_mib=4096, disk_mib=8192),
+        saved=SavedMemory(key="k", saved_at=now, size_bytes=5, desktop_was_up=True),
+        snapshots=(SnapshotRecord(id="s", name="第一", created_at=now, has_memory=True, key="k", desktop_was_up=True),),
+    )
     save_record(folder, record)
     assert load_record(folder) == record
     assert (folder / "server.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_record_of_an_earlier_version_is_read(folder: Path) -> None:
+    later = {"next_flavor", "state_key", "saved", "snapshots", "rolling_back_to"}
+    (folder / "server.json").write_text(RECORD.model_dump_json(exclude=later))
+    assert load_record(folder) == RECORD
 
 
 def test_no_record_is_no_error_and_a_bad_one_is(folder: Path) -> None:

@@ -80,7 +80,10 @@ class Servers(Protocol):
         ...
 
     def suspend(self, server_id: str) -> None:
-        """Put memory to disk and free the host's memory. A server that does not run raises ServerBusy."""
+        """Put memory to disk and free the host's memory. Raises NoCapacity, and ServerBusy when the server does not run.
+
+        Memory that the cloud cannot go on from any more (its software has changed) makes the server STOPPED, with a ``fault``.
+        """
         ...
 
     def resume(self, server_id: str) -> None:
@@ -91,8 +94,8 @@ class Servers(Protocol):
         """Put back to the image; the server keeps its id, tag, name, flavor and addresses, and loses its disk.
 
         It is BUILDING meanwhile and afterwards running or stopped as it was before (from ERROR: running). Whether its
-        snapshots outlive it differs between clouds: ask ``snapshots``. Raises ImageNotFound, InvalidInput when the flavor is
-        smaller than the image's minimum, and ServerBusy when the server is suspended.
+        snapshots outlive it differs between clouds: ask ``snapshots``. Raises ImageNotFound, NoCapacity, InvalidInput when the
+        flavor is smaller than the image's minimum, and ServerBusy when the server is suspended.
         """
         ...
 
@@ -111,8 +114,8 @@ class Servers(Protocol):
     def snapshot(self, server_id: str, name: str) -> Snapshot:
         """Keep the present state under a name; ``has_memory`` says whether that includes what runs.
 
-        Names need not be unique. The server is busy until the snapshot stands. A server that is neither running nor stopped
-        raises ServerBusy.
+        Names need not be unique. The server is busy until the snapshot stands. Raises NoCapacity, and ServerBusy when the
+        server is neither running nor stopped.
         """
         ...
 
@@ -123,8 +126,9 @@ class Servers(Protocol):
     def roll_back(self, server_id: str, snapshot_id: str) -> None:
         """Return to a snapshot; it stays, as do the others.
 
-        With memory the server afterwards runs on from where the snapshot was taken; without, a running server is restarted
-        and a stopped one stays stopped. Raises SnapshotNotFound, NoCapacity, and ServerBusy when the server is suspended.
+        With memory the server afterwards runs on from where the snapshot was taken; without, or where its memory fits the
+        server no more, a running server is restarted and a stopped one stays stopped. Raises SnapshotNotFound, NoCapacity,
+        and ServerBusy when the server is suspended.
         """
         ...
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from yunzhuo.phoenix.cloud.errors import CloudNotOffered
 from yunzhuo.phoenix.cloud.local import wire
 from yunzhuo.phoenix.cloud.local.connection import Connection, of_server
 from yunzhuo.phoenix.cloud.resources import Console, ConsoleProtocol, RebootKind, Server, ServerRequest, Snapshot
@@ -47,33 +46,34 @@ class LocalServers:
         return wire.CONSOLE.validate_json(self._connection.call("GET", of_server(server_id, f"/consoles/{protocol.value}")))
 
     def suspend(self, server_id: str) -> None:
-        self._refuse(server_id, "suspending servers")
+        self._connection.call("POST", of_server(server_id, "/suspend"))
 
     def resume(self, server_id: str) -> None:
-        self._refuse(server_id, "suspending servers")
+        self._connection.call("POST", of_server(server_id, "/resume"))
 
     def rebuild(self, server_id: str, image_id: str) -> None:
-        self._refuse(server_id, "rebuilding servers")
+        self._connection.call(
+            "POST", of_server(server_id, "/rebuild"), content=wire.Rebuild(image_id=image_id).model_dump_json()
+        )
 
     def resize(self, server_id: str, flavor_id: str) -> None:
-        self._refuse(server_id, "resizing servers")
+        self._connection.call(
+            "POST", of_server(server_id, "/resize"), content=wire.Resize(flavor_id=flavor_id).model_dump_json()
+        )
 
     def snapshot(self, server_id: str, name: str) -> Snapshot:
-        raise self._not_offered(server_id, "snapshots")
+        body = wire.TakeSnapshot(name=name).model_dump_json()
+        return wire.SNAPSHOT.validate_json(self._connection.call("POST", of_server(server_id, "/snapshots"), content=body))
 
     def snapshots(self, server_id: str) -> Sequence[Snapshot]:
-        raise self._not_offered(server_id, "snapshots")
+        return wire.SNAPSHOTS.validate_json(self._connection.call("GET", of_server(server_id, "/snapshots")))
 
     def roll_back(self, server_id: str, snapshot_id: str) -> None:
-        self._refuse(server_id, "snapshots")
+        self._connection.call("POST", _of_snapshot(server_id, snapshot_id, "/roll-back"))
 
     def delete_snapshot(self, server_id: str, snapshot_id: str) -> None:
-        raise CloudNotOffered("snapshots")
+        self._connection.call("DELETE", _of_snapshot(server_id, snapshot_id))
 
-    def _refuse(self, server_id: str, what: str) -> None:
-        raise self._not_offered(server_id, what)
 
-    def _not_offered(self, server_id: str, what: str) -> CloudNotOffered:
-        """An id that is not there is told first, as every cloud does."""
-        self.get(server_id)
-        return CloudNotOffered(what)
+def _of_snapshot(server_id: str, snapshot_id: str, rest: str = "") -> str:
+    return of_server(server_id, f"/snapshots/{wire.to_segment(snapshot_id)}{rest}")

@@ -17,6 +17,7 @@ from yunzhuo.phoenix.cloud.resources import (
     RebootKind,
     Server,
     ServerRequest,
+    Snapshot,
 )
 
 Resource = TypeVar("Resource")
@@ -63,6 +64,18 @@ class Reboot(Message):
     kind: RebootKind
 
 
+class Rebuild(Message):
+    image_id: str
+
+
+class Resize(Message):
+    flavor_id: str
+
+
+class TakeSnapshot(Message):
+    name: str
+
+
 class Run(Message):
     argv: tuple[str, ...] = Field(min_length=1)
     stdin: Base64Bytes = b""
@@ -101,6 +114,8 @@ class Problem(Message):
 SERVER = TypeAdapter(Server)
 SERVERS = TypeAdapter(tuple[Server, ...])
 SERVER_REQUEST = TypeAdapter(ServerRequest)
+SNAPSHOT = TypeAdapter(Snapshot)
+SNAPSHOTS = TypeAdapter(tuple[Snapshot, ...])
 CONSOLE = TypeAdapter(Console)
 FLAVORS = TypeAdapter(tuple[Flavor, ...])
 FLAVOR = TypeAdapter(Flavor)
