@@ -13,6 +13,7 @@ from yunzhuo.host.golden_cache import GoldenCache, cache_folder
 from yunzhuo.host.golden_keeper import GoldenKeeper
 from yunzhuo.host.goldens import Goldens
 from yunzhuo.host.guest import Guests
+from yunzhuo.host.guest_files import GuestFiles
 from yunzhuo.host.images import Images
 from yunzhuo.host.layout import Layout
 from yunzhuo.host.making import Maker
@@ -56,6 +57,7 @@ class DesktopHost:
         self.power = Power(self._registry, maker, shutdown_seconds=settings.host.shutdown_seconds)
         self.servers = Servers(self._engine, self._registry, maker, self.power)
         self.guests = Guests(self._registry)
+        self.files = GuestFiles(self.guests)
         self._adoption = Adoption(layout, self._registry, self.servers, self.power, self._goldens)
         self._watch: asyncio.Task[None] | None = None
 
