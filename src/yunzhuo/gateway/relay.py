@@ -172,7 +172,7 @@ class _Viewer(asyncio.Protocol):
             self._deaf = True
             session.end(End.VIEWER_VIOLATION, close_code=CLOSE_RFB_VIOLATION, text=error.message)
         else:
-            if self._decoder.ping is not None or self._decoder.closed is not None:
+            if self._decoder.asks or self._decoder.closed is not None:
                 self._answer_control()
 
     def _shake_hands(self, security: ViewerSecurity, data: bytes) -> None:
@@ -189,7 +189,7 @@ class _Viewer(asyncio.Protocol):
             self.transport.close()
         elif not self._writing_paused and self._session.ended is None:
             # While writing is paused the last ping waits: answers that nobody reads would pile up.
-            self.transport.write(websocket.pong_frame(self._decoder.take_ping() or b""))
+            self.transport.write(self._decoder.take_answers())
 
     def close(self, code: int, text: str) -> None:
         """Says why, then waits for the browser to say the same; the session's timer ends the waiting."""
@@ -231,7 +231,7 @@ class _Viewer(asyncio.Protocol):
             return
         if self._security is None:
             self._session.screen.transport.resume_reading()
-        if self._decoder.ping is not None:
+        if self._decoder.asks:
             self._answer_control()
 
     def connection_lost(self, error: Exception | None) -> None:
