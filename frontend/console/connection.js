@@ -11,8 +11,8 @@ const STATUS = { created: 201, badRequest: 400, unauthorized: 401, notFound: 404
  *   stale                    this page is from an earlier session: its token counts no more
  *   broken                   no answer, or one of trouble: may be tried again
  */
-export async function requestConnection(url) {
-  const answer = await ask(url);
+export async function requestConnection(url, protocol = "vnc") {
+  const answer = await ask(url, protocol);
   if (!answer) return { kind: "broken" };
   const content = await answer.json().catch(() => null);
   if (answer.status === STATUS.created && content) return { kind: "granted", connection: content };
@@ -24,7 +24,7 @@ export async function requestConnection(url) {
   return { kind: "refused", reason: content.detail, code: content.code };
 }
 
-function ask(url) {
+function ask(url, protocol) {
   return fetch(url, {
     method: "POST",
     headers: {
@@ -32,7 +32,7 @@ function ask(url) {
       Accept: "application/json, application/problem+json",
       "X-CSRFToken": document.querySelector("meta[name=csrf-token]").content,
     },
-    body: '{"protocol": "vnc"}',
+    body: JSON.stringify({ protocol }),
     redirect: "error",
   }).catch(() => null);
 }

@@ -12,7 +12,6 @@ export function followSoundSwitch(body) {
 
   function show() {
     button.setAttribute("aria-pressed", String(isWanted));
-    button.title = sound || !isWanted ? "" : button.dataset.waiting;
   }
   async function begin() {
     if (sound || isAsking || !isWanted || body.dataset.console !== "connected") return;

@@ -9,6 +9,7 @@ from yunzhuo.phoenix.common.errors import InvalidInput, YunzhuoError
 from yunzhuo.services.access import may
 from yunzhuo.services.consoles import Connection, ConsoleProtocol
 from yunzhuo.services.desktop_views import DesktopView
+from yunzhuo.services.guests import PIECE_BYTES
 from yunzhuo.services.rules.lifecycle import STATE_DURING, State
 from yunzhuo.web.errors import problem_of
 from yunzhuo.web.portal import messages
@@ -32,7 +33,7 @@ def desktop(desktop_id: str) -> Response:
     """The screen over the whole window; while there is none, what is going on and what can be done."""
     events_url = events_from_now()
     found = services().desktops.get(actor(), desktop_id)
-    return page("desktop.html", desktop=found, console=console_state(found), events_url=events_url)
+    return page("desktop.html", desktop=found, console=console_state(found), events_url=events_url, **_limits())
 
 
 @blueprint.get("/desktops/<desktop_id>/stage")
@@ -53,6 +54,16 @@ def open_connection(desktop_id: str) -> Response:
     return _told(connection)
 
 
+def _limits() -> dict[str, int]:
+    """How much the page's script carries at once."""
+    settings = services().settings
+    return {
+        "clipboard_bytes": settings.guests.clipboard_bytes,
+        "file_bytes": settings.guests.file_bytes,
+        "piece_bytes": min(PIECE_BYTES, settings.web.max_body_bytes),
+    }
+
+
 def console_state(desktop: DesktopView) -> str:
     """What the page of this desktop shows first to whoever asks."""
     return _FIRST.get(desktop.state, "failed") if may_connect(desktop) else "closed"
@@ -68,7 +79,7 @@ def _protocol(body: object) -> ConsoleProtocol:
     try:
         return ConsoleProtocol(body["protocol"] if isinstance(body, dict) else "")
     except (KeyError, ValueError) as error:
-        raise InvalidInput("There is no such protocol.", fields={"protocol": "One of vnc."}) from error
+        raise InvalidInput("There is no such protocol.", fields={"protocol": "One of vnc, spice."}) from error
 
 
 def _told(connection: Connection) -> Response:
