@@ -99,6 +99,6 @@ def test_programs_are_there(cloud: Cloud, desktop: Server) -> None:
 
 def test_the_session_speaks_chinese_when_told_to(cloud: Cloud, desktop: Server) -> None:
     said(cloud, desktop, "/etc/desktop/set-language zh_CN", as_user=False)
-    eventually(lambda: said(cloud, desktop, "test -e /run/desktop/ready && echo yes || echo no") == "yes", 240, what="ready")
+    eventually(lambda: said(cloud, desktop, "test -e /run/desktop/ready && echo yes || echo no") == "yes", 600, what="ready")
     environment = "cat /proc/$(pgrep -x xfce4-session)/environ"
     assert "LANG=zh_CN.UTF-8" in said(cloud, desktop, environment, as_user=False).split("\0")
