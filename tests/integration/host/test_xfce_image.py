@@ -72,11 +72,13 @@ def test_fonts_and_languages_are_there(cloud: Cloud, desktop: Server) -> None:
     assert said(cloud, desktop, "fc-match -f %{family} sans-serif:lang=zh-cn").startswith(("WenQuanYi", "文泉驿"))
     assert said(cloud, desktop, "fc-match -f %{family} sans-serif") == "Noto Sans"
     assert {"en_US.utf8", "zh_CN.utf8"} <= set(said(cloud, desktop, "locale -a").split())
-    assert "设置" in said(cloud, desktop, "LANGUAGE=zh_CN LANG=zh_CN.UTF-8 xfce4-settings-manager --help")
+    assert said(cloud, desktop, "LC_ALL=zh_CN.UTF-8 date -d 2030-01-02 +%A") == "星期三"
+    said(cloud, desktop, "test -s /usr/share/locale/zh_CN/LC_MESSAGES/xfce4-panel.mo")
 
 
 def test_the_sound_service_has_a_card(cloud: Cloud, desktop: Server) -> None:
     assert "alsa_output" in said(cloud, desktop, "pactl list short sinks")
+    assert said(cloud, desktop, "pactl get-sink-mute @DEFAULT_SINK@") == "Mute: no"
 
 
 def test_the_terminals_prompt_has_the_clones_own_name(cloud: Cloud, desktop: Server) -> None:
@@ -97,6 +99,6 @@ def test_programs_are_there(cloud: Cloud, desktop: Server) -> None:
 
 def test_the_session_speaks_chinese_when_told_to(cloud: Cloud, desktop: Server) -> None:
     said(cloud, desktop, "/etc/desktop/set-language zh_CN", as_user=False)
-    eventually(lambda: said(cloud, desktop, "test -e /run/desktop/ready && echo yes || echo no") == "yes", 240, what="ready")
+    eventually(lambda: said(cloud, desktop, "test -e /run/desktop/ready && echo yes || echo no") == "yes", 600, what="ready")
     environment = "cat /proc/$(pgrep -x xfce4-session)/environ"
     assert "LANG=zh_CN.UTF-8" in said(cloud, desktop, environment, as_user=False).split("\0")
