@@ -4,7 +4,7 @@ import json
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -119,7 +119,7 @@ def test_a_roll_back_returns_disk_and_memory_under_the_viewers_eyes(
     assert disk_blocks(host, server) < occupied, "its room is free"
 
 
-@pytest.mark.parametrize("verb", ["snapshot", "roll back", "delete", "suspend", "resume", "rebuild"])
+@pytest.mark.parametrize("verb", ["snapshot", "roll back", "start by roll back", "delete", "suspend", "resume", "rebuild"])
 def test_a_host_killed_in_the_middle_leaves_before_or_after(
     host: HostProcess, cloud: Cloud, desktops: Desktops, verb: str
 ) -> None:
@@ -130,6 +130,7 @@ def test_a_host_killed_in_the_middle_leaves_before_or_after(
     asks: dict[str, Callable[[], object]] = {
         "snapshot": lambda: cloud.servers.snapshot(server.id, "second"),
         "roll back": lambda: cloud.servers.roll_back(server.id, first.id),
+        "start by roll back": lambda: cloud.servers.roll_back(server.id, first.id),
         "delete": lambda: cloud.servers.delete_snapshot(server.id, first.id),
         "suspend": lambda: cloud.servers.suspend(server.id),
         "resume": lambda: cloud.servers.resume(server.id),
@@ -139,13 +140,16 @@ def test_a_host_killed_in_the_middle_leaves_before_or_after(
         if verb == "resume":
             cloud.servers.suspend(server.id)
             eventually_is(cloud, server.id, ServerStatus.SUSPENDED, 60)
+        elif verb == "start by roll back":
+            cloud.servers.stop(server.id)
+            eventually_is(cloud, server.id, ServerStatus.STOPPED, 60)
         asking = threading.Thread(target=_try, args=(asks[verb],))
         asking.start()
         time.sleep(moment)
         host.kill()
         asking.join()
         host.start()
-        _bring_back(cloud, server)
+        _bring_back(cloud, server, {ServerStatus.SUSPENDED: asks["resume"], ServerStatus.STOPPED: asks["roll back"]})
         desktops.wait_ready(server.id)
         assert len(pids_working_below(folder_of(host, server))) == 1
         if verb == "rebuild":
@@ -212,14 +216,14 @@ def _try(call: Callable[[], object]) -> None:
         call()
 
 
-def _bring_back(cloud: Cloud, server: Server) -> None:
-    """Wait until nothing is under way with the server, and let it run."""
+def _bring_back(cloud: Cloud, server: Server, asks: Mapping[ServerStatus, Callable[[], object]]) -> None:
+    """Wait until nothing is under way with the server, and let it run: by what is asked where it does not."""
 
     def runs() -> bool:
         seen = cloud.servers.get(server.id)
         assert seen.fault is None
-        if seen.status is ServerStatus.SUSPENDED:
-            _try(lambda: cloud.servers.resume(server.id))
+        if seen.status in asks:
+            _try(asks[seen.status])
         return seen.status is ServerStatus.RUNNING and cloud.guest.ready(server.id)
 
     eventually(runs, PATIENCE_SECONDS, what="a running server")
