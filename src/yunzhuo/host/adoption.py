@@ -109,7 +109,8 @@ class Adoption:
             if record.phase is Phase.MAKING:
                 self._servers.finish_making(entry)
         for part in self._unfinished:
-            await part.go_on(entry)
+            if entry.change is None:
+                await part.go_on(entry)
 
     async def _adopt(self, entry: Entry, processes: Sequence[ProcessIdentity]) -> None:
         if entry.record.saved is not None:
@@ -132,7 +133,9 @@ class Adoption:
         machine.readiness.begin(is_silent=entry.record.is_silent)
         if entry.record.process != machine.process.identity:
             await entry.save(process=machine.process.identity)
-        if entry.record.wanted is Wanted.STOPPED:
+        if entry.record.rolling_back_to is not None:
+            pass  # what it is to come to is not what it was told last
+        elif entry.record.wanted is Wanted.STOPPED:
             self._power.begin_stop(entry)
         elif machine.is_held and entry.record.wanted is Wanted.RUNNING:
             await machine.go_on()

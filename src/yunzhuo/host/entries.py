@@ -88,7 +88,7 @@ class Entry:
         """What a person should know, if anything."""
         if self.running and self.running.stopped_by_full_disk:
             return "This computer's disk is full; the desktop is held until there is room."
-        if self.record.saved is not None and not self.state_fits:
+        if self.record.saved is not None and not self.state_fits and not self.comes_up:
             return _CANNOT_GO_ON
         return self.record.fault
 

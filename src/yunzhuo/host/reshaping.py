@@ -58,7 +58,7 @@ class Reshaping:
             self._registry.require_room(max(flavor.memory_mib - entry.record.memory_mib, 0))
         # A machine that ended by itself is stopped, whatever was wanted of it.
         wanted = Wanted.RUNNING if entry.running else Wanted.STOPPED
-        await self._power.accept(entry, Change.RESIZING, self._resize, next_flavor=flavor, wanted=wanted)
+        await self._power.accept(entry, Change.RESIZING, self._resize, next_flavor=flavor, wanted=wanted, fault=None)
 
     async def go_on(self, entry: Entry) -> None:
         """Finish what an earlier host process had accepted; its machine, if it runs, is followed already."""

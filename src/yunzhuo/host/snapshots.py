@@ -82,7 +82,7 @@ class Snapshots:
         if entry.running is None and kept.has_memory:
             self._registry.require_room(entry.record.memory_mib)
         wanted = Wanted.RUNNING if entry.running else Wanted.STOPPED
-        written = {"rolling_back_to": kept.id, "wanted": wanted}
+        written = {"rolling_back_to": kept.id, "wanted": wanted, "fault": None}
         await self._see_through(entry, Change.ROLLING_BACK, lambda one: self._roll_back(one, kept), **written)
 
     async def delete(self, server_id: str, snapshot_id: str) -> None:

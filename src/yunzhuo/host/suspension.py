@@ -53,7 +53,7 @@ class Suspension:
         if entry.status is not ServerStatus.SUSPENDED:
             raise ServerBusy(entry.fault or "The server is not suspended.", server_id=server_id)
         self._registry.require_room(entry.record.memory_mib)
-        await self._power.accept(entry, Change.RESUMING, self._resume, wanted=Wanted.RUNNING)
+        await self._power.accept(entry, Change.RESUMING, self._resume, wanted=Wanted.RUNNING, fault=None)
 
     async def go_on(self, entry: Entry) -> None:
         """Finish what an earlier host process had accepted; its machine, if it runs, is followed already."""
