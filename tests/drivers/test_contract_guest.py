@@ -7,7 +7,7 @@ import pytest
 
 from tests.drivers.desktops import Desktops
 from yunzhuo.phoenix.cloud.errors import CloudUnavailable
-from yunzhuo.phoenix.cloud.interface import Cloud
+from yunzhuo.phoenix.cloud.interface import PIECE_BYTES, Cloud
 from yunzhuo.phoenix.cloud.resources import Server
 from yunzhuo.phoenix.common.errors import InvalidInput, NotFound
 
@@ -108,6 +108,53 @@ def test_files_that_cannot_be_written(cloud: Cloud, shared_server: Server) -> No
         cloud.guest.write_file(shared_server.id, "/no/such/folder/file", b"")
     with pytest.raises(InvalidInput):
         cloud.guest.write_file(shared_server.id, "relative", b"")
+
+
+@pytest.mark.needs("guest.list_files", "guest.write_piece", "guest.read_piece", "guest.move_file", "guest.delete_file")
+def test_a_persons_file_travels_in_pieces(cloud: Cloud, shared_server: Server) -> None:
+    guest, path = cloud.guest, "Downloads/-课件 'one'.bin"
+    content = os.urandom(PIECE_BYTES + 70_001)
+    guest.write_piece(shared_server.id, path, content[:PIECE_BYTES], offset=0)
+    for _ in range(2):  # twice is harmless
+        guest.write_piece(shared_server.id, path, content[PIECE_BYTES:], offset=PIECE_BYTES)
+    first = guest.read_piece(shared_server.id, path, offset=0, max_bytes=PIECE_BYTES)
+    rest = guest.read_piece(shared_server.id, path, offset=PIECE_BYTES, max_bytes=PIECE_BYTES)
+    assert first.content + rest.content == content
+    assert first.size_bytes == rest.size_bytes == len(content)
+    assert guest.read_piece(shared_server.id, path, offset=len(content), max_bytes=10).content == b""
+    guest.write_piece(shared_server.id, "Downloads/.hidden", b"x", offset=0)
+    assert [(file.name, file.size_bytes) for file in guest.list_files(shared_server.id, "Downloads")] == [
+        ("-课件 'one'.bin", len(content))
+    ]
+    guest.move_file(shared_server.id, path, "Downloads/two")
+    assert [file.name for file in guest.list_files(shared_server.id, "Downloads")] == ["two"]
+    for _ in range(2):
+        guest.delete_file(shared_server.id, "Downloads/two")
+    assert guest.list_files(shared_server.id, "Downloads") == ()
+    assert guest.list_files(shared_server.id, "no such folder") == ()
+
+
+@pytest.mark.needs("guest.write_piece", "guest.read_piece", "guest.move_file")
+def test_pieces_that_do_not_fit(cloud: Cloud, shared_server: Server) -> None:
+    guest = cloud.guest
+    guest.write_piece(shared_server.id, "Downloads/short", b"12345", offset=0)
+    with pytest.raises(InvalidInput) as refusal:
+        guest.write_piece(shared_server.id, "Downloads/short", b"", offset=6)
+    assert refusal.value.code == "file_out_of_step"
+    with pytest.raises(InvalidInput):
+        guest.write_piece(shared_server.id, "Downloads/short", bytes(PIECE_BYTES + 1), offset=0)
+    with pytest.raises(InvalidInput):
+        guest.read_piece(shared_server.id, "Downloads/short", offset=0, max_bytes=PIECE_BYTES + 1)
+    for missing in (
+        lambda: guest.write_piece(shared_server.id, "Downloads/missing", b"", offset=1),
+        lambda: guest.read_piece(shared_server.id, "Downloads/missing", offset=0, max_bytes=1),
+        lambda: guest.move_file(shared_server.id, "Downloads/missing", "Downloads/other"),
+    ):
+        with pytest.raises(NotFound):
+            missing()
+    for path in ("/etc/hostname", "../user/x", "Downloads/../../x", ""):
+        with pytest.raises(InvalidInput):
+            guest.read_piece(shared_server.id, path, offset=0, max_bytes=1)
 
 
 @pytest.mark.needs("guest.get_clipboard", "guest.set_clipboard")

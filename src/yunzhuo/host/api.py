@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from yunzhuo.host.host import DesktopHost
 from yunzhuo.host.servers import as_cloud_error
+from yunzhuo.phoenix.cloud.interface import PIECE_BYTES
 from yunzhuo.phoenix.cloud.local import wire
 from yunzhuo.phoenix.cloud.resources import ConsoleProtocol
 from yunzhuo.phoenix.common.errors import (
@@ -150,6 +151,36 @@ async def guest_read_file(host: DesktopHost, request: Request) -> Response:
     return Response(content, media_type="application/octet-stream")
 
 
+async def guest_list_files(host: DesktopHost, request: Request) -> Response:
+    return _json(wire.GUEST_FILES, tuple(await host.files.list(_id(request), request.query_params.get("path", ""))))
+
+
+async def guest_write_piece(host: DesktopHost, request: Request) -> Response:
+    if int(request.headers.get("content-length", 0)) > PIECE_BYTES:
+        raise InvalidInput("The piece is too large.", code="file_out_of_step")
+    path, offset = request.query_params.get("path", ""), int(request.query_params.get("offset", "0"))
+    await host.files.write_piece(_id(request), path, await request.body(), offset=offset)
+    return _nothing()
+
+
+async def guest_read_piece(host: DesktopHost, request: Request) -> Response:
+    asked = request.query_params
+    piece = await host.files.read_piece(
+        _id(request), asked.get("path", ""), offset=int(asked.get("offset", "0")), max_bytes=int(asked.get("max_bytes", "0"))
+    )
+    return Response(wire.pack_piece(piece), media_type="application/octet-stream")
+
+
+async def guest_move_file(host: DesktopHost, request: Request) -> Response:
+    await host.files.move(_id(request), request.query_params.get("path", ""), request.query_params.get("new_path", ""))
+    return _nothing()
+
+
+async def guest_delete_file(host: DesktopHost, request: Request) -> Response:
+    await host.files.delete(_id(request), request.query_params.get("path", ""))
+    return _nothing()
+
+
 async def get_clipboard(host: DesktopHost, request: Request) -> Response:
     return _message(wire.Text(text=await host.guests.get_clipboard(_id(request))))
 
@@ -222,6 +253,11 @@ _ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", f"{_SERVER}/guest/run", guest_run),
     ("PUT", f"{_SERVER}/guest/file", guest_write_file),
     ("GET", f"{_SERVER}/guest/file", guest_read_file),
+    ("GET", f"{_SERVER}/guest/files", guest_list_files),
+    ("PUT", f"{_SERVER}/guest/piece", guest_write_piece),
+    ("GET", f"{_SERVER}/guest/piece", guest_read_piece),
+    ("DELETE", f"{_SERVER}/guest/piece", guest_delete_file),
+    ("POST", f"{_SERVER}/guest/move", guest_move_file),
     ("GET", f"{_SERVER}/guest/clipboard", get_clipboard),
     ("PUT", f"{_SERVER}/guest/clipboard", set_clipboard),
     ("POST", f"{_SERVER}/guest/message", show_message),

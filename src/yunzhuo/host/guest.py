@@ -56,14 +56,14 @@ class Guests:
         """Run a command as root. Raises CloudUnavailable when it has not ended in time."""
         if not argv or any("\0" in argument for argument in argv):
             raise InvalidInput("A command needs a program, and no zero bytes.", fields={"argv": "not a command"})
-        async with self._reached(server_id) as agent:
+        async with self.reached(server_id) as agent:
             ended = await agent.run(_shell(_RUN, *argv), stdin=stdin, timeout_seconds=timeout_seconds)
         return CommandResult(ended.exit_code, ended.stdout[:_OUTPUT_LIMIT_BYTES], ended.stderr[:_OUTPUT_LIMIT_BYTES])
 
     async def write_file(self, server_id: str, path: str, content: bytes) -> None:
         """Put a file into the guest. Raises InvalidInput, NotFound (its folder)."""
         _require_absolute(path)
-        async with self._reached(server_id) as agent:
+        async with self.reached(server_id) as agent:
             _require_found(await agent.run(_shell(_BEGIN_FILE, path), timeout_seconds=_FILE_SECONDS), path)
             for start in range(0, len(content), _CHUNK_BYTES):
                 chunk = content[start : start + _CHUNK_BYTES]
@@ -74,7 +74,7 @@ class Guests:
         """Get a file out of the guest. Raises InvalidInput (too large), NotFound."""
         _require_absolute(path)
         content = bytearray()
-        async with self._reached(server_id) as agent:
+        async with self.reached(server_id) as agent:
             while True:
                 done_blocks = len(content) // _READ_BLOCK_BYTES
                 command = _shell(_READ_FILE, path, str(max_bytes), str(done_blocks))
@@ -103,7 +103,8 @@ class Guests:
             raise CloudUnavailable("The desktop could not do it.", exit_code=result.exit_code)
 
     @asynccontextmanager
-    async def _reached(self, server_id: str) -> AsyncIterator[GuestAgent]:
+    async def reached(self, server_id: str) -> AsyncIterator[GuestAgent]:
+        """The agent of a running server; its failures become errors of the cloud interface."""
         machine = self._registry.get(server_id).running
         if machine is None:
             raise GuestUnreachable(server_id)

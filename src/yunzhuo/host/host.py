@@ -13,6 +13,7 @@ from yunzhuo.host.golden_cache import GoldenCache, cache_folder
 from yunzhuo.host.golden_keeper import GoldenKeeper
 from yunzhuo.host.goldens import Goldens
 from yunzhuo.host.guest import Guests
+from yunzhuo.host.guest_files import GuestFiles
 from yunzhuo.host.images import Images
 from yunzhuo.host.layout import Layout
 from yunzhuo.host.making import Maker
@@ -62,6 +63,7 @@ class DesktopHost:
         self.suspension = Suspension(self._registry, maker, self.power)
         self.snapshots = Snapshots(self._registry, maker, self.power)
         self.guests = Guests(self._registry)
+        self.files = GuestFiles(self.guests)
         unfinished = (self.reshaping, self.suspension, self.snapshots)
         self._adoption = Adoption(layout, self._registry, self.servers, self.power, self._goldens, unfinished)
         self._watch: asyncio.Task[None] | None = None

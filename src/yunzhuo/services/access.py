@@ -42,7 +42,11 @@ _OWN_DESKTOP_VERBS = (
     "desktop:reboot",
     "desktop:delete",
     "desktop:connect",
+    "desktop:clipboard",
+    "desktop:files",
 )
+# To look over somebody's shoulder, or into their things, is a right of its own, which nobody has yet.
+_OWNERS_ALONE = ("desktop:connect", "desktop:clipboard", "desktop:files")
 
 GRANTS: Mapping[Role, Mapping[str, Scope]] = {
     Role.USER: {
@@ -52,8 +56,7 @@ GRANTS: Mapping[Role, Mapping[str, Scope]] = {
     },
     Role.ADMINISTRATOR: {
         **dict.fromkeys(_OWN_DESKTOP_VERBS, Scope.ORGANIZATION),
-        # Looking over somebody's shoulder is a right of its own, which nobody has yet.
-        "desktop:connect": Scope.OWN,
+        **dict.fromkeys(_OWNERS_ALONE, Scope.OWN),
         "catalog:read": Scope.ORGANIZATION,
         "event:read": Scope.ORGANIZATION,
         "user:read": Scope.ORGANIZATION,

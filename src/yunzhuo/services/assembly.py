@@ -28,6 +28,7 @@ from yunzhuo.services.changes import ChangeFeed
 from yunzhuo.services.consoles import ConsoleService
 from yunzhuo.services.desktops import DesktopService
 from yunzhuo.services.events import EventService
+from yunzhuo.services.guests import GuestService
 from yunzhuo.services.health import HealthService
 from yunzhuo.services.operations import OperationEngine
 from yunzhuo.services.reconciliation import Reconciler
@@ -49,6 +50,7 @@ class Services:
     desktops: DesktopService
     engine: OperationEngine
     events: EventService
+    guests: GuestService
     health: HealthService
     reconciler: Reconciler
 
@@ -79,6 +81,7 @@ def services(
             desktops=DesktopService(db, queue, feed, audit, clock, settings.limits, settings.operations),
             engine=OperationEngine(db, connected, queue, feed, clock, settings.operations, worker=worker),
             events=events,
+            guests=GuestService(db, connected, audit, settings.guests),
             health=HealthService(db, connected, catalog, accounts),
             reconciler=Reconciler(db, connected, feed, clock),
         )

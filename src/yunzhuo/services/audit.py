@@ -5,6 +5,8 @@ from yunzhuo.phoenix.db.models import AuditEntry
 from yunzhuo.phoenix.db.session import Transaction
 from yunzhuo.services.access import Actor
 
+_LONGEST_DETAIL = 400
+
 
 class AuditLog:
     """Appends entries; nothing changes or removes them."""
@@ -22,8 +24,12 @@ class AuditLog:
         *,
         organization_id: str | None = None,
         outcome: str = "done",
+        detail: str | None = None,
     ) -> None:
-        """Note that ``actor`` (None: Yunzhuo itself) did ``verb``; ``outcome`` is ``done``, ``refused`` or ``failed``."""
+        """Note that ``actor`` (None: Yunzhuo itself) did ``verb``; ``outcome`` is ``done``, ``refused`` or ``failed``.
+
+        ``detail`` says more in a few words (a name, a size), never what something contains.
+        """
         organization = organization_id or (actor.organization_id if actor else None)
         if organization is None:
             raise ValueError("an audit entry belongs to an organization")
@@ -35,6 +41,7 @@ class AuditLog:
                 object_type=object_type,
                 object_id=object_id,
                 outcome=outcome,
+                detail=detail[:_LONGEST_DETAIL] if detail else None,
                 client_address=actor.client_address if actor else None,
                 request_id=actor.request_id if actor else None,
                 at=self._clock.now(),

@@ -8,11 +8,13 @@ from yunzhuo.phoenix.common.logging import configure, get_logger
 from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.phoenix.security.secrets import load_or_make
 from yunzhuo.services.assembly import services, web_secret_file
+from yunzhuo.services.guests import PIECE_BYTES
 from yunzhuo.web import serving
 from yunzhuo.web.app import create_app
 from yunzhuo.web.asgi import App, Receive, Scope, Send
 from yunzhuo.web.forwarding import EventForwarder
 from yunzhuo.web.intake import Intake
+from yunzhuo.web.transfers import Transfers
 from yunzhuo.webkit.headers import security_headers
 
 log = get_logger()
@@ -45,7 +47,9 @@ def run(settings: Settings, supervised: bool) -> int:
             silence_seconds=2 * settings.stream.keepalive_seconds + 5,
             headers=security_headers(settings.gateway_url, is_https=is_https),
         )
-        front = Front(Intake(threads, max_body_bytes=settings.web.max_body_bytes), streams)
+        taken_in = Intake(threads, max_body_bytes=settings.web.max_body_bytes)
+        pages = Transfers(taken_in, piece_bytes=min(PIECE_BYTES, settings.web.max_body_bytes))
+        front = Front(pages, streams)
         log.info("web_listening", url=settings.public_url, host=settings.web.host, port=settings.web.port)
         serving.serve(front, listener, supervised=supervised, beside=streams, on_end=streams.close)
     return 0

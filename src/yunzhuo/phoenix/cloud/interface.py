@@ -23,7 +23,9 @@ from yunzhuo.phoenix.cloud.resources import (
     CommandResult,
     Console,
     ConsoleProtocol,
+    FilePiece,
     Flavor,
+    GuestFile,
     Host,
     Image,
     Network,
@@ -32,6 +34,9 @@ from yunzhuo.phoenix.cloud.resources import (
     ServerRequest,
     Snapshot,
 )
+
+#: The largest part of a file that is asked for or given at once.
+PIECE_BYTES = 1024 * 1024
 
 
 class Servers(Protocol):
@@ -194,6 +199,11 @@ class Guest(Protocol):
     """What can be asked of the system inside a running server.
 
     All but ``ready`` raise GuestUnreachable when nothing answers, be it that the server does not run.
+
+    From ``list_files`` to ``delete_file`` it is the person who works in the server who asks, never the system: what they
+    may not read stays unread, and what is written is theirs. Paths there begin in the person's home folder; one that is
+    absolute, empty or climbs (``..``) raises InvalidInput. A file travels in pieces of at most :data:`PIECE_BYTES`, so that
+    nobody on its way ever holds more of it.
     """
 
     def ready(self, server_id: str) -> bool:
@@ -223,6 +233,33 @@ class Guest(Protocol):
 
         Raises InvalidInput when it is larger than ``max_bytes`` or ``path`` is not absolute, NotFound when it is not there.
         """
+        ...
+
+    def list_files(self, server_id: str, folder: str) -> Sequence[GuestFile]:
+        """The plain files in a folder, by name; hidden ones are left out. A folder that is not there has none."""
+        ...
+
+    def write_piece(self, server_id: str, path: str, content: bytes, *, offset: int) -> None:
+        """Put a piece behind the first ``offset`` bytes of a file, and cut off what was there: twice is harmless.
+
+        At 0 the file is made, and its folder, too. Raises InvalidInput (``file_out_of_step``) when the file holds less than
+        ``offset`` bytes or the piece is too large, NotFound when it is not there, LimitReached when the disk is full.
+        """
+        ...
+
+    def read_piece(self, server_id: str, path: str, *, offset: int, max_bytes: int) -> FilePiece:
+        """The piece of a file that begins at ``offset``; it is shorter than ``max_bytes`` only at the file's end.
+
+        Raises NotFound, and InvalidInput when more than a piece is asked for.
+        """
+        ...
+
+    def move_file(self, server_id: str, path: str, new_path: str) -> None:
+        """Give a file another path, in the place of one that is there. Raises NotFound."""
+        ...
+
+    def delete_file(self, server_id: str, path: str) -> None:
+        """Remove a file; one that is not there is no error."""
         ...
 
     def get_clipboard(self, server_id: str) -> str:

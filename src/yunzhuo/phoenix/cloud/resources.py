@@ -150,6 +150,23 @@ class Console:
 
 
 @dataclass(frozen=True, slots=True)
+class GuestFile:
+    """A file of the person who works in a server."""
+
+    name: str
+    size_bytes: int
+    modified_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FilePiece:
+    """A part of a file, and how large the whole file was at that moment."""
+
+    content: bytes = field(repr=False)
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class CommandResult:
     """How a command inside the guest ended."""
 

@@ -133,6 +133,14 @@ class ConsoleSettings(Section):
     ticket_seconds: Seconds = Field(60, description="A ticket not used by then is worthless.")
 
 
+class GuestSettings(Section):
+    """What people carry into their desktops and out of them."""
+
+    clipboard_bytes: int = Field(1024 * 1024, ge=1, le=1024 * 1024, description="Longest text between clipboards.")
+    file_bytes: int = Field(100 * 1024 * 1024, ge=0, description="Largest file taken into a desktop or out of one.")
+    folder_bytes: int = Field(500 * 1024 * 1024, ge=0, description="Largest folder given out as a whole.")
+
+
 class LogSettings(Section):
     """What processes write to standard error."""
 
@@ -156,6 +164,7 @@ class Settings(Section):
     limits: LimitSettings = Field(LimitSettings(), description=LimitSettings.__doc__)
     operations: OperationSettings = Field(OperationSettings(), description=OperationSettings.__doc__)
     consoles: ConsoleSettings = Field(ConsoleSettings(), description=ConsoleSettings.__doc__)
+    guests: GuestSettings = Field(GuestSettings(), description=GuestSettings.__doc__)
     log: LogSettings = Field(LogSettings(), description=LogSettings.__doc__)
 
     @property

@@ -2,7 +2,7 @@
 
 from apiflask import APIBlueprint
 
-from yunzhuo.web.api import desktops, events, flavors, images, operations, tokens, users
+from yunzhuo.web.api import desktops, events, flavors, guests, images, operations, tokens, users
 from yunzhuo.web.api.paths import PREFIX
 
 BLUEPRINTS: tuple[APIBlueprint, ...] = (
@@ -11,6 +11,7 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
     images.blueprint,
     flavors.blueprint,
     desktops.blueprint,
+    guests.blueprint,
     operations.blueprint,
     events.blueprint,
 )

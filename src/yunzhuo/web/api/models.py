@@ -3,6 +3,7 @@
 What comes in may have no fields that are not known: a misspelled one would be lost in silence.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Self
@@ -18,6 +19,7 @@ from yunzhuo.services.consoles import ConsoleProtocol
 from yunzhuo.services.desktop_views import MAX_PAGE, DesktopView, Page
 from yunzhuo.services.desktops import Accepted as AcceptedWish
 from yunzhuo.services.desktops import RebootKind
+from yunzhuo.services.guests import FileView
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, State, Step, Wanted
 
 _EXAMPLE_ID = "0b6f7a0e-6d0c-4d6a-9a35-0f0a3f6d8a11"
@@ -82,6 +84,12 @@ class NewConnection(Asked):
     """A wish to see a desktop's screen."""
 
     protocol: ConsoleProtocol = Field(examples=["vnc"])
+
+
+class NewClipboard(Asked):
+    """Text for a desktop's clipboard."""
+
+    text: str = Field(description="At most 1 MiB as UTF-8 (`[guests] clipboard_bytes`); empty empties it.")
 
 
 class DesktopQuery(BaseModel):
@@ -331,6 +339,41 @@ class Connection(BaseModel):
             subprotocol=right.subprotocol,
             expires_at=right.expires_at,
         )
+
+
+class Clipboard(BaseModel):
+    """What a desktop's clipboard holds."""
+
+    text: str
+
+
+class File(BaseModel):
+    """A file in a desktop's download folder."""
+
+    name: str = Field(examples=["report.odt"])
+    size_bytes: int
+    modified_at: datetime
+
+    @classmethod
+    def of(cls, view: FileView) -> Self:
+        return cls(name=view.name, size_bytes=view.size_bytes, modified_at=view.modified_at)
+
+
+class FileList(BaseModel):
+    """The files of a desktop's download folder, by name."""
+
+    items: list[File]
+    next_cursor: str | None
+
+    @classmethod
+    def of(cls, views: Sequence[FileView]) -> Self:
+        return cls(items=[File.of(view) for view in views], next_cursor=None)
+
+
+class Received(BaseModel):
+    """A piece was put in, and more of the file is to come."""
+
+    is_whole: bool
 
 
 class Problem(BaseModel):

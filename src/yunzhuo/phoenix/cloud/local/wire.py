@@ -2,6 +2,7 @@
 
 import base64
 import re
+import struct
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
@@ -10,7 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidat
 from yunzhuo.phoenix.cloud.resources import (
     CommandResult,
     Console,
+    FilePiece,
     Flavor,
+    GuestFile,
     Host,
     Image,
     Network,
@@ -123,8 +126,20 @@ IMAGES = TypeAdapter(tuple[Image, ...])
 IMAGE = TypeAdapter(Image)
 NETWORKS = TypeAdapter(tuple[Network, ...])
 HOSTS = TypeAdapter(tuple[Host, ...])
+GUEST_FILES = TypeAdapter(tuple[GuestFile, ...])
+_SIZE = struct.Struct("!Q")
 
 
 def command_result(ended: RunEnded) -> CommandResult:
     """As the cloud interface has it."""
     return CommandResult(ended.exit_code, ended.stdout, ended.stderr)
+
+
+def pack_piece(piece: FilePiece) -> bytes:
+    """A piece as an answer's body: the whole file's size in eight bytes, then the piece as it is."""
+    return _SIZE.pack(piece.size_bytes) + piece.content
+
+
+def unpack_piece(body: bytes) -> FilePiece:
+    """What :func:`pack_piece` packed."""
+    return FilePiece(body[_SIZE.size :], _SIZE.unpack_from(body)[0])

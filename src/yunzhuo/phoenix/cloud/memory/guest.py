@@ -1,15 +1,17 @@
 """The inside of a server: its files, its clipboard, what was shown on its screen."""
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from yunzhuo.phoenix.cloud.errors import CloudUnavailable, GuestUnreachable
+from yunzhuo.phoenix.cloud.interface import PIECE_BYTES
 from yunzhuo.phoenix.cloud.memory import guest_system, store
 from yunzhuo.phoenix.cloud.memory.calls import Gate
 from yunzhuo.phoenix.cloud.memory.faults import FaultKind, Plan
 from yunzhuo.phoenix.cloud.memory.records import ServerRecord
 from yunzhuo.phoenix.cloud.memory.state import Transaction
-from yunzhuo.phoenix.cloud.resources import CommandResult, ServerStatus
+from yunzhuo.phoenix.cloud.resources import CommandResult, FilePiece, GuestFile, ServerStatus
 from yunzhuo.phoenix.common.errors import InvalidInput, NotFound
 
 _Result = TypeVar("_Result")
@@ -46,6 +48,26 @@ class Guest:
         normal = guest_system.normal_path(path)
         return self._ask("guest.read_file", server_id, lambda system: system.read_whole(normal, max_bytes))
 
+    def list_files(self, server_id: str, folder: str) -> Sequence[GuestFile]:
+        home = guest_system.home_path(folder)
+        return self._ask("guest.list_files", server_id, lambda system: system.list_folder(home))
+
+    def write_piece(self, server_id: str, path: str, content: bytes, *, offset: int) -> None:
+        home = guest_system.home_path(path)
+        self._ask("guest.write_piece", server_id, lambda system: system.write_piece(home, content, offset))
+
+    def read_piece(self, server_id: str, path: str, *, offset: int, max_bytes: int) -> FilePiece:
+        home = guest_system.home_path(path)
+        return self._ask("guest.read_piece", server_id, lambda system: system.read_piece(home, offset, max_bytes))
+
+    def move_file(self, server_id: str, path: str, new_path: str) -> None:
+        home, new_home = guest_system.home_path(path), guest_system.home_path(new_path)
+        self._ask("guest.move_file", server_id, lambda system: system.move(home, new_home))
+
+    def delete_file(self, server_id: str, path: str) -> None:
+        home = guest_system.home_path(path)
+        self._ask("guest.delete_file", server_id, lambda system: system.remove(home))
+
     def get_clipboard(self, server_id: str) -> str:
         return self._ask("guest.get_clipboard", server_id, lambda system: system.record.clipboard)
 
@@ -81,9 +103,7 @@ class _System:
         return bytes(row[0]) if row else guest_system.system_file(self.record, path)
 
     def read_whole(self, path: str, max_bytes: int) -> bytes:
-        content = self.read(path)
-        if content is None:
-            raise NotFound("guest_file_not_found", "There is no such file in the desktop.", path=path)
+        content = self._present(path)
         if len(content) > max_bytes:
             raise InvalidInput("The file is larger than allowed.", code="file_too_large", fields={"path": "too large"})
         return content
@@ -93,6 +113,48 @@ class _System:
             raise NotFound("guest_folder_not_found", "There is no such folder in the desktop.", path=path)
         if path in guest_system.FOLDERS:
             raise InvalidInput("A folder is in the place of the file.", fields={"path": "is a folder"})
+        self._put(path, content)
+
+    def list_folder(self, folder: str) -> Sequence[GuestFile]:
+        rows = self._transaction.rows(
+            "SELECT path, LENGTH(content) FROM files WHERE server_id = ? AND SUBSTR(path, 1, ?) = ? ORDER BY path",
+            self.record.id,
+            len(folder) + 1,
+            f"{folder}/",
+        )
+        modified_at = datetime.fromtimestamp(self.now, UTC)
+        found = [GuestFile(path.removeprefix(f"{folder}/"), size, modified_at) for path, size in rows]
+        return tuple(file for file in found if "/" not in file.name and not file.name.startswith("."))
+
+    def write_piece(self, path: str, content: bytes, offset: int) -> None:
+        if len(content) > PIECE_BYTES:
+            raise InvalidInput("The piece is too large.", code="file_out_of_step")
+        before = b"" if offset == 0 else self._present(path)
+        if len(before) < offset:
+            raise InvalidInput("The file is shorter than that.", code="file_out_of_step")
+        self._put(path, before[:offset] + content)
+
+    def read_piece(self, path: str, offset: int, max_bytes: int) -> FilePiece:
+        if max_bytes > PIECE_BYTES:
+            raise InvalidInput("That is more than a piece.", fields={"max_bytes": "too large"})
+        content = self._present(path)
+        return FilePiece(content[offset : offset + max_bytes], len(content))
+
+    def move(self, path: str, new_path: str) -> None:
+        content = self._present(path)
+        self.remove(path)
+        self._put(new_path, content)
+
+    def remove(self, path: str) -> None:
+        self._transaction.execute("DELETE FROM files WHERE server_id = ? AND path = ?", self.record.id, path)
+
+    def _present(self, path: str) -> bytes:
+        content = self.read(path)
+        if content is None:
+            raise NotFound("guest_file_not_found", "There is no such file in the desktop.", path=path)
+        return content
+
+    def _put(self, path: str, content: bytes) -> None:
         self._transaction.execute(
             "INSERT INTO files VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET content = excluded.content",
             self.record.id,

@@ -40,6 +40,13 @@ def normal_path(path: str) -> str:
     return "/" + posixpath.normpath(path).lstrip("/")
 
 
+def home_path(path: str) -> str:
+    """The whole path of something in the person's home folder. Raises InvalidInput when it is none."""
+    if not path or path.startswith("/") or "\0" in path or ".." in path.split("/"):
+        raise InvalidInput("A path in the home folder is relative and does not climb.", fields={"path": "is not in the home"})
+    return normal_path(f"/home/user/{path}")
+
+
 def system_file(record: ServerRecord, path: str) -> bytes | None:
     """A file that the system itself puts there, or None."""
     machine_id = record.identity[:32]

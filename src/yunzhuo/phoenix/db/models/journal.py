@@ -37,6 +37,7 @@ class AuditEntry(Base):
     object_type: Mapped[Word]
     object_id: Mapped[Id | None]
     outcome: Mapped[Word]
+    detail: Mapped[str | None] = mapped_column(String(400))
     client_address: Mapped[Name | None]
     request_id: Mapped[Name | None]
     at: Mapped[Time]
