@@ -11,10 +11,16 @@
 //
 // The desktop's own state comes with the stream of changes (live:change), the rest from here.
 
+import { Clipboard } from "./console/clipboard.js";
 import { requestConnection } from "./console/connection.js";
+import { Files } from "./console/files.js";
+import { Line } from "./console/line.js";
+import { Panels } from "./console/panels.js";
 import { Screen } from "./console/screen.js";
 import { Stage } from "./console/stage.js";
 import { followToolbar } from "./console/toolbar.js";
+import { followTouchBar } from "./console/touch_bar.js";
+import { View } from "./console/view.js";
 
 const CONNECTABLE = "available";
 const RETRY_MS = [250, 500, 1000, 2000, 4000, 8000];
@@ -25,6 +31,8 @@ class Console {
   constructor(body) {
     this.body = body;
     this.stage = new Stage(body);
+    this.line = new Line(document.getElementById("line-quality"));
+    this.view = new View(() => this.screen);
     this.screen = null;
     this.attempt = 0;
     this.round = 0; // counts the wishes to connect, so that the answer to an old one is known as such
@@ -97,6 +105,8 @@ class Console {
 
   granted({ connection }) {
     this.screen = new Screen(document.getElementById("screen"), connection, {
+      line: this.line,
+      view: this.view,
       connected: () => this.connected(),
       lost: () => this.lost(),
       refused: (reason) => this.refused({ reason }),
@@ -169,4 +179,16 @@ class Console {
 
 const page = new Console(document.body);
 followToolbar(document.body, () => page.screen);
+followTouchBar(() => page.screen);
+followPanels();
 page.start();
+
+function followPanels() {
+  const isConnected = () => document.body.dataset.console === "connected";
+  const panels = new Panels(document.body, () => page.screen?.focus());
+  const [clipboardPanel, filesPanel] = ["clipboard-panel", "files-panel"].map((id) => document.getElementById(id));
+  const clipboard = new Clipboard(clipboardPanel, isConnected);
+  const files = new Files(filesPanel, { isConnected, show: () => panels.open(filesPanel, { withFocus: false }) });
+  panels.add(document.getElementById("open-clipboard"), clipboardPanel, () => clipboard.opened());
+  panels.add(document.getElementById("open-files"), filesPanel, () => files.opened());
+}

@@ -2,15 +2,18 @@
 
 import RFB from "@novnc/novnc";
 
+import { press } from "./keys.js";
+
 export class Screen {
   /** Connects at once. `told` is asked to take note: connected(), lost(), refused(reason). */
-  constructor(place, { url, subprotocol }, told) {
+  constructor(place, { url, subprotocol }, { line, view, ...told }) {
     this.told = told;
     // The ticket travels as a subprotocol, never in an address that is logged.
-    this.rfb = new RFB(place, url, { wsProtocols: ["binary", subprotocol], shared: true });
+    const socket = new WebSocket(url, ["binary", subprotocol]);
+    line.follow(socket);
+    this.rfb = new RFB(place, socket, { shared: true });
     this.rfb.background = "transparent";
-    this.rfb.scaleViewport = true; // where the guest cannot take the window's size
-    this.rfb.resizeSession = true;
+    view.apply(this.rfb);
     this.rfb.focusOnClick = true;
     this.rfb.addEventListener("connect", () => told.connected());
     this.rfb.addEventListener("disconnect", () => this.ended());
@@ -22,8 +25,9 @@ export class Screen {
     this.rfb.focus({ preventScroll: true });
   }
 
-  sendCtrlAltDel() {
-    this.rfb.sendCtrlAltDel();
+  /** Presses keys that the browser keeps for itself, and goes on in the desktop. */
+  press(names) {
+    press(this.rfb, names);
     this.focus();
   }
 

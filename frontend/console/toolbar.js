@@ -15,7 +15,7 @@ export function followToolbar(body, screen) {
     leaving = setTimeout(goAway, AWAY_AFTER_MS);
   }
   function goAway() {
-    if (bar.matches(":hover, :focus-within")) comeBack();
+    if (body.dataset.panel || bar.matches(":hover, :focus-within")) comeBack();
     else body.dataset.bar = "away";
   }
   function giveKeyboardBack() {
@@ -27,12 +27,16 @@ export function followToolbar(body, screen) {
   document.addEventListener("pointermove", (event) => event.clientY <= EDGE_PX && comeBack());
   document.getElementById("console-tongue").addEventListener("click", comeBack);
   bar.addEventListener("pointerenter", comeBack);
-  bar.addEventListener("keydown", (event) => event.key === "Escape" && giveKeyboardBack());
+  bar.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && !event.target.closest(".menu")) giveKeyboardBack();
+  });
   followChord(() => {
     comeBack();
     document.getElementById("console-back").focus();
   });
-  document.getElementById("send-ctrl-alt-del").addEventListener("click", () => screen()?.sendCtrlAltDel());
+  for (const button of document.querySelectorAll("[data-keys]")) {
+    button.addEventListener("click", () => screen()?.press(button.dataset.keys));
+  }
   followFullScreen(() => screen()?.focus());
 }
 

@@ -73,6 +73,7 @@ def test_the_desktop_takes_the_windows_size_and_its_keys(yunzhuo: Portal, page: 
     page.set_viewport_size({"width": 1000, "height": 700})
     eventually(lambda: yunzhuo.screen.size == (1000, 700), 10)
     page.mouse.move(500, 1)
+    page.locator("#keys-menu > summary").click()
     page.get_by_role("button", name="Ctrl-Alt-Del").click()
     eventually(lambda: yunzhuo.screen.keys[-3:] == [CONTROL, ALT, DELETE], 5)
     page.mouse.move(500, 400)

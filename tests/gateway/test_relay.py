@@ -42,6 +42,19 @@ async def test_fragments_and_many_small_messages(gateway: RunningGateway, manage
     await viewer.close()
 
 
+async def test_a_page_can_ask_how_long_the_way_is(gateway: RunningGateway, manager: StandInManager, screen: Screen) -> None:
+    ticket = manager.issue(screen)
+    viewer = await Viewer.open(gateway, ticket)
+    await viewer.write(b"before")
+    assert await viewer.read(6) == b"before"
+    await viewer.socket.send("echo 12.5")
+    assert await viewer.socket.recv() == "echo 12.5"
+    await viewer.write(b"after")
+    assert await viewer.read(5) == b"after"
+    await viewer.close()
+    assert (await manager.end_of(ticket))["bytes_in"] == 11  # nothing of it went to the screen
+
+
 @pytest.mark.parametrize("version", [b"RFB 003.003\n", b"RFB 003.007\n", b"RFB 003.008\n"])
 @pytest.mark.parametrize("password", [True, False])
 async def test_every_version_of_a_screen(

@@ -189,7 +189,7 @@ class _Viewer(asyncio.Protocol):
             self._deaf = True
             session.end(End.VIEWER_VIOLATION, close_code=CLOSE_HANDSHAKE_FAILED, text=error.message)
         else:
-            if self._decoder.ping is not None or self._decoder.closed is not None:
+            if self._decoder.asks or self._decoder.closed is not None:
                 self._answer_control()
 
     def _answer_control(self) -> None:
@@ -198,7 +198,7 @@ class _Viewer(asyncio.Protocol):
             self.transport.close()
         elif not self.writing_paused and self._session.ended is None:
             # While writing is paused the last ping waits: answers that nobody reads would pile up.
-            self.transport.write(websocket.pong_frame(self._decoder.take_ping() or b""))
+            self.transport.write(self._decoder.take_answers())
 
     def close(self, code: int, text: str) -> None:
         """Says why, then waits for the browser to say the same; the session's timer ends the waiting."""
@@ -241,7 +241,7 @@ class _Viewer(asyncio.Protocol):
         handshake = self._session.handshake
         if handshake is None or handshake.reads_screen:
             self._session.screen.transport.resume_reading()
-        if self._decoder.ping is not None:
+        if self._decoder.asks:
             self._answer_control()
 
     def connection_lost(self, error: Exception | None) -> None:

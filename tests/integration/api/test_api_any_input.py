@@ -33,7 +33,7 @@ class World:
         self.document: Json = api.get("/openapi.json").get_json()
         desktop_id = api.desktop()
         operation_id = api.get(f"/desktops/{desktop_id}").get_json()["operation"]["id"]
-        self.known = {"desktop_id": desktop_id, "operation_id": operation_id, **api.wish()}
+        self.known = {"desktop_id": desktop_id, "operation_id": operation_id, "name": "a.txt", **api.wish()}
         self.operations = [
             (method, path, operation)
             for path, methods in self.document["paths"].items()
@@ -99,7 +99,10 @@ def body_of(world: World, operation: Json) -> st.SearchStrategy[bytes]:
     """A body: what is asked for, nearly that, any JSON, any bytes."""
     if "requestBody" not in operation:
         return st.just(b"") | st.binary(max_size=50)
-    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    content = operation["requestBody"]["content"]
+    if "application/json" not in content:
+        return st.binary(max_size=200)
+    schema = content["application/json"]["schema"]
     return near(world, schema).map(lambda value: json.dumps(value).encode()) | st.binary(max_size=200)
 
 

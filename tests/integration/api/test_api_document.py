@@ -14,7 +14,7 @@ from yunzhuo.services.rules.lifecycle import Action, State
 from yunzhuo.web.api.models import ACTIONS
 from yunzhuo.web.errors import STATUS
 
-METHODS = {"get", "post", "patch", "delete"}
+METHODS = {"get", "post", "put", "patch", "delete"}
 
 
 @pytest.fixture
@@ -107,6 +107,9 @@ def test_answers_are_as_documented(yunzhuo: Installation, lin: Api, still: Api, 
         "ImageList": lin.get("/images").get_json(),
         "FlavorList": lin.get("/flavors").get_json(),
         "User": lin.get("/users/me").get_json(),
+        "Clipboard": lin.get(f"/desktops/{desktop_id}/clipboard").get_json(),
+        "File": lin.ask("PUT", f"/desktops/{desktop_id}/files/x", data=b"x").get_json(),
+        "FileList": lin.get(f"/desktops/{desktop_id}/files").get_json(),
         "Problem": lin.get("/desktops/nothing").get_json(),
     }
     for name, answer in answers.items():

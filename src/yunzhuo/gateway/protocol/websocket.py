@@ -38,6 +38,8 @@ _SHORTEST_HEADER: Final = 2
 _LONGEST_HEADER: Final = 14
 _CONTROL_MAX_BYTES: Final = 125
 _MASK_BYTES: Final = 4
+_PASSED_ON: Final = frozenset({CONTINUATION, BINARY})
+_ECHO: Final = b"echo "
 
 # RFC 6455 section 7.4: what may stand in a Close frame. 1004 to 1006 and 1015 may not; 3000 to 4999 are applications' own.
 _CLOSE_CODES: Final = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014}) | frozenset(
@@ -56,12 +58,13 @@ class Close:
 class FrameDecoder:
     """Takes a client's bytes in any portions and gives back the payload, unmasked.
 
-    Only binary messages are for us. Of several pings that came together the last one counts (RFC 6455 section 5.5.3), so
+    Only binary messages are for the screen. A short text message that begins with ``echo`` is a page's question how long the
+    way here is, and is treated as a ping, which pages cannot send; any other text is refused. Of several pings that came together the last one counts (RFC 6455 section 5.5.3), so
     that a flood of pings cannot fill memory with answers. Pongs say nothing beyond having arrived. After a Close frame
     everything is ignored. Memory is bounded by one header and one control payload.
     """
 
-    __slots__ = ("_closed", "_control", "_fragmented", "_header", "_mask", "_max_frame_bytes", "_opcode", "_ping", "_remaining")
+    __slots__ = ("_closed", "_control", "_echo", "_fragmented", "_header", "_mask", "_max_frame_bytes", "_opcode", "_ping", "_remaining")
 
     def __init__(self, *, max_frame_bytes: int) -> None:
         self._max_frame_bytes = max_frame_bytes
@@ -72,6 +75,7 @@ class FrameDecoder:
         self._control = b""
         self._fragmented = False
         self._ping: bytes | None = None
+        self._echo: bytes | None = None
         self._closed: Close | None = None
 
     @property
@@ -83,6 +87,16 @@ class FrameDecoder:
     def ping(self) -> bytes | None:
         """The payload of the last ping that has not been taken."""
         return self._ping
+
+    @property
+    def asks(self) -> bool:
+        """Whether a ping or a page's echo waits for its answer."""
+        return self._ping is not None or self._echo is not None
+
+    def take_answers(self) -> bytes:
+        """The frames that answer the last ping and the last echo, handed out once."""
+        ping, echo, self._ping, self._echo = self._ping, self._echo, None, None
+        return (b"" if ping is None else pong_frame(ping)) + (b"" if echo is None else _control_frame(TEXT, echo))
 
     def take_ping(self) -> bytes | None:
         """The payload of the last ping, handed out once."""
@@ -107,7 +121,7 @@ class FrameDecoder:
         if self._remaining:
             turn = taken % _MASK_BYTES
             self._mask = self._mask[turn:] + self._mask[:turn]
-        if self._opcode < _CONTROL:
+        if self._opcode in _PASSED_ON:
             payloads.append(piece)
         else:
             self._control += piece
@@ -136,7 +150,7 @@ class FrameDecoder:
         self._opcode = first & _OPCODE
         self._remaining = length
         self._mask = mask
-        if self._opcode < _CONTROL:
+        if self._opcode in _PASSED_ON:
             self._fragmented = not first & _FINAL
         elif not length:
             self._end_control()
@@ -147,6 +161,10 @@ class FrameDecoder:
             self._closed = _parse_close(payload)
         elif self._opcode == PING:
             self._ping = payload
+        elif self._opcode == TEXT:
+            if not payload.startswith(_ECHO):
+                raise _no_text()
+            self._echo = payload
 
 
 def _check_start(first: int, second: int, fragmented: bool) -> None:
@@ -167,8 +185,8 @@ def _check_start(first: int, second: int, fragmented: bool) -> None:
         raise _violation("unknown opcode")
     elif fragmented != (opcode == CONTINUATION):
         raise _violation("fragments are out of order")
-    elif opcode == TEXT:
-        raise FrameError(CLOSE_UNSUPPORTED, "text_not_supported", "only binary messages are understood")
+    elif opcode == TEXT and (not first & _FINAL or second & _LENGTH > _CONTROL_MAX_BYTES):
+        raise _no_text()
 
 
 def _header_size(length_code: int) -> int:
@@ -199,6 +217,10 @@ def _parse_close(payload: bytes) -> Close:
         return Close(code, payload[2:].decode())
     except UnicodeDecodeError:
         raise FrameError(CLOSE_INVALID_TEXT, "invalid_text", "a close reason is not UTF-8") from None
+
+
+def _no_text() -> FrameError:
+    return FrameError(CLOSE_UNSUPPORTED, "text_not_supported", "only binary messages are understood")
 
 
 def _violation(message: str) -> FrameError:

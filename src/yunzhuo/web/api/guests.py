@@ -5,7 +5,6 @@ from http import HTTPStatus
 from apiflask import APIBlueprint
 from flask import Response
 
-from yunzhuo.services.guests import FileView
 from yunzhuo.web import file_pieces
 from yunzhuo.web.api import models
 from yunzhuo.web.api.authentication import bearer
@@ -79,13 +78,15 @@ def get_file(desktop_id: str, name: str) -> Response:
 @blueprint.put("/desktops/<desktop_id>/files/<name>")
 @blueprint.auth_required(bearer)
 @of_visible_desktop
-@blueprint.doc(responses=refusals(401, 403, 404, 409, 413, 422, 503, also={201: {"description": "The file is there."}}))
-def put_file(desktop_id: str, name: str) -> tuple[Json, int]:
+@blueprint.output(models.File, HTTPStatus.CREATED)
+@blueprint.doc(responses=refusals(*BODY, 401, 403, 404, 409, 503, also={202: {"description": "A piece; more is to come."}}))
+def put_file(desktop_id: str, name: str) -> models.File | Response:
     """Put a file into the desktop
 
     The body is the file as it is. With `Content-Range` it is a piece of at most 1 MiB: 202 until the piece that ends it.
     """
-    return _taken(file_pieces.take(desktop_id, name))
+    file = file_pieces.take(desktop_id, name)
+    return models.File.of(file) if file is not None else Response(status=HTTPStatus.ACCEPTED)
 
 
 @blueprint.delete("/desktops/<desktop_id>/uploads/<name>")
@@ -96,10 +97,3 @@ def drop_upload(desktop_id: str, name: str) -> tuple[str, int]:
     """Forget the pieces of a file that is not going to be whole"""
     services().guests.drop_partial(actor(), desktop_id, name)
     return "", HTTPStatus.NO_CONTENT
-
-
-def _taken(file: FileView | None) -> tuple[Json, int]:
-    """What is answered to a piece."""
-    if file is None:
-        return models.Received(is_whole=False).model_dump(), HTTPStatus.ACCEPTED
-    return models.File.of(file).model_dump(mode="json"), HTTPStatus.CREATED

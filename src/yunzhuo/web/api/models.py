@@ -370,12 +370,6 @@ class FileList(BaseModel):
         return cls(items=[File.of(view) for view in views], next_cursor=None)
 
 
-class Received(BaseModel):
-    """A piece was put in, and more of the file is to come."""
-
-    is_whole: bool
-
-
 class Problem(BaseModel):
     """What went wrong (RFC 9457). ``code`` is a stable word for programs, ``errors`` says what is wrong with which field."""
 

@@ -9,6 +9,7 @@ from yunzhuo.phoenix.common.errors import InvalidInput, YunzhuoError
 from yunzhuo.services.access import may
 from yunzhuo.services.consoles import Connection, ConsoleProtocol
 from yunzhuo.services.desktop_views import DesktopView
+from yunzhuo.services.guests import PIECE_BYTES
 from yunzhuo.services.rules.lifecycle import STATE_DURING, State
 from yunzhuo.web.errors import problem_of
 from yunzhuo.web.portal import messages
@@ -32,7 +33,7 @@ def desktop(desktop_id: str) -> Response:
     """The screen over the whole window; while there is none, what is going on and what can be done."""
     events_url = events_from_now()
     found = services().desktops.get(actor(), desktop_id)
-    return page("desktop.html", desktop=found, console=console_state(found), events_url=events_url)
+    return page("desktop.html", desktop=found, console=console_state(found), events_url=events_url, **_limits())
 
 
 @blueprint.get("/desktops/<desktop_id>/stage")
@@ -51,6 +52,16 @@ def open_connection(desktop_id: str) -> Response:
     except YunzhuoError as error:
         return problem_response(replace(problem_of(error), detail=messages.refusal(error)))
     return _told(connection)
+
+
+def _limits() -> dict[str, int]:
+    """How much the page's script carries at once."""
+    settings = services().settings
+    return {
+        "clipboard_bytes": settings.guests.clipboard_bytes,
+        "file_bytes": settings.guests.file_bytes,
+        "piece_bytes": min(PIECE_BYTES, settings.web.max_body_bytes),
+    }
 
 
 def console_state(desktop: DesktopView) -> str:
