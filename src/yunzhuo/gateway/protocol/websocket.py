@@ -59,12 +59,24 @@ class FrameDecoder:
     """Takes a client's bytes in any portions and gives back the payload, unmasked.
 
     Only binary messages are for the screen. A short text message that begins with ``echo`` is a page's question how long the
-    way here is, and is treated as a ping, which pages cannot send; any other text is refused. Of several pings that came together the last one counts (RFC 6455 section 5.5.3), so
-    that a flood of pings cannot fill memory with answers. Pongs say nothing beyond having arrived. After a Close frame
-    everything is ignored. Memory is bounded by one header and one control payload.
+    way here is, and is treated as a ping, which pages cannot send; any other text is refused. Of several pings that came
+    together the last one counts (RFC 6455 section 5.5.3), so that a flood of pings cannot fill memory with answers. Pongs say
+    nothing beyond having arrived. After a Close frame everything is ignored. Memory is bounded by one header and one control
+    payload.
     """
 
-    __slots__ = ("_closed", "_control", "_echo", "_fragmented", "_header", "_mask", "_max_frame_bytes", "_opcode", "_ping", "_remaining")
+    __slots__ = (
+        "_closed",
+        "_control",
+        "_echo",
+        "_fragmented",
+        "_header",
+        "_mask",
+        "_max_frame_bytes",
+        "_opcode",
+        "_ping",
+        "_remaining",
+    )
 
     def __init__(self, *, max_frame_bytes: int) -> None:
         self._max_frame_bytes = max_frame_bytes
