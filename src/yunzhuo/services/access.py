@@ -40,6 +40,13 @@ _OWN_DESKTOP_VERBS = (
     "desktop:start",
     "desktop:stop",
     "desktop:reboot",
+    "desktop:suspend",
+    "desktop:resume",
+    "desktop:rebuild",
+    "desktop:resize",
+    "desktop:snapshot",
+    "desktop:roll_back",
+    "desktop:delete_snapshot",
     "desktop:delete",
     "desktop:connect",
 )
@@ -52,6 +59,8 @@ GRANTS: Mapping[Role, Mapping[str, Scope]] = {
     },
     Role.ADMINISTRATOR: {
         **dict.fromkeys(_OWN_DESKTOP_VERBS, Scope.ORGANIZATION),
+        # It may leave things behind in the cloud, which people cannot clean up.
+        "desktop:force_delete": Scope.ORGANIZATION,
         # Looking over somebody's shoulder is a right of its own, which nobody has yet.
         "desktop:connect": Scope.OWN,
         "catalog:read": Scope.ORGANIZATION,
