@@ -2,7 +2,7 @@
 
 from apiflask import APIBlueprint
 
-from yunzhuo.web.api import desktops, events, flavors, images, operations, tokens, users
+from yunzhuo.web.api import desktops, events, flavors, images, operations, snapshots, tokens, users
 from yunzhuo.web.api.paths import PREFIX
 
 BLUEPRINTS: tuple[APIBlueprint, ...] = (
@@ -12,6 +12,7 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
     flavors.blueprint,
     desktops.blueprint,
     operations.blueprint,
+    snapshots.blueprint,
     events.blueprint,
 )
 
