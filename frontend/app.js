@@ -4,6 +4,7 @@ import htmx from "htmx.org";
 
 import { followCards } from "./parts/cards.js";
 import { followChoices } from "./parts/choices.js";
+import { followDetails } from "./parts/details.js";
 import { followDialogs } from "./parts/dialogs.js";
 import { followElapsed } from "./parts/elapsed.js";
 import { followForms } from "./parts/forms.js";
@@ -20,4 +21,5 @@ followDialogs(htmx);
 followChoices();
 followTheme();
 followCards(htmx);
+followDetails(htmx);
 followStream(document.body.dataset.events);

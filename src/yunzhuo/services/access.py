@@ -40,6 +40,13 @@ _OWN_DESKTOP_VERBS = (
     "desktop:start",
     "desktop:stop",
     "desktop:reboot",
+    "desktop:suspend",
+    "desktop:resume",
+    "desktop:rebuild",
+    "desktop:resize",
+    "desktop:snapshot",
+    "desktop:roll_back",
+    "desktop:delete_snapshot",
     "desktop:delete",
     "desktop:connect",
     "desktop:clipboard",
@@ -57,6 +64,8 @@ GRANTS: Mapping[Role, Mapping[str, Scope]] = {
     Role.ADMINISTRATOR: {
         **dict.fromkeys(_OWN_DESKTOP_VERBS, Scope.ORGANIZATION),
         **dict.fromkeys(_OWNERS_ALONE, Scope.OWN),
+        # It may leave things behind in the cloud, which people cannot clean up.
+        "desktop:force_delete": Scope.ORGANIZATION,
         "catalog:read": Scope.ORGANIZATION,
         "event:read": Scope.ORGANIZATION,
         "user:read": Scope.ORGANIZATION,

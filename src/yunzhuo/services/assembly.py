@@ -30,8 +30,11 @@ from yunzhuo.services.desktops import DesktopService
 from yunzhuo.services.events import EventService
 from yunzhuo.services.guests import GuestService
 from yunzhuo.services.health import HealthService
+from yunzhuo.services.history import HistoryService
 from yunzhuo.services.operations import OperationEngine
 from yunzhuo.services.reconciliation import Reconciler
+from yunzhuo.services.snapshots import SnapshotService
+from yunzhuo.services.wishes import WishBook
 
 LOCAL_GATEWAY = "local"
 FIRST_ADMINISTRATOR = "admin@yunzhuo.local"
@@ -52,7 +55,9 @@ class Services:
     events: EventService
     guests: GuestService
     health: HealthService
+    history: HistoryService
     reconciler: Reconciler
+    snapshots: SnapshotService
 
 
 @contextmanager
@@ -66,6 +71,7 @@ def services(
     queue_app = make_app(settings)
     queue, audit, events = Queue(queue_app), AuditLog(clock), EventService(db, clock)
     feed = ChangeFeed(events)
+    wishes = WishBook(queue, feed, audit, clock, settings.operations)
     attempts = AttemptCounter(db, clock, settings.accounts)
     worker = f"{socket.gethostname()}:{os.getpid()}:{new_id()[:8]}"
     catalog = CatalogService(db, connected, clock)
@@ -78,12 +84,14 @@ def services(
             attempts=attempts,
             catalog=catalog,
             consoles=ConsoleService(db, connected, audit, clock, settings.consoles),
-            desktops=DesktopService(db, queue, feed, audit, clock, settings.limits, settings.operations),
+            desktops=DesktopService(db, wishes, feed, audit, clock, settings.limits),
             engine=OperationEngine(db, connected, queue, feed, clock, settings.operations, worker=worker),
             events=events,
             guests=GuestService(db, connected, audit, settings.guests),
             health=HealthService(db, connected, catalog, accounts),
+            history=HistoryService(db),
             reconciler=Reconciler(db, connected, feed, clock),
+            snapshots=SnapshotService(db, wishes, clock, settings.limits),
         )
     finally:
         connected.close()

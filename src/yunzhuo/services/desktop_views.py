@@ -1,17 +1,16 @@
 """Desktops as people see them: frozen views, read in few queries, page by page."""
 
-import base64
-import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import Select, and_, or_, select
 from sqlalchemy.orm import Session
 
-from yunzhuo.phoenix.common.errors import Forbidden, InvalidInput, NotFound
+from yunzhuo.phoenix.common.errors import Forbidden, NotFound
 from yunzhuo.phoenix.db.models import Desktop, Flavor, Image, Operation, User
+from yunzhuo.services import cursors
 from yunzhuo.services.access import Actor, may, require
 from yunzhuo.services.changes import Failure, OperationView, facts_of, operation_view, state_of, steps_of
 from yunzhuo.services.rules import lifecycle
@@ -76,8 +75,13 @@ def visible_desktop(tx: Session, actor: Actor, desktop_id: str, verb: str) -> Pa
     return desktop, tx.get_one(Operation, desktop.operation_id)
 
 
-def desktop_views(tx: Session, rows: Sequence[Pair]) -> Sequence[DesktopView]:
-    """Views of several desktops in four queries, whatever their number."""
+def verb_for(action: Action) -> str:
+    """The permission that a change needs. To try a create again is to start."""
+    return f"desktop:{Action.START if action is Action.CREATE else action}"
+
+
+def desktop_views(tx: Session, actor: Actor, rows: Sequence[Pair]) -> Sequence[DesktopView]:
+    """Views of several desktops in four queries, whatever their number; ``actions`` are those that ``actor`` may ask for."""
     steps = steps_of(tx, [operation.id for _, operation in rows])
     images = _by_id(tx, Image, {desktop.image_id for desktop, _ in rows})
     flavors = _by_id(tx, Flavor, {desktop.flavor_id for desktop, _ in rows})
@@ -99,13 +103,21 @@ def desktop_views(tx: Session, rows: Sequence[Pair]) -> Sequence[DesktopView]:
             observed_at=desktop.observed_at,
             created_at=desktop.created_at,
             operation=operation_view(operation, steps[operation.id]),
-            actions=lifecycle.allowed_actions(facts_of(desktop, operation)),
+            actions=_possible(actor, desktop, operation),
         )
         for desktop, operation in rows
     ]
 
 
-def read_page(tx: Session, query: Select[Desktop, Operation], *, limit: int, cursor: str | None, state: State | None) -> Page:
+def _possible(actor: Actor, desktop: Desktop, operation: Operation) -> frozenset[Action]:
+    whose = {"organization_id": desktop.organization_id, "owner_id": desktop.owner_id}
+    allowed = lifecycle.allowed_actions(facts_of(desktop, operation))
+    return frozenset(action for action in allowed if may(actor, verb_for(action), **whose))
+
+
+def read_page(
+    tx: Session, actor: Actor, query: Select[Desktop, Operation], *, limit: int, cursor: str | None, state: State | None
+) -> Page:
     """One page of ``query`` (ordered by creation time and id, newest first).
 
     A state is computed and not stored, so what has another one is left out while reading on.
@@ -118,11 +130,12 @@ def read_page(tx: Session, query: Select[Desktop, Operation], *, limit: int, cur
             if len(found) > limit:
                 break
     shown = found[:limit]
-    return Page(desktop_views(tx, shown), _cursor(shown[-1][0]) if len(found) > limit else None)
+    last = shown[-1][0] if len(found) > limit else None
+    return Page(desktop_views(tx, actor, shown), cursors.after(last.created_at, last.id) if last else None)
 
 
 def _after(tx: Session, query: Select[Desktop, Operation], cursor: str | None, *, batch: int) -> Iterable[Pair]:
-    place = _place(cursor) if cursor else None
+    place = cursors.place(cursor) if cursor else None
     while True:
         part = query if place is None else query.where(_older_than(*place))
         rows = [(desktop, operation) for desktop, operation in tx.execute(part.limit(batch))]
@@ -134,19 +147,6 @@ def _after(tx: Session, query: Select[Desktop, Operation], cursor: str | None, *
 
 def _older_than(created_at: datetime, desktop_id: str) -> Any:
     return or_(Desktop.created_at < created_at, and_(Desktop.created_at == created_at, Desktop.id < desktop_id))
-
-
-def _cursor(desktop: Desktop) -> str:
-    return base64.urlsafe_b64encode(f"{desktop.created_at.isoformat()} {desktop.id}".encode()).decode()
-
-
-def _place(cursor: str) -> tuple[datetime, str]:
-    with contextlib.suppress(ValueError, OverflowError):  # what is no base64, no UTF-8, no pair, no time; a time beyond all
-        created_at, desktop_id = base64.b64decode(cursor, altchars=b"-_", validate=True).decode().split(" ")
-        place = datetime.fromisoformat(created_at)
-        if place.tzinfo is not None:
-            return place.astimezone(UTC), desktop_id
-    raise InvalidInput("This is not a cursor of ours.", fields={"cursor": "Take it from next_cursor of the page before."})
 
 
 def _by_id(tx: Session, model: type[_Row], ids: set[str]) -> Mapping[str, _Row]:

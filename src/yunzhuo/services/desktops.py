@@ -3,10 +3,8 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -14,28 +12,28 @@ from yunzhuo.phoenix.cloud.resources import RebootKind
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, LimitReached, NotFound
 from yunzhuo.phoenix.common.ids import new_id
-from yunzhuo.phoenix.config.settings import LimitSettings, OperationSettings
-from yunzhuo.phoenix.db.models import Desktop, Flavor, IdempotencyKey, Image, Operation, OperationStep, User
+from yunzhuo.phoenix.config.settings import LimitSettings
+from yunzhuo.phoenix.db.models import Desktop, Flavor, IdempotencyKey, Image, Operation, User
 from yunzhuo.phoenix.db.session import Database, Transaction
-from yunzhuo.phoenix.queue import Queue
 from yunzhuo.services.access import Actor, Scope, require
 from yunzhuo.services.audit import AuditLog
-from yunzhuo.services.changes import ChangeFeed, OperationView, facts_of, operation_view, steps_of
+from yunzhuo.services.changes import ChangeFeed, OperationView, operation_view, steps_of
 from yunzhuo.services.desktop_views import DesktopView, Page, desktop_views, may_see, read_page, visible_desktop
-from yunzhuo.services.operations import ADVANCE_JOB
-from yunzhuo.services.rules import lifecycle, naming
-from yunzhuo.services.rules.lifecycle import Action, OperationStatus, State, Step, Wanted
+from yunzhuo.services.rules import naming, sizes
+from yunzhuo.services.rules.lifecycle import Action, Observed, State, Wanted
+from yunzhuo.services.rules.sizes import Misfit, Size
+from yunzhuo.services.wishes import Accepted, Arguments, WishBook, accepted
 
 # RebootKind is for routes, which know no clouds.
 __all__ = ["Accepted", "DesktopService", "RebootKind"]
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """A wish that was written down: the desktop, and the operation that makes it true."""
-
-    desktop: DesktopView
-    operation: OperationView
+_NEED_MORE = frozenset({Action.RESIZE, Action.REBUILD, Action.SNAPSHOT, Action.ROLL_BACK, Action.DELETE_SNAPSHOT})
+_REASONS: Mapping[Misfit, str] = {
+    Misfit.SAME: "The desktop has the size {flavor} already.",
+    Misfit.TOO_SMALL: "{flavor} is too small for {image}.",
+    Misfit.DISK_SHRINKS: "The disk of {flavor} is smaller than the desktop's, and a disk cannot shrink.",
+}
 
 
 class DesktopService:
@@ -44,20 +42,18 @@ class DesktopService:
     def __init__(
         self,
         db: Database,
-        queue: Queue,
+        wishes: WishBook,
         feed: ChangeFeed,
         audit: AuditLog,
         clock: Clock,
         limits: LimitSettings,
-        operations: OperationSettings,
     ) -> None:
         self._db = db
-        self._queue = queue
+        self._wishes = wishes
         self._feed = feed
         self._audit = audit
         self._clock = clock
         self._limits = limits
-        self._operations = operations
 
     def request(
         self, actor: Actor, *, image_id: str, flavor_id: str, name: str | None = None, idempotency_key: str | None = None
@@ -89,7 +85,7 @@ class DesktopService:
         """One desktop. Raises NotFound, also for what is not the actor's."""
         with self._db.reading() as tx:
             desktop, operation = visible_desktop(tx, actor, desktop_id, "desktop:read")
-            return desktop_views(tx, [(desktop, operation)])[0]
+            return desktop_views(tx, actor, [(desktop, operation)])[0]
 
     def list(
         self, actor: Actor, *, limit: int = 50, cursor: str | None = None, search: str | None = None, state: State | None = None
@@ -110,7 +106,7 @@ class DesktopService:
         if search:
             query = query.where(func.lower(Desktop.name).contains(search.lower(), autoescape=True))
         with self._db.reading() as tx:
-            return read_page(tx, query, limit=limit, cursor=cursor, state=state)
+            return read_page(tx, actor, query, limit=limit, cursor=cursor, state=state)
 
     def rename(self, actor: Actor, desktop_id: str, name: str) -> DesktopView:
         """Give a desktop another name. Raises InvalidInput, NotFound."""
@@ -119,26 +115,67 @@ class DesktopService:
             desktop.name = naming.checked_name(name)
             self._audit.record(tx, actor, "desktop:update", "desktop", desktop.id)
             self._feed.desktop_changed(tx, desktop, operation)
-            return desktop_views(tx, [(desktop, operation)])[0]
+            return desktop_views(tx, actor, [(desktop, operation)])[0]
 
     def act(self, actor: Actor, desktop_id: str, action: Action, *, reboot_kind: RebootKind = RebootKind.SOFT) -> Accepted:
-        """Ask for a change; answers at once with its operation.
+        """Ask for a change that needs to know nothing else (permission ``desktop:ACTION``); answers at once.
 
-        ``CREATE`` tries a failed create again. Raises NotFound, and Conflict when the state does not allow it now.
+        ``CREATE`` tries a failed create again. What is broken is rebooted hard, whatever is said. Raises NotFound,
+        InvalidInput for a change that needs more, and Conflict when the state does not allow it now.
         """
-        verb = f"desktop:{Action.START if action is Action.CREATE else action}"
+        if action in _NEED_MORE:
+            raise InvalidInput("This change needs to know more.", fields={"action": f"{action} has a way of its own."})
+
+        def arguments(desktop: Desktop) -> Arguments:
+            if action is not Action.REBOOT:
+                return {}
+            is_broken = desktop.observed_status == Observed.ERROR
+            return {"kind": str(RebootKind.HARD if is_broken else reboot_kind)}
+
         with self._db.transaction() as tx:
-            desktop, latest = visible_desktop(tx, actor, desktop_id, verb)
-            facts = facts_of(desktop, latest)
-            if action not in lifecycle.allowed_actions(facts):
-                raise _refused(action, lifecycle.state(facts))
-            self._supersede(tx, latest)
-            arguments = {"kind": str(reboot_kind)} if action is Action.REBOOT else {}
-            operation, steps = self._new_operation(tx, actor, desktop, action, arguments)
-            desktop.wanted = lifecycle.WANTED_AFTER[action]
-            self._audit.record(tx, actor, verb, "desktop", desktop.id)
-            self._feed.desktop_changed(tx, desktop, operation)
-            return Accepted(desktop_views(tx, [(desktop, operation)])[0], operation_view(operation, steps))
+            return self._wishes.change(tx, actor, desktop_id, action, arguments)
+
+    def rebuild(self, actor: Actor, desktop_id: str, *, image_id: str | None = None) -> Accepted:
+        """Ask to put a desktop back to its image, or to another one (permission ``desktop:rebuild``); its disk is lost.
+
+        Raises NotFound, Conflict, InvalidInput when there is no such image or the desktop is too small for it.
+        """
+        with self._db.transaction() as tx:
+
+            def choose(desktop: Desktop) -> Arguments:
+                return {"image": _image_to_rebuild_from(tx, desktop, image_id or desktop.image_id).id}
+
+            return self._wishes.change(tx, actor, desktop_id, Action.REBUILD, choose)
+
+    def resize(self, actor: Actor, desktop_id: str, flavor_id: str) -> Accepted:
+        """Ask for another flavor (permission ``desktop:resize``); a running desktop is restarted.
+
+        Raises NotFound, Conflict, InvalidInput when there is no such flavor, when it is the present one, smaller than the
+        image's minimum, or has a smaller disk.
+        """
+        with self._db.transaction() as tx:
+
+            def choose(desktop: Desktop) -> Arguments:
+                image, present = tx.get_one(Image, desktop.image_id), tx.get_one(Flavor, desktop.flavor_id)
+                flavor = tx.get(Flavor, flavor_id)
+                if flavor is None or flavor.withdrawn_at is not None:
+                    raise _cannot_resize("There is no such flavor.")
+                reason = sizes.why_not_resize(_size(present), _size(flavor), _minimum(image))
+                if reason is not None:
+                    raise _cannot_resize(_REASONS[reason].format(flavor=flavor.name, image=image.name), f"flavor_{reason}")
+                return {"flavor": flavor.id}
+
+            return self._wishes.change(tx, actor, desktop_id, Action.RESIZE, choose)
+
+    def sizes(self, actor: Actor, desktop_id: str) -> Sequence[str]:
+        """Ids of the flavors that :meth:`resize` would take for this desktop, smallest first. Raises NotFound."""
+        with self._db.reading() as tx:
+            desktop, _ = visible_desktop(tx, actor, desktop_id, "desktop:read")
+            image, present = tx.get_one(Image, desktop.image_id), tx.get_one(Flavor, desktop.flavor_id)
+            flavors = tx.scalars(select(Flavor).where(Flavor.withdrawn_at.is_(None)).order_by(Flavor.memory_mib, Flavor.vcpus))
+            return [
+                flavor.id for flavor in flavors if sizes.why_not_resize(_size(present), _size(flavor), _minimum(image)) is None
+            ]
 
     def operation(self, actor: Actor, operation_id: str) -> OperationView:
         """One operation of a desktop that the actor can see. Raises NotFound."""
@@ -177,7 +214,7 @@ class DesktopService:
             created_at=self._clock.now(),
         )
         tx.add(desktop)
-        operation, steps = self._new_operation(tx, actor, desktop, Action.CREATE, {})
+        operation, steps = self._wishes.add(tx, actor, desktop, Action.CREATE, {})
         if key is not None:
             tx.add(
                 IdempotencyKey(
@@ -193,52 +230,7 @@ class DesktopService:
         self._audit.record(tx, actor, "desktop:create", "desktop", desktop.id)
         self._feed.desktop_changed(tx, desktop, operation)
         tx.flush()
-        return Accepted(desktop_views(tx, [(desktop, operation)])[0], operation_view(operation, steps))
-
-    def _new_operation(
-        self, tx: Transaction, actor: Actor, desktop: Desktop, action: Action, arguments: Mapping[str, str]
-    ) -> tuple[Operation, Sequence[OperationStep]]:
-        now = self._clock.now()
-        seconds = (
-            self._operations.create_deadline_seconds if action is Action.CREATE else self._operations.default_deadline_seconds
-        )
-        plan = lifecycle.PLANS[action]
-        reserved = plan[0] is Step.RESERVE  # this very transaction is that step
-        operation = Operation(
-            id=new_id(),
-            organization_id=desktop.organization_id,
-            desktop_id=desktop.id,
-            active_desktop_id=desktop.id,
-            user_id=actor.user_id,
-            action=action,
-            arguments=dict(arguments),
-            status=OperationStatus.QUEUED,
-            position=1 if reserved else 0,
-            attempts=0,
-            due_at=now,
-            deadline_at=now + timedelta(seconds=seconds),
-            created_at=now,
-        )
-        tx.flush()
-        tx.add(operation)
-        steps = [
-            OperationStep(operation_id=operation.id, position=position, name=step, status=OperationStatus.QUEUED)
-            for position, step in enumerate(plan)
-        ]
-        if reserved:
-            steps[0].status, steps[0].started_at, steps[0].ended_at = OperationStatus.SUCCEEDED, now, now
-        tx.add_all(steps)
-        desktop.operation_id = operation.id
-        tx.after_commit(lambda: self._queue.send(ADVANCE_JOB, operation.id))
-        return operation, steps
-
-    def _supersede(self, tx: Transaction, latest: Operation) -> None:
-        """End a running operation in favor of a newer wish. Its worker may be at it still: its lease stays until then."""
-        tx.execute(
-            update(Operation)
-            .where(Operation.id == latest.id, Operation.active_desktop_id.is_not(None))
-            .values(status=OperationStatus.CANCELLED, active_desktop_id=None, ended_at=self._clock.now())
-        )
+        return accepted(tx, actor, desktop, operation, steps)
 
     def _earlier(self, tx: Transaction, actor: Actor, key: str | None, wish_digest: str) -> Accepted | None:
         row = tx.get(IdempotencyKey, (actor.user_id, key)) if key is not None else None
@@ -248,7 +240,7 @@ class DesktopService:
             raise Conflict("idempotency_key_reused", "This Idempotency-Key was used for another request.")
         desktop, operation = tx.get_one(Desktop, row.desktop_id), tx.get_one(Operation, row.operation_id)
         steps = steps_of(tx, [operation.id])[operation.id]
-        return Accepted(desktop_views(tx, [(desktop, operation)])[0], operation_view(operation, steps))
+        return accepted(tx, actor, desktop, operation, steps)
 
     def _check_quota(self, tx: Session, actor: Actor) -> None:
         # The owner's row is locked so that two requests at once cannot both take the last place.
@@ -280,10 +272,26 @@ def _chosen(tx: Session, actor: Actor, image_id: str, flavor_id: str) -> tuple[I
     return image, flavor
 
 
-def _refused(action: Action, state: State) -> Conflict:
-    if state in lifecycle.STATE_DURING.values():
-        return Conflict("operation_in_progress", "Another change to this desktop is still going on.", state=state)
-    return Conflict("not_possible_now", f"A desktop that is {state} cannot do this: {action}.", state=state)
+def _image_to_rebuild_from(tx: Session, desktop: Desktop, image_id: str) -> Image:
+    image, flavor = tx.get(Image, image_id), tx.get_one(Flavor, desktop.flavor_id)
+    problem = "The desktop cannot be put back to this image."
+    if image is None or image.withdrawn_at is not None or image.organization_id != desktop.organization_id:
+        raise InvalidInput(problem, code="image_not_found", fields={"image": "There is no such image any more."})
+    if flavor.memory_mib < image.min_memory_mib or flavor.disk_mib < image.min_disk_mib:
+        raise InvalidInput(problem, fields={"image": f"{flavor.name} is too small for {image.name}."})
+    return image
+
+
+def _size(flavor: Flavor) -> Size:
+    return Size(flavor.vcpus, flavor.memory_mib, flavor.disk_mib)
+
+
+def _minimum(image: Image) -> Size:
+    return Size(0, image.min_memory_mib, image.min_disk_mib)
+
+
+def _cannot_resize(reason: str, code: str = "invalid_input") -> InvalidInput:
+    return InvalidInput("The desktop cannot get this size.", code=code, fields={"flavor": reason})
 
 
 def _digest(wish: Mapping[str, str | None]) -> str:

@@ -14,16 +14,17 @@ from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.common.clock import Clock
-from yunzhuo.phoenix.common.errors import Unavailable, YunzhuoError
+from yunzhuo.phoenix.common.errors import Refused, Unavailable, YunzhuoError
 from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.phoenix.config.settings import OperationSettings
 from yunzhuo.phoenix.db.models import Desktop, Flavor, Image, Operation, OperationStep
 from yunzhuo.phoenix.db.session import Database, Transaction
 from yunzhuo.phoenix.queue import Queue
+from yunzhuo.services import kept_snapshots
 from yunzhuo.services.changes import ChangeFeed
 from yunzhuo.services.rules import lifecycle
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, Step
-from yunzhuo.services.steps import Outcome, Subject, perform
+from yunzhuo.services.steps import Outcome, ServerFailed, Subject, perform
 
 log = get_logger()
 
@@ -82,6 +83,10 @@ class OperationEngine:
             outcome = perform(claim.step, self._cloud, claim.subject)
         except Unavailable as error:
             self._record_trouble(claim, error)
+        except Refused as error:
+            self.record_failure(claim, error.code, error.message, _cloud_request_id(error), was_refused=True)
+        except ServerFailed as error:
+            self.record_failure(claim, error.code, error.message, seen=error.seen)
         except YunzhuoError as error:
             self.record_failure(claim, error.code, error.message, _cloud_request_id(error))
         except Exception:
@@ -124,8 +129,8 @@ class OperationEngine:
     def _begin_step(self, tx: Transaction, operation_id: str, now: datetime) -> Claim:
         operation = tx.get_one(Operation, operation_id)
         desktop = tx.get_one(Desktop, operation.desktop_id)
-        image = tx.get_one(Image, desktop.image_id)
-        flavor = tx.get_one(Flavor, desktop.flavor_id)
+        image = tx.get_one(Image, operation.arguments.get("image", desktop.image_id))
+        flavor = tx.get_one(Flavor, operation.arguments.get("flavor", desktop.flavor_id))
         step = tx.scalars(_step_at(operation.id, operation.position)).one()
         if step.started_at is None:
             step.started_at = now
@@ -159,9 +164,11 @@ class OperationEngine:
             operation = self._held(tx, claim)
             if operation is None:
                 return
-            desktop = tx.get_one(Desktop, claim.desktop_id)
+            desktop = tx.get_one(Desktop, claim.desktop_id, with_for_update=True)
             step = tx.scalars(_step_at(claim.operation_id, claim.position)).one()
             _observe(desktop, outcome, now)
+            if outcome.snapshots is not None:
+                kept_snapshots.write_down(tx, desktop, outcome.snapshots)
             if not outcome.done:
                 waited = (now - claim.step_started_at).total_seconds()
                 if step.detail != outcome.detail:
@@ -170,12 +177,13 @@ class OperationEngine:
                 self._look_again(tx, operation, now, lifecycle.check_delay_seconds(waited))
                 return
             step.status, step.ended_at, step.detail = OperationStatus.SUCCEEDED, now, outcome.detail
+            _take_over(desktop, operation, claim.step)
             operation.attempts = 0
             operation.position += 1
-            if operation.position < len(lifecycle.PLANS[claim.action]):
+            if tx.scalars(_step_at(operation.id, operation.position)).first() is not None:
                 self._look_again(tx, operation, now, 0)
             else:
-                self._finish(operation, desktop, now)
+                self._finish(tx, operation, desktop, now)
             self._feed.desktop_changed(tx, desktop, operation)
 
     def _record_trouble(self, claim: Claim, error: Unavailable) -> None:
@@ -196,8 +204,20 @@ class OperationEngine:
             "step_retried", operation_id=claim.operation_id, step=claim.step, code=error.code, attempts=operation.attempts
         )
 
-    def record_failure(self, claim: Claim, code: str, message: str, cloud_request_id: str | None = None) -> None:
-        """End an operation that failed, with a plain reason; nothing when the lease is another worker's by now."""
+    def record_failure(
+        self,
+        claim: Claim,
+        code: str,
+        message: str,
+        cloud_request_id: str | None = None,
+        *,
+        was_refused: bool = False,
+        seen: Outcome | None = None,
+    ) -> None:
+        """End an operation that failed, with a plain reason; nothing when the lease is another worker's by now.
+
+        What the cloud refused at the first step (``was_refused``) has changed nothing, so what was wanted before is again.
+        """
         now = self._clock.now()
         with self._db.transaction() as tx:
             operation = self._held(tx, claim)
@@ -209,7 +229,14 @@ class OperationEngine:
             operation.status, operation.ended_at = OperationStatus.FAILED, now
             operation.active_desktop_id = None
             operation.error_code, operation.error_message = code, message[:1000]
-            self._feed.desktop_changed(tx, tx.get_one(Desktop, claim.desktop_id), operation)
+            desktop = tx.get_one(Desktop, claim.desktop_id)
+            if seen is not None:
+                _observe(desktop, seen, now)
+            if claim.action is Action.SNAPSHOT:
+                kept_snapshots.forget_unmade(tx, desktop.id)
+            if was_refused and claim.position == 0 and claim.action is not Action.DELETE:
+                desktop.wanted = operation.arguments.get("wanted_before", desktop.wanted)
+            self._feed.desktop_changed(tx, desktop, operation)
         log.warning("operation_failed", operation_id=claim.operation_id, action=claim.action, step=claim.step, code=code)
 
     def _held(self, tx: Transaction, claim: Claim) -> Operation | None:
@@ -235,12 +262,13 @@ class OperationEngine:
         operation_id = operation.id
         tx.after_commit(lambda: self._queue.send(ADVANCE_JOB, operation_id, delay_seconds=delay_seconds))
 
-    def _finish(self, operation: Operation, desktop: Desktop, now: datetime) -> None:
+    def _finish(self, tx: Transaction, operation: Operation, desktop: Desktop, now: datetime) -> None:
         operation.status, operation.ended_at = OperationStatus.SUCCEEDED, now
         operation.active_desktop_id = None
-        if operation.action == Action.DELETE:
+        if operation.action in (Action.DELETE, Action.FORCE_DELETE):
             desktop.deleted_at = now
             desktop.server_id = None
+            kept_snapshots.forget_all(tx, desktop.id)
 
 
 _TOO_LATE: Mapping[Step, str] = {
@@ -248,6 +276,12 @@ _TOO_LATE: Mapping[Step, str] = {
     Step.RUNNING: "The virtual machine did not start in time.",
     Step.READY: "The system inside the desktop did not get ready in time.",
     Step.STOPPED: "The virtual machine did not stop in time.",
+    Step.SUSPENDED: "The memory was not put to disk in time.",
+    Step.REBUILT: "The virtual machine was not put back to the image in time.",
+    Step.RESIZED: "The virtual machine did not get its new size in time.",
+    Step.KEPT: "The snapshot was not made in time.",
+    Step.ROLLED_BACK: "The virtual machine did not return to the snapshot in time.",
+    Step.DROPPED: "The cloud did not remove the snapshot in time.",
     Step.GONE: "The cloud did not remove the virtual machine in time.",
 }
 
@@ -260,6 +294,14 @@ def _observe(desktop: Desktop, outcome: Outcome, now: datetime) -> None:
         desktop.observed_at, desktop.missing_since = outcome.observed_at or now, None
     if outcome.is_ready is not None:
         desktop.ready_at = now if outcome.is_ready else None
+
+
+def _take_over(desktop: Desktop, operation: Operation, step: Step) -> None:
+    """What a desktop is made of from the moment the cloud has taken the change."""
+    if step in (Step.REBUILD, Step.ROLL_BACK):
+        desktop.image_id = operation.arguments["image"]
+    if step is Step.RESIZED:
+        desktop.flavor_id = operation.arguments["flavor"]
 
 
 def _step_at(operation_id: str, position: int) -> Select[OperationStep]:

@@ -3,15 +3,16 @@
 from collections import Counter
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import Session
 
-from yunzhuo.phoenix.cloud.errors import GuestUnreachable, ServerNotFound
+from yunzhuo.phoenix.cloud.errors import CloudNotOffered, GuestUnreachable, ServerNotFound
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.logging import get_logger
-from yunzhuo.phoenix.db.models import Desktop, Operation
+from yunzhuo.phoenix.db.models import Desktop, Operation, Snapshot
 from yunzhuo.phoenix.db.session import Database, Transaction
+from yunzhuo.services import kept_snapshots
 from yunzhuo.services.changes import ChangeFeed
 from yunzhuo.services.rules import lifecycle
 from yunzhuo.services.rules.lifecycle import Observed
@@ -31,6 +32,7 @@ class Reconciler:
         self._clock = clock
         self._strangers: set[str] = set()
         self._left_behind: Counter[str] = Counter()
+        self._snapshots_told_of = ""
 
     def round(self) -> None:
         """Ask the cloud for its list once and write down what differs. Raises the cloud's errors when it does not answer."""
@@ -55,6 +57,7 @@ class Reconciler:
         left_behind = {finding.server_id for finding in findings if finding.kind is FindingKind.LEFT_BEHIND}
         self._left_behind = Counter({server: n for server, n in self._left_behind.items() if server in left_behind})
         self._look_for_ready()
+        self._look_at_snapshots()
 
     def _write_down(self, finding: Finding, now: datetime) -> None:
         with self._db.transaction() as tx:
@@ -109,6 +112,33 @@ class Reconciler:
             if is_ready:
                 with self._db.transaction() as tx:
                     self._mark_ready(tx, desktop_id)
+
+    def _look_at_snapshots(self) -> None:
+        """Compare one desktop's snapshots with the cloud's a round, the desktops that have some taking turns."""
+        query = (
+            select(Desktop.id, Desktop.server_id, Desktop.operation_id)
+            .join(Operation, Operation.id == Desktop.operation_id)
+            .where(Desktop.deleted_at.is_(None), Desktop.server_id.is_not(None), Operation.status.not_in(_ACTIVE))
+            .where(exists().where(Snapshot.desktop_id == Desktop.id))
+            .order_by(Desktop.id)
+            .limit(1)
+        )
+        with self._db.reading() as tx:
+            found = tx.execute(query.where(Desktop.id > self._snapshots_told_of)).first()
+        self._snapshots_told_of = found.id if found else ""
+        if found is None or found.server_id is None:
+            return
+        try:
+            snapshots = self._cloud.servers.snapshots(found.server_id)
+        except (CloudNotOffered, ServerNotFound):
+            return
+        with self._db.transaction() as tx:
+            desktop = tx.get_one(Desktop, found.id, with_for_update=True)
+            # What an operation has changed since then is known better to it.
+            is_as_it_was = desktop.operation_id == found.operation_id and desktop.server_id == found.server_id
+            if is_as_it_was and kept_snapshots.write_down(tx, desktop, snapshots):
+                log.info("snapshots_changed_behind_us", desktop_id=found.id)
+                self._feed.desktop_changed(tx, desktop, tx.get_one(Operation, desktop.operation_id))
 
     def _mark_ready(self, tx: Transaction, desktop_id: str) -> None:
         desktop = tx.get_one(Desktop, desktop_id)

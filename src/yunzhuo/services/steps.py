@@ -1,19 +1,22 @@
 """What each step of an operation does: one look at the cloud or one wish to it, never a wait."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from yunzhuo.phoenix.cloud.errors import GuestUnreachable, ServerNotFound
+from yunzhuo.phoenix.cloud.errors import CloudNotOffered, GuestUnreachable, ServerBusy, ServerNotFound
 from yunzhuo.phoenix.cloud.interface import Cloud
-from yunzhuo.phoenix.cloud.resources import RebootKind, Server, ServerRequest, ServerStatus
-from yunzhuo.phoenix.common.errors import Inconsistent
+from yunzhuo.phoenix.cloud.resources import RebootKind, Server, ServerRequest, ServerStatus, Snapshot
+from yunzhuo.phoenix.common.errors import Inconsistent, Unavailable
 from yunzhuo.services.rules.lifecycle import Observed, Step
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The desktop a step works on, as it stood when the step was claimed."""
+    """The desktop a step works on, as it stood when the step was claimed.
+
+    Image and flavor are those that the operation leads to.
+    """
 
     desktop_id: str
     name: str
@@ -36,11 +39,29 @@ class Outcome:
     observed_at: datetime | None = None
     is_ready: bool | None = None
     detail: str | None = None
+    snapshots: Sequence[Snapshot] | None = None
+
+
+class ServerFailed(Inconsistent):
+    """The server is not what its operation should have made of it. ``seen`` is how it was found."""
+
+    def __init__(self, code: str, message: str, server: Server) -> None:
+        super().__init__(code, message)
+        self.seen = _seen(server, done=False)
 
 
 def perform(step: Step, cloud: Cloud, subject: Subject) -> Outcome:
-    """Take one step. Raises the cloud's errors: Refused ends the operation, Broken is tried again."""
-    return _STEPS[step](cloud, subject)
+    """Take one step. Raises the cloud's errors: Refused ends the operation, Broken is tried again.
+
+    A server that could do it, but is still changing, is asked again later.
+    """
+    try:
+        return _STEPS[step](cloud, subject)
+    except ServerBusy:
+        server = cloud.servers.get(subject.server_id) if step in _POSSIBLE_IN and subject.server_id else None
+        if server is None or server.status not in _POSSIBLE_IN[step]:
+            raise
+        return Outcome(done=False, detail="The virtual machine is still busy with the change before.")
 
 
 def _reserve(_cloud: Cloud, _subject: Subject) -> Outcome:
@@ -80,10 +101,90 @@ def _reboot(cloud: Cloud, subject: Subject) -> Outcome:
     return Outcome(done=True, is_ready=False)
 
 
+def _suspend(cloud: Cloud, subject: Subject) -> Outcome:
+    cloud.servers.suspend(_server_id(subject))
+    return Outcome(done=True, is_ready=False)
+
+
+def _resume(cloud: Cloud, subject: Subject) -> Outcome:
+    cloud.servers.resume(_server_id(subject))
+    return Outcome(done=True, is_ready=False)
+
+
+def _rebuild(cloud: Cloud, subject: Subject) -> Outcome:
+    server_id = _server_id(subject)
+    try:
+        cloud.servers.rebuild(server_id, subject.image_cloud_id)
+    except ServerBusy:
+        if cloud.servers.get(server_id).status is not ServerStatus.BUILDING:
+            raise
+        # It was asked for already, by a worker that died before it could say so.
+    return Outcome(done=True, is_ready=False)
+
+
+def _rebuilt(cloud: Cloud, subject: Subject) -> Outcome:
+    seen = _as_it_should_end(cloud, subject, "The virtual machine was not put back to the image")
+    # Whether snapshots outlive this differs between clouds.
+    return replace(seen, snapshots=_snapshots_if_offered(cloud, _server_id(subject))) if seen.done else seen
+
+
+def _resize(cloud: Cloud, subject: Subject) -> Outcome:
+    server_id = _server_id(subject)
+    try:
+        cloud.servers.resize(server_id, subject.flavor_cloud_id)
+    except ServerBusy:
+        if cloud.servers.get(server_id).status is not ServerStatus.BUILDING:
+            raise
+    return Outcome(done=True, is_ready=False)
+
+
+def _resized(cloud: Cloud, subject: Subject) -> Outcome:
+    return _as_it_should_end(
+        cloud,
+        subject,
+        "The virtual machine did not get its new size",
+        lambda server: server.flavor_id == subject.flavor_cloud_id,
+    )
+
+
+def _snapshot(cloud: Cloud, subject: Subject) -> Outcome:
+    server_id, name = _server_id(subject), subject.arguments["cloud_name"]
+    if all(snapshot.name != name for snapshot in cloud.servers.snapshots(server_id)):
+        cloud.servers.snapshot(server_id, name)
+    return Outcome(done=True)
+
+
+def _kept(cloud: Cloud, subject: Subject) -> Outcome:
+    snapshots = cloud.servers.snapshots(_server_id(subject))
+    is_there = any(snapshot.name == subject.arguments["cloud_name"] for snapshot in snapshots)
+    return Outcome(done=is_there, snapshots=snapshots if is_there else None)
+
+
+def _roll_back(cloud: Cloud, subject: Subject) -> Outcome:
+    cloud.servers.roll_back(_server_id(subject), subject.arguments["cloud_id"])
+    return Outcome(done=True, is_ready=False)
+
+
+def _rolled_back(cloud: Cloud, subject: Subject) -> Outcome:
+    return _as_it_should_end(cloud, subject, "The virtual machine did not return to the snapshot")
+
+
+def _drop_snapshot(cloud: Cloud, subject: Subject) -> Outcome:
+    cloud.servers.delete_snapshot(_server_id(subject), subject.arguments["cloud_id"])
+    return Outcome(done=True)
+
+
+def _dropped(cloud: Cloud, subject: Subject) -> Outcome:
+    snapshots = cloud.servers.snapshots(_server_id(subject))
+    is_there = any(snapshot.id == subject.arguments["cloud_id"] for snapshot in snapshots)
+    return Outcome(done=not is_there, snapshots=None if is_there else snapshots)
+
+
 def _running(cloud: Cloud, subject: Subject) -> Outcome:
     server = cloud.servers.get(_server_id(subject))
-    if server.status in (ServerStatus.ERROR, ServerStatus.STOPPED) and server.fault:
-        raise Inconsistent("server_failed", f"The virtual machine did not start: {server.fault}")
+    was_broken = subject.arguments.get("from") == Observed.ERROR  # and is said to be until it is whole again
+    if server.status in (ServerStatus.ERROR, ServerStatus.STOPPED) and server.fault and not was_broken:
+        raise ServerFailed("server_failed", f"The virtual machine did not start: {server.fault}", server)
     return _seen(server, done=server.status is ServerStatus.RUNNING)
 
 
@@ -96,13 +197,22 @@ def _ready(cloud: Cloud, subject: Subject) -> Outcome:
         return Outcome(done=True, is_ready=True)
     server = cloud.servers.get(_server_id(subject))
     if server.status is not ServerStatus.RUNNING:
-        raise Inconsistent("server_ended", f"The virtual machine ended while it started: {server.fault or server.status}.")
+        raise ServerFailed(
+            "server_ended", f"The virtual machine ended while it started: {server.fault or server.status}.", server
+        )
     return _seen(server, done=False, detail="The system inside is starting.")
 
 
 def _stopped(cloud: Cloud, subject: Subject) -> Outcome:
     server = cloud.servers.get(_server_id(subject))
     return _seen(server, done=server.status is ServerStatus.STOPPED, detail="Waiting for the system inside to shut down.")
+
+
+def _suspended(cloud: Cloud, subject: Subject) -> Outcome:
+    server = cloud.servers.get(_server_id(subject))
+    if server.status in (ServerStatus.ERROR, ServerStatus.STOPPED):
+        raise ServerFailed("server_failed", f"The virtual machine was not suspended: {server.fault or server.status}", server)
+    return _seen(server, done=server.status is ServerStatus.SUSPENDED, detail="Its memory is being put to disk.")
 
 
 def _settle(_cloud: Cloud, subject: Subject) -> Outcome:
@@ -132,6 +242,41 @@ def _gone(cloud: Cloud, subject: Subject) -> Outcome:
     return _seen(server, done=False)
 
 
+def _leave(cloud: Cloud, subject: Subject) -> Outcome:
+    """Let go of everything at once: what is still there then carries our tag, and the reconciler removes it."""
+    left = ["What the change before is still making."] if subject.predecessor_at_work else []
+    server_id = subject.server_id
+    try:
+        server = cloud.servers.find(subject.desktop_id)
+        server_id = server.id if server else server_id
+        if server_id is not None:
+            cloud.servers.delete(server_id)
+            cloud.servers.get(server_id)
+            left.append(f"The virtual machine {server_id}, which is still being removed.")
+    except ServerNotFound:
+        pass
+    except Unavailable as error:
+        left.append(f"The virtual machine {server_id or 'if there is one'}: {error.message}")
+    return Outcome(done=True, is_ready=False, detail=f"Left behind: {' '.join(left)}" if left else "Nothing was left behind.")
+
+
+def _as_it_should_end(
+    cloud: Cloud, subject: Subject, otherwise: str, has_changed: Callable[[Server], bool] = lambda _server: True
+) -> Outcome:
+    """Whether the server is running or stopped as its operation should leave it."""
+    server = cloud.servers.get(_server_id(subject))
+    if server.status is ServerStatus.ERROR and subject.arguments.get("from") != Observed.ERROR:
+        raise ServerFailed("server_failed", f"{otherwise}: {server.fault or server.status}", server)
+    return _seen(server, done=server.status == subject.arguments["ends"] and has_changed(server))
+
+
+def _snapshots_if_offered(cloud: Cloud, server_id: str) -> Sequence[Snapshot]:
+    try:
+        return cloud.servers.snapshots(server_id)
+    except CloudNotOffered:
+        return ()
+
+
 def _server_id(subject: Subject) -> str:
     if subject.server_id is None:
         raise Inconsistent("no_server", "This desktop has no virtual machine.")
@@ -155,10 +300,37 @@ _STEPS: Mapping[Step, Callable[[Cloud, Subject], Outcome]] = {
     Step.START: _start,
     Step.STOP: _stop,
     Step.REBOOT: _reboot,
+    Step.SUSPEND: _suspend,
+    Step.RESUME: _resume,
+    Step.REBUILD: _rebuild,
+    Step.RESIZE: _resize,
+    Step.SNAPSHOT: _snapshot,
+    Step.ROLL_BACK: _roll_back,
+    Step.DROP_SNAPSHOT: _drop_snapshot,
     Step.RUNNING: _running,
     Step.READY: _ready,
     Step.STOPPED: _stopped,
+    Step.SUSPENDED: _suspended,
+    Step.REBUILT: _rebuilt,
+    Step.RESIZED: _resized,
+    Step.KEPT: _kept,
+    Step.ROLLED_BACK: _rolled_back,
+    Step.DROPPED: _dropped,
     Step.SETTLE: _settle,
     Step.REMOVE: _remove,
     Step.GONE: _gone,
+    Step.LEAVE: _leave,
+}
+
+# In which statuses a server does what the step asks for: when it is refused there, then because it is still changing.
+_POSSIBLE_IN: Mapping[Step, frozenset[ServerStatus]] = {
+    Step.START: frozenset({ServerStatus.STOPPED}),
+    Step.STOP: frozenset({ServerStatus.RUNNING}),
+    Step.REBOOT: frozenset({ServerStatus.RUNNING}),
+    Step.SUSPEND: frozenset({ServerStatus.RUNNING}),
+    Step.RESUME: frozenset({ServerStatus.SUSPENDED}),
+    Step.REBUILD: frozenset({ServerStatus.RUNNING, ServerStatus.STOPPED}),
+    Step.RESIZE: frozenset({ServerStatus.RUNNING, ServerStatus.STOPPED}),
+    Step.SNAPSHOT: frozenset({ServerStatus.RUNNING, ServerStatus.STOPPED}),
+    Step.ROLL_BACK: frozenset({ServerStatus.RUNNING, ServerStatus.STOPPED}),
 }

@@ -74,7 +74,17 @@ def test_a_desktop_is_asked_for_and_watched_until_it_is_there(yunzhuo: Installat
     assert desktop["state"] == "available"
     assert desktop["observed_at"].startswith("2026-03-02T08:00:00")
     assert desktop["observed_at"].endswith("Z")
-    assert desktop["actions"] == ["delete", "reboot", "stop"]
+    assert desktop["actions"] == [
+        "delete",
+        "delete_snapshot",
+        "reboot",
+        "rebuild",
+        "resize",
+        "roll_back",
+        "snapshot",
+        "stop",
+        "suspend",
+    ]
 
 
 def test_stop_start_reboot_delete(yunzhuo: Installation, lin: Api) -> None:

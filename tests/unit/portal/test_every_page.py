@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from babel.messages.pofile import read_po
@@ -13,6 +14,7 @@ from tests.support.pages import CHINESE, Page, Visitor, signed_in, somebody
 
 import yunzhuo as package
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
+from yunzhuo.services import cursors
 from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.rules.lifecycle import Action
 
@@ -41,7 +43,17 @@ def site(app: Flask, yunzhuo: Installation) -> Site:
     first = yunzhuo.services.accounts.add("first@school.local", PASSWORD, Role.USER, must_change_password=True)
     ids = desktops_in_every_state(yunzhuo, lin)
     own = [f"/desktops/{desktop_id}" for desktop_id in ids]
-    questions = [f"{own[0]}/delete", f"{own[0]}/name"]
+    running = f"/desktops/{ids[-1]}"
+    kept = yunzhuo.services.snapshots.list(lin, ids[-1]).items[0].id
+    oldest = yunzhuo.services.history.of_desktop(lin, ids[-1]).items[-1].operation
+    end = quote(cursors.after(oldest.created_at, oldest.id))
+    questions = [f"{own[0]}/delete", f"{own[0]}/name", f"{running}/size", f"{running}/confirm/rebuild"]
+    questions += [
+        f"{running}/confirm/hard-reboot",
+        f"{running}/snapshots/{kept}/delete",
+        f"{running}/snapshots/{kept}/roll-back",
+    ]
+    details = [f"{running}/details", f"{own[0]}/details", f"{running}/details?cursor={end}"]
     return Site(
         {
             "stranger": Visitor(app.test_client()),
@@ -54,15 +66,17 @@ def site(app: Flask, yunzhuo: Installation) -> Site:
             "stranger": ["/sign-in", "/register", "/nothing-here"],
             "newcomer": ["/desktops", "/desktops/new"],
             "first": ["/password"],
-            "lin": ["/desktops", "/desktops?q=zzz", "/profile", "/password", "/desktops/x", *own, *questions],
-            "head": ["/desktops", own[0], own[1]],
+            "lin": ["/desktops", "/desktops?q=zzz", "/profile", "/password", "/desktops/x", *own, *questions, *details],
+            "head": ["/desktops", own[0], own[1], f"{running}/confirm/force-delete", f"{running}/details"],
         },
     )  # fmt: skip
 
 
 def desktops_in_every_state(yunzhuo: Installation, lin: Actor) -> list[str]:
-    """Available, stopped, failed, gone from the cloud, being built."""
-    yunzhuo.available(lin)
+    """Available with a snapshot, stopped, suspended, failed, being built."""
+    yunzhuo.services.snapshots.create(lin, yunzhuo.available(lin), "初始状态")
+    suspended = yunzhuo.available(lin)
+    yunzhuo.services.desktops.act(lin, suspended, Action.SUSPEND)
     stopped = yunzhuo.available(lin)
     yunzhuo.services.desktops.act(lin, stopped, Action.STOP)
     yunzhuo.run()
@@ -70,7 +84,7 @@ def desktops_in_every_state(yunzhuo: Installation, lin: Actor) -> list[str]:
     yunzhuo.available(lin)
     yunzhuo.request(lin)
     found = yunzhuo.services.desktops.list(lin).items
-    assert {desktop.state.value for desktop in found} == {"available", "stopped", "error", "building"}
+    assert {desktop.state.value for desktop in found} == {"available", "stopped", "suspended", "error", "building"}
     return [desktop.id for desktop in found]
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from yunzhuo.services.rules import lifecycle
-from yunzhuo.services.rules.lifecycle import Action, Facts, Observed, OperationStatus, State, Wanted
+from yunzhuo.services.rules.lifecycle import Action, Facts, Observed, OperationStatus, State, Step, Wanted
 
 ALL_FACTS = [
     Facts(wanted, observed, is_ready, action, status)
@@ -15,8 +15,10 @@ ALL_FACTS = [
 
 
 def test_tables_are_complete() -> None:
-    assert set(lifecycle.PLANS) == set(Action) == set(lifecycle.WANTED_AFTER) == set(lifecycle.STATE_DURING)
+    assert set(lifecycle.PLANS) == set(Action) == set(lifecycle.STATE_DURING)
+    assert set(lifecycle.WANTED_AFTER) | lifecycle.KEEPS_POWER | {Action.DELETE_SNAPSHOT} == set(Action)
     assert set(lifecycle.ALLOWED) == set(State)
+    assert set(lifecycle.ALLOWED_IN_ERROR) | {Observed.STOPPED, Observed.SUSPENDED} == {None, *Observed}
 
 
 def test_every_combination_has_a_state_and_can_be_deleted_unless_it_is_gone() -> None:
@@ -26,10 +28,51 @@ def test_every_combination_has_a_state_and_can_be_deleted_unless_it_is_gone() ->
         assert (Action.DELETE in allowed) is (state not in (State.DELETING, State.DELETED)), facts
 
 
-def test_while_an_operation_runs_only_delete_can_be_asked_for() -> None:
+def test_while_an_operation_runs_only_deletion_can_be_asked_for() -> None:
     for facts in ALL_FACTS:
         if facts.status in lifecycle.ACTIVE:
-            assert lifecycle.allowed_actions(facts) <= {Action.DELETE}
+            assert lifecycle.allowed_actions(facts) <= {Action.DELETE, Action.FORCE_DELETE}
+
+
+def test_a_deletion_that_hangs_can_be_forced_and_a_forced_one_cannot_be_asked_for_twice() -> None:
+    for facts in ALL_FACTS:
+        if facts.status in lifecycle.ACTIVE and facts.action in (Action.DELETE, Action.FORCE_DELETE):
+            assert lifecycle.allowed_actions(facts) == ({Action.FORCE_DELETE} if facts.action is Action.DELETE else set())
+
+
+# What the cloud's interface promises to refuse: nobody is offered it.
+REFUSED_BY_CLOUDS = {
+    Observed.SUSPENDED: {Action.START, Action.STOP, Action.REBOOT, Action.REBUILD, Action.RESIZE, Action.ROLL_BACK},
+    Observed.STOPPED: {Action.STOP, Action.REBOOT, Action.SUSPEND, Action.RESUME},
+    Observed.RUNNING: {Action.START, Action.RESUME, Action.CREATE},
+    Observed.ERROR: {Action.START, Action.SUSPEND, Action.RESUME, Action.RESIZE, Action.SNAPSHOT},
+    Observed.MISSING: set(Action) - {Action.DELETE, Action.FORCE_DELETE},
+}
+
+
+def test_nothing_is_offered_that_the_cloud_would_refuse() -> None:
+    for facts in ALL_FACTS:
+        if facts.observed in REFUSED_BY_CLOUDS and facts.action is not Action.CREATE:
+            assert not lifecycle.allowed_actions(facts) & REFUSED_BY_CLOUDS[facts.observed], facts
+
+
+def test_a_suspended_desktop_is_resumed_or_removed_and_its_snapshots_can_go() -> None:
+    facts = Facts(Wanted.SUSPENDED, Observed.SUSPENDED, False, Action.SUSPEND, OperationStatus.SUCCEEDED)
+    assert lifecycle.state(facts) is State.SUSPENDED
+    assert lifecycle.allowed_actions(facts) == {
+        Action.RESUME,
+        Action.DELETE_SNAPSHOT,
+        Action.DELETE,
+        Action.FORCE_DELETE,
+    }
+
+
+@given(st.sampled_from(Action), st.sampled_from([None, Wanted.RUNNING, Wanted.STOPPED]))
+def test_nobody_waits_for_the_system_inside_a_server_that_ends_stopped(action: Action, ends: Wanted | None) -> None:
+    plan = lifecycle.plan(action, ends)
+    assert plan
+    assert len(set(plan)) == len(plan)
+    assert (Step.READY in plan) is (Step.READY in lifecycle.PLANS[action] and ends is not Wanted.STOPPED)
 
 
 def test_available_means_running_and_ready() -> None:

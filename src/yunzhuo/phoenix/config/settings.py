@@ -116,6 +116,7 @@ class LimitSettings(Section):
     """What one person may have unless something else is said."""
 
     desktops_per_user: int = Field(20, ge=0, description="Desktops one user may have.")
+    snapshots_per_desktop: int = Field(5, ge=0, description="Snapshots one desktop may have.")
 
 
 class OperationSettings(Section):

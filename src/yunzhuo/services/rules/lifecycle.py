@@ -1,5 +1,6 @@
 """A desktop's life as tables: which steps an operation takes, what a desktop's state is called, what may be asked when."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -9,6 +10,7 @@ class Wanted(StrEnum):
 
     RUNNING = "running"
     STOPPED = "stopped"
+    SUSPENDED = "suspended"
     GONE = "gone"
 
 
@@ -31,7 +33,15 @@ class Action(StrEnum):
     START = "start"
     STOP = "stop"
     REBOOT = "reboot"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    REBUILD = "rebuild"
+    RESIZE = "resize"
+    SNAPSHOT = "snapshot"
+    ROLL_BACK = "roll_back"
+    DELETE_SNAPSHOT = "delete_snapshot"
     DELETE = "delete"
+    FORCE_DELETE = "force_delete"
 
 
 class Step(StrEnum):
@@ -42,12 +52,26 @@ class Step(StrEnum):
     START = "start"
     STOP = "stop"
     REBOOT = "reboot"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    REBUILD = "rebuild"
+    RESIZE = "resize"
+    SNAPSHOT = "snapshot"
+    ROLL_BACK = "roll_back"
+    DROP_SNAPSHOT = "drop_snapshot"
     RUNNING = "running"
     READY = "ready"
     STOPPED = "stopped"
+    SUSPENDED = "suspended"
+    REBUILT = "rebuilt"
+    RESIZED = "resized"
+    KEPT = "kept"
+    ROLLED_BACK = "rolled_back"
+    DROPPED = "dropped"
     SETTLE = "settle"
     REMOVE = "remove"
     GONE = "gone"
+    LEAVE = "leave"
 
 
 class OperationStatus(StrEnum):
@@ -69,7 +93,13 @@ class State(StrEnum):
     STOPPING = "stopping"
     STOPPED = "stopped"
     REBOOTING = "rebooting"
+    SUSPENDING = "suspending"
     SUSPENDED = "suspended"
+    RESUMING = "resuming"
+    REBUILDING = "rebuilding"
+    RESIZING = "resizing"
+    SNAPSHOTTING = "snapshotting"
+    ROLLING_BACK = "rolling_back"
     DELETING = "deleting"
     DELETED = "deleted"
     ERROR = "error"
@@ -77,42 +107,75 @@ class State(StrEnum):
 
 ACTIVE = frozenset({OperationStatus.QUEUED, OperationStatus.RUNNING})
 
-PLANS: dict[Action, tuple[Step, ...]] = {
+PLANS: Mapping[Action, tuple[Step, ...]] = {
     Action.CREATE: (Step.RESERVE, Step.SERVER, Step.RUNNING, Step.READY),
     Action.START: (Step.START, Step.RUNNING, Step.READY),
     Action.STOP: (Step.STOP, Step.STOPPED),
     Action.REBOOT: (Step.REBOOT, Step.RUNNING, Step.READY),
+    Action.SUSPEND: (Step.SUSPEND, Step.SUSPENDED),
+    Action.RESUME: (Step.RESUME, Step.RUNNING, Step.READY),
+    Action.REBUILD: (Step.REBUILD, Step.REBUILT, Step.READY),
+    Action.RESIZE: (Step.RESIZE, Step.RESIZED, Step.READY),
+    Action.SNAPSHOT: (Step.SNAPSHOT, Step.KEPT, Step.READY),
+    Action.ROLL_BACK: (Step.ROLL_BACK, Step.ROLLED_BACK, Step.READY),
+    Action.DELETE_SNAPSHOT: (Step.DROP_SNAPSHOT, Step.DROPPED),
     Action.DELETE: (Step.SETTLE, Step.REMOVE, Step.GONE),
+    Action.FORCE_DELETE: (Step.LEAVE,),
 }
 
-WANTED_AFTER: dict[Action, Wanted] = {
+# What is wanted from then on. What is not here leaves that as it was, or ends as ``power_after`` says.
+WANTED_AFTER: Mapping[Action, Wanted] = {
     Action.CREATE: Wanted.RUNNING,
     Action.START: Wanted.RUNNING,
     Action.STOP: Wanted.STOPPED,
     Action.REBOOT: Wanted.RUNNING,
+    Action.SUSPEND: Wanted.SUSPENDED,
+    Action.RESUME: Wanted.RUNNING,
     Action.DELETE: Wanted.GONE,
+    Action.FORCE_DELETE: Wanted.GONE,
 }
 
-STATE_DURING: dict[Action, State] = {
+# Changes after which the server is as it was before: they end running, or stopped.
+KEEPS_POWER = frozenset({Action.REBUILD, Action.RESIZE, Action.SNAPSHOT, Action.ROLL_BACK})
+
+STATE_DURING: Mapping[Action, State] = {
     Action.CREATE: State.BUILDING,
     Action.START: State.STARTING,
     Action.STOP: State.STOPPING,
     Action.REBOOT: State.REBOOTING,
+    Action.SUSPEND: State.SUSPENDING,
+    Action.RESUME: State.RESUMING,
+    Action.REBUILD: State.REBUILDING,
+    Action.RESIZE: State.RESIZING,
+    Action.SNAPSHOT: State.SNAPSHOTTING,
+    Action.ROLL_BACK: State.ROLLING_BACK,
+    Action.DELETE_SNAPSHOT: State.SNAPSHOTTING,
     Action.DELETE: State.DELETING,
+    Action.FORCE_DELETE: State.DELETING,
 }
 
-# What may be asked for in each state. Delete supersedes whatever is running; everything else waits its turn.
-ALLOWED: dict[State, frozenset[Action]] = {
-    State.BUILDING: frozenset({Action.DELETE}),
-    State.AVAILABLE: frozenset({Action.STOP, Action.REBOOT, Action.DELETE}),
-    State.STARTING: frozenset({Action.DELETE}),
-    State.STOPPING: frozenset({Action.DELETE}),
-    State.STOPPED: frozenset({Action.START, Action.DELETE}),
-    State.REBOOTING: frozenset({Action.DELETE}),
-    State.SUSPENDED: frozenset({Action.DELETE}),
-    State.DELETING: frozenset(),
+_REMOVALS = frozenset({Action.DELETE, Action.FORCE_DELETE})
+_ON_DISK = frozenset({Action.REBUILD, Action.ROLL_BACK, Action.DELETE_SNAPSHOT})
+
+# What may be asked for in each state. Deletion supersedes whatever is running; everything else waits its turn.
+ALLOWED: Mapping[State, frozenset[Action]] = {
+    **dict.fromkeys(STATE_DURING.values(), _REMOVALS),
+    State.AVAILABLE: _REMOVALS | _ON_DISK | {Action.STOP, Action.REBOOT, Action.SUSPEND, Action.RESIZE, Action.SNAPSHOT},
+    State.STOPPED: _REMOVALS | _ON_DISK | {Action.START, Action.RESIZE, Action.SNAPSHOT},
+    State.SUSPENDED: _REMOVALS | {Action.RESUME, Action.DELETE_SNAPSHOT},
+    State.DELETING: frozenset({Action.FORCE_DELETE}),
     State.DELETED: frozenset(),
-    State.ERROR: frozenset({Action.CREATE, Action.START, Action.STOP, Action.REBOOT, Action.DELETE}),
+    State.ERROR: _REMOVALS,
+}
+
+# What helps a desktop that needs attention depends on what the cloud says of its server.
+ALLOWED_IN_ERROR: Mapping[Observed | None, frozenset[Action]] = {
+    Observed.RUNNING: _REMOVALS | _ON_DISK | {Action.STOP, Action.REBOOT},
+    Observed.ERROR: _REMOVALS | _ON_DISK | {Action.STOP, Action.REBOOT},
+    Observed.UNKNOWN: _REMOVALS | {Action.START, Action.STOP},
+    Observed.BUILDING: _REMOVALS | {Action.START, Action.STOP},
+    Observed.MISSING: _REMOVALS,
+    None: _REMOVALS | {Action.START, Action.STOP},
 }
 
 
@@ -133,7 +196,7 @@ def state(facts: Facts) -> State:
         return STATE_DURING[facts.action]
     if facts.wanted is Wanted.GONE and facts.status is OperationStatus.SUCCEEDED:
         return State.DELETED
-    if facts.status is OperationStatus.FAILED and facts.action in (Action.CREATE, Action.DELETE):
+    if facts.status is OperationStatus.FAILED and facts.action in {Action.CREATE, *_REMOVALS}:
         return State.ERROR
     match facts.observed:
         case Observed.RUNNING:
@@ -149,16 +212,26 @@ def state(facts: Facts) -> State:
 def allowed_actions(facts: Facts) -> frozenset[Action]:
     """What may be asked for now. A desktop that was never made can only be tried again or deleted."""
     present = state(facts)
-    allowed = ALLOWED[present]
+    if present is State.DELETING and facts.action is Action.FORCE_DELETE:
+        return frozenset()
     if present is not State.ERROR:
-        return allowed
-    if facts.action is Action.DELETE or facts.observed is Observed.MISSING:
-        return frozenset({Action.DELETE})
-    if facts.action is Action.CREATE and facts.status is OperationStatus.FAILED:
-        return frozenset({Action.CREATE, Action.DELETE})
-    if facts.observed is Observed.RUNNING:
-        return allowed - {Action.CREATE, Action.START}
-    return allowed - {Action.CREATE, Action.REBOOT}
+        return ALLOWED[present]
+    if facts.action in _REMOVALS:
+        return _REMOVALS
+    if facts.action is Action.CREATE and facts.status is OperationStatus.FAILED and facts.observed is not Observed.MISSING:
+        return _REMOVALS | {Action.CREATE}
+    return ALLOWED_IN_ERROR.get(facts.observed, _REMOVALS)
+
+
+def power_after(facts: Facts) -> Wanted:
+    """How a change that keeps the power ends: stopped if the server is stopped, else running."""
+    return Wanted.STOPPED if facts.observed is Observed.STOPPED else Wanted.RUNNING
+
+
+def plan(action: Action, ends: Wanted | None = None) -> tuple[Step, ...]:
+    """The steps of an operation; nobody waits for the system inside a server that ends stopped."""
+    steps = PLANS[action]
+    return tuple(step for step in steps if step is not Step.READY) if ends is Wanted.STOPPED else steps
 
 
 RETRY_FIRST_SECONDS = 0.5

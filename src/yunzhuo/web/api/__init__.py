@@ -2,7 +2,7 @@
 
 from apiflask import APIBlueprint
 
-from yunzhuo.web.api import desktops, events, flavors, guests, images, operations, tokens, users
+from yunzhuo.web.api import desktops, events, flavors, guests, images, operations, snapshots, tokens, users
 from yunzhuo.web.api.paths import PREFIX
 
 BLUEPRINTS: tuple[APIBlueprint, ...] = (
@@ -13,6 +13,7 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
     desktops.blueprint,
     guests.blueprint,
     operations.blueprint,
+    snapshots.blueprint,
     events.blueprint,
 )
 

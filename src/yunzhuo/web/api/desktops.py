@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from apiflask import APIBlueprint
 
+from yunzhuo.phoenix.common.errors import InvalidInput
 from yunzhuo.services.desktops import Accepted
 from yunzhuo.services.rules.lifecycle import Action
 from yunzhuo.web.api import models
@@ -66,7 +67,7 @@ def create(json_data: models.NewDesktop, headers_data: models.CreateHeaders) -> 
         name=json_data.name,
         idempotency_key=headers_data.idempotency_key,
     )
-    return _accepted(accepted)
+    return accepted_answer(accepted)
 
 
 @blueprint.get("/desktops/<desktop_id>")
@@ -98,7 +99,7 @@ def delete(desktop_id: str) -> AcceptedAnswer:
 
     Whatever is going on with it ends in favor of this.
     """
-    return _accepted(services().desktops.act(actor(), desktop_id, Action.DELETE))
+    return accepted_answer(services().desktops.act(actor(), desktop_id, Action.DELETE))
 
 
 @blueprint.post("/desktops/<desktop_id>/actions")
@@ -108,9 +109,22 @@ def delete(desktop_id: str) -> AcceptedAnswer:
 @blueprint.output(models.Accepted, HTTPStatus.ACCEPTED)
 @blueprint.doc(responses=refusals(*BODY, 401, 403, 404, 409))
 def act(desktop_id: str, json_data: models.DesktopAction) -> AcceptedAnswer:
-    """Start, stop, reboot, delete a desktop, or try its creation again"""
+    """Start, stop, reboot, suspend, rebuild, resize, snapshot, delete a desktop, or try its creation again"""
+    desktops, snapshots = services().desktops, services().snapshots
     action = models.ACTIONS[json_data.action]
-    return _accepted(services().desktops.act(actor(), desktop_id, action, reboot_kind=json_data.kind))
+    match action:
+        case Action.RESIZE:
+            return accepted_answer(desktops.resize(actor(), desktop_id, _needed("flavor", json_data.flavor)))
+        case Action.REBUILD:
+            return accepted_answer(desktops.rebuild(actor(), desktop_id, image_id=json_data.image))
+        case Action.SNAPSHOT:
+            return accepted_answer(snapshots.create(actor(), desktop_id, _needed("name", json_data.name)))
+        case Action.ROLL_BACK:
+            return accepted_answer(snapshots.roll_back(actor(), desktop_id, _needed("snapshot", json_data.snapshot)))
+        case Action.DELETE_SNAPSHOT:
+            return accepted_answer(snapshots.delete(actor(), desktop_id, _needed("snapshot", json_data.snapshot)))
+        case _:
+            return accepted_answer(desktops.act(actor(), desktop_id, action, reboot_kind=json_data.kind))
 
 
 @blueprint.post("/desktops/<desktop_id>/connections")
@@ -127,7 +141,14 @@ def connect(desktop_id: str, json_data: models.NewConnection) -> models.Connecti
     return models.Connection.of(services().consoles.open(actor(), desktop_id, json_data.protocol))
 
 
-def _accepted(accepted: Accepted) -> AcceptedAnswer:
+def _needed(name: str, value: str | None) -> str:
+    if value is None:
+        raise InvalidInput("This action needs to know more.", fields={name: "Is needed for this action."})
+    return value
+
+
+def accepted_answer(accepted: Accepted) -> AcceptedAnswer:
+    """202, with the address where the operation can be watched."""
     return (
         models.Accepted.of(accepted),
         HTTPStatus.ACCEPTED,

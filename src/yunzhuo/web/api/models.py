@@ -32,16 +32,20 @@ class AskedAction(StrEnum):
     START = "start"
     STOP = "stop"
     REBOOT = "reboot"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    REBUILD = "rebuild"
+    RESIZE = "resize"
+    SNAPSHOT = "snapshot"
+    ROLL_BACK = "roll_back"
+    DELETE_SNAPSHOT = "delete_snapshot"
     RETRY = "retry"
     DELETE = "delete"
+    FORCE_DELETE = "force_delete"
 
 
 ACTIONS: dict[AskedAction, Action] = {
-    AskedAction.START: Action.START,
-    AskedAction.STOP: Action.STOP,
-    AskedAction.REBOOT: Action.REBOOT,
-    AskedAction.RETRY: Action.CREATE,
-    AskedAction.DELETE: Action.DELETE,
+    asked: Action.CREATE if asked is AskedAction.RETRY else Action(asked.value) for asked in AskedAction
 }
 _ASKED: dict[Action, AskedAction] = {action: asked for asked, action in ACTIONS.items()}
 
@@ -78,6 +82,10 @@ class DesktopAction(Asked):
 
     action: AskedAction
     kind: RebootKind = Field(RebootKind.SOFT, description="For reboot: soft asks the system inside, hard pulls the plug.")
+    flavor: Id | None = Field(None, max_length=64, description="For resize: the id of the flavor.")
+    image: Id | None = Field(None, max_length=64, description="For rebuild: the id of another image than the present one.")
+    name: str | None = Field(None, description="For snapshot: 1 to 64 visible characters.", examples=["Before the exam"])
+    snapshot: Id | None = Field(None, max_length=64, description="For roll_back and delete_snapshot: the id of the snapshot.")
 
 
 class NewConnection(Asked):

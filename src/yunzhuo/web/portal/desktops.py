@@ -18,7 +18,14 @@ from yunzhuo.webkit import actor, services, sessions
 PAGE_SIZE = 24
 MAX_SEARCH = 64
 # What people press a button for; everything else has a page of its own. "retry" tries a failed create again.
-_BUTTONS = {"start": Action.START, "stop": Action.STOP, "reboot": Action.REBOOT, "retry": Action.CREATE}
+_BUTTONS = {
+    "start": Action.START,
+    "stop": Action.STOP,
+    "reboot": Action.REBOOT,
+    "suspend": Action.SUSPEND,
+    "resume": Action.RESUME,
+    "retry": Action.CREATE,
+}
 
 
 @blueprint.get("/desktops")
@@ -85,7 +92,7 @@ def desktop_card(desktop_id: str) -> Response:
 @blueprint.post("/desktops/<desktop_id>/actions")
 @sessions.signed_in
 def change_desktop(desktop_id: str) -> Response:
-    """Start, stop, reboot, try again."""
+    """Start, stop, reboot, suspend, resume, try again."""
     form = ActionForm()
     action = _BUTTONS.get(form.action.data)
     if not form.validate_on_submit() or action is None:

@@ -85,6 +85,12 @@ class NameForm(Form):
     name = StringField(lazy_gettext("Name"), [InputRequired(_NEEDED), Length(max=MAX_NAME, message=_TOO_LONG)])
 
 
+class SizeForm(Form):
+    """Another size. The choices are those that fit the desktop."""
+
+    flavor = RadioField(lazy_gettext("Size"), [InputRequired(lazy_gettext("Choose a size."))], validate_choice=False)
+
+
 class ActionForm(Form):
     """A change to a desktop, and where to go afterwards."""
 

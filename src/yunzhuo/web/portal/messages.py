@@ -7,18 +7,28 @@ kind, with the code beside it.
 from dataclasses import dataclass
 from datetime import datetime
 
-from flask_babel import format_decimal, gettext, ngettext
+from flask_babel import format_datetime, format_decimal, gettext, ngettext
 
 from yunzhuo.phoenix.common.clock import SystemClock
 from yunzhuo.phoenix.common.errors import InvalidInput, TooManyAttempts, YunzhuoError
 from yunzhuo.services.desktop_views import DesktopView
-from yunzhuo.services.rules.lifecycle import Action, Step
+from yunzhuo.services.history import HistoryEntry
+from yunzhuo.services.rules.lifecycle import ACTIVE, Action, Step
 from yunzhuo.web.portal import words
 from yunzhuo.webkit.problems import Problem
 
 _MIB_PER_GIB = 1024
 _SECONDS_PER_MINUTE = 60
 _clock = SystemClock()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked before something is done: a heading, what follows from it, the button."""
+
+    heading: str
+    text: str
+    button: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +66,53 @@ def field_errors(error: InvalidInput) -> dict[str, str]:
     return {name: str(words.FIELDS.get(name, gettext("This value cannot be used."))) for name in error.fields}
 
 
+def field(name: str) -> str:
+    """What is wrong with a field that a service found wrong."""
+    return str(words.FIELDS.get(name, gettext("This value cannot be used.")))
+
+
+def is_busy(desktop: DesktopView) -> bool:
+    """Whether a change is going on."""
+    return desktop.operation.status in ACTIVE
+
+
+def question(name: str, desktop: DesktopView) -> Question:
+    """What is asked before something is done."""
+    heading, text, button = words.QUESTIONS[name]
+    return Question(str(heading) % {"name": desktop.name}, str(text), str(button))
+
+
+def action(entry: HistoryEntry) -> str:
+    """What was done."""
+    return str(words.ACTIONS[entry.operation.action])
+
+
+def status(entry: HistoryEntry) -> str:
+    """How it ended."""
+    return str(words.STATUSES[entry.operation.status])
+
+
+def result(entry: HistoryEntry) -> str:
+    """Why it failed; empty when it did not."""
+    error = entry.operation.error
+    if error is None:
+        return ""
+    sentence = words.REASONS.get(error.code)
+    return str(sentence) if sentence else str(gettext("The cause is not known here (%(code)s).", code=error.code))
+
+
+def moment(when: datetime) -> str:
+    """A date and a time of day."""
+    return str(format_datetime(when, "medium"))
+
+
+def duration(entry: HistoryEntry) -> str:
+    """How long it took, or has taken until now."""
+    operation = entry.operation
+    seconds = ((operation.ended_at or _clock.now()) - operation.created_at).total_seconds()
+    return str(gettext("%(seconds)s s", seconds=format_decimal(round(seconds, 1))))
+
+
 def state(desktop: DesktopView) -> str:
     """The desktop's state in a word."""
     return str(words.STATES[desktop.state])
@@ -78,7 +135,7 @@ def reason(desktop: DesktopView) -> str:
         return str(sentence) if sentence else str(gettext("The cause is not known here (%(code)s).", code=desktop.failure.code))
     if desktop.fault:
         return str(gettext("The cloud says: %(fault)s", fault=desktop.fault))
-    if desktop.actions <= {Action.DELETE}:
+    if desktop.actions <= {Action.DELETE, Action.FORCE_DELETE}:
         return str(words.REASONS["server_not_found"])
     return str(gettext("Its virtual machine is not in the state it should be in."))
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from flask_babel import lazy_gettext
 from flask_babel.speaklater import LazyString
 
-from yunzhuo.services.rules.lifecycle import Action, State, Step
+from yunzhuo.services.rules.lifecycle import Action, OperationStatus, State, Step
 
 STATES: Mapping[State, LazyString] = {
     State.BUILDING: lazy_gettext("Building"),
@@ -14,7 +14,13 @@ STATES: Mapping[State, LazyString] = {
     State.STOPPING: lazy_gettext("Stopping"),
     State.STOPPED: lazy_gettext("Stopped"),
     State.REBOOTING: lazy_gettext("Rebooting"),
+    State.SUSPENDING: lazy_gettext("Suspending"),
     State.SUSPENDED: lazy_gettext("Suspended"),
+    State.RESUMING: lazy_gettext("Resuming"),
+    State.REBUILDING: lazy_gettext("Restoring"),
+    State.RESIZING: lazy_gettext("Resizing"),
+    State.SNAPSHOTTING: lazy_gettext("Snapshots at work"),
+    State.ROLLING_BACK: lazy_gettext("Rolling back"),
     State.DELETING: lazy_gettext("Deleting"),
     State.DELETED: lazy_gettext("Deleted"),
     State.ERROR: lazy_gettext("Needs attention"),
@@ -26,12 +32,72 @@ STEPS: Mapping[Step, LazyString] = {
     Step.START: lazy_gettext("power on"),
     Step.STOP: lazy_gettext("shutdown"),
     Step.REBOOT: lazy_gettext("restart"),
+    Step.SUSPEND: lazy_gettext("suspend"),
+    Step.RESUME: lazy_gettext("resume"),
+    Step.REBUILD: lazy_gettext("restore"),
+    Step.RESIZE: lazy_gettext("resize"),
+    Step.SNAPSHOT: lazy_gettext("snapshot"),
+    Step.ROLL_BACK: lazy_gettext("roll back"),
+    Step.DROP_SNAPSHOT: lazy_gettext("snapshot removal"),
     Step.RUNNING: lazy_gettext("start-up"),
     Step.READY: lazy_gettext("system ready"),
     Step.STOPPED: lazy_gettext("power off"),
+    Step.SUSPENDED: lazy_gettext("memory to disk"),
+    Step.REBUILT: lazy_gettext("new disk"),
+    Step.RESIZED: lazy_gettext("new size"),
+    Step.KEPT: lazy_gettext("snapshot kept"),
+    Step.ROLLED_BACK: lazy_gettext("earlier state"),
+    Step.DROPPED: lazy_gettext("snapshot gone"),
     Step.SETTLE: lazy_gettext("earlier work"),
     Step.REMOVE: lazy_gettext("removal"),
     Step.GONE: lazy_gettext("clean-up"),
+    Step.LEAVE: lazy_gettext("forced removal"),
+}
+
+# What was done, as a history tells it.
+ACTIONS: Mapping[Action, LazyString] = {
+    Action.CREATE: lazy_gettext("Create"),
+    Action.START: lazy_gettext("Start"),
+    Action.STOP: lazy_gettext("Stop"),
+    Action.REBOOT: lazy_gettext("Reboot"),
+    Action.SUSPEND: lazy_gettext("Suspend"),
+    Action.RESUME: lazy_gettext("Resume"),
+    Action.REBUILD: lazy_gettext("Restore to the image"),
+    Action.RESIZE: lazy_gettext("Change the size"),
+    Action.SNAPSHOT: lazy_gettext("Take a snapshot"),
+    Action.ROLL_BACK: lazy_gettext("Roll back"),
+    Action.DELETE_SNAPSHOT: lazy_gettext("Delete a snapshot"),
+    Action.DELETE: lazy_gettext("Delete"),
+    Action.FORCE_DELETE: lazy_gettext("Force delete"),
+}
+
+STATUSES: Mapping[OperationStatus, LazyString] = {
+    OperationStatus.QUEUED: lazy_gettext("Waiting"),
+    OperationStatus.RUNNING: lazy_gettext("Going on"),
+    OperationStatus.SUCCEEDED: lazy_gettext("Done"),
+    OperationStatus.FAILED: lazy_gettext("Failed"),
+    OperationStatus.CANCELLED: lazy_gettext("Cancelled"),
+}
+
+# What is asked before something is done: the heading, what follows from it, the button.
+QUESTIONS: Mapping[str, tuple[LazyString, LazyString, LazyString]] = {
+    "rebuild": (
+        lazy_gettext("Restore “%(name)s” to its image?"),
+        lazy_gettext("Everything on its disk is lost, your files on it included, and its snapshots may be lost too."),
+        lazy_gettext("Restore"),
+    ),
+    "hard-reboot": (
+        lazy_gettext("Reboot “%(name)s” by force?"),
+        lazy_gettext("It is as if the plug were pulled: what is not saved is lost. For a desktop that answers no more."),
+        lazy_gettext("Reboot by force"),
+    ),
+    "force-delete": (
+        lazy_gettext("Delete “%(name)s” by force?"),
+        lazy_gettext(
+            "It is deleted at once, without waiting for anything. What is left behind in the cloud is removed later by itself."
+        ),
+        lazy_gettext("Delete by force"),
+    ),
 }
 
 FAILED: Mapping[Action, LazyString] = {
@@ -39,7 +105,15 @@ FAILED: Mapping[Action, LazyString] = {
     Action.START: lazy_gettext("The desktop could not be started."),
     Action.STOP: lazy_gettext("The desktop could not be stopped."),
     Action.REBOOT: lazy_gettext("The desktop could not be rebooted."),
+    Action.SUSPEND: lazy_gettext("The desktop could not be suspended."),
+    Action.RESUME: lazy_gettext("The desktop could not be resumed."),
+    Action.REBUILD: lazy_gettext("The desktop could not be restored to its image."),
+    Action.RESIZE: lazy_gettext("The desktop could not get its new size."),
+    Action.SNAPSHOT: lazy_gettext("The snapshot could not be taken."),
+    Action.ROLL_BACK: lazy_gettext("The desktop could not be rolled back."),
+    Action.DELETE_SNAPSHOT: lazy_gettext("The snapshot could not be deleted."),
     Action.DELETE: lazy_gettext("The desktop could not be deleted."),
+    Action.FORCE_DELETE: lazy_gettext("The desktop could not be deleted."),
 }
 
 REASONS: Mapping[str, LazyString] = {
@@ -53,6 +127,8 @@ REASONS: Mapping[str, LazyString] = {
     "no_server": lazy_gettext("It has no virtual machine."),
     "image_not_found": lazy_gettext("Its image is not there any more."),
     "flavor_not_found": lazy_gettext("Its size is not offered any more."),
+    "snapshot_not_found": lazy_gettext("This snapshot is not there any more."),
+    "disk_would_shrink": lazy_gettext("The size has a smaller disk, and a disk cannot shrink."),
     "server_busy": lazy_gettext("Its virtual machine was busy with something else. Try again."),
     "not_offered_by_cloud": lazy_gettext("This cloud cannot do that."),
 }
@@ -62,6 +138,12 @@ REFUSALS: Mapping[str, LazyString] = {
     "wrong_credentials": lazy_gettext("The address or the password is wrong."),
     "email_taken": lazy_gettext("There is an account with this address already."),
     "desktop_limit_reached": lazy_gettext("You have %(used)s of %(limit)s desktops. Delete one first."),
+    "snapshot_limit_reached": lazy_gettext("This desktop has %(used)s of %(limit)s snapshots. Delete one first."),
+    "snapshot_name_taken": lazy_gettext("Another snapshot of this desktop has this name."),
+    "snapshot_not_made_yet": lazy_gettext("This snapshot is still being made."),
+    "flavor_same": lazy_gettext("The desktop has this size already."),
+    "flavor_too_small": lazy_gettext("This size does not fit the image of the desktop."),
+    "flavor_disk_shrinks": lazy_gettext("The size has a smaller disk, and a disk cannot shrink."),
     "operation_in_progress": lazy_gettext("Another change to this desktop is still going on."),
     "not_possible_now": lazy_gettext("This is not possible now: the desktop has changed in the meantime."),
     "desktop_not_found": lazy_gettext("There is no such desktop."),

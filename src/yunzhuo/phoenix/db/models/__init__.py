@@ -7,6 +7,7 @@ from yunzhuo.phoenix.db.models.consoles import ConsoleSession, Gateway, Ticket
 from yunzhuo.phoenix.db.models.desktops import Desktop, IdempotencyKey
 from yunzhuo.phoenix.db.models.journal import AuditEntry, Event
 from yunzhuo.phoenix.db.models.operations import Operation, OperationStep
+from yunzhuo.phoenix.db.models.snapshots import Snapshot
 
 __all__ = [
     "ApiToken",
@@ -24,6 +25,7 @@ __all__ = [
     "OperationStep",
     "Organization",
     "SignInFailure",
+    "Snapshot",
     "Ticket",
     "User",
 ]

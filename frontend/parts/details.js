@@ -1,0 +1,26 @@
+// A desktop's details: the parts marked data-live are fetched again when the desktop changes; what is typed stays.
+
+import { fetchPart } from "./fetch_part.js";
+
+/** Keeps the details on this page, if there are any, equal to what is. */
+export function followDetails(htmx) {
+  const head = document.querySelector("[data-watched]");
+  if (!head) return;
+  const { watched, detailsUrl } = head.dataset;
+  document.addEventListener("live:change", (event) => event.detail.id === watched && refresh(htmx, detailsUrl));
+  document.addEventListener("live:catch-up", () => refresh(htmx, detailsUrl));
+}
+
+async function refresh(htmx, url) {
+  const answer = await fetchPart(url);
+  if (!answer?.ok) return;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const open = [...document.querySelectorAll("[data-live] details")].map((each) => each.open);
+  for (const part of document.querySelectorAll("[data-live]")) {
+    const replacement = fresh.getElementById(part.id);
+    if (replacement) htmx.swap(part, replacement.outerHTML, { swapStyle: "outerHTML" });
+  }
+  // The newest stands first, so what was open is counted from the end.
+  const details = [...document.querySelectorAll("[data-live] details")].reverse();
+  open.reverse().forEach((wasOpen, index) => details[index] && (details[index].open = wasOpen));
+}
