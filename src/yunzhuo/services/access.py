@@ -33,6 +33,11 @@ class Actor:
     request_id: str | None = None
 
 
+def installation(organization_id: str) -> Actor:
+    """Yunzhuo itself, when it is asked on its own command line: nobody, with an administrator's rights."""
+    return Actor("", organization_id, "", Role.ADMINISTRATOR)
+
+
 _OWN_DESKTOP_VERBS = (
     "desktop:create",
     "desktop:read",
@@ -42,6 +47,16 @@ _OWN_DESKTOP_VERBS = (
     "desktop:reboot",
     "desktop:delete",
     "desktop:connect",
+)
+
+_PEOPLE_VERBS = (
+    "user:read",
+    "user:create",
+    "user:disable",
+    "user:enable",
+    "user:reset_password",
+    "user:change_role",
+    "user:delete",
 )
 
 GRANTS: Mapping[Role, Mapping[str, Scope]] = {
@@ -54,11 +69,13 @@ GRANTS: Mapping[Role, Mapping[str, Scope]] = {
         **dict.fromkeys(_OWN_DESKTOP_VERBS, Scope.ORGANIZATION),
         # Looking over somebody's shoulder is a right of its own, which nobody has yet.
         "desktop:connect": Scope.OWN,
+        "desktop:hand_over": Scope.ORGANIZATION,
         "catalog:read": Scope.ORGANIZATION,
         "event:read": Scope.ORGANIZATION,
-        "user:read": Scope.ORGANIZATION,
-        "user:create": Scope.ORGANIZATION,
         "host:read": Scope.ORGANIZATION,
+        "overview:read": Scope.ORGANIZATION,
+        "settings:read": Scope.ORGANIZATION,
+        **dict.fromkeys(_PEOPLE_VERBS, Scope.ORGANIZATION),
     },
 }
 

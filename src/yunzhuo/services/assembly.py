@@ -26,10 +26,13 @@ from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.catalog import CatalogService
 from yunzhuo.services.changes import ChangeFeed
 from yunzhuo.services.consoles import ConsoleService
+from yunzhuo.services.desktop_table import DesktopTable
 from yunzhuo.services.desktops import DesktopService
 from yunzhuo.services.events import EventService
 from yunzhuo.services.health import HealthService
 from yunzhuo.services.operations import OperationEngine
+from yunzhuo.services.overview import OverviewService
+from yunzhuo.services.people import PeopleService
 from yunzhuo.services.reconciliation import Reconciler
 
 LOCAL_GATEWAY = "local"
@@ -46,10 +49,13 @@ class Services:
     attempts: AttemptCounter
     catalog: CatalogService
     consoles: ConsoleService
+    desktop_table: DesktopTable
     desktops: DesktopService
     engine: OperationEngine
     events: EventService
     health: HealthService
+    overview: OverviewService
+    people: PeopleService
     reconciler: Reconciler
 
 
@@ -67,7 +73,10 @@ def services(
     attempts = AttemptCounter(db, clock, settings.accounts)
     worker = f"{socket.gethostname()}:{os.getpid()}:{new_id()[:8]}"
     catalog = CatalogService(db, connected, clock)
-    accounts = AccountService(db, attempts, audit, clock, settings.accounts, passwords or Passwords())
+    passwords = passwords or Passwords()
+    accounts = AccountService(db, attempts, audit, clock, settings.accounts, passwords)
+    desktops = DesktopService(db, queue, feed, audit, clock, settings.limits, settings.operations)
+    health = HealthService(db, connected, catalog, accounts)
     try:
         yield Services(
             settings=settings,
@@ -76,10 +85,13 @@ def services(
             attempts=attempts,
             catalog=catalog,
             consoles=ConsoleService(db, connected, audit, clock, settings.consoles),
-            desktops=DesktopService(db, queue, feed, audit, clock, settings.limits, settings.operations),
+            desktop_table=DesktopTable(db),
+            desktops=desktops,
             engine=OperationEngine(db, connected, queue, feed, clock, settings.operations, worker=worker),
             events=events,
-            health=HealthService(db, connected, catalog, accounts),
+            health=health,
+            overview=OverviewService(db, connected, health, settings),
+            people=PeopleService(db, desktops, audit, clock, settings.accounts, passwords),
             reconciler=Reconciler(db, connected, feed, clock),
         )
     finally:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.cloud.resources import RebootKind
 from yunzhuo.phoenix.common.clock import Clock
-from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, LimitReached, NotFound
+from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, LimitReached, NotFound, NotSignedIn, Refused
 from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.config.settings import LimitSettings, OperationSettings
 from yunzhuo.phoenix.db.models import Desktop, Flavor, IdempotencyKey, Image, Operation, OperationStep, User
@@ -27,7 +27,9 @@ from yunzhuo.services.rules import lifecycle, naming
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, State, Step, Wanted
 
 # RebootKind is for routes, which know no clouds.
-__all__ = ["Accepted", "DesktopService", "RebootKind"]
+__all__ = ["MAX_AT_ONCE", "Accepted", "DesktopService", "Outcome", "RebootKind"]
+
+MAX_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,15 @@ class Accepted:
 
     desktop: DesktopView
     operation: OperationView
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a wish for one of several desktops: it was written down, or refused."""
+
+    desktop_id: str
+    accepted: Accepted | None = None
+    refusal: Refused | None = None
 
 
 class DesktopService:
@@ -126,19 +137,55 @@ class DesktopService:
 
         ``CREATE`` tries a failed create again. Raises NotFound, and Conflict when the state does not allow it now.
         """
-        verb = f"desktop:{Action.START if action is Action.CREATE else action}"
         with self._db.transaction() as tx:
-            desktop, latest = visible_desktop(tx, actor, desktop_id, verb)
-            facts = facts_of(desktop, latest)
-            if action not in lifecycle.allowed_actions(facts):
-                raise _refused(action, lifecycle.state(facts))
-            self._supersede(tx, latest)
-            arguments = {"kind": str(reboot_kind)} if action is Action.REBOOT else {}
-            operation, steps = self._new_operation(tx, actor, desktop, action, arguments)
-            desktop.wanted = lifecycle.WANTED_AFTER[action]
-            self._audit.record(tx, actor, verb, "desktop", desktop.id)
-            self._feed.desktop_changed(tx, desktop, operation)
-            return Accepted(desktop_views(tx, [(desktop, operation)])[0], operation_view(operation, steps))
+            return self.act_within(tx, actor, desktop_id, action, reboot_kind=reboot_kind)
+
+    def act_within(
+        self, tx: Transaction, actor: Actor, desktop_id: str, action: Action, *, reboot_kind: RebootKind = RebootKind.SOFT
+    ) -> Accepted:
+        """As :meth:`act`, as part of another service's transaction."""
+        verb = f"desktop:{Action.START if action is Action.CREATE else action}"
+        desktop, latest = visible_desktop(tx, actor, desktop_id, verb)
+        facts = facts_of(desktop, latest)
+        if action not in lifecycle.allowed_actions(facts):
+            raise _refused(action, lifecycle.state(facts))
+        self._supersede(tx, latest)
+        arguments = {"kind": str(reboot_kind)} if action is Action.REBOOT else {}
+        operation, steps = self._new_operation(tx, actor, desktop, action, arguments)
+        desktop.wanted = lifecycle.WANTED_AFTER[action]
+        self._audit.record(tx, actor, verb, "desktop", desktop.id)
+        self._feed.desktop_changed(tx, desktop, operation)
+        return Accepted(desktop_views(tx, [(desktop, operation)])[0], operation_view(operation, steps))
+
+    def act_on_many(self, actor: Actor, desktop_ids: Sequence[str], action: Action) -> Sequence[Outcome]:
+        """Ask for the same change of several desktops, each in a transaction of its own; answers what became of each.
+
+        One that is refused keeps no other back. Raises InvalidInput for more than :data:`MAX_AT_ONCE`.
+        """
+        wanted = list(dict.fromkeys(desktop_ids))
+        if len(wanted) > MAX_AT_ONCE:
+            raise InvalidInput("These are too many desktops.", fields={"ids": f"At most {MAX_AT_ONCE} at once."})
+        outcomes: list[Outcome] = []
+        for desktop_id in wanted:
+            try:
+                outcomes.append(Outcome(desktop_id, accepted=self.act(actor, desktop_id, action)))
+            except Refused as refusal:
+                outcomes.append(Outcome(desktop_id, refusal=refusal))
+        return outcomes
+
+    def hand_over_within(self, tx: Transaction, actor: Actor, desktop_id: str, new_owner_id: str) -> None:
+        """Give a desktop to somebody else of its organization, whatever their quota. Its old owner sees it no more.
+
+        Raises NotFound, and Conflict while it is being deleted.
+        """
+        desktop, latest = visible_desktop(tx, actor, desktop_id, "desktop:hand_over")
+        if desktop.wanted == Wanted.GONE:
+            raise _refused(Action.DELETE, lifecycle.state(facts_of(desktop, latest)))
+        before, desktop.owner_id = desktop.owner_id, new_owner_id
+        self._audit.record(
+            tx, actor, "desktop:hand_over", "desktop", desktop.id, before={"owner": before}, after={"owner": new_owner_id}
+        )
+        self._feed.desktop_changed(tx, desktop, latest)
 
     def operation(self, actor: Actor, operation_id: str) -> OperationView:
         """One operation of a desktop that the actor can see. Raises NotFound."""
@@ -252,7 +299,9 @@ class DesktopService:
 
     def _check_quota(self, tx: Session, actor: Actor) -> None:
         # The owner's row is locked so that two requests at once cannot both take the last place.
-        tx.execute(select(User.id).where(User.id == actor.user_id).with_for_update())
+        found = tx.scalar(select(User.id).where(User.id == actor.user_id, User.disabled_at.is_(None)).with_for_update())
+        if found is None:  # ended since the request came in: nothing may be left behind for an account that is gone
+            raise NotSignedIn("not_signed_in", "Please sign in.")
         used, limit = self._owned(tx, actor), self._limits.desktops_per_user
         if used >= limit:
             raise LimitReached(
