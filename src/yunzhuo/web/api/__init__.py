@@ -2,7 +2,7 @@
 
 from apiflask import APIBlueprint
 
-from yunzhuo.web.api import desktops, events, flavors, images, operations, tokens, users
+from yunzhuo.web.api import desktops, events, flavors, images, operations, overview, tokens, users
 from yunzhuo.web.api.paths import PREFIX
 
 BLUEPRINTS: tuple[APIBlueprint, ...] = (
@@ -13,6 +13,7 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
     desktops.blueprint,
     operations.blueprint,
     events.blueprint,
+    overview.blueprint,
 )
 
 __all__ = ["BLUEPRINTS", "PREFIX"]
