@@ -10,6 +10,7 @@ import { followForms } from "./parts/forms.js";
 import { followStream } from "./parts/live.js";
 import { followMenus } from "./parts/menus.js";
 import { followNotices } from "./parts/notices.js";
+import { followTable } from "./parts/table.js";
 import { followTheme } from "./parts/theme_choice.js";
 
 followMenus();
@@ -20,4 +21,5 @@ followDialogs(htmx);
 followChoices();
 followTheme();
 followCards(htmx);
+followTable();
 followStream(document.body.dataset.events);

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from tests.support.installation import PASSWORD, Installation
@@ -65,11 +66,11 @@ def test_a_given_password_is_the_persons_own(yunzhuo: Installation, boss: Actor)
 
 def test_users_may_none_of_it(yunzhuo: Installation, lin: Actor, mei: Actor) -> None:
     people = yunzhuo.services.people
-    asked = [
+    asked: list[Callable[[], object]] = [
         lambda: people.list(lin),
         lambda: people.get(lin, mei.user_id),
         lambda: people.create(lin, "x@school.local", Role.USER),
-        *(lambda change=change: change(people, lin, mei.user_id) for change in CHANGES.values()),  # type: ignore[misc]
+        *(partial(change, people, lin, mei.user_id) for change in CHANGES.values()),
     ]
     for ask in asked:
         with pytest.raises(Forbidden):

@@ -42,6 +42,9 @@ def site(app: Flask, yunzhuo: Installation) -> Site:
     ids = desktops_in_every_state(yunzhuo, lin)
     own = [f"/desktops/{desktop_id}" for desktop_id in ids]
     questions = [f"{own[0]}/delete", f"{own[0]}/name"]
+    user = f"/admin/users/{lin.user_id}"
+    administration = ["/admin", "/admin/users", "/admin/users?q=zzz", "/admin/users/new", user, f"{user}/delete"]
+    administration += ["/admin/desktops", "/admin/desktops?q=zzz", "/admin/hosts", "/admin/catalog", "/admin/settings"]
     return Site(
         {
             "stranger": Visitor(app.test_client()),
@@ -55,7 +58,7 @@ def site(app: Flask, yunzhuo: Installation) -> Site:
             "newcomer": ["/desktops", "/desktops/new"],
             "first": ["/password"],
             "lin": ["/desktops", "/desktops?q=zzz", "/profile", "/password", "/desktops/x", *own, *questions],
-            "head": ["/desktops", own[0], own[1]],
+            "head": ["/desktops", "/profile", own[0], own[1], *administration],
         },
     )  # fmt: skip
 

@@ -7,12 +7,13 @@ kind, with the code beside it.
 from dataclasses import dataclass
 from datetime import datetime
 
-from flask_babel import format_decimal, gettext, ngettext
+from flask_babel import format_datetime, format_decimal, gettext, ngettext
 
 from yunzhuo.phoenix.common.clock import SystemClock
 from yunzhuo.phoenix.common.errors import InvalidInput, TooManyAttempts, YunzhuoError
+from yunzhuo.services.access import Role
 from yunzhuo.services.desktop_views import DesktopView
-from yunzhuo.services.rules.lifecycle import Action, Step
+from yunzhuo.services.rules.lifecycle import Action, State, Step
 from yunzhuo.web.portal import words
 from yunzhuo.webkit.problems import Problem
 
@@ -59,6 +60,31 @@ def field_errors(error: InvalidInput) -> dict[str, str]:
 def state(desktop: DesktopView) -> str:
     """The desktop's state in a word."""
     return str(words.STATES[desktop.state])
+
+
+def state_name(state: State) -> str:
+    """A state in a word."""
+    return str(words.STATES[state])
+
+
+def role_name(role: Role) -> str:
+    """What a role is called."""
+    return str(words.ROLES[role])
+
+
+def many(action: Action) -> str:
+    """What is asked for when several desktops are changed at once."""
+    return str(words.MANY[action])
+
+
+def not_ready(part: str) -> str:
+    """What it means that this part of the installation is not ready."""
+    return str(words.NOT_READY.get(part, words.NOT_READY["check"]))
+
+
+def moment(at: datetime) -> str:
+    """A time for people, in their own time zone."""
+    return str(format_datetime(at, "medium"))
 
 
 def size_name(name: str) -> str:
