@@ -6,7 +6,7 @@ from flask import request, url_for
 from flask_babel import gettext
 from werkzeug.wrappers import Response
 
-from yunzhuo.phoenix.common.errors import InvalidInput, NotFound
+from yunzhuo.phoenix.common.errors import InvalidInput, NotFound, Refused
 from yunzhuo.services.desktop_table import SortBy, TableWish
 from yunzhuo.services.desktop_views import DesktopView
 from yunzhuo.services.desktops import MAX_AT_ONCE
@@ -68,10 +68,17 @@ def change_many() -> Response:
     outcomes = services().desktops.act_on_many(actor(), ids, action)
     names = {desktop.id: desktop.name for desktop in chosen}
     results = [
-        _Shown(names.get(each.desktop_id, each.desktop_id), messages.refusal(each.refusal) if each.refusal else None)
-        for each in outcomes
+        _Shown(names.get(each.desktop_id, each.desktop_id), _why(each.refusal) if each.refusal else None) for each in outcomes
     ]
     return page("admin/results.html", action=action, results=results, back=back)
+
+
+def _why(refusal: Refused) -> str:
+    """Why one of several was refused; of a state that does not allow it, which one that is."""
+    state = refusal.details.get("state")
+    if refusal.code == "not_possible_now" and state in list(State):
+        return str(gettext("Not possible in its state: %(state)s.", state=messages.state_name(State(str(state)))))
+    return messages.refusal(refusal)
 
 
 def _wish() -> TableWish:
