@@ -11,6 +11,7 @@ import { followForms } from "./parts/forms.js";
 import { followStream } from "./parts/live.js";
 import { followMenus } from "./parts/menus.js";
 import { followNotices } from "./parts/notices.js";
+import { followTable } from "./parts/table.js";
 import { followTheme } from "./parts/theme_choice.js";
 
 followMenus();
@@ -22,4 +23,5 @@ followChoices();
 followTheme();
 followCards(htmx);
 followDetails(htmx);
+followTable();
 followStream(document.body.dataset.events);

@@ -1,14 +1,10 @@
 """``yunzhuo config``: the settings."""
 
-import re
-
 import click
 
 from yunzhuo.cli.context import CommandContext, Group, pass_context, print_answer
 from yunzhuo.phoenix.config import reference
 from yunzhuo.phoenix.config.loader import Loaded
-
-_PASSWORD_IN_URL = re.compile(r"(?<=://)(?P<user>[^:/@]*):[^/@]*(?=@)")
 
 
 @click.group(cls=Group)
@@ -47,14 +43,4 @@ def template() -> None:
 
 def _rows(loaded: Loaded) -> list[tuple[str, object, str | None]]:
     """(Name, value as shown, who gave it) of every setting."""
-    values = loaded.settings.model_dump(mode="json")
-    rows: list[tuple[str, object, str | None]] = []
-    for name in reference.all_settings():
-        section, _, key = name.rpartition(".")
-        value = values[section][key] if section else values[key]
-        rows.append((name, _masked(value), loaded.origins.get(name)))
-    return rows
-
-
-def _masked(value: object) -> object:
-    return _PASSWORD_IN_URL.sub(r"\g<user>:***", value) if isinstance(value, str) else value
+    return [(name, value, loaded.origins.get(name)) for name, value in reference.shown(loaded.settings).items()]

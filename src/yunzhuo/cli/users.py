@@ -1,15 +1,20 @@
 """``yunzhuo user``: accounts, on this installation's own behalf."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
 from yunzhuo.cli.context import CommandContext, Group, pass_context, print_answer
 from yunzhuo.cli.tables import table
-from yunzhuo.phoenix.common.errors import InvalidInput
-from yunzhuo.services.access import Role
+from yunzhuo.phoenix.common.errors import Conflict, InvalidInput
+from yunzhuo.services.access import Actor, Role, installation
 from yunzhuo.services.accounts import UserView
-from yunzhuo.services.assembly import services
+from yunzhuo.services.assembly import Services, services
+from yunzhuo.services.people import DesktopsOfDeleted, NewAccess
+
+_ROLE = click.Choice([role.value for role in Role])
 
 
 @click.group(cls=Group)
@@ -19,26 +24,100 @@ def user() -> None:
 
 @user.command()
 @click.argument("email")
-@click.option("--role", type=click.Choice([role.value for role in Role]), default=Role.USER.value, show_default=True)
+@click.option("--role", type=_ROLE, default=Role.USER.value, show_default=True)
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input instead of asking for it.")
+@click.option("--one-time", is_flag=True, help="Make a one-time password, to be changed at the first sign-in.")
 @pass_context
-def add(context: CommandContext, email: str, role: str, password_stdin: bool) -> None:
+def add(context: CommandContext, email: str, role: str, password_stdin: bool, one_time: bool) -> None:
     """Make an account; it needs no confirmation."""
-    password = _password(password_stdin)
+    password = None if one_time else _password(password_stdin)
     with services(context.settings()) as all_services:
-        made = all_services.accounts.add(email, password, Role(role))
-    print_answer(as_data(made), f"{made.email} was added with the role {made.role}.", as_json=context.json_output)
+        itself = installation(all_services.accounts.default_organization_id())
+        made = all_services.people.create(itself, email, Role(role), password=password)
+    _print_access(context, made, f"{made.user.email} was added with the role {made.user.role}.")
 
 
 @user.command("list")
+@click.option("--search", metavar="TEXT", help="Only addresses with this in them.")
+@click.option("--role", type=_ROLE, help="Only people with this role.")
+@click.option("--disabled", is_flag=True, help="Only disabled accounts.")
 @pass_context
-def list_users(context: CommandContext) -> None:
+def list_users(context: CommandContext, search: str | None, role: str | None, disabled: bool) -> None:
     """Show all accounts."""
     with services(context.settings()) as all_services:
-        users = all_services.accounts.all()
+        users = [
+            each
+            for each in all_services.accounts.all()
+            if (search or "").lower() in each.email and role in (None, each.role) and (each.is_disabled or not disabled)
+        ]
     rows = [(each.email, each.role, "disabled" if each.is_disabled else "", f"{each.created_at:%Y-%m-%d}") for each in users]
     text = table(("ADDRESS", "ROLE", "", "SINCE"), rows)
     print_answer({"items": [as_data(each) for each in users]}, text, as_json=context.json_output)
+
+
+@user.command()
+@click.argument("email")
+@pass_context
+def disable(context: CommandContext, email: str) -> None:
+    """Let nobody in by this account; its sessions and tokens end at once."""
+    with _about(context, email) as (all_services, itself, person):
+        changed = all_services.people.disable(itself, person.id)
+    print_answer(as_data(changed), f"{changed.email} is disabled.", as_json=context.json_output)
+
+
+@user.command()
+@click.argument("email")
+@pass_context
+def enable(context: CommandContext, email: str) -> None:
+    """Let a disabled account in again."""
+    with _about(context, email) as (all_services, itself, person):
+        changed = all_services.people.enable(itself, person.id)
+    print_answer(as_data(changed), f"{changed.email} is enabled.", as_json=context.json_output)
+
+
+@user.command()
+@click.argument("email")
+@pass_context
+def reset(context: CommandContext, email: str) -> None:
+    """Replace the password by a one-time one, shown this once; sessions and tokens end."""
+    with _about(context, email) as (all_services, itself, person):
+        made = all_services.people.reset_password(itself, person.id)
+    _print_access(context, made, f"{made.user.email} has a new one-time password.")
+
+
+@user.command()
+@click.argument("email")
+@click.argument("role", type=_ROLE)
+@pass_context
+def role(context: CommandContext, email: str, role: str) -> None:
+    """Give a person another role."""
+    with _about(context, email) as (all_services, itself, person):
+        changed = all_services.people.change_role(itself, person.id, Role(role))
+    print_answer(as_data(changed), f"{changed.email} has the role {changed.role}.", as_json=context.json_output)
+
+
+@user.command()
+@click.argument("email")
+@click.option("--delete-desktops", is_flag=True, help="Delete the person's desktops, too.")
+@click.option("--hand-over-to", metavar="EMAIL", help="Give the person's desktops to this one.")
+@pass_context
+def delete(context: CommandContext, email: str, delete_desktops: bool, hand_over_to: str | None) -> None:
+    """Delete an account; one with desktops needs an answer what happens to them."""
+    if delete_desktops and hand_over_to:
+        raise click.UsageError("Say --delete-desktops or --hand-over-to, not both.")
+    with _about(context, email) as (all_services, itself, person):
+        answer = DesktopsOfDeleted() if delete_desktops else None
+        if hand_over_to:
+            answer = DesktopsOfDeleted(all_services.accounts.by_email(hand_over_to).id)
+        try:
+            operations = all_services.people.delete(itself, person.id, answer)
+        except Conflict as error:
+            if error.code != "user_has_desktops":
+                raise
+            raise Conflict(error.code, f"{error.message} Use --delete-desktops or --hand-over-to.", **error.details) from error
+    text = f"{person.email} is deleted." + (f" {len(operations)} desktops are being deleted." if operations else "")
+    data = {"id": person.id, "email": person.email, "operations": [operation.id for operation in operations]}
+    print_answer(data, text, as_json=context.json_output)
 
 
 def as_data(user: UserView) -> dict[str, object]:
@@ -50,6 +129,21 @@ def as_data(user: UserView) -> dict[str, object]:
         "disabled": user.is_disabled,
         "created_at": user.created_at.isoformat(),
     }
+
+
+@contextmanager
+def _about(context: CommandContext, email: str) -> Iterator[tuple[Services, Actor, UserView]]:
+    with services(context.settings()) as all_services:
+        person = all_services.accounts.by_email(email)
+        yield all_services, installation(person.organization_id), person
+
+
+def _print_access(context: CommandContext, made: NewAccess, text: str) -> None:
+    data = as_data(made.user)
+    if made.one_time_password is not None:
+        data["one_time_password"] = made.one_time_password
+        text += f"\nOne-time password: {made.one_time_password}"
+    print_answer(data, text, as_json=context.json_output)
 
 
 def _password(from_stdin: bool) -> str:

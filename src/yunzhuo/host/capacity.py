@@ -37,6 +37,12 @@ def measure(folder: Path) -> Room:
     return Room(memory_mib=meminfo("MemAvailable"), disk_mib=space.f_bavail * space.f_frsize // _MIB)
 
 
+def disk_size_mib(folder: Path) -> int:
+    """How large the file system of ``folder`` is, full or not."""
+    space = os.statvfs(folder)
+    return space.f_blocks * space.f_frsize // _MIB
+
+
 def meminfo(name: str, text: str | None = None) -> int:
     """One line of /proc/meminfo, MiB."""
     text = Path("/proc/meminfo").read_text(encoding="ascii") if text is None else text

@@ -6,7 +6,7 @@ import shutil
 import socket
 
 from yunzhuo.host.adoption import Adoption
-from yunzhuo.host.capacity import measure, meminfo
+from yunzhuo.host.capacity import disk_size_mib, measure, meminfo
 from yunzhuo.host.engine import Engine
 from yunzhuo.host.entries import HOST_ID, Entry
 from yunzhuo.host.golden_cache import GoldenCache, cache_folder
@@ -140,6 +140,7 @@ class DesktopHost:
                 disk_free_mib=max(room.disk_mib - settings.disk_reserve_mib, 0),
                 servers=len(self._registry),
                 problems=tuple(self._problems()),
+                disk_mib=disk_size_mib(self._engine.layout.root),
             )
         ]
 

@@ -33,6 +33,11 @@ class Actor:
     request_id: str | None = None
 
 
+def installation(organization_id: str) -> Actor:
+    """Yunzhuo itself, when it is asked on its own command line: nobody, with an administrator's rights."""
+    return Actor("", organization_id, "", Role.ADMINISTRATOR)
+
+
 _OWN_DESKTOP_VERBS = (
     "desktop:create",
     "desktop:read",
@@ -55,6 +60,16 @@ _OWN_DESKTOP_VERBS = (
 # To look over somebody's shoulder, or into their things, is a right of its own, which nobody has yet.
 _OWNERS_ALONE = ("desktop:connect", "desktop:clipboard", "desktop:files")
 
+_PEOPLE_VERBS = (
+    "user:read",
+    "user:create",
+    "user:disable",
+    "user:enable",
+    "user:reset_password",
+    "user:change_role",
+    "user:delete",
+)
+
 GRANTS: Mapping[Role, Mapping[str, Scope]] = {
     Role.USER: {
         **dict.fromkeys(_OWN_DESKTOP_VERBS, Scope.OWN),
@@ -66,11 +81,13 @@ GRANTS: Mapping[Role, Mapping[str, Scope]] = {
         **dict.fromkeys(_OWNERS_ALONE, Scope.OWN),
         # It may leave things behind in the cloud, which people cannot clean up.
         "desktop:force_delete": Scope.ORGANIZATION,
+        "desktop:hand_over": Scope.ORGANIZATION,
         "catalog:read": Scope.ORGANIZATION,
         "event:read": Scope.ORGANIZATION,
-        "user:read": Scope.ORGANIZATION,
-        "user:create": Scope.ORGANIZATION,
         "host:read": Scope.ORGANIZATION,
+        "overview:read": Scope.ORGANIZATION,
+        "settings:read": Scope.ORGANIZATION,
+        **dict.fromkeys(_PEOPLE_VERBS, Scope.ORGANIZATION),
     },
 }
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache
+from zoneinfo import available_timezones
 
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 from sqlalchemy import Select, select, update
@@ -16,12 +18,15 @@ from yunzhuo.phoenix.db.models import ApiToken, AuthSession, Organization, User
 from yunzhuo.phoenix.db.session import Database, Transaction
 from yunzhuo.phoenix.security.passwords import Passwords
 from yunzhuo.phoenix.security.secrets import digest
-from yunzhuo.services.access import Actor, Role, require
+from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.attempts import AttemptCounter
 from yunzhuo.services.audit import AuditLog
 
 DEFAULT_ORGANIZATION = "default"
 LANGUAGES = ("en", "zh_CN")
+_REGIONS = frozenset(
+    {"Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific"}
+)
 _MAX_PASSWORD = 256  # argon2 takes any length; a bound keeps a request's cost bounded
 WRONG_CREDENTIALS = "The address or the password is wrong."
 
@@ -38,6 +43,7 @@ class UserView:
     email: str
     role: Role
     language: str | None
+    time_zone: str | None
     must_change_password: bool
     is_disabled: bool
     created_at: datetime
@@ -96,25 +102,18 @@ class AccountService:
         """Make an account on the installation's own behalf (command line, first start). Raises InvalidInput, Conflict."""
         return self._add(email, password, role, must_change_password=must_change_password)
 
-    def users(self, actor: Actor) -> Sequence[UserView]:
-        """Everybody in the actor's organization, by address."""
-        require(actor, "user:read")
-        query = select(User).where(User.organization_id == actor.organization_id).order_by(User.email)
-        with self._db.reading() as tx:
-            return [_view(row) for row in tx.scalars(query)]
-
     def by_email(self, email: str) -> UserView:
         """The account with this address, for the installation's own use. Raises NotFound."""
         with self._db.reading() as tx:
             row = tx.scalar(select(User).where(User.email == normalized_email(email)))
             if row is None:
                 raise NotFound("user_not_found", f"There is no account {email}.")
-            return _view(row)
+            return user_view(row)
 
     def all(self) -> Sequence[UserView]:
         """Everybody, by address, for the installation's own use."""
         with self._db.reading() as tx:
-            return [_view(row) for row in tx.scalars(select(User).order_by(User.email))]
+            return [user_view(row) for row in tx.scalars(select(User).where(User.deleted_at.is_(None)).order_by(User.email))]
 
     def sign_in(self, email: str, password: str, *, client_address: str) -> Granted:
         """Begin a browser session. Raises NotSignedIn (same words and time whatever was wrong), TooManyAttempts."""
@@ -207,16 +206,11 @@ class AccountService:
             raise InvalidInput("The password was not changed.", fields={"present": "This is not your present password."})
         if chosen == present:
             raise InvalidInput("The password was not changed.", fields={"chosen": "Choose another one than before."})
-        chosen_hash, now = self._passwords.hash(self._checked_password(chosen, field="chosen")), self._clock.now()
+        chosen_hash, now = self._passwords.hash(checked_password(chosen, self._settings, field="chosen")), self._clock.now()
         with self._db.transaction() as tx:
             user = tx.get_one(User, actor.user_id)
             user.password_hash, user.must_change_password = chosen_hash, False
-            sessions = update(AuthSession).where(AuthSession.user_id == user.id, AuthSession.ended_at.is_(None))
-            if keep_session is not None:
-                sessions = sessions.where(AuthSession.secret_digest != digest(keep_session))
-            tx.execute(sessions.values(ended_at=now))
-            tokens = update(ApiToken).where(ApiToken.user_id == user.id, ApiToken.revoked_at.is_(None))
-            tx.execute(tokens.values(revoked_at=now))
+            end_sign_ins(tx, user.id, now, keep_session=keep_session)
             self._audit.record(tx, actor, "user:change_password", "user", user.id)
 
     def choose_language(self, actor: Actor, language: str) -> None:
@@ -225,6 +219,13 @@ class AccountService:
             raise InvalidInput("There is no such language.", fields={"language": f"One of {', '.join(LANGUAGES)}."})
         with self._db.transaction() as tx:
             tx.get_one(User, actor.user_id).language = language
+
+    def choose_time_zone(self, actor: Actor, time_zone: str | None) -> None:
+        """Remember the time zone in which a person reads times; None: UTC. Raises InvalidInput for one that there is not."""
+        if time_zone is not None and time_zone not in time_zones():
+            raise InvalidInput("There is no such time zone.", fields={"time_zone": "A name like Asia/Shanghai."})
+        with self._db.transaction() as tx:
+            tx.get_one(User, actor.user_id).time_zone = time_zone
 
     def default_organization_id(self) -> str:
         """The organization everybody belongs to for now; made on first use."""
@@ -239,7 +240,7 @@ class AccountService:
         self._attempts.check(email, client_address)
         with self._db.reading() as tx:
             row = tx.scalar(select(User).where(User.email == _folded(email)))
-            user, password_hash = (_view(row), row.password_hash) if row else (None, self._passwords.nobodys_hash)
+            user, password_hash = (user_view(row), row.password_hash) if row else (None, self._passwords.nobodys_hash)
         fits = self._passwords.fits(password_hash, password[: _MAX_PASSWORD + 1])
         if user is None or not fits or user.is_disabled:
             self._attempts.count(email, client_address)
@@ -255,7 +256,7 @@ class AccountService:
             row = tx.scalar(query)
             if row is None or row.disabled_at is not None:
                 raise NotSignedIn("not_signed_in", "Please sign in.")
-            return _view(row)
+            return user_view(row)
 
     def _add(
         self,
@@ -269,7 +270,7 @@ class AccountService:
         client_address: str | None = None,
     ) -> UserView:
         address = normalized_email(email)
-        password_hash = self._passwords.hash(self._checked_password(password))
+        password_hash = self._passwords.hash(checked_password(password, self._settings))
         try:
             with self._db.transaction() as tx:
                 user = User(
@@ -283,21 +284,11 @@ class AccountService:
                     created_at=self._clock.now(),
                 )
                 tx.add(user)
-                actor = replace(_view(user).actor(), client_address=client_address)
+                actor = replace(user_view(user).actor(), client_address=client_address)
                 self._audit.record(tx, actor, verb, "user", user.id)
         except IntegrityError as error:
             raise Conflict("email_taken", f"There is an account {address} already.") from error
-        return _view(user)
-
-    def _checked_password(self, password: str, *, field: str = "password") -> str:
-        if len(password) < self._settings.password_min_length:
-            reason = f"A password has at least {self._settings.password_min_length} characters."
-            raise InvalidInput("The password is too short.", fields={field: reason})
-        if len(password) > _MAX_PASSWORD:
-            raise InvalidInput(
-                "The password is too long.", fields={field: f"A password has at most {_MAX_PASSWORD} characters."}
-            )
-        return password
+        return user_view(user)
 
     def _default_organization(self, tx: Transaction) -> Organization:
         found = tx.scalar(select(Organization).where(Organization.name == DEFAULT_ORGANIZATION))
@@ -306,6 +297,22 @@ class AccountService:
             tx.add(found)
             tx.flush()
         return found
+
+
+def checked_password(password: str, settings: AccountSettings, *, field: str = "password") -> str:
+    """The password, if it is neither too short nor too long. Raises InvalidInput for ``field``."""
+    if len(password) < settings.password_min_length:
+        reason = f"A password has at least {settings.password_min_length} characters."
+        raise InvalidInput("The password is too short.", fields={field: reason})
+    if len(password) > _MAX_PASSWORD:
+        raise InvalidInput("The password is too long.", fields={field: f"A password has at most {_MAX_PASSWORD} characters."})
+    return password
+
+
+@cache
+def time_zones() -> frozenset[str]:
+    """The zones that a person can choose: those named after a place, as the system's time zone database has them."""
+    return frozenset(zone for zone in available_timezones() if zone.partition("/")[0] in _REGIONS)
 
 
 def normalized_email(email: str) -> str:
@@ -328,13 +335,25 @@ def _folded(email: str) -> str:
         return email[:255]
 
 
-def _view(row: User) -> UserView:
+def end_sign_ins(tx: Transaction, user_id: str, now: datetime, *, keep_session: str | None = None) -> None:
+    """End a person's sessions and tokens, all but the session with the secret ``keep_session``."""
+    sessions = update(AuthSession).where(AuthSession.user_id == user_id, AuthSession.ended_at.is_(None))
+    if keep_session is not None:
+        sessions = sessions.where(AuthSession.secret_digest != digest(keep_session))
+    tx.execute(sessions.values(ended_at=now))
+    tokens = update(ApiToken).where(ApiToken.user_id == user_id, ApiToken.revoked_at.is_(None))
+    tx.execute(tokens.values(revoked_at=now))
+
+
+def user_view(row: User) -> UserView:
+    """A row as people see it."""
     return UserView(
         id=row.id,
         organization_id=row.organization_id,
         email=row.email,
         role=Role(row.role),
         language=row.language,
+        time_zone=row.time_zone,
         must_change_password=row.must_change_password,
         is_disabled=row.disabled_at is not None,
         created_at=row.created_at,

@@ -26,12 +26,15 @@ from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.catalog import CatalogService
 from yunzhuo.services.changes import ChangeFeed
 from yunzhuo.services.consoles import ConsoleService
+from yunzhuo.services.desktop_table import DesktopTable
 from yunzhuo.services.desktops import DesktopService
 from yunzhuo.services.events import EventService
 from yunzhuo.services.guests import GuestService
 from yunzhuo.services.health import HealthService
 from yunzhuo.services.history import HistoryService
 from yunzhuo.services.operations import OperationEngine
+from yunzhuo.services.overview import OverviewService
+from yunzhuo.services.people import PeopleService
 from yunzhuo.services.reconciliation import Reconciler
 from yunzhuo.services.snapshots import SnapshotService
 from yunzhuo.services.wishes import WishBook
@@ -50,12 +53,15 @@ class Services:
     attempts: AttemptCounter
     catalog: CatalogService
     consoles: ConsoleService
+    desktop_table: DesktopTable
     desktops: DesktopService
     engine: OperationEngine
     events: EventService
     guests: GuestService
     health: HealthService
     history: HistoryService
+    overview: OverviewService
+    people: PeopleService
     reconciler: Reconciler
     snapshots: SnapshotService
 
@@ -75,7 +81,10 @@ def services(
     attempts = AttemptCounter(db, clock, settings.accounts)
     worker = f"{socket.gethostname()}:{os.getpid()}:{new_id()[:8]}"
     catalog = CatalogService(db, connected, clock)
-    accounts = AccountService(db, attempts, audit, clock, settings.accounts, passwords or Passwords())
+    passwords = passwords or Passwords()
+    accounts = AccountService(db, attempts, audit, clock, settings.accounts, passwords)
+    desktops = DesktopService(db, wishes, feed, audit, clock, settings.limits)
+    health = HealthService(db, connected, catalog, accounts)
     try:
         yield Services(
             settings=settings,
@@ -84,12 +93,15 @@ def services(
             attempts=attempts,
             catalog=catalog,
             consoles=ConsoleService(db, connected, audit, clock, settings.consoles),
-            desktops=DesktopService(db, wishes, feed, audit, clock, settings.limits),
+            desktop_table=DesktopTable(db),
+            desktops=desktops,
             engine=OperationEngine(db, connected, queue, feed, clock, settings.operations, worker=worker),
             events=events,
             guests=GuestService(db, connected, audit, settings.guests),
-            health=HealthService(db, connected, catalog, accounts),
+            health=health,
             history=HistoryService(db),
+            overview=OverviewService(db, connected, health, settings),
+            people=PeopleService(db, desktops, audit, clock, settings.accounts, passwords),
             reconciler=Reconciler(db, connected, feed, clock),
             snapshots=SnapshotService(db, wishes, clock, settings.limits),
         )

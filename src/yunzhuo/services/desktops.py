@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
@@ -10,22 +11,24 @@ from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.cloud.resources import RebootKind
 from yunzhuo.phoenix.common.clock import Clock
-from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, LimitReached, NotFound
+from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, LimitReached, NotFound, NotSignedIn, Refused
 from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.config.settings import LimitSettings
 from yunzhuo.phoenix.db.models import Desktop, Flavor, IdempotencyKey, Image, Operation, User
 from yunzhuo.phoenix.db.session import Database, Transaction
 from yunzhuo.services.access import Actor, Scope, require
 from yunzhuo.services.audit import AuditLog
-from yunzhuo.services.changes import ChangeFeed, OperationView, operation_view, steps_of
+from yunzhuo.services.changes import ChangeFeed, OperationView, facts_of, operation_view, steps_of
 from yunzhuo.services.desktop_views import DesktopView, Page, desktop_views, may_see, read_page, visible_desktop
-from yunzhuo.services.rules import naming, sizes
+from yunzhuo.services.rules import lifecycle, naming, sizes
 from yunzhuo.services.rules.lifecycle import Action, Observed, State, Wanted
 from yunzhuo.services.rules.sizes import Misfit, Size
-from yunzhuo.services.wishes import Accepted, Arguments, WishBook, accepted
+from yunzhuo.services.wishes import Accepted, Arguments, WishBook, accepted, refused
 
 # RebootKind is for routes, which know no clouds.
-__all__ = ["Accepted", "DesktopService", "RebootKind"]
+__all__ = ["MAX_AT_ONCE", "Accepted", "DesktopService", "Outcome", "RebootKind"]
+
+MAX_AT_ONCE = 200
 
 
 _NEED_MORE = frozenset({Action.RESIZE, Action.REBUILD, Action.SNAPSHOT, Action.ROLL_BACK, Action.DELETE_SNAPSHOT})
@@ -34,6 +37,15 @@ _REASONS: Mapping[Misfit, str] = {
     Misfit.TOO_SMALL: "{flavor} is too small for {image}.",
     Misfit.DISK_SHRINKS: "The disk of {flavor} is smaller than the desktop's, and a disk cannot shrink.",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a wish for one of several desktops: it was written down, or refused."""
+
+    desktop_id: str
+    accepted: Accepted | None = None
+    refusal: Refused | None = None
 
 
 class DesktopService:
@@ -123,6 +135,13 @@ class DesktopService:
         ``CREATE`` tries a failed create again. What is broken is rebooted hard, whatever is said. Raises NotFound,
         InvalidInput for a change that needs more, and Conflict when the state does not allow it now.
         """
+        with self._db.transaction() as tx:
+            return self.act_within(tx, actor, desktop_id, action, reboot_kind=reboot_kind)
+
+    def act_within(
+        self, tx: Transaction, actor: Actor, desktop_id: str, action: Action, *, reboot_kind: RebootKind = RebootKind.SOFT
+    ) -> Accepted:
+        """As :meth:`act`, as part of another service's transaction."""
         if action in _NEED_MORE:
             raise InvalidInput("This change needs to know more.", fields={"action": f"{action} has a way of its own."})
 
@@ -132,8 +151,7 @@ class DesktopService:
             is_broken = desktop.observed_status == Observed.ERROR
             return {"kind": str(RebootKind.HARD if is_broken else reboot_kind)}
 
-        with self._db.transaction() as tx:
-            return self._wishes.change(tx, actor, desktop_id, action, arguments)
+        return self._wishes.change(tx, actor, desktop_id, action, arguments)
 
     def rebuild(self, actor: Actor, desktop_id: str, *, image_id: str | None = None) -> Accepted:
         """Ask to put a desktop back to its image, or to another one (permission ``desktop:rebuild``); its disk is lost.
@@ -176,6 +194,36 @@ class DesktopService:
             return [
                 flavor.id for flavor in flavors if sizes.why_not_resize(_size(present), _size(flavor), _minimum(image)) is None
             ]
+
+    def act_on_many(self, actor: Actor, desktop_ids: Sequence[str], action: Action) -> Sequence[Outcome]:
+        """Ask for the same change of several desktops, each in a transaction of its own; answers what became of each.
+
+        One that is refused keeps no other back. Raises InvalidInput for more than :data:`MAX_AT_ONCE`.
+        """
+        wanted = list(dict.fromkeys(desktop_ids))
+        if len(wanted) > MAX_AT_ONCE:
+            raise InvalidInput("These are too many desktops.", fields={"ids": f"At most {MAX_AT_ONCE} at once."})
+        outcomes: list[Outcome] = []
+        for desktop_id in wanted:
+            try:
+                outcomes.append(Outcome(desktop_id, accepted=self.act(actor, desktop_id, action)))
+            except Refused as refusal:
+                outcomes.append(Outcome(desktop_id, refusal=refusal))
+        return outcomes
+
+    def hand_over_within(self, tx: Transaction, actor: Actor, desktop_id: str, new_owner_id: str) -> None:
+        """Give a desktop to somebody else of its organization, whatever their quota. Its old owner sees it no more.
+
+        Raises NotFound, and Conflict while it is being deleted.
+        """
+        desktop, latest = visible_desktop(tx, actor, desktop_id, "desktop:hand_over")
+        if desktop.wanted == Wanted.GONE:
+            raise refused(Action.DELETE, lifecycle.state(facts_of(desktop, latest)))
+        before, desktop.owner_id = desktop.owner_id, new_owner_id
+        self._audit.record(
+            tx, actor, "desktop:hand_over", "desktop", desktop.id, before={"owner": before}, after={"owner": new_owner_id}
+        )
+        self._feed.desktop_changed(tx, desktop, latest)
 
     def operation(self, actor: Actor, operation_id: str) -> OperationView:
         """One operation of a desktop that the actor can see. Raises NotFound."""
@@ -244,7 +292,9 @@ class DesktopService:
 
     def _check_quota(self, tx: Session, actor: Actor) -> None:
         # The owner's row is locked so that two requests at once cannot both take the last place.
-        tx.execute(select(User.id).where(User.id == actor.user_id).with_for_update())
+        found = tx.scalar(select(User.id).where(User.id == actor.user_id, User.disabled_at.is_(None)).with_for_update())
+        if found is None:  # ended since the request came in: nothing may be left behind for an account that is gone
+            raise NotSignedIn("not_signed_in", "Please sign in.")
         used, limit = self._owned(tx, actor), self._limits.desktops_per_user
         if used >= limit:
             raise LimitReached(

@@ -59,7 +59,7 @@ class WishBook:
         desktop, latest = visible_desktop(tx, actor, desktop_id, verb)
         facts = facts_of(desktop, latest)
         if action not in lifecycle.allowed_actions(facts):
-            raise _refused(action, lifecycle.state(facts))
+            raise refused(action, lifecycle.state(facts))
         particulars = {"wanted_before": desktop.wanted, "from": desktop.observed_status or ""}
         if action in lifecycle.KEEPS_POWER:
             particulars["ends"] = lifecycle.power_after(facts)
@@ -121,7 +121,8 @@ def accepted(tx: Transaction, actor: Actor, desktop: Desktop, operation: Operati
     return Accepted(desktop_views(tx, actor, [(desktop, operation)])[0], operation_view(operation, steps))
 
 
-def _refused(action: Action, state: State) -> Conflict:
+def refused(action: Action, state: State) -> Conflict:
+    """Why a change cannot be asked for in this state."""
     if state in lifecycle.STATE_DURING.values():
         return Conflict("operation_in_progress", "Another change to this desktop is still going on.", state=state)
     return Conflict("not_possible_now", f"A desktop that is {state} cannot do this: {action}.", state=state)

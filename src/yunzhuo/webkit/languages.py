@@ -1,7 +1,12 @@
-"""The language of a page: the person's choice, then this browser's, then what the browser asks for, then ours."""
+"""The language of a page: the person's choice, then this browser's, then what the browser asks for, then ours.
 
+Times on a page are in the time zone of the person's choice, else in UTC.
+"""
+
+from datetime import tzinfo
 from pathlib import Path
 
+from babel.dates import get_timezone
 from flask import Flask, has_request_context, request, session
 from flask_babel import Babel, get_locale
 
@@ -24,6 +29,7 @@ def install(app: Flask, *, default: str) -> None:
         default_locale=default,
         default_translation_directories=str(_TRANSLATIONS),
         locale_selector=choose,
+        timezone_selector=_time_zone,
     )
     app.jinja_env.globals.update(language=current, language_tag=current_tag)
 
@@ -53,6 +59,14 @@ def _chosen() -> str | None:
     user = context.signed_in_user()
     choices = (user.language if user else None, session.get("language"))
     return next((choice for choice in choices if choice in LANGUAGES), None)
+
+
+def _time_zone() -> tzinfo | None:
+    user = context.signed_in_user() if has_request_context() else None
+    try:
+        return get_timezone(user.time_zone) if user and user.time_zone else None
+    except LookupError:  # chosen from the system's zones, which may be newer than Babel's
+        return None
 
 
 def _asked_for() -> str | None:

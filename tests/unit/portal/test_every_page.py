@@ -54,6 +54,10 @@ def site(app: Flask, yunzhuo: Installation) -> Site:
         f"{running}/snapshots/{kept}/roll-back",
     ]
     details = [f"{running}/details", f"{own[0]}/details", f"{running}/details?cursor={end}"]
+    forced = [f"{running}/confirm/force-delete"]
+    user = f"/admin/users/{lin.user_id}"
+    administration = ["/admin", "/admin/users", "/admin/users?q=zzz", "/admin/users/new", user, f"{user}/delete"]
+    administration += ["/admin/desktops", "/admin/desktops?q=zzz", "/admin/hosts", "/admin/catalog", "/admin/settings"]
     return Site(
         {
             "stranger": Visitor(app.test_client()),
@@ -67,7 +71,7 @@ def site(app: Flask, yunzhuo: Installation) -> Site:
             "newcomer": ["/desktops", "/desktops/new"],
             "first": ["/password"],
             "lin": ["/desktops", "/desktops?q=zzz", "/profile", "/password", "/desktops/x", *own, *questions, *details],
-            "head": ["/desktops", own[0], own[1], f"{running}/confirm/force-delete", f"{running}/details"],
+            "head": ["/desktops", "/profile", own[0], own[1], f"{running}/details", *forced, *administration],
         },
     )  # fmt: skip
 

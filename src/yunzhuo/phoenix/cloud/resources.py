@@ -67,7 +67,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A hypervisor and what is left on it."""
+    """A hypervisor and what is left on it. ``disk_mib`` 0: the cloud does not say how large it is."""
 
     id: str
     name: str
@@ -78,6 +78,7 @@ class Host:
     disk_free_mib: int
     servers: int
     problems: tuple[str, ...] = ()
+    disk_mib: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """What can be set, read off the settings themselves: for the loader, for ``etc/yunzhuo.toml`` and for the documentation."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -12,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from yunzhuo.phoenix.config.settings import Section, Settings
 
+_PASSWORD_IN_URL = re.compile(r"(?<=://)(?P<user>[^:/@]*):[^/@]*(?=@)")
 ENVIRONMENT_PREFIX = "YUNZHUO_"
 
 _HEADER = """\
@@ -60,6 +62,17 @@ class Setting:
     def is_list(self) -> bool:
         """Whether its value is a list (in the environment: JSON)."""
         return get_origin(self.field.annotation) is tuple
+
+
+def shown(settings: Settings) -> Mapping[str, object]:
+    """Every setting in force by its dotted name, as it may be seen: without the passwords in addresses."""
+    values = settings.model_dump(mode="json")
+    found: dict[str, object] = {}
+    for name in all_settings():
+        section, _, key = name.rpartition(".")
+        value = values[section][key] if section else values[key]
+        found[name] = _PASSWORD_IN_URL.sub(r"\g<user>:***", value) if isinstance(value, str) else value
+    return found
 
 
 @cache

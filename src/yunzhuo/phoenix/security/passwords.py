@@ -1,9 +1,21 @@
 """Passwords, hashed with argon2id."""
 
+import secrets
 from functools import cached_property
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+
+# Without what is read wrong from a slip of paper: 0 and O, 1, I and l. 31 letters are 5 bits each, so 16 are 79 bits.
+_READABLE = "23456789abcdefghjkmnpqrstuvwxyz"
+_GROUP = 4
+_GROUPS = 4
+
+
+def one_time_password(min_length: int) -> str:
+    """A new password to be read out or written down: groups of four letters, at least ``min_length`` characters."""
+    groups = max(_GROUPS, -(-min_length // _GROUP))
+    return "-".join("".join(secrets.choice(_READABLE) for _ in range(_GROUP)) for _ in range(groups))
 
 
 class Passwords:

@@ -2,7 +2,7 @@
 
 from apiflask import APIBlueprint
 
-from yunzhuo.web.api import desktops, events, flavors, guests, images, operations, snapshots, tokens, users
+from yunzhuo.web.api import desktops, events, flavors, guests, images, operations, overview, snapshots, tokens, users
 from yunzhuo.web.api.paths import PREFIX
 
 BLUEPRINTS: tuple[APIBlueprint, ...] = (
@@ -15,6 +15,7 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
     operations.blueprint,
     snapshots.blueprint,
     events.blueprint,
+    overview.blueprint,
 )
 
 __all__ = ["BLUEPRINTS", "PREFIX"]

@@ -13,7 +13,7 @@ from apiflask import APIBlueprint
 from yunzhuo.phoenix.common.errors import InvalidInput
 from yunzhuo.services.desktops import Accepted
 from yunzhuo.services.rules.lifecycle import Action
-from yunzhuo.web.api import models
+from yunzhuo.web.api import admin_models, models
 from yunzhuo.web.api.authentication import bearer
 from yunzhuo.web.api.documentation import BODY, refusals
 from yunzhuo.web.api.paths import operation_path
@@ -68,6 +68,20 @@ def create(json_data: models.NewDesktop, headers_data: models.CreateHeaders) -> 
         idempotency_key=headers_data.idempotency_key,
     )
     return accepted_answer(accepted)
+
+
+@blueprint.post("/desktops/actions")
+@blueprint.auth_required(bearer)
+@blueprint.input(admin_models.ManyActions)
+@blueprint.output(admin_models.Results)
+@blueprint.doc(responses=refusals(*BODY, 401))
+def act_on_many(json_data: admin_models.ManyActions) -> admin_models.Results:
+    """Start, stop, reboot, delete several desktops
+
+    Each has its own result, in the order asked: an operation, or why it was refused.
+    """
+    outcomes = services().desktops.act_on_many(actor(), json_data.ids, models.ACTIONS[json_data.action])
+    return admin_models.Results(results=[admin_models.Result.of(outcome) for outcome in outcomes])
 
 
 @blueprint.get("/desktops/<desktop_id>")

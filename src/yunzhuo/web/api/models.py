@@ -143,11 +143,21 @@ class User(BaseModel):
     email: str
     role: Role
     language: str | None
+    time_zone: str | None
+    disabled: bool
     created_at: datetime
 
     @classmethod
     def of(cls, view: UserView) -> Self:
-        return cls(id=view.id, email=view.email, role=view.role, language=view.language, created_at=view.created_at)
+        return cls(
+            id=view.id,
+            email=view.email,
+            role=view.role,
+            language=view.language,
+            time_zone=view.time_zone,
+            disabled=view.is_disabled,
+            created_at=view.created_at,
+        )
 
 
 class Image(BaseModel):

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 from flask_babel import lazy_gettext
 from flask_wtf import FlaskForm
-from wtforms import EmailField, HiddenField, PasswordField, RadioField, StringField
+from wtforms import EmailField, HiddenField, PasswordField, RadioField, SelectField, StringField
 from wtforms.validators import EqualTo, InputRequired, Length, Optional
 
+from yunzhuo.services.access import Role
 from yunzhuo.services.accounts import LANGUAGES
 
 MAX_EMAIL = 254  # RFC 5321, section 4.5.3.1.3, less the angle brackets
@@ -63,10 +64,32 @@ class PasswordForm(Form):
     )
 
 
-class LanguageForm(Form):
-    """The language of the pages."""
+class ProfileForm(Form):
+    """The language of the pages, and the time zone of the times on them (empty: UTC)."""
 
     language = RadioField(lazy_gettext("Language"), [InputRequired(_NEEDED)], choices=list(LANGUAGES))
+    time_zone = SelectField(lazy_gettext("Time zone"), [Optional()], validate_choice=False)
+
+
+class NewUserForm(Form):
+    """An account that an administrator makes. Without a password a one-time one is made."""
+
+    email = EmailField(lazy_gettext("E-mail address"), [InputRequired(_NEEDED), Length(max=MAX_EMAIL, message=_TOO_LONG)])
+    role = RadioField(lazy_gettext("Role"), [InputRequired(_NEEDED)], choices=list(Role))
+    password = PasswordField(lazy_gettext("Password"), [Optional(), Length(max=MAX_PASSWORD, message=_TOO_LONG)])
+
+
+class RoleForm(Form):
+    """A person's role."""
+
+    role = RadioField(lazy_gettext("Role"), [InputRequired(_NEEDED)], choices=list(Role))
+
+
+class DeleteUserForm(Form):
+    """What happens to the desktops of an account that is deleted, and who gets them."""
+
+    desktops = RadioField(lazy_gettext("Desktops"), [Optional()], choices=["delete", "hand_over"], validate_choice=False)
+    to = EmailField(lazy_gettext("E-mail address of the new owner"), [Length(max=MAX_EMAIL, message=_TOO_LONG)])
 
 
 class NewDesktopForm(Form):

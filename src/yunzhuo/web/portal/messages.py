@@ -11,9 +11,10 @@ from flask_babel import format_datetime, format_decimal, gettext, ngettext
 
 from yunzhuo.phoenix.common.clock import SystemClock
 from yunzhuo.phoenix.common.errors import InvalidInput, TooManyAttempts, YunzhuoError
+from yunzhuo.services.access import Role
 from yunzhuo.services.desktop_views import DesktopView
 from yunzhuo.services.history import HistoryEntry
-from yunzhuo.services.rules.lifecycle import ACTIVE, Action, Step
+from yunzhuo.services.rules.lifecycle import ACTIVE, Action, State, Step
 from yunzhuo.web.portal import words
 from yunzhuo.webkit.problems import Problem
 
@@ -101,11 +102,6 @@ def result(entry: HistoryEntry) -> str:
     return str(sentence) if sentence else str(gettext("The cause is not known here (%(code)s).", code=error.code))
 
 
-def moment(when: datetime) -> str:
-    """A date and a time of day."""
-    return str(format_datetime(when, "medium"))
-
-
 def duration(entry: HistoryEntry) -> str:
     """How long it took, or has taken until now."""
     operation = entry.operation
@@ -116,6 +112,31 @@ def duration(entry: HistoryEntry) -> str:
 def state(desktop: DesktopView) -> str:
     """The desktop's state in a word."""
     return str(words.STATES[desktop.state])
+
+
+def state_name(state: State) -> str:
+    """A state in a word."""
+    return str(words.STATES[state])
+
+
+def role_name(role: Role) -> str:
+    """What a role is called."""
+    return str(words.ROLES[role])
+
+
+def many(action: Action) -> str:
+    """What is asked for when several desktops are changed at once."""
+    return str(words.MANY[action])
+
+
+def not_ready(part: str) -> str:
+    """What it means that this part of the installation is not ready."""
+    return str(words.NOT_READY.get(part, words.NOT_READY["check"]))
+
+
+def moment(at: datetime) -> str:
+    """A time for people, in their own time zone."""
+    return str(format_datetime(at, "medium"))
 
 
 def size_name(name: str) -> str:

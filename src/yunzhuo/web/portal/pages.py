@@ -23,7 +23,7 @@ blueprint = Blueprint("portal", __name__, template_folder="templates")
 def _set_up(state: BlueprintSetupState) -> None:
     errors.error_page(cast(Flask, state.app), error_page)
     state.app.context_processor(_for_all_templates)
-    state.app.jinja_env.filters.update(elapsed=messages.elapsed, size=messages.size)
+    state.app.jinja_env.filters.update(elapsed=messages.elapsed, moment=messages.moment, size=messages.size)
 
 
 blueprint.record_once(_set_up)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from flask_babel import lazy_gettext
 from flask_babel.speaklater import LazyString
 
+from yunzhuo.services.access import Role
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, State, Step
 
 STATES: Mapping[State, LazyString] = {
@@ -24,6 +25,26 @@ STATES: Mapping[State, LazyString] = {
     State.DELETING: lazy_gettext("Deleting"),
     State.DELETED: lazy_gettext("Deleted"),
     State.ERROR: lazy_gettext("Needs attention"),
+}
+
+ROLES: Mapping[Role, LazyString] = {
+    Role.USER: lazy_gettext("User"),
+    Role.ADMINISTRATOR: lazy_gettext("Administrator"),
+}
+
+# What several desktops are asked at once.
+MANY: Mapping[Action, LazyString] = {
+    Action.START: lazy_gettext("Start"),
+    Action.STOP: lazy_gettext("Stop"),
+    Action.REBOOT: lazy_gettext("Reboot"),
+    Action.DELETE: lazy_gettext("Delete"),
+}
+
+NOT_READY: Mapping[str, LazyString] = {
+    "database": lazy_gettext("The database is not at this release's schema. Run “yunzhuo db upgrade”."),
+    "desktops": lazy_gettext("The default image is still being prepared; until then desktops take longer."),
+    "cloud": lazy_gettext("The cloud does not answer. Desktops can neither be made nor changed until it does."),
+    "check": lazy_gettext("Part of the installation is not ready. “yunzhuo doctor” says more."),
 }
 
 STEPS: Mapping[Step, LazyString] = {
@@ -161,6 +182,10 @@ REFUSALS: Mapping[str, LazyString] = {
     "guest_file_not_found": lazy_gettext("The file is not there any more."),
     "guest_disk_full": lazy_gettext("The desktop's disk is full."),
     "file_changed": lazy_gettext("The file is not there any more."),
+    "own_account": lazy_gettext("This cannot be done to your own account. Ask another administrator."),
+    "last_administrator": lazy_gettext("This is the last administrator. Make another one first."),
+    "user_has_desktops": lazy_gettext("Say what happens to this person's desktops."),
+    "user_not_found": lazy_gettext("There is no such account."),
     "forbidden": lazy_gettext("You are not allowed to do this."),
     "not_signed_in": lazy_gettext("You are not signed in any more."),
     **REASONS,
@@ -173,6 +198,8 @@ FIELDS: Mapping[str, LazyString] = {
     "chosen": lazy_gettext("Choose a password that differs from your current one."),
     "name": lazy_gettext("This name cannot be used: 1 to 64 characters, none of them invisible."),
     "image": lazy_gettext("This image is not offered any more."),
+    "time_zone": lazy_gettext("There is no such time zone."),
+    "to": lazy_gettext("There is no such account, or it cannot have desktops."),
     "flavor": lazy_gettext("This size does not fit the image, or is not offered any more."),
 }
 

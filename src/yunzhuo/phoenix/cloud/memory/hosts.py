@@ -103,4 +103,5 @@ def _as_host(host: HostOption, used: _Usage) -> Host:
         disk_free_mib=max(0, host.disk_mib - used.disk_mib),
         servers=used.servers,
         problems=host.problems,
+        disk_mib=host.disk_mib,
     )

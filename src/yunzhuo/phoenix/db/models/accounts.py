@@ -1,6 +1,6 @@
 """Who there is, and what proves it. Secrets are kept as digests only."""
 
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from yunzhuo.phoenix.db.base import Base, Digest, Id, Name, Time, Word
@@ -17,7 +17,10 @@ class Organization(Base):
 
 
 class User(Base):
-    """A person. ``email`` is kept in its normalized form, which makes it unique."""
+    """A person. ``email`` is kept in its normalized form, which makes it unique.
+
+    An account that is deleted (``deleted_at``) stays as a row without an address: what it did refers to it.
+    """
 
     __tablename__ = "users"
 
@@ -28,8 +31,10 @@ class User(Base):
     password_hash: Mapped[Name]
     must_change_password: Mapped[bool]
     language: Mapped[Word | None]
+    time_zone: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[Time]
     disabled_at: Mapped[Time | None]
+    deleted_at: Mapped[Time | None]
 
 
 class AuthSession(Base):

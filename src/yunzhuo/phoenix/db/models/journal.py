@@ -25,7 +25,7 @@ class Event(Base):
 
 
 class AuditEntry(Base):
-    """Who did what to what, whence, and how it ended."""
+    """Who did what to what, whence, and how it ended; ``before`` and ``after`` hold what a change changed, no secrets."""
 
     __tablename__ = "audit_entries"
     __table_args__ = (Index(None, "organization_id", "at"), {"sqlite_autoincrement": True})
@@ -38,6 +38,8 @@ class AuditEntry(Base):
     object_id: Mapped[Id | None]
     outcome: Mapped[Word]
     detail: Mapped[str | None] = mapped_column(String(400))
+    before: Mapped[dict[str, object] | None] = mapped_column(JSON(none_as_null=True))
+    after: Mapped[dict[str, object] | None] = mapped_column(JSON(none_as_null=True))
     client_address: Mapped[Name | None]
     request_id: Mapped[Name | None]
     at: Mapped[Time]

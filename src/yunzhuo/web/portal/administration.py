@@ -1,0 +1,85 @@
+"""The administration: what is broken now, hosts, images and sizes, settings. For everybody else it is not there."""
+
+from collections.abc import Callable
+from functools import wraps
+from itertools import groupby
+from typing import ParamSpec
+
+from flask.typing import ResponseReturnValue
+from werkzeug.wrappers import Response
+
+from yunzhuo.phoenix.common.errors import NotFound, YunzhuoError
+from yunzhuo.phoenix.config.reference import toml_value
+from yunzhuo.services.desktop_views import DesktopView
+from yunzhuo.services.overview import SettingView
+from yunzhuo.services.rules.lifecycle import Action
+from yunzhuo.web.errors import STATUS
+from yunzhuo.web.portal import messages
+from yunzhuo.web.portal.pages import blueprint, is_administrator, page
+from yunzhuo.webkit import actor, services, sessions
+
+_Arguments = ParamSpec("_Arguments")
+# What is pressed to try again what failed (the buttons of web/portal/desktops.py).
+_RETRIES = {Action.CREATE: "retry", Action.START: "start", Action.STOP: "stop", Action.REBOOT: "reboot"}
+
+
+def for_administrators(route: Callable[_Arguments, ResponseReturnValue]) -> Callable[_Arguments, ResponseReturnValue]:
+    """A page that exists for administrators only; others who are signed in get a 404, as for any other wrong address."""
+
+    @wraps(route)
+    def guarded(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> ResponseReturnValue:
+        if not is_administrator(actor()):
+            raise NotFound("not_found", "There is nothing at this address.")
+        return route(*args, **kwargs)
+
+    return sessions.signed_in(guarded)
+
+
+@blueprint.get("/admin")
+@for_administrators
+def overview() -> Response:
+    """What an administrator opens first: what is broken now, and how full it is."""
+    return page("admin/overview.html", found=services().overview.look(actor()), retry=retry)
+
+
+@blueprint.get("/admin/hosts")
+@for_administrators
+def host_list() -> Response:
+    """The hosts, and what is left on each."""
+    try:
+        return page("admin/hosts.html", hosts=services().overview.hosts(actor()), problem=None)
+    except YunzhuoError as error:
+        status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 503)
+        return page("admin/hosts.html", status, hosts=[], problem=messages.refusal(error))
+
+
+@blueprint.get("/admin/catalog")
+@for_administrators
+def catalog() -> Response:
+    """Images and sizes, and how many desktops stand on each."""
+    all_services, person = services(), actor()
+    return page(
+        "admin/catalog.html",
+        images=all_services.catalog.images(person),
+        flavors=all_services.catalog.flavors(person),
+        used=all_services.overview.catalog_use(person),
+    )
+
+
+@blueprint.get("/admin/settings")
+@for_administrators
+def settings() -> Response:
+    """The settings in force, to be read only."""
+    found = services().overview.settings(actor())
+    sections = [(name, list(group)) for name, group in groupby(found, key=_section)]
+    return page("admin/settings.html", sections=sections, as_text=toml_value)
+
+
+def retry(desktop: DesktopView) -> str | None:
+    """The button that tries again what failed; None when that cannot be asked for now."""
+    failed = desktop.operation.action
+    return _RETRIES.get(failed) if failed in desktop.actions else None
+
+
+def _section(setting: SettingView) -> str:
+    return setting.name.rpartition(".")[0]

@@ -1,0 +1,111 @@
+"""People, many desktops at once, hosts and the overview, as programs ask for them."""
+
+import pytest
+from tests.support.api import Api, problem
+from tests.support.installation import PASSWORD, Installation
+
+from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
+
+
+def id_of(boss: Api, name: str) -> str:
+    (found,) = boss.get(f"/users?q={name}@").get_json()["items"]
+    return str(found["id"])
+
+
+def test_an_account_from_making_to_deleting(yunzhuo: Installation, boss: Api, anonymous: Api) -> None:
+    made = boss.post("/users", json={"email": "wang@school.local"})
+    assert made.status_code == 201
+    user, password = made.get_json()["user"], made.get_json()["one_time_password"]
+    assert (user["email"], user["role"], user["disabled"]) == ("wang@school.local", "user", False)
+    signing_in = {"email": "wang@school.local", "password": password}
+    problem(anonymous.post("/tokens", json=signing_in), 403, "password_change_required")
+
+    changed = boss.patch(f"/users/{user['id']}", json={"role": "administrator", "disabled": True}).get_json()
+    assert (changed["role"], changed["disabled"], changed["desktops"]) == ("administrator", True, 0)
+    problem(anonymous.post("/tokens", json=signing_in), 401, "wrong_credentials")
+    assert boss.get("/users?disabled=true&role=administrator").get_json()["items"] == [changed]
+    boss.patch(f"/users/{user['id']}", json={"disabled": False})
+
+    again = boss.post(f"/users/{user['id']}/password-reset").get_json()["one_time_password"]
+    assert again != password
+    assert boss.delete(f"/users/{user['id']}").get_json() == {"operations": []}
+    problem(boss.get(f"/users/{user['id']}"), 404, "user_not_found")
+    problem(boss.post("/users", json={"email": "lin@school.local", "password": PASSWORD}), 409, "email_taken")
+
+
+def test_disabling_ends_a_token_at_once(boss: Api, lin: Api) -> None:
+    assert lin.get("/users/me").status_code == 200
+    boss.patch(f"/users/{id_of(boss, 'lin')}", json={"disabled": True})
+    problem(lin.get("/users/me"), 401, "not_signed_in")
+
+
+def test_deleting_asks_what_happens_to_desktops(yunzhuo: Installation, boss: Api, lin: Api, mei: Api) -> None:
+    desktop_id, lin_id = lin.desktop(), id_of(boss, "lin")
+    yunzhuo.run()
+    problem(boss.delete(f"/users/{lin_id}"), 409, "user_has_desktops")
+    assert "to" in problem(boss.delete(f"/users/{lin_id}?desktops=hand_over"), 422, "invalid_input")["errors"]
+    boss.delete(f"/users/{lin_id}?desktops=hand_over&to={id_of(boss, 'mei')}")
+    assert mei.get(f"/desktops/{desktop_id}").get_json()["owner"]["email"] == "mei@school.local"
+    (operation,) = boss.delete(f"/users/{id_of(boss, 'mei')}?desktops=delete").get_json()["operations"]
+    assert (operation["desktop_id"], operation["action"]) == (desktop_id, "delete")
+
+
+def test_nobody_is_locked_out(boss: Api) -> None:
+    own = id_of(boss, "boss")
+    for answer in (
+        boss.patch(f"/users/{own}", json={"role": "user"}),
+        boss.patch(f"/users/{own}", json={"disabled": True}),
+        boss.post(f"/users/{own}/password-reset"),
+        boss.delete(f"/users/{own}"),
+    ):
+        problem(answer, 409, "own_account")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/users", None),
+        ("POST", "/users", {"email": "x@school.local"}),
+        ("GET", "/users/x", None),
+        ("PATCH", "/users/x", {"disabled": True}),
+        ("DELETE", "/users/x", None),
+        ("POST", "/users/x/password-reset", None),
+        ("GET", "/hosts", None),
+        ("GET", "/overview", None),
+    ],
+)
+def test_users_and_strangers_may_none_of_it(
+    still: Api, anonymous: Api, method: str, path: str, body: dict[str, object] | None
+) -> None:
+    problem(still.ask(method, path, json=body), 403, "forbidden")
+    problem(anonymous.ask(method, path, json=body), 401, "not_signed_in")
+
+
+def test_many_desktops_at_once(yunzhuo: Installation, boss: Api, lin: Api, mei: Api) -> None:
+    first, second = lin.desktop(), mei.desktop()
+    yunzhuo.run()
+    answer = boss.post("/desktops/actions", json={"ids": [first, "nothing", second], "action": "stop"})
+    assert answer.status_code == 200, answer.text
+    results = answer.get_json()["results"]
+    assert [result["id"] for result in results] == [first, "nothing", second]
+    assert [result["operation"] and result["operation"]["action"] for result in results] == ["stop", None, "stop"]
+    assert results[1]["problem"] == {"status": 404, "code": "desktop_not_found", "detail": "There is no such desktop."}
+    (refused,) = lin.post("/desktops/actions", json={"ids": [second], "action": "delete"}).get_json()["results"]
+    assert refused["problem"]["code"] == "desktop_not_found"
+    problem(boss.post("/desktops/actions", json={"ids": [], "action": "stop"}), 422, "invalid_input")
+
+
+def test_hosts_and_the_overview(yunzhuo: Installation, boss: Api) -> None:
+    hosts = boss.get("/hosts").get_json()["items"]
+    assert hosts
+    assert {"memory_mib", "disk_mib", "room_for", "problems"} < set(hosts[0])
+    assert boss.get("/overview").get_json()["ok"] is True
+    yunzhuo.weather.faults.set(Fault(operation="hosts.list", kind=FaultKind.FAIL_BEFORE))
+    found = boss.get("/overview").get_json()
+    assert (found["ok"], found["cloud_problem"]["code"]) == (False, "cloud_unavailable")
+
+
+def test_people_choose_their_own_language_and_time_zone(lin: Api) -> None:
+    changed = lin.patch("/users/me", json={"language": "zh_CN", "time_zone": "Asia/Shanghai"}).get_json()
+    assert (changed["language"], changed["time_zone"]) == ("zh_CN", "Asia/Shanghai")
+    assert "time_zone" in problem(lin.patch("/users/me", json={"time_zone": "Mars"}), 422, "invalid_input")["errors"]
