@@ -11,7 +11,7 @@ from yunzhuo.webkit.request_ids import HEADER, sane_or_new
 
 BODY_SECONDS = 30.0
 MAX_HEAD_BYTES = 32 * 1024
-_TOO_SLOW = Problem(
+TOO_SLOW = Problem(
     HTTPStatus.REQUEST_TIMEOUT,
     "request_timeout",
     "The request did not come in in time.",
@@ -53,7 +53,7 @@ class Intake:
             async with asyncio.timeout(self._body_seconds):
                 body = await self._take(scope, receive)
         except TimeoutError:
-            await send_problem(send, _TOO_SLOW, request_id)
+            await send_problem(send, TOO_SLOW, request_id)
             return
         if body is None:
             return

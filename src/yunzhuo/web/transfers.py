@@ -15,15 +15,18 @@ from http import HTTPStatus
 from typing import Any
 
 from yunzhuo.phoenix.common.logging import get_logger
-from yunzhuo.web.asgi import App, Message, RawHeaders, Receive, Scope, Send, header, until_disconnect
+from yunzhuo.web.asgi import App, Message, RawHeaders, Receive, Scope, Send, header, send_problem, until_disconnect
 from yunzhuo.web.file_pieces import ARCHIVE_NAME
+from yunzhuo.web.intake import TOO_SLOW
+from yunzhuo.webkit.request_ids import HEADER, sane_or_new
 
 log = get_logger()
 
 _FILE = re.compile(r"(?:/api/v1)?/desktops/[^/]+/files/[^/]+")
 _ARCHIVE = re.compile(r"(?:/api/v1)?/desktops/[^/]+/" + re.escape(ARCHIVE_NAME))
 _RANGE = re.compile(rb"bytes (\d+)-(\d+)/(\d+)")
-_SILENCE_SECONDS = 30.0
+# As long as a body takes at most (intake.py), twice: a piece is as large, and lines are slow at times.
+_PIECE_SECONDS = 60.0
 _KEPT_BACK = frozenset({b"content-length", b"content-range"})
 
 
@@ -49,15 +52,18 @@ class _Answer:
 class Transfers:
     """Stands before the application: whole files become requests for pieces, everything else passes."""
 
-    def __init__(self, app: App, *, piece_bytes: int, silence_seconds: float = _SILENCE_SECONDS) -> None:
+    def __init__(self, app: App, *, piece_bytes: int, piece_seconds: float = _PIECE_SECONDS) -> None:
         self._app = app
         self._piece_bytes = piece_bytes
-        self._silence_seconds = silence_seconds
+        self._piece_seconds = piece_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         method, path = scope["method"], scope["path"]
         if method == "PUT" and _FILE.fullmatch(path) and header(scope, b"content-range") is None:
-            await self._take(scope, receive, send)
+            try:
+                await self._take(scope, receive, send)
+            except TimeoutError:
+                await send_problem(send, TOO_SLOW, sane_or_new(header(scope, HEADER.lower().encode())))
         elif method == "GET" and _FILE.fullmatch(path) and header(scope, b"range") is None:
             await self._unless_left(self._give(scope, send), receive)
         elif method == "GET" and _ARCHIVE.fullmatch(path):
@@ -79,27 +85,24 @@ class Transfers:
             offset += len(piece)
 
     async def _pieces(self, receive: Receive) -> AsyncIterator[tuple[bytes, bool]]:
-        """The body in pieces, each with whether it is the last. Nothing more comes when the client leaves or falls silent."""
-        waiting = bytearray()
-        while True:
-            try:
-                async with asyncio.timeout(self._silence_seconds):
+        """The body in pieces, each with whether it is the last. Nothing more comes when the client leaves.
+
+        Raises TimeoutError when a piece takes too long.
+        """
+        waiting, is_all = bytearray(), False
+        while not is_all:
+            async with asyncio.timeout(self._piece_seconds):
+                # One byte more than a piece: only then it is known that another one follows.
+                while len(waiting) <= self._piece_bytes and not is_all:
                     message = await receive()
-            except TimeoutError:
-                return
-            if message["type"] == "http.disconnect":
-                return
-            waiting += message.get("body", b"")
-            is_all = not message.get("more_body", False)
-            while len(waiting) > self._piece_bytes or (waiting and is_all):
-                piece = bytes(waiting[: self._piece_bytes])
+                    if message["type"] == "http.disconnect":
+                        return
+                    waiting += message.get("body", b"")
+                    is_all = not message.get("more_body", False)
+            while len(waiting) > self._piece_bytes:
+                yield bytes(waiting[: self._piece_bytes]), False
                 del waiting[: self._piece_bytes]
-                yield piece, is_all and not waiting
-                if is_all and not waiting:
-                    return
-            if is_all:
-                yield b"", True
-                return
+        yield bytes(waiting), True
 
     async def _give(self, scope: Scope, send: Send) -> None:
         first = await self._ask(scope, headers={b"range": self._range(0)})
