@@ -33,7 +33,10 @@ class World:
         self.document: Json = api.get("/openapi.json").get_json()
         desktop_id = api.desktop()
         operation_id = api.get(f"/desktops/{desktop_id}").get_json()["operation"]["id"]
-        self.known = {"desktop_id": desktop_id, "operation_id": operation_id, "name": "a.txt", **api.wish()}
+        user_id = api.get("/users/me").get_json()["id"]
+        # There is no snapshot yet: an id that nobody has does as well.
+        ids = {"desktop_id": desktop_id, "operation_id": operation_id, "user_id": user_id, "snapshot_id": user_id}
+        self.known = {**ids, "name": "a.txt", **api.wish()}
         self.operations = [
             (method, path, operation)
             for path, methods in self.document["paths"].items()
@@ -57,12 +60,12 @@ class World:
             validator.validate(json.loads(body))
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory, template: Template) -> Iterator[World]:
+@pytest.fixture(scope="module", params=["lin", "boss"])
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, template: Template) -> Iterator[World]:
     home = template.copy_to(tmp_path_factory.mktemp("any") / "home")
     with installation(home) as installed:
         app = create_app(installed.services, secret_key=SECRET_KEY)
-        yield World(Api(app.test_client(), template.tokens["lin"]))
+        yield World(Api(app.test_client(), template.tokens[request.param]))
 
 
 def near(world: World, schema: Json) -> st.SearchStrategy[Any]:
