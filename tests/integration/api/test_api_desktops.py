@@ -321,6 +321,6 @@ def test_a_connection_is_a_ticket_for_the_gateway(yunzhuo: Installation, lin: Ap
     assert connection["url"] == "ws://localhost:8081/v1/console"
     assert connection["subprotocol"] == f"ticket.{connection['ticket']}"
     assert connection["expires_at"].endswith("Z")
-    problem(lin.post(f"/desktops/{desktop_id}/connections", json={"protocol": "spice"}), 422, "protocol_not_offered")
+    problem(lin.post(f"/desktops/{desktop_id}/connections", json={"protocol": "rdp"}), 422, "protocol_not_offered")
     problem(lin.post(f"/desktops/{desktop_id}/connections", json={"protocol": "telnet"}), 422, "invalid_input")
     problem(lin.post(f"/desktops/{desktop_id}/connections", json={}), 422, "invalid_input")

@@ -27,6 +27,8 @@ def test_a_token_says_who_is_asking(yunzhuo: Installation, anonymous: Api) -> No
         "email": "lin@school.local",
         "role": "user",
         "language": None,
+        "time_zone": None,
+        "disabled": False,
         "created_at": "2026-03-02T08:00:00Z",
     }
 
