@@ -29,7 +29,6 @@ def write_down(tx: Transaction, desktop: Desktop, seen: Sequence[CloudSnapshot])
     rows = rows_of(tx, desktop.id)
     by_cloud_id = {row.cloud_id: row for row in rows if row.cloud_id is not None}
     unmade = {row.cloud_name: row for row in rows if row.cloud_id is None}
-    names = {row.name for row in rows}
     has_changed = False
     for found in seen:
         if by_cloud_id.pop(found.id, None) is not None:
@@ -37,8 +36,7 @@ def write_down(tx: Transaction, desktop: Desktop, seen: Sequence[CloudSnapshot])
         has_changed = True
         row = unmade.pop(found.name, None)
         if row is None:
-            row = _adopted(desktop, found, names)
-            names.add(row.name)
+            row = _adopted(desktop, found)
             tx.add(row)
         row.cloud_id, row.has_memory = found.id, found.has_memory
         row.size_mib, row.created_at = found.size_mib, found.created_at
@@ -76,9 +74,9 @@ def unmade_row(desktop: Desktop, name: str, now: datetime) -> Snapshot:
     )
 
 
-def _adopted(desktop: Desktop, found: CloudSnapshot, taken: set[str]) -> Snapshot:
+def _adopted(desktop: Desktop, found: CloudSnapshot) -> Snapshot:
     row = unmade_row(desktop, found.name, found.created_at)
-    if row.name in taken or not row.name:
-        row.name = f"{found.name[:_NAME_PART]} {row.id[:8]}".strip()
+    # Whatever the cloud calls it, no other snapshot of the desktop has this name.
+    row.name = f"{found.name[:_NAME_PART]} {row.id[:8]}".strip()
     row.cloud_name = found.name
     return row

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, LimitReached, NotFound
 from yunzhuo.phoenix.config.settings import LimitSettings
 from yunzhuo.phoenix.db.models import Desktop, Snapshot
-from yunzhuo.phoenix.db.session import Database
+from yunzhuo.phoenix.db.session import Database, Transaction
 from yunzhuo.services import kept_snapshots
 from yunzhuo.services.access import Actor
 from yunzhuo.services.desktop_views import visible_desktop
@@ -66,20 +67,25 @@ class SnapshotService:
         Raises InvalidInput (the name is not one, or another snapshot has it), LimitReached, NotFound, Conflict.
         """
         chosen_name = naming.checked_name(name)
-        with self._db.transaction() as tx:
+        try:
+            with self._db.transaction() as tx:
+                return self._wishes.change(
+                    tx, actor, desktop_id, Action.SNAPSHOT, lambda desktop: self._reserve(tx, desktop, chosen_name)
+                )
+        except IntegrityError as error:
+            # MariaDB finds more names equal than we do: "Resume" and "résumé", say.
+            raise _name_taken() from error
 
-            def reserve(desktop: Desktop) -> Arguments:
-                # The desktop's row is held, so two requests at once cannot both take the last place.
-                rows = kept_snapshots.rows_of(tx, desktop.id)
-                if any(row.name == chosen_name for row in rows):
-                    raise InvalidInput("The name is taken.", code="snapshot_name_taken", fields={"name": "The name is taken."})
-                if len(rows) >= self._limit:
-                    raise _too_many(len(rows), self._limit)
-                row = kept_snapshots.unmade_row(desktop, chosen_name, self._clock.now())
-                tx.add(row)
-                return {"snapshot": row.id, "name": row.name, "cloud_name": row.cloud_name}
-
-            return self._wishes.change(tx, actor, desktop_id, Action.SNAPSHOT, reserve)
+    def _reserve(self, tx: Transaction, desktop: Desktop, name: str) -> Arguments:
+        # The desktop's row is held, so two requests at once cannot both take the last place.
+        rows = kept_snapshots.rows_of(tx, desktop.id)
+        if any(row.name == name for row in rows):
+            raise _name_taken()
+        if len(rows) >= self._limit:
+            raise _too_many(len(rows), self._limit)
+        row = kept_snapshots.unmade_row(desktop, name, self._clock.now())
+        tx.add(row)
+        return {"snapshot": row.id, "name": row.name, "cloud_name": row.cloud_name}
 
     def roll_back(self, actor: Actor, desktop_id: str, snapshot_id: str) -> Accepted:
         """Ask to return to a snapshot (permission ``desktop:roll_back``). Raises NotFound, Conflict."""
@@ -117,6 +123,10 @@ def _in_cloud(row: Snapshot) -> dict[str, str]:
     if row.cloud_id is None:
         raise Conflict("snapshot_not_made_yet", "This snapshot is still being made.")
     return {"snapshot": row.id, "name": row.name, "cloud_id": row.cloud_id}
+
+
+def _name_taken() -> InvalidInput:
+    return InvalidInput("The name is taken.", code="snapshot_name_taken", fields={"name": "The name is taken."})
 
 
 def _too_many(used: int, limit: int) -> LimitReached:
