@@ -24,6 +24,7 @@ from yunzhuo.services.desktops import DesktopService
 from yunzhuo.services.rules.lifecycle import Action, Wanted
 
 MAX_PAGE = 200
+_NOBODYS = "@deleted.invalid"  # RFC 2606, section 2: no address ends so
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +209,7 @@ class PeopleService:
             operations = self._part_from_desktops(tx, actor, user, desktops)
             end_sign_ins(tx, user.id, now)
             before = {"email": user.email, "role": user.role}
-            # .invalid is nobody's (RFC 2606, section 2), so the address is free and no mail goes astray.
-            user.email, user.password_hash = f"{user.id}@deleted.invalid", ""
+            user.email, user.password_hash = f"{user.id}{_NOBODYS}", ""
             user.disabled_at, user.deleted_at = user.disabled_at or now, now
             self._audit.record(tx, actor, "user:delete", "user", user.id, before=before)
             return operations
@@ -257,6 +257,11 @@ class PeopleService:
     def _audit_disabled(self, tx: Transaction, actor: Actor, verb: str, user: User, *, is_disabled: bool) -> None:
         before, after = {"disabled": not is_disabled}, {"disabled": is_disabled}
         self._audit.record(tx, actor, verb, "user", user.id, before=before, after=after)
+
+
+def is_deleted(email: str) -> bool:
+    """Whether an address stands for an account that was deleted."""
+    return email.endswith(_NOBODYS)
 
 
 _THERE = (Desktop.deleted_at.is_(None), Desktop.wanted != Wanted.GONE)

@@ -20,7 +20,14 @@ from yunzhuo.webkit import actor, services, sessions
 
 _Arguments = ParamSpec("_Arguments")
 # What is pressed to try again what failed (the buttons of web/portal/desktops.py).
-_RETRIES = {Action.CREATE: "retry", Action.START: "start", Action.STOP: "stop", Action.REBOOT: "reboot"}
+_RETRIES = {
+    Action.CREATE: "retry",
+    Action.START: "start",
+    Action.STOP: "stop",
+    Action.REBOOT: "reboot",
+    Action.SUSPEND: "suspend",
+    Action.RESUME: "resume",
+}
 
 
 def for_administrators(route: Callable[_Arguments, ResponseReturnValue]) -> Callable[_Arguments, ResponseReturnValue]:

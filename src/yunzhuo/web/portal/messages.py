@@ -14,6 +14,7 @@ from yunzhuo.phoenix.common.errors import InvalidInput, TooManyAttempts, Yunzhuo
 from yunzhuo.services.access import Role
 from yunzhuo.services.desktop_views import DesktopView
 from yunzhuo.services.history import HistoryEntry
+from yunzhuo.services.people import is_deleted
 from yunzhuo.services.rules.lifecycle import ACTIVE, Action, State, Step
 from yunzhuo.web.portal import words
 from yunzhuo.webkit.problems import Problem
@@ -117,6 +118,11 @@ def state(desktop: DesktopView) -> str:
 def state_name(state: State) -> str:
     """A state in a word."""
     return str(words.STATES[state])
+
+
+def person(email: str) -> str:
+    """Who somebody is: an address, or that the account is deleted."""
+    return str(gettext("deleted account")) if is_deleted(email) else email
 
 
 def role_name(role: Role) -> str:
