@@ -4,6 +4,7 @@ import asyncio
 import base64
 import itertools
 import json
+import secrets
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ _SLOWEST_BYTES_PER_SECOND = 50_000
 _POLL_SECONDS = (0.01, 0.02, 0.05, 0.1)
 # 0xFF never occurs in UTF-8, so it makes the agent's parser drop whatever an earlier connection left half-sent.
 _RESET = b"\xff"
+_SYNC_BITS = 50  # JSON's numbers are exact up to 53
 
 
 class AgentSilent(Exception):
@@ -50,7 +52,8 @@ class GuestAgent:
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._turn = asyncio.Lock()
-        self._sync_ids = itertools.count(1)
+        # By chance, as an answer to an earlier process (or from before a machine was suspended) may still come.
+        self._sync_ids = itertools.count(secrets.randbits(_SYNC_BITS))
 
     async def execute(self, command: str, arguments: Mapping[str, object] | None = None, *, timeout_seconds: float = 5) -> Any:
         """The agent's answer. Raises AgentSilent, AgentRefused."""
@@ -79,6 +82,9 @@ class GuestAgent:
     async def ended(self, pid: int) -> Ended | None:
         """How the program ``pid`` ended, or None while it runs. The agent tells it once."""
         status = await self.execute("guest-exec-status", {"pid": pid}, timeout_seconds=_STATUS_SECONDS)
+        if "exited" not in status:
+            self._is_in_step = False
+            raise AgentSilent("guest-exec-status")
         if not status["exited"]:
             return None
         # A program ended by a signal has no exit code; shells write such an end as 128 + signal.

@@ -30,7 +30,11 @@ STORY = (
         "The route knows who asks and hands the wish on. The service checks it and writes desktop, operation, audit entry"
         " and event in one transaction; the message to the worker leaves after the commit. The answer is 202.",
         [
-            (Call("web.server", "Front.__call__"), Call("web.intake", "Intake.__call__")),
+            (
+                Call("web.server", "Front.__call__"),
+                Call("web.transfers", "Transfers.__call__"),
+                Call("web.intake", "Intake.__call__"),
+            ),
             (Call("web.api.authentication", "_user_of"),),
             (Call("web.api.desktops", "create"),),
         ],

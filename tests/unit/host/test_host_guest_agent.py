@@ -77,6 +77,22 @@ async def test_it_gets_in_step_once_and_then_asks(tmp_path: Path) -> None:
         assert (fake.syncs, fake.heard) == (1, ["guest-ping", "guest-ping"])
 
 
+async def test_the_answer_to_an_earlier_process_is_not_taken_for_ours(tmp_path: Path) -> None:
+    async with agent_that(lambda _: answer({"exited": False}), tmp_path) as (agent, fake):
+        # What a machine that was suspended in the middle of that still has to say when it goes on.
+        fake.first_words = b"".join(b"\xff" + answer(number) for number in range(1, 100)) + answer({"pid": 7})
+        assert await agent.ended(1) is None
+
+
+async def test_an_answer_to_another_question_is_none(tmp_path: Path) -> None:
+    replies = iter([answer({"pid": 7}), answer({"exited": False})])
+    async with agent_that(lambda _: next(replies), tmp_path) as (agent, fake):
+        with pytest.raises(AgentSilent):
+            await agent.ended(1)
+        assert await agent.ended(1) is None
+        assert fake.syncs == 2, "it gets in step anew"
+
+
 async def test_what_an_earlier_connection_left_is_skipped(tmp_path: Path) -> None:
     async with agent_that(lambda _: answer("right"), tmp_path) as (agent, fake):
         fake.first_words = b'{"return": "of somebody else"}\n{half a line\n'
