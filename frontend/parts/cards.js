@@ -95,9 +95,12 @@ function cardOf(id) {
   return document.getElementById(`desktop-${id}`);
 }
 
-/** An open menu of a card stays open when the card is replaced. (The keyboard's place htmx keeps by itself, by ids.) */
+/** An open menu of a card stays open when the card is replaced, and the keyboard where it was. */
 async function keepingMenus(replace) {
   const open = [...document.querySelectorAll("#desktops .menu[open]")].map((menu) => menu.id);
+  const focused = document.activeElement?.id;
   await replace();
   for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+  // htmx keeps the keyboard's place by ids, but cannot give it to what is in a menu that was closed at that moment.
+  if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus({ preventScroll: true });
 }

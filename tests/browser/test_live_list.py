@@ -78,6 +78,23 @@ def test_an_open_menu_and_the_keyboards_place_outlive_a_change(
     expect(card.get_by_label("More for Maths")).to_be_focused()
 
 
+def test_the_keyboards_place_inside_an_open_menu_outlives_a_change(
+    yunzhuo: Portal, page: Page, email: str, api: httpx.Client
+) -> None:
+    desktop_id = ask_for_desktop(api, "Maths")
+    sign_in(page, yunzhuo, email)
+    card = page.locator(f"#desktop-{desktop_id}")
+    expect(card).to_have_attribute("data-state", "available")
+    card.get_by_label("More for Maths").focus()
+    page.keyboard.press("ArrowUp")
+    expect(card.get_by_role("link", name="Delete…")).to_be_focused()
+    api.patch(f"desktops/{desktop_id}", json={"name": "Physics"})
+    expect(card.get_by_role("heading", name="Physics")).to_be_visible()
+    expect(card.get_by_role("link", name="Delete…")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog", name="Delete “Physics”")).to_be_visible()
+
+
 def test_without_the_stream_the_page_says_so_and_looks_by_itself(
     yunzhuo: Portal, page: Page, email: str, api: httpx.Client
 ) -> None:
