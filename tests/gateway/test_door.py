@@ -154,6 +154,7 @@ async def test_room_for_five(impatient: RunningGateway, manager: StandInManager,
     await viewer.close()
 
 
+@pytest.mark.slow
 async def test_a_crowd_at_the_door(impatient: RunningGateway, manager: StandInManager, screen: Screen) -> None:
     crowd = [await asyncio.open_connection("127.0.0.1", impatient.port) for _ in range(300)]
     await eventually(nobody_at(impatient))

@@ -68,6 +68,7 @@ async def test_every_version_of_a_screen(
     await viewer.close()
 
 
+@pytest.mark.slow
 async def test_two_hundred_at_once(gateway: RunningGateway, manager: StandInManager, screen: Screen) -> None:
     async def work(number: int) -> None:
         viewer = await Viewer.open(gateway, tickets[number], open_timeout=60)
@@ -208,6 +209,7 @@ async def test_the_end_of_the_viewer_closes_the_screen(
         await screen.deserted.wait()
 
 
+@pytest.mark.slow
 async def test_a_silent_browser_is_pinged_and_kept(impatient: RunningGateway, manager: StandInManager, screen: Screen) -> None:
     gateway = impatient
     ticket = manager.issue(screen)
@@ -218,6 +220,7 @@ async def test_a_silent_browser_is_pinged_and_kept(impatient: RunningGateway, ma
     await viewer.close()
 
 
+@pytest.mark.slow
 async def test_a_browser_that_is_gone_without_a_word_is_given_up(
     impatient: RunningGateway, manager: StandInManager, screen: Screen
 ) -> None:

@@ -58,6 +58,7 @@ def cloud(tmp_path: Path) -> Iterator[MemoryCloud]:
     cloud.close()
 
 
+@pytest.mark.slow
 def test_four_processes_that_make_the_file_and_the_same_servers_at_once(tmp_path: Path, cloud: MemoryCloud) -> None:
     with ExitStack() as stack:
         users = [stack.enter_context(_user(tmp_path, "create_all", "25")) for _ in range(4)]
@@ -71,6 +72,7 @@ def test_four_processes_that_make_the_file_and_the_same_servers_at_once(tmp_path
     assert sorted(by_process.values()) == [25, 25, 25, 25]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("part", "is_made"), [("before", False), ("after", True)])
 def test_a_process_killed_in_the_middle_of_a_create(tmp_path: Path, cloud: MemoryCloud, part: str, is_made: bool) -> None:
     seconds = 120 if part == "before" else 3
@@ -90,6 +92,7 @@ def test_a_process_killed_in_the_middle_of_a_create(tmp_path: Path, cloud: Memor
     assert [server.id for server in cloud.servers.list()] == [made.id]
 
 
+@pytest.mark.slow
 def test_processes_killed_at_any_moment_leave_a_whole_cloud(tmp_path: Path, cloud: MemoryCloud) -> None:
     cloud.control.change_options(delete_seconds=0)
     with ExitStack() as stack:

@@ -50,6 +50,7 @@ def test_passwords_have_bounds(yunzhuo: Installation, password: str) -> None:
     assert "password" in refusal.value.fields
 
 
+@pytest.mark.slow
 def test_a_wrong_password_and_an_unknown_address_look_alike(tmp_path: Path) -> None:
     messages: set[str] = set()
     seconds: dict[str, list[float]] = {"lin@school.local": [], "nobody@school.local": [], "not an address": []}

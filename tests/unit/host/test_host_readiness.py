@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from yunzhuo.host import sockets
 from yunzhuo.host.guest_agent import GuestAgent
 from yunzhuo.host.readiness import Readiness
@@ -131,6 +133,7 @@ async def test_another_machines_word_does_not_count(tmp_path: Path) -> None:
         assert not readiness.is_ready
 
 
+@pytest.mark.slow
 async def test_a_word_that_got_lost_is_asked_for(tmp_path: Path) -> None:
     async with guest(tmp_path) as (readiness, fake):
         fake.says_identified = False
@@ -169,6 +172,7 @@ async def test_a_clone_that_is_awaited_needs_no_agent(tmp_path: Path) -> None:
         assert fake.identities == []
 
 
+@pytest.mark.slow
 async def test_a_clone_that_was_to_be_awaited_and_is_not_gets_ready_through_the_agent(tmp_path: Path) -> None:
     async with guest(tmp_path) as (readiness, fake):
         readiness.begin(desktop_is_up=True, is_awaited=True)
