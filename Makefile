@@ -1,6 +1,8 @@
 # Yunzhuo's commands. `make run` is all that a fresh machine needs; see README.md.
 
 SHELL := /bin/bash
+# Compiled modules are kept, whatever the shell says: without them every process compiles all of Yunzhuo again.
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: help run setup setup-run setup-test image test test-fast test-image lint format docs docs-pages settings-file lock clean
 

@@ -1,8 +1,9 @@
 """What holds for every page, in both languages: nothing inline, every control named, ids once, one heading, no English left."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
@@ -22,19 +23,19 @@ LANGUAGES = {"en": {"Accept-Language": "en"}, "zh-CN": CHINESE}
 CATALOG = Path(package.__file__).parent / "webkit/translations/zh/LC_MESSAGES/messages.po"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Site:
     """People with desktops in every state, and the addresses of their pages."""
 
     browsers: dict[str, Visitor]
     paths: dict[str, list[str]]
 
-    def pages(self, language: str) -> Iterator[tuple[str, Page]]:
+    @cache  # noqa: B019  # a site lives as long as its pages are asked for
+    def pages(self, language: str) -> Sequence[tuple[str, Page]]:
         """Every page as its reader gets it in this language."""
-        for who, paths in self.paths.items():
-            for path in paths:
-                answer = self.browsers[who].client.get(path, headers=LANGUAGES[language])
-                yield f"{who} {path}", Page(answer.text)
+        asked = [(who, path) for who, paths in self.paths.items() for path in paths]
+        headers = LANGUAGES[language]
+        return [(f"{who} {path}", Page(self.browsers[who].client.get(path, headers=headers).text)) for who, path in asked]
 
 
 @pytest.fixture(scope="module")
