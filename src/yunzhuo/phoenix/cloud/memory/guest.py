@@ -1,6 +1,7 @@
 """The inside of a server: its files, its clipboard, what was shown on its screen."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ from yunzhuo.phoenix.cloud.memory.calls import Gate
 from yunzhuo.phoenix.cloud.memory.faults import FaultKind, Plan
 from yunzhuo.phoenix.cloud.memory.records import ServerRecord
 from yunzhuo.phoenix.cloud.memory.state import Transaction
+from yunzhuo.phoenix.cloud.memory.volumes import read_volume, volume_of
 from yunzhuo.phoenix.cloud.resources import CommandResult, FilePiece, GuestFile, ServerStatus
 from yunzhuo.phoenix.common.errors import InvalidInput, NotFound
 
@@ -87,6 +89,19 @@ class Guest:
         return self._gate.perform(operation, ask, subject=server_id)
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A table of files, and whose of them are meant. Both names are ours, never a caller's."""
+
+    table: str
+    key: str
+    owner: str
+
+    @property
+    def files(self) -> str:
+        return f"{self.table} WHERE {self.key} = ?"
+
+
 class _System:
     """The pretended system of one server that answers, within one transaction."""
 
@@ -99,8 +114,17 @@ class _System:
         return self._transaction.now
 
     def read(self, path: str) -> bytes | None:
-        row = self._transaction.row("SELECT content FROM files WHERE server_id = ? AND path = ?", self.record.id, path)
+        place = self._place(path)
+        row = self._transaction.row(f"SELECT content FROM {place.files} AND path = ?", place.owner, path)
         return bytes(row[0]) if row else guest_system.system_file(self.record, path)
+
+    def volume_kib(self) -> tuple[int, int] | None:
+        volume_id = volume_of(self._transaction, self.record.id)
+        if volume_id is None:
+            return None
+        row = self._transaction.row("SELECT SUM(LENGTH(content)) FROM volume_files WHERE volume_id = ?", volume_id)
+        used = int(row[0] or 0) if row else 0
+        return read_volume(self._transaction, volume_id).size_mib * 1024, -(-used // 1024)
 
     def read_whole(self, path: str, max_bytes: int) -> bytes:
         content = self._present(path)
@@ -116,9 +140,10 @@ class _System:
         self._put(path, content)
 
     def list_folder(self, folder: str) -> Sequence[GuestFile]:
+        place = self._place(f"{folder}/")
         rows = self._transaction.rows(
-            "SELECT path, LENGTH(content) FROM files WHERE server_id = ? AND SUBSTR(path, 1, ?) = ? ORDER BY path",
-            self.record.id,
+            f"SELECT path, LENGTH(content) FROM {place.files} AND SUBSTR(path, 1, ?) = ? ORDER BY path",
+            place.owner,
             len(folder) + 1,
             f"{folder}/",
         )
@@ -146,7 +171,15 @@ class _System:
         self._put(new_path, content)
 
     def remove(self, path: str) -> None:
-        self._transaction.execute("DELETE FROM files WHERE server_id = ? AND path = ?", self.record.id, path)
+        place = self._place(path)
+        self._transaction.execute(f"DELETE FROM {place.files} AND path = ?", place.owner, path)
+
+    def _place(self, path: str) -> "_Place":
+        """Where a file of this path is kept: with the server, or with the volume that is mounted there."""
+        volume_id = volume_of(self._transaction, self.record.id) if path.startswith(guest_system.VOLUME_FOLDER) else None
+        if volume_id is None:
+            return _Place("files", "server_id", self.record.id)
+        return _Place("volume_files", "volume_id", volume_id)
 
     def _present(self, path: str) -> bytes:
         content = self.read(path)
@@ -155,9 +188,10 @@ class _System:
         return content
 
     def _put(self, path: str, content: bytes) -> None:
+        place = self._place(path)
         self._transaction.execute(
-            "INSERT INTO files VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET content = excluded.content",
-            self.record.id,
+            f"INSERT INTO {place.table} VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET content = excluded.content",
+            place.owner,
             path,
             content,
         )
