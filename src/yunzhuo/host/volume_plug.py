@@ -1,5 +1,6 @@
 """A volume in a running machine: plugged in, its state kept, taken out again once the guest has let go of it."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from yunzhuo.host.guest_agent import AgentRefused, AgentSilent
@@ -68,10 +69,9 @@ class Plug:
 
     async def keep(self, tag: str) -> None:
         """Keep what is on the volume under ``tag``; the guest is asked to write out what it still holds back."""
-        try:
+        # Without an answer it is what a power cut would leave, and the guest's file system bears that.
+        with suppress(AgentSilent, AgentRefused, TimeoutError):
             await self._machine.agent.run(["/bin/sync"], timeout_seconds=_SYNC_SECONDS)
-        except (AgentSilent, AgentRefused, TimeoutError):
-            pass  # then it is what a power cut would leave, and the guest's file system bears that
         arguments = {"device": self._node, "name": tag}
         await self._monitor.execute("blockdev-snapshot-internal-sync", arguments, timeout_seconds=_SNAPSHOT_SECONDS)
 

@@ -126,7 +126,10 @@ class Volumes:
         logger.info("volume_attached", volume_id=volume_id, server_id=server_id)
 
     async def detach(self, volume_id: str, server_id: str, *, force: bool) -> None:
-        """Have the guest let go, and unplug. Raises VolumeInUse, GuestUnreachable, CloudUnavailable, ServerBusy, MachineFailed."""
+        """Have the guest let go, and unplug.
+
+        Raises VolumeInUse, GuestUnreachable, CloudUnavailable, ServerBusy, MachineFailed.
+        """
         volume = self._volumes.get(volume_id)
         if volume is None:
             return

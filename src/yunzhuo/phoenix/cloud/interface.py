@@ -9,7 +9,8 @@ Every driver is held to the same contract suite (``tests/drivers``). Promises co
   already is or is on its way (start a running server) is accepted and changes nothing; any other verb on a server that is
   still changing raises :class:`~yunzhuo.phoenix.cloud.errors.ServerBusy`, except ``delete`` and ``rename``.
 * An id that the cloud does not know, whatever its form, raises the NotFound error of its kind: ServerNotFound for every
-  ``server_id`` (but ``delete`` and ``delete_snapshot`` are content), ImageNotFound, FlavorNotFound, SnapshotNotFound, VolumeNotFound, VolumeSnapshotNotFound.
+  ``server_id`` (but ``delete`` and ``delete_snapshot`` are content), ImageNotFound, FlavorNotFound, SnapshotNotFound,
+  VolumeNotFound, VolumeSnapshotNotFound.
 * A refused call (any :class:`~yunzhuo.phoenix.common.errors.Refused`) has changed nothing.
 * Results are frozen, hold aware UTC times, and do not change after they were returned.
 * What a cloud does not have raises :class:`~yunzhuo.phoenix.cloud.errors.CloudNotOffered`.
@@ -210,7 +211,10 @@ class Volumes(Protocol):
         ...
 
     def snapshot(self, volume_id: str, name: str) -> VolumeSnapshot:
-        """Keep what is on the volume now under a name, attached or not. Names need not be unique. Raises NoCapacity, VolumeBusy."""
+        """Keep what is on the volume now under a name, attached or not.
+
+        Names need not be unique. Raises NoCapacity, VolumeBusy.
+        """
         ...
 
     def snapshots(self, volume_id: str) -> Sequence[VolumeSnapshot]:

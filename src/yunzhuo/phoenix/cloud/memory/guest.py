@@ -90,16 +90,27 @@ class Guest:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """A table of files, and whose of them are meant. Both names are ours, never a caller's."""
+class _Shelf:
+    """How files are kept somewhere; the first value of each statement is whose they are."""
 
-    table: str
-    key: str
-    owner: str
+    read: str
+    list: str
+    put: str
+    remove: str
 
-    @property
-    def files(self) -> str:
-        return f"{self.table} WHERE {self.key} = ?"
+
+_OF_SERVER = _Shelf(
+    read="SELECT content FROM files WHERE server_id = ? AND path = ?",
+    list="SELECT path, LENGTH(content) FROM files WHERE server_id = ? AND SUBSTR(path, 1, ?) = ? ORDER BY path",
+    put="INSERT INTO files VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET content = excluded.content",
+    remove="DELETE FROM files WHERE server_id = ? AND path = ?",
+)
+_OF_VOLUME = _Shelf(
+    read="SELECT content FROM volume_files WHERE volume_id = ? AND path = ?",
+    list="SELECT path, LENGTH(content) FROM volume_files WHERE volume_id = ? AND SUBSTR(path, 1, ?) = ? ORDER BY path",
+    put="INSERT INTO volume_files VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET content = excluded.content",
+    remove="DELETE FROM volume_files WHERE volume_id = ? AND path = ?",
+)
 
 
 class _System:
@@ -114,8 +125,8 @@ class _System:
         return self._transaction.now
 
     def read(self, path: str) -> bytes | None:
-        place = self._place(path)
-        row = self._transaction.row(f"SELECT content FROM {place.files} AND path = ?", place.owner, path)
+        shelf, owner = self._place(path)
+        row = self._transaction.row(shelf.read, owner, path)
         return bytes(row[0]) if row else guest_system.system_file(self.record, path)
 
     def volume_kib(self) -> tuple[int, int] | None:
@@ -140,13 +151,8 @@ class _System:
         self._put(path, content)
 
     def list_folder(self, folder: str) -> Sequence[GuestFile]:
-        place = self._place(f"{folder}/")
-        rows = self._transaction.rows(
-            f"SELECT path, LENGTH(content) FROM {place.files} AND SUBSTR(path, 1, ?) = ? ORDER BY path",
-            place.owner,
-            len(folder) + 1,
-            f"{folder}/",
-        )
+        shelf, owner = self._place(f"{folder}/")
+        rows = self._transaction.rows(shelf.list, owner, len(folder) + 1, f"{folder}/")
         modified_at = datetime.fromtimestamp(self.now, UTC)
         found = [GuestFile(path.removeprefix(f"{folder}/"), size, modified_at) for path, size in rows]
         return tuple(file for file in found if "/" not in file.name and not file.name.startswith("."))
@@ -171,15 +177,15 @@ class _System:
         self._put(new_path, content)
 
     def remove(self, path: str) -> None:
-        place = self._place(path)
-        self._transaction.execute(f"DELETE FROM {place.files} AND path = ?", place.owner, path)
+        shelf, owner = self._place(path)
+        self._transaction.execute(shelf.remove, owner, path)
 
-    def _place(self, path: str) -> "_Place":
+    def _place(self, path: str) -> tuple["_Shelf", str]:
         """Where a file of this path is kept: with the server, or with the volume that is mounted there."""
         volume_id = volume_of(self._transaction, self.record.id) if path.startswith(guest_system.VOLUME_FOLDER) else None
         if volume_id is None:
-            return _Place("files", "server_id", self.record.id)
-        return _Place("volume_files", "volume_id", volume_id)
+            return _OF_SERVER, self.record.id
+        return _OF_VOLUME, volume_id
 
     def _present(self, path: str) -> bytes:
         content = self.read(path)
@@ -188,13 +194,8 @@ class _System:
         return content
 
     def _put(self, path: str, content: bytes) -> None:
-        place = self._place(path)
-        self._transaction.execute(
-            f"INSERT INTO {place.table} VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET content = excluded.content",
-            place.owner,
-            path,
-            content,
-        )
+        shelf, owner = self._place(path)
+        self._transaction.execute(shelf.put, owner, path, content)
 
     def set_clipboard(self, text: str) -> None:
         store.write_server(self._transaction, self.record.model_copy(update={"clipboard": text}))
