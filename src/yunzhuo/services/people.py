@@ -206,9 +206,9 @@ class PeopleService:
     ) -> Sequence[OperationView]:
         """Delete an account; answers the operations that delete its desktops, if that is what happens to them.
 
-        ``with_disk`` deletes its personal disk, too. Everything is written in one transaction. The address is free again; what the person did stays on record. Raises
-        NotFound, InvalidInput (no such new owner), and Conflict: for oneself, for the last administrator, and while there are
-        desktops, or a personal disk, and nobody said what happens to them.
+        ``with_disk`` deletes its personal disk, too. Everything is written in one transaction. The address is free again; what
+        the person did stays on record. Raises NotFound, InvalidInput (no such new owner), and Conflict: for oneself, for the
+        last administrator, and while there are desktops, or a personal disk, and nobody said what happens to them.
         """
         now = self._clock.now()
         with self._db.transaction() as tx:
