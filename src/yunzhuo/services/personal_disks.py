@@ -283,12 +283,19 @@ class PersonalDiskService:
         return DiskView(
             id=disk.id,
             size_mib=disk.size_mib,
-            state=_state(disk, operation),
+            state=DiskState.MOVING if _is_being_fetched(tx, disk) else _state(disk, operation),
             desktop=place,
             snapshots=kept_disk_snapshots.views(tx, disk),
             snapshot_limit=self._limits.snapshots_per_disk,
             created_at=disk.created_at,
         )
+
+
+def _is_being_fetched(tx: Session, disk: PersonalDisk) -> bool:
+    """Whether a desktop was asked to get the disk, which may be elsewhere still."""
+    query = select(Operation.id).join(Desktop, Desktop.operation_id == Operation.id)
+    asked = query.where(Operation.action == Action.CONNECT_DISK, Operation.status.in_(_ACTIVE))
+    return tx.scalar(asked.where(Desktop.owner_id == disk.owner_id).limit(1)) is not None
 
 
 def _state(disk: PersonalDisk, operation: Operation | None) -> DiskState:

@@ -129,7 +129,7 @@ def test_brought_to_a_second_desktop_the_files_are_there(yunzhuo: Installation, 
     second = yunzhuo.available(lin)
     asked = disks.connect(lin, second)
     assert asked.desktop.state is State.CHANGING_DISK
-    assert place(disks.get(lin)) == (DiskState.CONNECTED, first)
+    assert place(disks.get(lin)) == (DiskState.MOVING, first)
     yunzhuo.run()
     assert place(disks.get(lin)) == (DiskState.CONNECTED, second)
     assert read(yunzhuo, second) == b"mine"

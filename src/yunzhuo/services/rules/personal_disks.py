@@ -44,6 +44,7 @@ def with_disk(action: Action, steps: Sequence[Step], *, has_disk: bool, is_here:
         plan.append(Step.DISCONNECT_DISK)
     elif action is Action.DELETE and (is_here or has_disk):
         plan.insert(plan.index(Step.REMOVE), Step.DISCONNECT_DISK)
-    if has_disk and (action in _ENDS_RUNNING or (action in _WITHOUT_DISK and ends is Wanted.RUNNING)):
+    comes_back = action in KEEP_PLACE and ends is Wanted.RUNNING and Step.CONNECT_DISK not in plan
+    if has_disk and (action in _ENDS_RUNNING or comes_back):
         plan.append(Step.CONNECT_DISK)
     return tuple(plan)
