@@ -21,14 +21,15 @@ from yunzhuo.phoenix.cloud.resources import Server, Volume, VolumeRequest, Volum
 from yunzhuo.phoenix.common.errors import InvalidInput, NotFound
 from yunzhuo.phoenix.common.ids import new_id
 
+_SIZE_MIB = 10240
 _NOTE = "Personal/note.txt"
 _INSIDE = pytest.mark.needs("volumes.attach", "volumes.detach", "guest.write_piece", "guest.read_piece")
 
 
 @pytest.fixture
 def volume(cloud: Cloud) -> Iterator[Volume]:
-    """An empty volume, removed after the test."""
-    made = cloud.volumes.create(VolumeRequest(disk_id=new_id(), name="personal", size_mib=256))
+    """An empty volume as large as people have, removed after the test."""
+    made = cloud.volumes.create(VolumeRequest(disk_id=new_id(), name="personal", size_mib=_SIZE_MIB))
     yield made
     holder = cloud.volumes.get(made.id).server_id
     if holder is not None:
@@ -37,7 +38,7 @@ def volume(cloud: Cloud) -> Iterator[Volume]:
 
 
 def test_a_volume_is_made_once_and_found_by_its_tag(cloud: Cloud, volume: Volume) -> None:
-    assert (volume.size_mib, volume.status, volume.server_id) == (256, VolumeStatus.AVAILABLE, None)
+    assert (volume.size_mib, volume.status, volume.server_id) == (_SIZE_MIB, VolumeStatus.AVAILABLE, None)
     again = VolumeRequest(disk_id=volume.disk_id, name="another", size_mib=512)
     assert cloud.volumes.create(again) == volume
     assert cloud.volumes.find(volume.disk_id) == cloud.volumes.get(volume.id) == volume
@@ -145,7 +146,7 @@ def test_back_to_what_was_kept(cloud: Cloud, desktops: Desktops, volume: Volume,
     _attach(cloud, volume, server, patience)
     cloud.guest.write_piece(server.id, _NOTE, b"before", offset=0)
     kept = cloud.volumes.snapshot(volume.id, "kept")
-    assert (kept.volume_id, kept.name, kept.size_mib) == (volume.id, "kept", 256)
+    assert (kept.volume_id, kept.name, kept.size_mib) == (volume.id, "kept", _SIZE_MIB)
     assert cloud.volumes.snapshots(volume.id) == (empty, kept)
     cloud.guest.write_piece(server.id, _NOTE, b"after", offset=0)
     with pytest.raises(VolumeBusy):
