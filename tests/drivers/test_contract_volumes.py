@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
 from tests.drivers.desktops import Desktops
 from tests.support.waiting import eventually
 from yunzhuo.phoenix.cloud.errors import (
+    CloudUnavailable,
     GuestUnreachable,
     ServerBusy,
     ServerNotFound,
@@ -102,7 +104,7 @@ def test_files_follow_from_server_to_server_and_outlive_each(
     cloud.volumes.detach(volume.id, other.id)
     assert cloud.volumes.get(volume.id).server_id == one.id
 
-    cloud.volumes.detach(volume.id, one.id)
+    _detach(cloud, volume, one, patience)
     cloud.volumes.detach(volume.id, one.id)
     assert cloud.volumes.get(volume.id).status is VolumeStatus.AVAILABLE
     with pytest.raises(NotFound):
@@ -113,7 +115,7 @@ def test_files_follow_from_server_to_server_and_outlive_each(
     desktops.remove(other.desktop_id)
     eventually(lambda: cloud.volumes.get(volume.id).server_id is None, patience, what="a free volume")
     _attach(cloud, volume, one, patience)
-    cloud.volumes.detach(volume.id, one.id)
+    _detach(cloud, volume, one, patience)
 
 
 @_INSIDE
@@ -156,7 +158,7 @@ def test_back_to_what_was_kept(cloud: Cloud, desktops: Desktops, volume: Volume,
     cloud.volumes.delete_snapshot(volume.id, empty.id)
     cloud.volumes.delete_snapshot(volume.id, empty.id)
     assert cloud.volumes.snapshots(volume.id) == (kept,)
-    cloud.volumes.detach(volume.id, server.id)
+    _detach(cloud, volume, server, patience)
     cloud.volumes.restore(volume.id, kept.id)
     assert cloud.volumes.snapshots(volume.id) == (kept,)
     _attach(cloud, volume, server, patience)
@@ -180,7 +182,7 @@ def test_open_files_keep_it_unless_they_are_ended(cloud: Cloud, desktops: Deskto
     assert caught.value.details["programs"]
     assert cloud.volumes.get(volume.id).server_id == server.id
     assert _note(cloud, server) == b"saved"
-    cloud.volumes.detach(volume.id, server.id, force=True)
+    _detach(cloud, volume, server, patience, force=True)
     assert cloud.volumes.get(volume.id).status is VolumeStatus.AVAILABLE
     _attach(cloud, volume, server, patience)
     assert _note(cloud, server) == b"saved"
@@ -221,6 +223,18 @@ def _attach(cloud: Cloud, volume: Volume, server: Server, patience: float) -> No
     eventually(lambda: cloud.volumes.get(volume.id).status is VolumeStatus.IN_USE, patience, what="an attached volume")
     eventually(is_mounted, patience, what="a mounted volume")
     assert cloud.volumes.get(volume.id).server_id == server.id
+
+
+def _detach(cloud: Cloud, volume: Volume, server: Server, patience: float, *, force: bool = False) -> None:
+    """Detach, and ask again while the guest still writes out."""
+
+    def has_let_go() -> bool:
+        with suppress(CloudUnavailable, ServerBusy):
+            cloud.volumes.detach(volume.id, server.id, force=force)
+            return True
+        return False
+
+    eventually(has_let_go, patience, what="a guest that lets go")
 
 
 def _note(cloud: Cloud, server: Server) -> bytes:

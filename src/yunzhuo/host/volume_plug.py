@@ -11,7 +11,7 @@ from yunzhuo.phoenix.cloud.errors import CloudUnavailable, GuestUnreachable, Vol
 #: What the guest's own rule for such a disk goes by (recipes/common, 96-personal-disk.rules).
 SERIAL = "personal"
 
-_RELEASE_SECONDS = 25.0
+_RELEASE_SECONDS = 60.0
 _UNPLUG_SECONDS = 10.0
 _SNAPSHOT_SECONDS = 60.0
 _SYNC_SECONDS = 10.0

@@ -23,7 +23,7 @@ from yunzhuo.host.store import RecordUnreadable
 from yunzhuo.host.volume_plug import Plug
 from yunzhuo.host.volume_store import Plugged, VolumeRecord, VolumeSnapshotRecord, load_volume, save_volume
 from yunzhuo.host.waiting import finish
-from yunzhuo.phoenix.cloud.errors import ServerBusy, VolumeBusy, VolumeNotFound, VolumeSnapshotNotFound
+from yunzhuo.phoenix.cloud.errors import CloudUnavailable, ServerBusy, VolumeBusy, VolumeNotFound, VolumeSnapshotNotFound
 from yunzhuo.phoenix.cloud.resources import ServerStatus, Volume, VolumeRequest, VolumeSnapshot, VolumeStatus
 from yunzhuo.phoenix.common.errors import InvalidInput, YunzhuoError
 from yunzhuo.phoenix.common.ids import new_id
@@ -32,6 +32,8 @@ from yunzhuo.phoenix.common.logging import get_logger
 # An empty disk, or a snapshot's tables: both take little at first.
 _DISK_MIB = 64
 _LARGEST_MIB = 16 * 1024 * 1024
+# Less than a driver waits for an answer.
+_WORTH_WAITING_SECONDS = 10.0
 
 logger = get_logger()
 
@@ -126,7 +128,7 @@ class Volumes:
         logger.info("volume_attached", volume_id=volume_id, server_id=server_id)
 
     async def detach(self, volume_id: str, server_id: str, *, force: bool) -> None:
-        """Have the guest let go, and unplug.
+        """Have the guest let go, and unplug. What takes longer than a caller waits goes on, and the server is busy until then.
 
         Raises VolumeInUse, GuestUnreachable, CloudUnavailable, ServerBusy, MachineFailed.
         """
@@ -138,7 +140,11 @@ class Volumes:
             if entry is None or entry.id != server_id:
                 return
             require_unchanged(entry)
-            await asyncio.shield(self._power.begin(entry, Change.PLUGGING, self._unplug(volume, entry, force=force)))
+            task = self._power.begin(entry, Change.PLUGGING, self._unplug(volume, entry, force=force))
+            done, _ = await asyncio.wait((task,), timeout=_WORTH_WAITING_SECONDS)
+            if not done:
+                raise CloudUnavailable("The desktop is still writing out what belongs on the disk.", volume_id=volume_id)
+            task.result()
         logger.info("volume_detached", volume_id=volume_id, server_id=server_id)
 
     async def delete(self, volume_id: str) -> None:

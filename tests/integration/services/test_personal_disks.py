@@ -6,61 +6,20 @@ from threading import Barrier, Thread
 
 import pytest
 from tests.support.installation import Installation, installation
+from tests.support.personal_disks import OPEN, act, place, read, server_of, volume_holder, with_disk, write
 
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
 from yunzhuo.phoenix.common.errors import Conflict, Forbidden, InvalidInput, LimitReached, NotFound, YunzhuoError
 from yunzhuo.services.access import Actor
-from yunzhuo.services.desktop_views import DesktopView
 from yunzhuo.services.people import DesktopsOfDeleted
-from yunzhuo.services.personal_disks import DiskView
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, State, Step
 from yunzhuo.services.rules.personal_disks import DiskState
-
-NOTE = "Personal/note.txt"
-OPEN = "Personal/.open"
 
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[Installation]:
     with installation(tmp_path / "house", limits={"personal_disk_mib": 512, "snapshots_per_disk": 2}) as installed:
         yield installed
-
-
-def server_of(yunzhuo: Installation, desktop_id: str) -> str:
-    found = yunzhuo.cloud.servers.find(desktop_id)
-    assert found is not None
-    return found.id
-
-
-def write(yunzhuo: Installation, desktop_id: str, content: bytes, path: str = NOTE) -> None:
-    yunzhuo.cloud.guest.write_piece(server_of(yunzhuo, desktop_id), path, content, offset=0)
-
-
-def read(yunzhuo: Installation, desktop_id: str) -> bytes:
-    return yunzhuo.cloud.guest.read_piece(server_of(yunzhuo, desktop_id), NOTE, offset=0, max_bytes=100).content
-
-
-def place(disk: DiskView) -> tuple[DiskState, str | None]:
-    return disk.state, disk.desktop.id if disk.desktop else None
-
-
-def with_disk(yunzhuo: Installation, actor: Actor) -> str:
-    """A desktop that has the person's disk with a note on it; answers its id."""
-    yunzhuo.services.personal_disks.create(actor)
-    desktop_id = yunzhuo.available(actor)
-    write(yunzhuo, desktop_id, b"mine")
-    return desktop_id
-
-
-def act(yunzhuo: Installation, actor: Actor, desktop_id: str, action: Action) -> DesktopView:
-    yunzhuo.services.desktops.act(actor, desktop_id, action)
-    yunzhuo.run()
-    return yunzhuo.services.desktops.get(actor, desktop_id)
-
-
-def volume_holder(yunzhuo: Installation) -> str | None:
-    (volume,) = yunzhuo.cloud.volumes.list()
-    return volume.server_id
 
 
 def test_one_disk_a_person_within_the_limit(house: Installation, lin_of_house: Actor, mei_of_house: Actor) -> None:
@@ -233,75 +192,6 @@ def test_files_outlive_their_desktop(yunzhuo: Installation, lin: Actor, boss: Ac
     yunzhuo.pass_time(5)
     assert place(disks.get(lin)) == (DiskState.FREE, None)
     assert read(yunzhuo, yunzhuo.available(lin)) == b"mine"
-
-
-def test_snapshot_change_restore(yunzhuo: Installation, lin: Actor) -> None:
-    desktop_id, disks = with_disk(yunzhuo, lin), yunzhuo.services.personal_disks
-    (kept,) = disks.take_snapshot(lin, " Monday ").snapshots
-    assert (kept.name, kept.is_kept) == ("Monday", True)
-    with pytest.raises(InvalidInput):
-        disks.take_snapshot(lin, "Monday")
-    write(yunzhuo, desktop_id, b"changed")
-    asked = disks.restore(lin, kept.id)
-    assert asked is not None
-    assert [step.name for step in asked.operation.steps] == [Step.DISCONNECT_DISK, Step.RESTORE_DISK, Step.CONNECT_DISK]
-    yunzhuo.run()
-    assert read(yunzhuo, desktop_id) == b"mine"
-    assert place(disks.get(lin)) == (DiskState.CONNECTED, desktop_id)
-    write(yunzhuo, desktop_id, b"changed again")
-    act(yunzhuo, lin, desktop_id, Action.STOP)
-    assert disks.restore(lin, kept.id) is None
-    act(yunzhuo, lin, desktop_id, Action.START)
-    assert read(yunzhuo, desktop_id) == b"mine"
-    disks.delete_snapshot(lin, kept.id)
-    assert disks.get(lin).snapshots == []
-    with pytest.raises(NotFound):
-        disks.restore(lin, kept.id)
-
-
-def test_snapshots_are_limited_and_one_that_was_not_made_takes_no_place(house: Installation, lin_of_house: Actor) -> None:
-    disks, lin = house.services.personal_disks, lin_of_house
-    disks.create(lin)
-    house.weather.faults.set(Fault(operation="volumes.snapshot", kind=FaultKind.FAIL_BEFORE))
-    with pytest.raises(YunzhuoError):
-        disks.take_snapshot(lin, "one")
-    assert disks.get(lin).snapshots == []
-    house.weather.faults.set(Fault(operation="volumes.snapshot", kind=FaultKind.FAIL_AFTER))
-    with pytest.raises(YunzhuoError):
-        disks.take_snapshot(lin, "one")
-    assert [each.name for each in disks.get(lin).snapshots] == ["one"]
-    disks.take_snapshot(lin, "two")
-    with pytest.raises(LimitReached):
-        disks.take_snapshot(lin, "three")
-    assert len(disks.get(lin).snapshots) == disks.get(lin).snapshot_limit == 2
-
-
-def test_a_disk_is_deleted_only_while_no_desktop_has_it(yunzhuo: Installation, lin: Actor) -> None:
-    with_disk(yunzhuo, lin)
-    disks = yunzhuo.services.personal_disks
-    disks.take_snapshot(lin, "kept")
-    with pytest.raises(Conflict):
-        disks.delete(lin)
-    disks.disconnect(lin)
-    yunzhuo.run()
-    disks.delete(lin)
-    with pytest.raises(NotFound):
-        disks.get(lin)
-    assert not yunzhuo.cloud.volumes.list()
-    assert disks.create(lin).snapshots == []
-
-
-def test_a_cloud_that_is_away_keeps_a_deleted_disk_only_for_a_while(yunzhuo: Installation, lin: Actor) -> None:
-    disks = yunzhuo.services.personal_disks
-    disks.create(lin)
-    yunzhuo.weather.faults.set(Fault(operation="volumes.delete", kind=FaultKind.FAIL_BEFORE))
-    with pytest.raises(YunzhuoError):
-        disks.delete(lin)
-    with pytest.raises(NotFound):
-        disks.get(lin)
-    assert yunzhuo.cloud.volumes.list()
-    yunzhuo.services.disk_upkeep.round()
-    assert not yunzhuo.cloud.volumes.list()
 
 
 def test_nobody_reaches_somebody_elses_files(yunzhuo: Installation, lin: Actor, mei: Actor, boss: Actor) -> None:

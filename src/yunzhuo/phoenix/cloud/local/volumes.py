@@ -6,9 +6,6 @@ from yunzhuo.phoenix.cloud.local import wire
 from yunzhuo.phoenix.cloud.local.connection import Connection
 from yunzhuo.phoenix.cloud.resources import Volume, VolumeRequest, VolumeSnapshot
 
-# The guest writes everything out before it lets go of a disk.
-_DETACH_SECONDS = 30.0
-
 
 class LocalVolumes:
     """See the interface for the promises."""
@@ -36,7 +33,7 @@ class LocalVolumes:
 
     def detach(self, volume_id: str, server_id: str, *, force: bool = False) -> None:
         body = wire.Detach(server_id=server_id, force=force).model_dump_json()
-        self._connection.call("POST", _of(volume_id, "/detach"), content=body, extra_seconds=_DETACH_SECONDS)
+        self._connection.call("POST", _of(volume_id, "/detach"), content=body)
 
     def delete(self, volume_id: str) -> None:
         self._connection.call("DELETE", _of(volume_id))
