@@ -201,8 +201,9 @@ class Volumes(Protocol):
 
         One that is not attached there (or not there) is no error. Raises VolumeInUse while programs in the guest have files
         open on it, which ``force`` ends instead; GuestUnreachable or CloudUnavailable when a running guest does not let go, or
-        has much to write out: then it goes on, and asking again tells. Raises ServerBusy while the server is changing. A server that is deleted has let go of its volumes, whatever was not
-        written out yet; whether one that is stopped, suspended or rebuilt has, differs between clouds.
+        has much to write out: then it goes on, and asking again tells; and ServerBusy while the server is changing. A server
+        that is deleted has let go of its volumes, whatever was not written out yet; whether one that is stopped, suspended or
+        rebuilt has, differs between clouds.
         """
         ...
 
