@@ -59,6 +59,8 @@ def begin(tx: Transaction, desktop: Desktop, operation: Operation, step: Step) -
     action = Action(operation.action)
     is_asked_for = action is Action.CONNECT_DISK
     if comes and disk.desktop_id != desktop.id:
+        if at_desktop(tx, desktop.id) is not None:  # of somebody who had the desktop before, and is not gone from it yet
+            return ClaimedDisk(disk.volume_id, is_waiting=True) if is_asked_for else None
         holder = tx.get(Desktop, disk.desktop_id) if disk.desktop_id else None
         if holder is not None and _is_changing(tx, holder):
             return ClaimedDisk(disk.volume_id, is_waiting=True) if is_asked_for else None

@@ -13,6 +13,7 @@ from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.phoenix.db.models import Desktop, Operation, PersonalDisk
 from yunzhuo.phoenix.db.session import Database, Transaction
+from yunzhuo.services import disk_claims
 from yunzhuo.services.access import installation
 from yunzhuo.services.changes import state_of
 from yunzhuo.services.personal_disks import PersonalDiskService
@@ -61,16 +62,18 @@ class DiskUpkeep:
         self._disks.remove_given_up()
 
     def _compare(self, tx: Transaction, known: _Known, volume: Volume | None) -> None:
+        # In the order of everybody who holds both: the desktop's row, then the disk's.
+        desktop = tx.get(Desktop, known.desktop_id, with_for_update=True) if known.desktop_id else None
         disk = tx.get(PersonalDisk, known.disk_id, with_for_update=True)
         if disk is None or volume is None or _known(tx, disk) != known or disk.leaving_desktop_id is not None:
             return
-        desktop = tx.get(Desktop, disk.desktop_id) if disk.desktop_id else None
         operation = tx.get_one(Operation, desktop.operation_id) if desktop else None
         holder = _of_server(tx, volume.server_id)
         if operation is not None and operation.status in _ACTIVE:
             return
         if volume.status is VolumeStatus.IN_USE and holder is not None:
-            if holder.id != disk.desktop_id and _is_changing(tx, holder):
+            is_news = holder.id != disk.desktop_id
+            if is_news and (_is_changing(tx, holder) or disk_claims.at_desktop(tx, holder.id) is not None):
                 return
             disk.desktop_id, disk.attached_at = holder.id, disk.attached_at or self._clock.now()
             return

@@ -214,7 +214,7 @@ class PeopleService:
         with self._db.transaction() as tx:
             user = self._another(tx, actor, user_id, "user:delete")
             self._keep_an_administrator(tx, user)
-            disk = disk_claims.of_owner(tx, user.id, locked=True)
+            disk = disk_claims.of_owner(tx, user.id)
             if disk is not None and not with_disk:
                 message = "This person has files on a personal disk; say that it is to be deleted, too."
                 raise Conflict("user_has_personal_disk", message, size_mib=disk.size_mib)

@@ -118,8 +118,9 @@ class PersonalDiskService:
         try:
             self._make(disk)
         except YunzhuoError:
+            # What was made of it all the same is removed as any disk that is given up.
             with self._db.transaction() as tx:
-                tx.delete(tx.get_one(PersonalDisk, disk.id))
+                self.give_up_within(tx, actor, tx.get_one(PersonalDisk, disk.id))
             raise
         return self.get(actor)
 
@@ -191,7 +192,7 @@ class PersonalDiskService:
         done. Raises NotFound, Conflict.
         """
         with self._db.transaction() as tx:
-            disk = _mine(tx, actor, "personal_disk:restore", locked=True)
+            disk = _mine(tx, actor, "personal_disk:restore")
             row = kept_disk_snapshots.found(tx, disk, snapshot_id)
             self._audit.record(tx, actor, "personal_disk:restore", "personal_disk", disk.id, detail=row.name)
             if disk.desktop_id is not None:

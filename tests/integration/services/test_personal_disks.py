@@ -60,6 +60,12 @@ def test_a_disk_that_the_cloud_does_not_make_is_not_there(yunzhuo: Installation,
         yunzhuo.services.personal_disks.create(lin)
     with pytest.raises(NotFound):
         yunzhuo.services.personal_disks.get(lin)
+    yunzhuo.weather.faults.set(Fault(operation="volumes.create", kind=FaultKind.FAIL_AFTER))
+    with pytest.raises(YunzhuoError):
+        yunzhuo.services.personal_disks.create(lin)
+    assert len(yunzhuo.cloud.volumes.list()) == 1
+    yunzhuo.services.disk_upkeep.round()
+    assert not yunzhuo.cloud.volumes.list()
     assert yunzhuo.services.personal_disks.create(lin).state is DiskState.FREE
 
 
