@@ -31,6 +31,9 @@ def test_a_disk_is_set_up_with_one_press_and_comes_with_the_next_desktop(
     assert "You have no personal disk yet" in visitor.get(PAGE).text
     set_up(visitor)
     there = visitor.get(PAGE).text
+    again = f"{PAGE}/usage?asked=1"
+    assert f'hx-get="{again}"' in visitor.get(f"{PAGE}/usage", headers=PART).html
+    assert "hx-get" not in visitor.get(f"{PAGE}/usage?asked=9", headers=PART).html
     assert "Your personal disk is there." in there
     assert "They come with the next desktop that you start." in there
     desktop_id = yunzhuo.available(lin, name="Maths")

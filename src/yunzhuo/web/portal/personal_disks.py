@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from flask import abort, url_for
+from flask import abort, request, url_for
 from flask_babel import gettext
 from werkzeug.wrappers import Response
 
@@ -19,6 +19,8 @@ from yunzhuo.web.portal.pages import back_to, blueprint, events_from_now, is_par
 from yunzhuo.webkit import actor, services, sessions
 
 _HOME = "portal.personal_files"
+# A system takes a few seconds to mount what it was given, and one that never says is not asked for ever.
+_USAGE_ASKED = 10
 _ABOUT_DISK = frozenset({Action.CONNECT_DISK, Action.DISCONNECT_DISK, Action.RESTORE_DISK})
 _REFUSALS = (Conflict, LimitReached, NotFound, Unavailable)
 
@@ -34,7 +36,9 @@ def personal_files() -> Response:
 @sessions.signed_in
 def disk_usage() -> Response:
     """How full it is; asked for by the page once it stands, as a desktop may take its time to answer."""
-    return part("_disk_usage.html", usage=services().personal_disks.usage(actor()))
+    asked = request.args.get("asked", 0, type=int) + 1
+    usage = services().personal_disks.usage(actor())
+    return part("_disk_usage.html", usage=usage, ask_again=asked if asked < _USAGE_ASKED else None)
 
 
 @blueprint.post("/personal-files")
