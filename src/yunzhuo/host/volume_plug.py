@@ -44,6 +44,10 @@ class Plug:
             device = {"driver": "virtio-blk-pci", "id": self._device, "drive": self._node, "serial": SERIAL}
             await self._monitor.execute("device_add", device)
 
+    async def is_in(self) -> bool:
+        """Whether the guest sees it."""
+        return await self._monitor.has_device(self._device)
+
     async def let_go(self, *, force: bool) -> None:
         """Have the guest write everything out and unmount. Raises VolumeInUse, GuestUnreachable, CloudUnavailable."""
         arguments = ["force"] if force else []

@@ -217,9 +217,15 @@ class Volumes:
         machine = entry.running if entry else None
         if plugged is None or entry is None or machine is None or machine.process.identity != plugged.process:
             return
+        plug = Plug(machine, volume.record.id)
+        if plugged.is_whole and not await plug.is_in():
+            # The guest had let go of it, and nobody was there to write that down.
+            await plug.take_out()
+            await volume.save(plugged=None)
+            return
         machine.volumes.add(volume.record.id)
         if not plugged.is_whole:
-            await Plug(machine, volume.record.id).put_in()
+            await plug.put_in()
             await volume.save(plugged=plugged.model_copy(update={"is_whole": True}))
 
     async def _plug(self, volume: _Kept, entry: Entry) -> None:
