@@ -34,6 +34,8 @@ ALL = frozenset(
         "servers.delete_snapshot",
         "servers.delete",
         "servers.console",
+        *(f"volumes.{verb}" for verb in ("create", "find", "get", "list", "attach", "detach", "delete")),
+        *(f"volumes.{verb}" for verb in ("snapshot", "snapshots", "restore", "delete_snapshot")),
         "flavors.list",
         "flavors.get",
         "images.list",

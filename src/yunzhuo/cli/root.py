@@ -15,6 +15,7 @@ _COMMANDS = {
     "db": ("yunzhuo.cli.database:db", "The database."),
     "user": ("yunzhuo.cli.users:user", "Accounts."),
     "desktop": ("yunzhuo.cli.desktops:desktop", "Desktops."),
+    "disk": ("yunzhuo.cli.disks:disk", "Personal disks."),
     "image": ("yunzhuo.cli.images:image", "Images: what desktops start from."),
     "host": ("yunzhuo.cli.host:host", "The virtual machines of this computer."),
     "web": ("yunzhuo.cli.processes:web", "Run the portal and the API."),

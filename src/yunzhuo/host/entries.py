@@ -28,6 +28,7 @@ class Change(StrEnum):
     RESUMING = "being resumed"
     SNAPSHOTTING = "being snapshotted"
     ROLLING_BACK = "being rolled back"
+    PLUGGING = "being given a disk, or giving one back"
     DELETING = "deleting"
 
 

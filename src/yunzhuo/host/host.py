@@ -26,6 +26,7 @@ from yunzhuo.host.reshaping import Reshaping
 from yunzhuo.host.servers import NETWORK_ID, Servers
 from yunzhuo.host.snapshots import Snapshots
 from yunzhuo.host.suspension import Suspension
+from yunzhuo.host.volumes import Volumes
 from yunzhuo.phoenix.cloud.errors import ImageNotFound
 from yunzhuo.phoenix.cloud.resources import Flavor, Host, Image
 from yunzhuo.phoenix.cloud.resources import Network as NetworkResource
@@ -62,6 +63,7 @@ class DesktopHost:
         self.reshaping = Reshaping(self._engine, self._registry, maker, self.power)
         self.suspension = Suspension(self._registry, maker, self.power)
         self.snapshots = Snapshots(self._registry, maker, self.power)
+        self.volumes = Volumes(self._engine, self._registry, self.power)
         self.guests = Guests(self._registry)
         self.files = GuestFiles(self.guests)
         unfinished = (self.reshaping, self.suspension, self.snapshots)
@@ -73,6 +75,7 @@ class DesktopHost:
         self._goldens.load()
         await self._network.start()
         await self._adoption.run()
+        await self.volumes.load()
         if with_goldens:
             self._keeper.start()
         self._watch = asyncio.create_task(self._watch_over())
@@ -145,7 +148,7 @@ class DesktopHost:
         ]
 
     def _problems(self) -> list[str]:
-        problems = [*self._adoption.problems, *self._keeper.problems]
+        problems = [*self._adoption.problems, *self.volumes.problems, *self._keeper.problems]
         if self._network.problem is not None:
             problems.append(self._network.problem)
         if self._engine.images.default() is None:

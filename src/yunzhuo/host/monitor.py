@@ -96,6 +96,34 @@ class Monitor:
         if error:
             raise MachineFailed(f"QEMU failed at {command}: {error}")
 
+    async def unplug(self, device: str, *, timeout_seconds: float) -> None:
+        """Ask the guest to let go of a device, and return when it is gone. Raises MachineFailed when it does not let go."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                with self._client.listener("DEVICE_DELETED") as events:
+                    try:
+                        await self.execute("device_del", {"id": device})
+                    except MachineFailed:
+                        # It was asked to already, and takes its time; or it is gone.
+                        if not await self.has_device(device):
+                            return
+                    async for event in events:
+                        data = event.get("data")
+                        if isinstance(data, Mapping) and data.get("device") == device:
+                            return
+        except TimeoutError:
+            raise MachineFailed("The desktop did not let go of the device in time.") from None
+
+    async def has_device(self, device: str) -> bool:
+        """Whether a device that was given this id is plugged in. Raises MachineFailed."""
+        found = await self.execute("qom-list", {"path": "/machine/peripheral"})
+        return any(entry.get("name") == device for entry in found)
+
+    async def has_node(self, name: str) -> bool:
+        """Whether QEMU has a block node of this name open. Raises MachineFailed."""
+        found = await self.execute("query-named-block-nodes", {"flat": True})
+        return any(node.get("node-name") == name for node in found)
+
     def watch(self, handlers: Mapping[str, Callable[[Mapping[str, Any]], None]]) -> None:
         """Call the handler of each event with the event's data, in order, as it arrives."""
         self._client.register_listener(_Handlers(handlers))

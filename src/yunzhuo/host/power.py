@@ -38,6 +38,12 @@ def require_not_suspended(entry: Entry) -> None:
         raise ServerBusy("The server is suspended; resume it first.", server_id=entry.id)
 
 
+def require_unplugged(entry: Entry) -> None:
+    """Raises ServerBusy while the machine has a volume: memory that knows its files must not meet another state of them."""
+    if entry.running is not None and entry.running.volumes:
+        raise ServerBusy("A volume is attached to the server; detach it first.", server_id=entry.id)
+
+
 class Power:
     """Start, stop, reboot. ``shutdown_seconds`` is how long a guest may take to switch itself off."""
 

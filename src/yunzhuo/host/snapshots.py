@@ -14,7 +14,7 @@ from yunzhuo.host.kept_states import IdleDisk, LiveDisk
 from yunzhuo.host.machine import Machine
 from yunzhuo.host.making import Maker
 from yunzhuo.host.monitor import MachineFailed
-from yunzhuo.host.power import Power, require_not_suspended, require_unchanged
+from yunzhuo.host.power import Power, require_not_suspended, require_unchanged, require_unplugged
 from yunzhuo.host.registry import Registry
 from yunzhuo.host.servers import in_words
 from yunzhuo.host.store import SnapshotPhase, SnapshotRecord, Wanted
@@ -57,6 +57,7 @@ class Snapshots:
         require_unchanged(entry)
         if entry.status not in (ServerStatus.RUNNING, ServerStatus.STOPPED):
             raise ServerBusy(f"A server that is {entry.status.value} has no snapshot taken.", server_id=server_id)
+        require_unplugged(entry)
         machine = entry.running
         self._registry.require_disk(_DISK_MIB + (entry.record.memory_mib if machine else 0))
         kept = SnapshotRecord(
@@ -79,6 +80,7 @@ class Snapshots:
             raise SnapshotNotFound(snapshot_id)
         require_unchanged(entry)
         require_not_suspended(entry)
+        require_unplugged(entry)
         if entry.running is None and kept.has_memory:
             self._registry.require_room(entry.record.memory_mib)
         wanted = Wanted.RUNNING if entry.running else Wanted.STOPPED

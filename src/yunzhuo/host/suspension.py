@@ -13,7 +13,7 @@ from yunzhuo.host.layout import MEMORY_NAME
 from yunzhuo.host.machine import Machine, StateRefused
 from yunzhuo.host.making import Maker
 from yunzhuo.host.monitor import MachineFailed
-from yunzhuo.host.power import Power, require_unchanged
+from yunzhuo.host.power import Power, require_unchanged, require_unplugged
 from yunzhuo.host.registry import Registry
 from yunzhuo.host.servers import in_words
 from yunzhuo.host.store import SavedMemory, Wanted, sync_folder
@@ -41,6 +41,7 @@ class Suspension:
         require_unchanged(entry)
         if entry.status is not ServerStatus.RUNNING:
             raise ServerBusy("The server does not run.", server_id=server_id)
+        require_unplugged(entry)
         self._registry.require_disk(entry.record.memory_mib)
         await self._power.accept(entry, Change.SUSPENDING, self._suspend, wanted=Wanted.SUSPENDED)
 

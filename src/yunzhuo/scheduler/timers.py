@@ -24,6 +24,7 @@ DUE_SECONDS = 0.25
 GRACE = timedelta(seconds=0.5)
 WAKE_AGAIN_SECONDS = 3.0
 CATALOG_SECONDS = 5.0
+DISKS_SECONDS = 5.0
 CLEANUP_SECONDS = 3600.0
 
 
@@ -83,6 +84,7 @@ def timers(settings: Settings, all_services: Services) -> list[Timer]:
     return [
         Timer("due", DUE_SECONDS, Waker(all_services.engine).wake_due),
         Timer("reconcile", settings.cloud.poll_seconds, all_services.reconciler.round),
+        Timer("disks", DISKS_SECONDS, all_services.disk_upkeep.round),
         Timer("catalog", CATALOG_SECONDS, lambda: all_services.catalog.synchronize(organization_id)),
         Timer("cleanup", CLEANUP_SECONDS, cleanup),
     ]

@@ -52,13 +52,32 @@ _OWN_DESKTOP_VERBS = (
     "desktop:snapshot",
     "desktop:roll_back",
     "desktop:delete_snapshot",
+    "desktop:connect_disk",
+    "desktop:disconnect_disk",
+    "desktop:restore_disk",
     "desktop:delete",
     "desktop:connect",
     "desktop:clipboard",
     "desktop:files",
 )
+_OWN_DISK_VERBS = (
+    "personal_disk:read",
+    "personal_disk:create",
+    "personal_disk:snapshot",
+    "personal_disk:restore",
+    "personal_disk:delete_snapshot",
+    "personal_disk:delete",
+)
 # To look over somebody's shoulder, or into their things, is a right of its own, which nobody has yet.
-_OWNERS_ALONE = ("desktop:connect", "desktop:clipboard", "desktop:files")
+_OWNERS_ALONE = (
+    "desktop:connect",
+    "desktop:clipboard",
+    "desktop:files",
+    "desktop:connect_disk",
+    "desktop:disconnect_disk",
+    "desktop:restore_disk",
+    *_OWN_DISK_VERBS,
+)
 
 _PEOPLE_VERBS = (
     "user:read",
@@ -72,7 +91,7 @@ _PEOPLE_VERBS = (
 
 GRANTS: Mapping[Role, Mapping[str, Scope]] = {
     Role.USER: {
-        **dict.fromkeys(_OWN_DESKTOP_VERBS, Scope.OWN),
+        **dict.fromkeys((*_OWN_DESKTOP_VERBS, *_OWN_DISK_VERBS), Scope.OWN),
         "catalog:read": Scope.ORGANIZATION,
         "event:read": Scope.OWN,
     },

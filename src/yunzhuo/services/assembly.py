@@ -28,6 +28,7 @@ from yunzhuo.services.changes import ChangeFeed
 from yunzhuo.services.consoles import ConsoleService
 from yunzhuo.services.desktop_table import DesktopTable
 from yunzhuo.services.desktops import DesktopService
+from yunzhuo.services.disk_upkeep import DiskUpkeep
 from yunzhuo.services.events import EventService
 from yunzhuo.services.guests import GuestService
 from yunzhuo.services.health import HealthService
@@ -35,6 +36,7 @@ from yunzhuo.services.history import HistoryService
 from yunzhuo.services.operations import OperationEngine
 from yunzhuo.services.overview import OverviewService
 from yunzhuo.services.people import PeopleService
+from yunzhuo.services.personal_disks import PersonalDiskService
 from yunzhuo.services.reconciliation import Reconciler
 from yunzhuo.services.snapshots import SnapshotService
 from yunzhuo.services.wishes import WishBook
@@ -55,6 +57,7 @@ class Services:
     consoles: ConsoleService
     desktop_table: DesktopTable
     desktops: DesktopService
+    disk_upkeep: DiskUpkeep
     engine: OperationEngine
     events: EventService
     guests: GuestService
@@ -62,6 +65,7 @@ class Services:
     history: HistoryService
     overview: OverviewService
     people: PeopleService
+    personal_disks: PersonalDiskService
     reconciler: Reconciler
     snapshots: SnapshotService
 
@@ -84,6 +88,7 @@ def services(
     passwords = passwords or Passwords()
     accounts = AccountService(db, attempts, audit, clock, settings.accounts, passwords)
     desktops = DesktopService(db, wishes, feed, audit, clock, settings.limits)
+    personal_disks = PersonalDiskService(db, connected, wishes, audit, clock, settings.limits)
     health = HealthService(db, connected, catalog, accounts)
     try:
         yield Services(
@@ -95,13 +100,15 @@ def services(
             consoles=ConsoleService(db, connected, audit, clock, settings.consoles),
             desktop_table=DesktopTable(db),
             desktops=desktops,
+            disk_upkeep=DiskUpkeep(db, connected, wishes, personal_disks, clock),
             engine=OperationEngine(db, connected, queue, feed, clock, settings.operations, worker=worker),
             events=events,
             guests=GuestService(db, connected, audit, settings.guests),
             health=health,
             history=HistoryService(db),
             overview=OverviewService(db, connected, health, settings),
-            people=PeopleService(db, desktops, audit, clock, settings.accounts, passwords),
+            people=PeopleService(db, desktops, personal_disks, audit, clock, settings.accounts, passwords),
+            personal_disks=personal_disks,
             reconciler=Reconciler(db, connected, feed, clock),
             snapshots=SnapshotService(db, wishes, clock, settings.limits),
         )

@@ -16,6 +16,7 @@ from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.config.settings import LimitSettings
 from yunzhuo.phoenix.db.models import Desktop, Flavor, IdempotencyKey, Image, Operation, User
 from yunzhuo.phoenix.db.session import Database, Transaction
+from yunzhuo.services import disk_claims
 from yunzhuo.services.access import Actor, Scope, require
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import ChangeFeed, OperationView, facts_of, operation_view, steps_of
@@ -31,7 +32,12 @@ __all__ = ["MAX_AT_ONCE", "Accepted", "DesktopService", "Outcome", "RebootKind"]
 MAX_AT_ONCE = 200
 
 
-_NEED_MORE = frozenset({Action.RESIZE, Action.REBUILD, Action.SNAPSHOT, Action.ROLL_BACK, Action.DELETE_SNAPSHOT})
+_NEED_MORE = frozenset(
+    {
+        *(Action.RESIZE, Action.REBUILD, Action.SNAPSHOT, Action.ROLL_BACK, Action.DELETE_SNAPSHOT),
+        *(Action.CONNECT_DISK, Action.DISCONNECT_DISK, Action.RESTORE_DISK),
+    }
+)
 _REASONS: Mapping[Misfit, str] = {
     Misfit.SAME: "The desktop has the size {flavor} already.",
     Misfit.TOO_SMALL: "{flavor} is too small for {image}.",
@@ -219,6 +225,11 @@ class DesktopService:
         desktop, latest = visible_desktop(tx, actor, desktop_id, "desktop:hand_over")
         if desktop.wanted == Wanted.GONE:
             raise refused(Action.DELETE, lifecycle.state(facts_of(desktop, latest)))
+        if disk_claims.at_desktop(tx, desktop.id) is not None:
+            # A personal disk stays with its person. What is open on it is theirs, and they are not asked any more.
+            if latest.status in lifecycle.ACTIVE:
+                raise refused(Action.DISCONNECT_DISK, lifecycle.state(facts_of(desktop, latest)))
+            latest, _ = self._wishes.add(tx, actor, desktop, Action.DISCONNECT_DISK, {"force": "yes"})
         before, desktop.owner_id = desktop.owner_id, new_owner_id
         self._audit.record(
             tx, actor, "desktop:hand_over", "desktop", desktop.id, before={"owner": before}, after={"owner": new_owner_id}

@@ -20,7 +20,7 @@ from yunzhuo.phoenix.config.settings import OperationSettings
 from yunzhuo.phoenix.db.models import Desktop, Flavor, Image, Operation, OperationStep
 from yunzhuo.phoenix.db.session import Database, Transaction
 from yunzhuo.phoenix.queue import Queue
-from yunzhuo.services import kept_snapshots
+from yunzhuo.services import disk_claims, kept_snapshots
 from yunzhuo.services.changes import ChangeFeed
 from yunzhuo.services.rules import lifecycle
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, Step
@@ -154,6 +154,7 @@ class OperationEngine:
                 server_id=desktop.server_id,
                 arguments=operation.arguments,
                 predecessor_at_work=_predecessor_at_work(tx, operation, now),
+                disk=disk_claims.begin(tx, desktop, operation, Step(step.name)),
             ),
         )
 
@@ -178,6 +179,7 @@ class OperationEngine:
                 return
             step.status, step.ended_at, step.detail = OperationStatus.SUCCEEDED, now, outcome.detail
             _take_over(desktop, operation, claim.step)
+            disk_claims.settle(tx, desktop, operation, claim.step, now, is_attached=outcome.disk_is_attached)
             operation.attempts = 0
             operation.position += 1
             if tx.scalars(_step_at(operation.id, operation.position)).first() is not None:
@@ -234,7 +236,8 @@ class OperationEngine:
                 _observe(desktop, seen, now)
             if claim.action is Action.SNAPSHOT:
                 kept_snapshots.forget_unmade(tx, desktop.id)
-            if was_refused and claim.position == 0 and claim.action is not Action.DELETE:
+            disk_claims.fail(tx, desktop, claim.step, now)
+            if was_refused and lifecycle.changes_first(claim.action, claim.step) and claim.action is not Action.DELETE:
                 desktop.wanted = operation.arguments.get("wanted_before", desktop.wanted)
             self._feed.desktop_changed(tx, desktop, operation)
         log.warning("operation_failed", operation_id=claim.operation_id, action=claim.action, step=claim.step, code=code)
@@ -269,6 +272,7 @@ class OperationEngine:
             desktop.deleted_at = now
             desktop.server_id = None
             kept_snapshots.forget_all(tx, desktop.id)
+            disk_claims.let_go(tx, desktop.id)
 
 
 _TOO_LATE: Mapping[Step, str] = {

@@ -16,11 +16,13 @@ from yunzhuo.phoenix.config.settings import AccountSettings
 from yunzhuo.phoenix.db.models import Desktop, User
 from yunzhuo.phoenix.db.session import Database, Transaction
 from yunzhuo.phoenix.security.passwords import Passwords, one_time_password
+from yunzhuo.services import disk_claims
 from yunzhuo.services.access import Actor, Role, require
 from yunzhuo.services.accounts import LANGUAGES, UserView, checked_password, end_sign_ins, normalized_email, user_view
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import OperationView
 from yunzhuo.services.desktops import DesktopService
+from yunzhuo.services.personal_disks import PersonalDiskService
 from yunzhuo.services.rules.lifecycle import Action, Wanted
 
 MAX_PAGE = 200
@@ -29,10 +31,11 @@ _NOBODYS = "@deleted.invalid"  # RFC 2606, section 2: no address ends so
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """An account, and how many desktops it has (those that are being deleted left out)."""
+    """An account, how many desktops it has (those that are being deleted left out), and how large its personal disk is."""
 
     user: UserView
     desktops: int
+    disk_mib: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class PeopleService:
         self,
         db: Database,
         desktops: DesktopService,
+        disks: PersonalDiskService,
         audit: AuditLog,
         clock: Clock,
         settings: AccountSettings,
@@ -76,6 +80,7 @@ class PeopleService:
     ) -> None:
         self._db = db
         self._desktops = desktops
+        self._disks = disks
         self._audit = audit
         self._clock = clock
         self._settings = settings
@@ -115,7 +120,8 @@ class PeopleService:
         require(actor, "user:read")
         with self._db.reading() as tx:
             row = _found(tx, actor, user_id)
-            return Person(user_view(row), _desktop_counts(tx, [row.id]).get(row.id, 0))
+            disk = disk_claims.of_owner(tx, row.id)
+            return Person(user_view(row), _desktop_counts(tx, [row.id]).get(row.id, 0), disk.size_mib if disk else None)
 
     def create(
         self, actor: Actor, email: str, role: Role, *, password: str | None = None, language: str | None = None
@@ -195,18 +201,26 @@ class PeopleService:
                 )
             return user_view(user)
 
-    def delete(self, actor: Actor, user_id: str, desktops: DesktopsOfDeleted | None = None) -> Sequence[OperationView]:
+    def delete(
+        self, actor: Actor, user_id: str, desktops: DesktopsOfDeleted | None = None, *, with_disk: bool = False
+    ) -> Sequence[OperationView]:
         """Delete an account; answers the operations that delete its desktops, if that is what happens to them.
 
-        Everything is written in one transaction. The address is free again; what the person did stays on record. Raises
-        NotFound, InvalidInput (no such new owner), and Conflict: for oneself, for the last administrator, and while there are
-        desktops and nobody said what happens to them.
+        ``with_disk`` deletes its personal disk, too. Everything is written in one transaction. The address is free again; what
+        the person did stays on record. Raises NotFound, InvalidInput (no such new owner), and Conflict: for oneself, for the
+        last administrator, and while there are desktops, or a personal disk, and nobody said what happens to them.
         """
         now = self._clock.now()
         with self._db.transaction() as tx:
             user = self._another(tx, actor, user_id, "user:delete")
             self._keep_an_administrator(tx, user)
+            disk = disk_claims.of_owner(tx, user.id)
+            if disk is not None and not with_disk:
+                message = "This person has files on a personal disk; say that it is to be deleted, too."
+                raise Conflict("user_has_personal_disk", message, size_mib=disk.size_mib)
             operations = self._part_from_desktops(tx, actor, user, desktops)
+            if disk is not None:
+                self._disks.give_up_within(tx, actor, disk)
             end_sign_ins(tx, user.id, now)
             before = {"email": user.email, "role": user.role}
             user.email, user.password_hash = f"{user.id}{_NOBODYS}", ""

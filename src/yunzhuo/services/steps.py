@@ -8,6 +8,8 @@ from yunzhuo.phoenix.cloud.errors import CloudNotOffered, GuestUnreachable, Serv
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.resources import RebootKind, Server, ServerRequest, ServerStatus, Snapshot
 from yunzhuo.phoenix.common.errors import Inconsistent, Unavailable
+from yunzhuo.services import disk_steps
+from yunzhuo.services.disk_claims import ClaimedDisk
 from yunzhuo.services.rules.lifecycle import Observed, Step
 
 
@@ -26,6 +28,7 @@ class Subject:
     server_id: str | None
     arguments: Mapping[str, str]
     predecessor_at_work: bool
+    disk: ClaimedDisk | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class Outcome:
     is_ready: bool | None = None
     detail: str | None = None
     snapshots: Sequence[Snapshot] | None = None
+    disk_is_attached: bool = False
 
 
 class ServerFailed(Inconsistent):
@@ -294,6 +298,16 @@ def _seen(server: Server, *, done: bool, detail: str | None = None) -> Outcome:
     )
 
 
+def _disk(work: disk_steps.Work) -> Callable[[Cloud, Subject], Outcome]:
+    def take(cloud: Cloud, subject: Subject) -> Outcome:
+        if subject.disk is None:
+            return Outcome(done=True, detail=disk_steps.NOTHING_TO_DO[work])
+        came = work(cloud, subject.disk, subject.server_id, subject.arguments)
+        return Outcome(done=came.done, detail=came.detail, disk_is_attached=came.is_attached)
+
+    return take
+
+
 _STEPS: Mapping[Step, Callable[[Cloud, Subject], Outcome]] = {
     Step.RESERVE: _reserve,
     Step.SERVER: _server,
@@ -316,6 +330,10 @@ _STEPS: Mapping[Step, Callable[[Cloud, Subject], Outcome]] = {
     Step.KEPT: _kept,
     Step.ROLLED_BACK: _rolled_back,
     Step.DROPPED: _dropped,
+    Step.FETCH_DISK: _disk(disk_steps.fetch),
+    Step.CONNECT_DISK: _disk(disk_steps.connect),
+    Step.DISCONNECT_DISK: _disk(disk_steps.disconnect),
+    Step.RESTORE_DISK: _disk(disk_steps.restore),
     Step.SETTLE: _settle,
     Step.REMOVE: _remove,
     Step.GONE: _gone,
@@ -333,4 +351,6 @@ _POSSIBLE_IN: Mapping[Step, frozenset[ServerStatus]] = {
     Step.RESIZE: frozenset({ServerStatus.RUNNING, ServerStatus.STOPPED}),
     Step.SNAPSHOT: frozenset({ServerStatus.RUNNING, ServerStatus.STOPPED}),
     Step.ROLL_BACK: frozenset({ServerStatus.RUNNING, ServerStatus.STOPPED}),
+    Step.CONNECT_DISK: frozenset({ServerStatus.RUNNING}),
+    Step.DISCONNECT_DISK: frozenset({ServerStatus.RUNNING, ServerStatus.STOPPED}),
 }

@@ -13,12 +13,13 @@ from yunzhuo.phoenix.config.settings import OperationSettings
 from yunzhuo.phoenix.db.models import Desktop, Operation, OperationStep
 from yunzhuo.phoenix.db.session import Transaction
 from yunzhuo.phoenix.queue import Queue
+from yunzhuo.services import disk_claims
 from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import ChangeFeed, OperationView, facts_of, operation_view
 from yunzhuo.services.desktop_views import DesktopView, desktop_views, verb_for, visible_desktop
 from yunzhuo.services.operations import ADVANCE_JOB
-from yunzhuo.services.rules import lifecycle
+from yunzhuo.services.rules import lifecycle, personal_disks
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, State, Step, Wanted
 
 Arguments = Mapping[str, str]
@@ -77,7 +78,14 @@ class WishBook:
         """Write down an operation with its steps, and ask for a look at it once the transaction holds."""
         now = self._clock.now()
         seconds = self._settings.create_deadline_seconds if action in _MAKES_A_DISK else self._settings.default_deadline_seconds
-        plan = lifecycle.plan(action, Wanted(arguments["ends"]) if "ends" in arguments else None)
+        ends = Wanted(arguments["ends"]) if "ends" in arguments else None
+        plan = personal_disks.with_disk(
+            action,
+            lifecycle.plan(action, ends),
+            has_disk=disk_claims.of_owner(tx, desktop.owner_id) is not None,
+            is_here=disk_claims.at_desktop(tx, desktop.id) is not None,
+            ends=ends,
+        )
         reserved = plan[0] is Step.RESERVE  # this very transaction is that step
         operation = Operation(
             id=new_id(),

@@ -54,6 +54,13 @@ def site(app: Flask, yunzhuo: Installation) -> Site:
         f"{running}/snapshots/{kept}/delete",
         f"{running}/snapshots/{kept}/roll-back",
     ]
+    yunzhuo.services.personal_disks.create(lin)
+    yunzhuo.services.personal_disks.take_snapshot(lin, "期末")
+    files = "/personal-files"
+    own_files = [files, f"{files}/connect/{ids[-1]}", f"{files}/connect/{ids[-1]}?force=yes", f"{files}/delete"]
+    (disk_snapshot,) = yunzhuo.services.personal_disks.get(lin).snapshots
+    own_files += [f"{files}/snapshots/{disk_snapshot.id}/{verb}" for verb in ("restore", "delete")]
+    questions += own_files
     details = [f"{running}/details", f"{own[0]}/details", f"{running}/details?cursor={end}"]
     forced = [f"{running}/confirm/force-delete"]
     user = f"/admin/users/{lin.user_id}"
@@ -69,7 +76,7 @@ def site(app: Flask, yunzhuo: Installation) -> Site:
         },
         {
             "stranger": ["/sign-in", "/register", "/nothing-here"],
-            "newcomer": ["/desktops", "/desktops/new"],
+            "newcomer": ["/desktops", "/desktops/new", "/personal-files"],
             "first": ["/password"],
             "lin": ["/desktops", "/desktops?q=zzz", "/profile", "/password", "/desktops/x", *own, *questions, *details],
             "head": ["/desktops", "/profile", own[0], own[1], f"{running}/details", *forced, *administration],

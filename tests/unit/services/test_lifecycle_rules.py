@@ -16,7 +16,8 @@ ALL_FACTS = [
 
 def test_tables_are_complete() -> None:
     assert set(lifecycle.PLANS) == set(Action) == set(lifecycle.STATE_DURING)
-    assert set(lifecycle.WANTED_AFTER) | lifecycle.KEEPS_POWER | {Action.DELETE_SNAPSHOT} == set(Action)
+    changes_nothing = {Action.DELETE_SNAPSHOT, Action.CONNECT_DISK, Action.DISCONNECT_DISK}
+    assert set(lifecycle.WANTED_AFTER) | lifecycle.KEEPS_POWER | changes_nothing == set(Action)
     assert set(lifecycle.ALLOWED) == set(State)
     assert set(lifecycle.ALLOWED_IN_ERROR) | {Observed.STOPPED, Observed.SUSPENDED} == {None, *Observed}
 

@@ -9,7 +9,8 @@ Every driver is held to the same contract suite (``tests/drivers``). Promises co
   already is or is on its way (start a running server) is accepted and changes nothing; any other verb on a server that is
   still changing raises :class:`~yunzhuo.phoenix.cloud.errors.ServerBusy`, except ``delete`` and ``rename``.
 * An id that the cloud does not know, whatever its form, raises the NotFound error of its kind: ServerNotFound for every
-  ``server_id`` (but ``delete`` and ``delete_snapshot`` are content), ImageNotFound, FlavorNotFound, SnapshotNotFound.
+  ``server_id`` (but ``delete`` and ``delete_snapshot`` are content), ImageNotFound, FlavorNotFound, SnapshotNotFound,
+  VolumeNotFound, VolumeSnapshotNotFound.
 * A refused call (any :class:`~yunzhuo.phoenix.common.errors.Refused`) has changed nothing.
 * Results are frozen, hold aware UTC times, and do not change after they were returned.
 * What a cloud does not have raises :class:`~yunzhuo.phoenix.cloud.errors.CloudNotOffered`.
@@ -33,6 +34,9 @@ from yunzhuo.phoenix.cloud.resources import (
     Server,
     ServerRequest,
     Snapshot,
+    Volume,
+    VolumeRequest,
+    VolumeSnapshot,
 )
 
 #: The largest part of a file that is asked for or given at once.
@@ -86,6 +90,9 @@ class Servers(Protocol):
 
     def suspend(self, server_id: str) -> None:
         """Put memory to disk and free the host's memory. Raises NoCapacity, and ServerBusy when the server does not run.
+
+        This, ``snapshot`` and ``roll_back`` of a running server may raise ServerBusy while a volume is attached to it: memory
+        that knows a volume's files must not meet another state of them.
 
         Memory that the cloud cannot go on from any more (its software has changed) makes the server STOPPED, with a ``fault``.
         """
@@ -153,6 +160,74 @@ class Servers(Protocol):
 
         Raises ServerBusy when the server is not RUNNING, CloudNotOffered for a protocol that the cloud does not carry.
         """
+        ...
+
+
+class Volumes(Protocol):
+    """Disks of ours that outlive servers; volumes of others are never listed, returned or touched.
+
+    A volume is attached to one server at most: whatever is asked for, and however many ask at once.
+    """
+
+    def create(self, request: VolumeRequest) -> Volume:
+        """Make an empty volume, or return the one that already carries ``request.disk_id``, whatever else the request says.
+
+        Raises InvalidInput for a size that no volume can have, NoCapacity.
+        """
+        ...
+
+    def find(self, disk_id: str) -> Volume | None:
+        """The volume tagged with ``disk_id``, or None."""
+        ...
+
+    def get(self, volume_id: str) -> Volume:
+        """The volume as it is now. Raises VolumeNotFound."""
+        ...
+
+    def list(self) -> Sequence[Volume]:
+        """All volumes of ours, in one call, in no particular order."""
+        ...
+
+    def attach(self, volume_id: str, server_id: str) -> None:
+        """Plug into a running server; its guest mounts the volume by itself, and formats one that was never used.
+
+        Twice is harmless. Raises VolumeBusy when it is attached to another server or is changing, ServerBusy when the server
+        does not run or is changing.
+        """
+        ...
+
+    def detach(self, volume_id: str, server_id: str, *, force: bool = False) -> None:
+        """Let the guest write everything out, and unplug.
+
+        One that is not attached there (or not there) is no error. Raises VolumeInUse while programs in the guest have files
+        open on it, which ``force`` ends instead; GuestUnreachable or CloudUnavailable when a running guest does not let go, or
+        has much to write out: then it goes on, and asking again tells; and ServerBusy while the server is changing. A server
+        that is deleted has let go of its volumes, whatever was not written out yet; whether one that is stopped, suspended or
+        rebuilt has, differs between clouds.
+        """
+        ...
+
+    def delete(self, volume_id: str) -> None:
+        """Remove the volume and its snapshots; one that is not there is no error. Raises VolumeBusy while it is attached."""
+        ...
+
+    def snapshot(self, volume_id: str, name: str) -> VolumeSnapshot:
+        """Keep what is on the volume now under a name, attached or not.
+
+        Names need not be unique. Raises NoCapacity, VolumeBusy.
+        """
+        ...
+
+    def snapshots(self, volume_id: str) -> Sequence[VolumeSnapshot]:
+        """The volume's snapshots, oldest first."""
+        ...
+
+    def restore(self, volume_id: str, snapshot_id: str) -> None:
+        """Put the volume back to a snapshot; it stays, as do the others. Raises VolumeBusy while the volume is attached."""
+        ...
+
+    def delete_snapshot(self, volume_id: str, snapshot_id: str) -> None:
+        """Forget a snapshot; one that is not there, or whose volume is not there, is no error. Raises VolumeBusy."""
         ...
 
 
@@ -280,6 +355,8 @@ class Cloud(Protocol):
 
     @property
     def servers(self) -> Servers: ...
+    @property
+    def volumes(self) -> Volumes: ...
     @property
     def flavors(self) -> Flavors: ...
     @property

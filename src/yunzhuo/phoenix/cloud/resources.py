@@ -136,6 +136,48 @@ class Snapshot:
     has_memory: bool
 
 
+class VolumeStatus(StrEnum):
+    """Whether a volume can be attached: it is free, attached, on its way to one of these, or broken."""
+
+    AVAILABLE = "available"
+    IN_USE = "in_use"
+    CHANGING = "changing"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeRequest:
+    """What is needed to make a volume. ``disk_id`` is our tag, as ``ServerRequest.desktop_id`` is a server's."""
+
+    disk_id: str
+    name: str
+    size_mib: int
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A disk of ours that outlives servers. ``server_id`` is where it is attached, or on its way to or from."""
+
+    id: str
+    disk_id: str
+    name: str
+    size_mib: int
+    status: VolumeStatus
+    server_id: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeSnapshot:
+    """A named state of a volume that it can be put back to. ``size_mib`` is the volume's at that time."""
+
+    id: str
+    volume_id: str
+    name: str
+    created_at: datetime
+    size_mib: int
+
+
 @dataclass(frozen=True, slots=True)
 class Console:
     """Where a server's screen can be reached, for a gateway only: never shown to a person.

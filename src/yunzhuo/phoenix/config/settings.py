@@ -117,6 +117,8 @@ class LimitSettings(Section):
 
     desktops_per_user: int = Field(20, ge=0, description="Desktops one user may have.")
     snapshots_per_desktop: int = Field(5, ge=0, description="Snapshots one desktop may have.")
+    personal_disk_mib: int = Field(10240, ge=0, le=16777216, description="Largest personal disk, MiB; 0: nobody gets one.")
+    snapshots_per_disk: int = Field(5, ge=0, description="Snapshots one personal disk may have.")
 
 
 class OperationSettings(Section):

@@ -40,6 +40,9 @@ class Action(StrEnum):
     SNAPSHOT = "snapshot"
     ROLL_BACK = "roll_back"
     DELETE_SNAPSHOT = "delete_snapshot"
+    CONNECT_DISK = "connect_disk"
+    DISCONNECT_DISK = "disconnect_disk"
+    RESTORE_DISK = "restore_disk"
     DELETE = "delete"
     FORCE_DELETE = "force_delete"
 
@@ -68,6 +71,10 @@ class Step(StrEnum):
     KEPT = "kept"
     ROLLED_BACK = "rolled_back"
     DROPPED = "dropped"
+    FETCH_DISK = "fetch_disk"
+    CONNECT_DISK = "connect_disk"
+    DISCONNECT_DISK = "disconnect_disk"
+    RESTORE_DISK = "restore_disk"
     SETTLE = "settle"
     REMOVE = "remove"
     GONE = "gone"
@@ -100,6 +107,7 @@ class State(StrEnum):
     RESIZING = "resizing"
     SNAPSHOTTING = "snapshotting"
     ROLLING_BACK = "rolling_back"
+    CHANGING_DISK = "changing_disk"
     DELETING = "deleting"
     DELETED = "deleted"
     ERROR = "error"
@@ -119,6 +127,9 @@ PLANS: Mapping[Action, tuple[Step, ...]] = {
     Action.SNAPSHOT: (Step.SNAPSHOT, Step.KEPT, Step.READY),
     Action.ROLL_BACK: (Step.ROLL_BACK, Step.ROLLED_BACK, Step.READY),
     Action.DELETE_SNAPSHOT: (Step.DROP_SNAPSHOT, Step.DROPPED),
+    Action.CONNECT_DISK: (Step.FETCH_DISK, Step.CONNECT_DISK),
+    Action.DISCONNECT_DISK: (Step.DISCONNECT_DISK,),
+    Action.RESTORE_DISK: (Step.DISCONNECT_DISK, Step.RESTORE_DISK, Step.CONNECT_DISK),
     Action.DELETE: (Step.SETTLE, Step.REMOVE, Step.GONE),
     Action.FORCE_DELETE: (Step.LEAVE,),
 }
@@ -136,7 +147,7 @@ WANTED_AFTER: Mapping[Action, Wanted] = {
 }
 
 # Changes after which the server is as it was before: they end running, or stopped.
-KEEPS_POWER = frozenset({Action.REBUILD, Action.RESIZE, Action.SNAPSHOT, Action.ROLL_BACK})
+KEEPS_POWER = frozenset({Action.REBUILD, Action.RESIZE, Action.SNAPSHOT, Action.ROLL_BACK, Action.RESTORE_DISK})
 
 STATE_DURING: Mapping[Action, State] = {
     Action.CREATE: State.BUILDING,
@@ -150,18 +161,25 @@ STATE_DURING: Mapping[Action, State] = {
     Action.SNAPSHOT: State.SNAPSHOTTING,
     Action.ROLL_BACK: State.ROLLING_BACK,
     Action.DELETE_SNAPSHOT: State.SNAPSHOTTING,
+    Action.CONNECT_DISK: State.CHANGING_DISK,
+    Action.DISCONNECT_DISK: State.CHANGING_DISK,
+    Action.RESTORE_DISK: State.CHANGING_DISK,
     Action.DELETE: State.DELETING,
     Action.FORCE_DELETE: State.DELETING,
 }
 
 _REMOVALS = frozenset({Action.DELETE, Action.FORCE_DELETE})
 _ON_DISK = frozenset({Action.REBUILD, Action.ROLL_BACK, Action.DELETE_SNAPSHOT})
+_OF_PERSON = frozenset({Action.DISCONNECT_DISK, Action.RESTORE_DISK})
 
 # What may be asked for in each state. Deletion supersedes whatever is running; everything else waits its turn.
 ALLOWED: Mapping[State, frozenset[Action]] = {
     **dict.fromkeys(STATE_DURING.values(), _REMOVALS),
-    State.AVAILABLE: _REMOVALS | _ON_DISK | {Action.STOP, Action.REBOOT, Action.SUSPEND, Action.RESIZE, Action.SNAPSHOT},
-    State.STOPPED: _REMOVALS | _ON_DISK | {Action.START, Action.RESIZE, Action.SNAPSHOT},
+    State.AVAILABLE: _REMOVALS
+    | _ON_DISK
+    | _OF_PERSON
+    | {Action.STOP, Action.REBOOT, Action.SUSPEND, Action.RESIZE, Action.SNAPSHOT, Action.CONNECT_DISK},
+    State.STOPPED: _REMOVALS | _ON_DISK | _OF_PERSON | {Action.START, Action.RESIZE, Action.SNAPSHOT},
     State.SUSPENDED: _REMOVALS | {Action.RESUME, Action.DELETE_SNAPSHOT},
     State.DELETING: frozenset({Action.FORCE_DELETE}),
     State.DELETED: frozenset(),
@@ -170,8 +188,8 @@ ALLOWED: Mapping[State, frozenset[Action]] = {
 
 # What helps a desktop that needs attention depends on what the cloud says of its server.
 ALLOWED_IN_ERROR: Mapping[Observed | None, frozenset[Action]] = {
-    Observed.RUNNING: _REMOVALS | _ON_DISK | {Action.STOP, Action.REBOOT},
-    Observed.ERROR: _REMOVALS | _ON_DISK | {Action.STOP, Action.REBOOT},
+    Observed.RUNNING: _REMOVALS | _ON_DISK | {Action.STOP, Action.REBOOT, Action.DISCONNECT_DISK},
+    Observed.ERROR: _REMOVALS | _ON_DISK | {Action.STOP, Action.REBOOT, Action.DISCONNECT_DISK},
     Observed.UNKNOWN: _REMOVALS | {Action.START, Action.STOP},
     Observed.BUILDING: _REMOVALS | {Action.START, Action.STOP},
     Observed.MISSING: _REMOVALS,
@@ -229,9 +247,17 @@ def power_after(facts: Facts) -> Wanted:
 
 
 def plan(action: Action, ends: Wanted | None = None) -> tuple[Step, ...]:
-    """The steps of an operation; nobody waits for the system inside a server that ends stopped."""
+    """The steps of an operation; nobody waits for the system inside a server that ends stopped, nor gives it a disk."""
     steps = PLANS[action]
-    return tuple(step for step in steps if step is not Step.READY) if ends is Wanted.STOPPED else steps
+    return tuple(step for step in steps if step not in _OF_RUNNING) if ends is Wanted.STOPPED else steps
+
+
+_OF_RUNNING = frozenset({Step.READY, Step.CONNECT_DISK})
+
+
+def changes_first(action: Action, step: Step) -> bool:
+    """Whether nothing was changed before this step was taken; what is refused there leaves all as it was."""
+    return step in (PLANS[action][0], Step.DISCONNECT_DISK)
 
 
 RETRY_FIRST_SECONDS = 0.5

@@ -2,7 +2,19 @@
 
 from apiflask import APIBlueprint
 
-from yunzhuo.web.api import desktops, events, flavors, guests, images, operations, overview, snapshots, tokens, users
+from yunzhuo.web.api import (
+    desktops,
+    events,
+    flavors,
+    guests,
+    images,
+    operations,
+    overview,
+    personal_disks,
+    snapshots,
+    tokens,
+    users,
+)
 from yunzhuo.web.api.paths import PREFIX
 
 BLUEPRINTS: tuple[APIBlueprint, ...] = (
@@ -14,6 +26,7 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
     guests.blueprint,
     operations.blueprint,
     snapshots.blueprint,
+    personal_disks.blueprint,
     events.blueprint,
     overview.blueprint,
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field
 
@@ -59,20 +59,22 @@ class DesktopsAnswer(StrEnum):
 
 
 class UserDeletion(BaseModel):
-    """How an account is deleted. An account with desktops is not deleted without an answer."""
+    """How an account is deleted. An account with desktops or a personal disk is not deleted without an answer."""
 
     desktops: DesktopsAnswer | None = Field(None, description="What happens to the account's desktops.")
     to: str | None = Field(None, max_length=64, description="With `hand_over`: the id of their new owner.")
+    personal_disk: Literal["delete"] | None = Field(None, description="Needed when the account has a personal disk.")
 
 
 class Person(User):
     """An account as administrators see it."""
 
     desktops: int = Field(description="How many desktops it has.")
+    personal_disk_mib: int | None = Field(description="How large its personal disk is; told of one account only, not in lists.")
 
     @classmethod
     def of_person(cls, person: FoundPerson) -> Self:
-        return cls(**User.of(person.user).model_dump(), desktops=person.desktops)
+        return cls(**User.of(person.user).model_dump(), desktops=person.desktops, personal_disk_mib=person.disk_mib)
 
 
 class PersonList(BaseModel):

@@ -27,7 +27,7 @@ Id = Annotated[str, Field(examples=[_EXAMPLE_ID])]
 
 
 class AskedAction(StrEnum):
-    """What can be asked of a desktop. ``retry`` tries a failed creation again."""
+    """What can be asked of a desktop. ``retry`` tries a failed creation again. Its owner's disk has addresses of its own."""
 
     START = "start"
     STOP = "stop"
@@ -311,7 +311,7 @@ class Desktop(BaseModel):
             observed_at=view.observed_at,
             created_at=view.created_at,
             operation=Operation.of(view.operation),
-            actions=sorted(_ASKED[action] for action in view.actions),
+            actions=sorted(_ASKED[action] for action in view.actions if action in _ASKED),
         )
 
 

@@ -23,6 +23,10 @@ from yunzhuo.phoenix.cloud.errors import (
     ServerBusy,
     ServerNotFound,
     SnapshotNotFound,
+    VolumeBusy,
+    VolumeInUse,
+    VolumeNotFound,
+    VolumeSnapshotNotFound,
 )
 from yunzhuo.phoenix.cloud.local.wire import Problem, to_segment
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, LimitReached, NotFound, NotOffered, YunzhuoError
@@ -38,6 +42,12 @@ _BY_CODE: Mapping[str, Callable[[Problem], YunzhuoError]] = {
     "image_not_found": lambda problem: ImageNotFound(_text(problem, "image_id")),
     "flavor_not_found": lambda problem: FlavorNotFound(_text(problem, "flavor_id")),
     "snapshot_not_found": lambda problem: SnapshotNotFound(_text(problem, "snapshot_id")),
+    "volume_not_found": lambda problem: VolumeNotFound(_text(problem, "volume_id")),
+    "volume_snapshot_not_found": lambda problem: VolumeSnapshotNotFound(_text(problem, "snapshot_id")),
+    "volume_busy": lambda problem: VolumeBusy(problem.message, **problem.details),
+    "volume_in_use": lambda problem: VolumeInUse(
+        _text(problem, "volume_id"), [str(name) for name in problem.details.get("programs", ())]
+    ),
     "server_busy": lambda problem: ServerBusy(problem.message, **problem.details),
     "no_capacity": lambda problem: NoCapacity(problem.message, **problem.details),
     "guest_unreachable": lambda problem: GuestUnreachable(_text(problem, "server_id")),

@@ -21,6 +21,9 @@ from yunzhuo.phoenix.cloud.resources import (
     Server,
     ServerRequest,
     Snapshot,
+    Volume,
+    VolumeRequest,
+    VolumeSnapshot,
 )
 
 Resource = TypeVar("Resource")
@@ -79,6 +82,15 @@ class TakeSnapshot(Message):
     name: str
 
 
+class Attach(Message):
+    server_id: str
+
+
+class Detach(Message):
+    server_id: str
+    force: bool
+
+
 class Run(Message):
     argv: tuple[str, ...] = Field(min_length=1)
     stdin: Base64Bytes = b""
@@ -119,6 +131,11 @@ SERVERS = TypeAdapter(tuple[Server, ...])
 SERVER_REQUEST = TypeAdapter(ServerRequest)
 SNAPSHOT = TypeAdapter(Snapshot)
 SNAPSHOTS = TypeAdapter(tuple[Snapshot, ...])
+VOLUME = TypeAdapter(Volume)
+VOLUMES = TypeAdapter(tuple[Volume, ...])
+VOLUME_REQUEST = TypeAdapter(VolumeRequest)
+VOLUME_SNAPSHOT = TypeAdapter(VolumeSnapshot)
+VOLUME_SNAPSHOTS = TypeAdapter(tuple[VolumeSnapshot, ...])
 CONSOLE = TypeAdapter(Console)
 FLAVORS = TypeAdapter(tuple[Flavor, ...])
 FLAVOR = TypeAdapter(Flavor)

@@ -7,6 +7,7 @@ from yunzhuo.phoenix.db.models.consoles import ConsoleSession, Gateway, Ticket
 from yunzhuo.phoenix.db.models.desktops import Desktop, IdempotencyKey
 from yunzhuo.phoenix.db.models.journal import AuditEntry, Event
 from yunzhuo.phoenix.db.models.operations import Operation, OperationStep
+from yunzhuo.phoenix.db.models.personal_disks import DiskSnapshot, PersonalDisk
 from yunzhuo.phoenix.db.models.snapshots import Snapshot
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Base",
     "ConsoleSession",
     "Desktop",
+    "DiskSnapshot",
     "Event",
     "Flavor",
     "Gateway",
@@ -24,6 +26,7 @@ __all__ = [
     "Operation",
     "OperationStep",
     "Organization",
+    "PersonalDisk",
     "SignInFailure",
     "Snapshot",
     "Ticket",
