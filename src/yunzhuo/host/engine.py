@@ -19,13 +19,14 @@ from yunzhuo.phoenix.config.settings import FlavorSettings, HostSettings
 
 @dataclass(slots=True)
 class Engine:
-    """The host's own surroundings; one for each host process."""
+    """The host's own surroundings; one for each host process. ``languages``: those to prepare, the installation's own first."""
 
     settings: HostSettings
     layout: Layout
     account: QemuAccount
     network: Network
     images: Images
+    languages: tuple[str, ...]
     _version: str | None = None
     _accelerator: Accelerator | None = None
     _choosing: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -61,6 +61,7 @@ class GoldenPlan:
     disk_mib: int
     hardware: Hardware
     image: StoredImage
+    language: str | None
 
 
 async def build_golden(engine: Engine, plan: GoldenPlan) -> tuple[Path, int]:
@@ -85,6 +86,7 @@ async def build_golden(engine: Engine, plan: GoldenPlan) -> tuple[Path, int]:
             name=name,
             image_id=plan.image.id,
             flavor_id=plan.flavor_id,
+            language=plan.language,
             memory_mib=plan.hardware.memory_mib,
             awaits_identity=awaits_identity,
             qemu_version=await engine.version(),
@@ -113,10 +115,10 @@ async def _boot_and_freeze(engine: Engine, plan: GoldenPlan, folder: Path, memor
     state = os.open(folder / STATE_NAME, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         launched = launch(folder, make_spec, engine.account, engine.network.entrance, inherited=(memory,), low_priority=True)
-        identity = Identity(new_secrets(folder.name), lambda: _HOSTNAME)
+        identity = Identity(new_secrets(folder.name), lambda: _HOSTNAME, lambda: plan.language)
         machine = await Machine.after_launch(folder, launched, identity, is_clone=False)
         try:
-            machine.readiness.begin()
+            machine.readiness.begin(begins_session=True)
             await _wait_until_ready(machine)
             awaits_identity = await _warm_up(machine)
             await _settle(machine, folder / _FRAME)

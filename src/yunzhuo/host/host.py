@@ -46,7 +46,9 @@ class DesktopHost:
         layout = Layout(settings.host_dir.absolute())
         layout.make(account)
         self._network = Network(layout.network, layout.desktops, wants_internet=settings.host.guest_internet)
-        self._engine = Engine(settings.host, layout, account, self._network, Images(layout.images, settings.host.image))
+        images = Images(layout.images, settings.host.image)
+        languages = tuple(dict.fromkeys((settings.language, *settings.host.prepared_languages)))
+        self._engine = Engine(settings.host, layout, account, self._network, images, languages)
         self._goldens = Goldens(layout.goldens)
         self._registry = Registry(self._engine)
         self._keeper = GoldenKeeper(
@@ -108,9 +110,9 @@ class DesktopHost:
         raise ImageNotFound(image_id)
 
     async def is_prepared(self, image_id: str, flavor_id: str) -> bool:
-        """Whether a golden stands. Raises ImageNotFound, FlavorNotFound, MachineFailed."""
+        """Whether a golden in the installation's language stands. Raises ImageNotFound, FlavorNotFound, MachineFailed."""
         image, flavor = self._engine.images.get(image_id), self._engine.flavor(flavor_id)
-        return await self._keeper.find(image, flavor) is not None
+        return await self._keeper.is_prepared(image, flavor)
 
     def flavors(self) -> list[Flavor]:
         """Smallest first, as the settings have them."""

@@ -89,8 +89,11 @@ class HostSettings(Section):
         ),
         description="Sizes offered, smallest first.",
     )
-    image: Literal["light", "xfce"] = Field("light", description="Recipe of the image built first, and offered first.")
+    image: Literal["light", "xfce"] = Field("xfce", description="Recipe of the image built first, and offered first.")
     prepared_flavors: tuple[str, ...] = Field(("small", "medium"), description="Flavors that get a golden in the background.")
+    prepared_languages: tuple[Literal["en", "zh_CN"], ...] = Field(
+        ("en", "zh_CN"), description="Languages that get goldens of their own, beside that of the installation (language)."
+    )
     accelerator: Literal["auto", "kvm", "tcg"] = Field("auto", description="auto uses KVM only after it has proved itself.")
     qemu_user: str = Field("yunzhuo-qemu", description="System user that QEMU runs as when the host is started by root.")
     memory_reserve_mib: int = Field(1024, ge=0, description="Memory that is never given to desktops, MiB.")
