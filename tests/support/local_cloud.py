@@ -35,6 +35,7 @@ def local_settings(home: Path, **host: object) -> Settings:
         "image": "light",
         "flavors": (SMALL, MEDIUM),
         "prepared_flavors": ("small",),
+        "prepared_languages": ("en",),
         "shutdown_seconds": 15,
     }
     return Settings(home=home, host=HostSettings.model_validate(defaults | host))

@@ -115,7 +115,7 @@ class GoldenKeeper:
         for plan in plans:
             is_missing = self._goldens.standing(plan.key) is None
             if is_missing and self._may_try(plan.key) and (plan is plans[0] or self._has_room(plan)):
-                await self._provide(plan)
+                await self._provide(plan, is_awaited=plan is plans[0])
             await self._warm(plan.key)
         wanted = {plan.key for plan in plans}
         self._failures = {key: failure for key, failure in self._failures.items() if key in wanted}
@@ -149,12 +149,13 @@ class GoldenKeeper:
         failure = self._failures.get(key)
         return failure is None or time.monotonic() >= failure.retry_at
 
-    async def _provide(self, plan: GoldenPlan) -> None:
+    async def _provide(self, plan: GoldenPlan, *, is_awaited: bool) -> None:
         folder = await asyncio.to_thread(self._cache.fetch, plan.key, self._engine.layout.goldens)
         if folder is not None:
             logger.info("golden_fetched", golden=folder.name)
         elif self._is_quiet():
-            folder = await self._build(plan)
+            # Whoever starts Yunzhuo for the first time waits for the first golden; nobody waits for the others.
+            folder = await self._build(plan, low_priority=not is_awaited)
         if folder is not None:
             self._failures.pop(plan.key, None)
             self._engine.account.let_pass(folder)
@@ -178,13 +179,13 @@ class GoldenKeeper:
     def _is_quiet(self) -> bool:
         return time.monotonic() - self._last_busy_at() >= _QUIET_SECONDS
 
-    async def _build(self, plan: GoldenPlan) -> Path | None:
+    async def _build(self, plan: GoldenPlan, *, low_priority: bool) -> Path | None:
         with self._cache.turn(plan.key) as is_ours:
             if not is_ours:
                 return None
             self._building = plan.key
             try:
-                folder, memory = await build_golden(self._engine, plan)
+                folder, memory = await build_golden(self._engine, plan, low_priority=low_priority)
             except (MachineFailed, OSError) as error:
                 self._note_failure(plan, str(getattr(error, "message", error)))
                 return None
