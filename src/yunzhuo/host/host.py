@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 
+from yunzhuo.host.accelerator import qemu_program
 from yunzhuo.host.adoption import Adoption
 from yunzhuo.host.capacity import disk_size_mib, measure, meminfo
 from yunzhuo.host.engine import Engine
@@ -163,9 +164,13 @@ class DesktopHost:
             await self.power.begin_stop(entry)
 
     async def _watch_over(self) -> None:
-        """Let machines go on that were held because the disk was full, once it is not."""
+        """Let machines go on that were held because the disk was full, once it is not; notice an upgrade of QEMU."""
+        program = qemu_program()
         while True:
             await asyncio.sleep(_ROUND_SECONDS)
+            if program != (program := qemu_program()):
+                logger.info("qemu_changed")
+                await self.suspension.look_again()
             running = [entry.running for entry in self._registry if entry.running and entry.change is None]
             held = [machine for machine in running if machine.stopped_by_full_disk]
             if not held or measure(self._engine.layout.root).disk_mib <= self._engine.settings.disk_reserve_mib:

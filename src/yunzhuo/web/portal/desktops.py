@@ -13,7 +13,7 @@ from yunzhuo.web.portal import messages
 from yunzhuo.web.portal.consoles import may_connect
 from yunzhuo.web.portal.forms import ActionForm, EmptyForm, NameForm, NewDesktopForm
 from yunzhuo.web.portal.pages import HOME, back_to, blueprint, events_from_now, is_part, notice, page, part
-from yunzhuo.webkit import actor, services, sessions
+from yunzhuo.webkit import actor, languages, services, sessions
 
 PAGE_SIZE = 24
 MAX_SEARCH = 64
@@ -63,6 +63,7 @@ def request_desktop() -> Response:
     form = NewDesktopForm()
     status = STATUS[InvalidInput]
     if form.validate_on_submit():
+        languages.settle()
         try:
             accepted = services().desktops.request(
                 actor(),
