@@ -38,6 +38,10 @@ class FlavorView:
     memory_mib: int
     disk_mib: int
 
+    def fits(self, image: ImageView) -> bool:
+        """Whether it is large enough for the image."""
+        return self.memory_mib >= image.min_memory_mib and self.disk_mib >= image.min_disk_mib
+
 
 class CatalogService:
     """Lists what can be chosen, and keeps the list equal to the cloud's."""

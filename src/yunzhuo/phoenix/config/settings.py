@@ -126,8 +126,8 @@ class OperationSettings(Section):
     """How operations are worked on."""
 
     lease_seconds: Seconds = Field(20, description="A worker that dies loses its step after this long; others take over.")
-    create_deadline_seconds: Seconds = Field(300, description="A create that has not ended by then fails.")
-    default_deadline_seconds: Seconds = Field(180, description="Any other operation that has not ended by then fails.")
+    create_deadline_seconds: Seconds = Field(600, description="A create that has not ended by then fails.")
+    default_deadline_seconds: Seconds = Field(300, description="Any other operation that has not ended by then fails.")
     max_attempts: int = Field(8, ge=1, description="Tries of one step that breaks before the operation fails.")
 
 

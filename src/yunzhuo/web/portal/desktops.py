@@ -148,11 +148,7 @@ class _Offered:
         self.images = catalog.images(person)
         self.flavors = catalog.flavors(person)
         self.image = self.images[0] if self.images else None
-        self.flavor = next((flavor for flavor in self.flavors if self.fits(flavor.memory_mib, flavor.disk_mib)), None)
-
-    def fits(self, memory_mib: int, disk_mib: int) -> bool:
-        """Whether a size is large enough for the image that is taken when nobody chooses."""
-        return self.image is not None and memory_mib >= self.image.min_memory_mib and disk_mib >= self.image.min_disk_mib
+        self.flavor = next((flavor for flavor in self.flavors if self.image and flavor.fits(self.image)), None)
 
 
 def _new_page(form: NewDesktopForm, status: int = 200) -> Response:
