@@ -121,7 +121,7 @@ def test_what_a_rollback_a_resume_and_a_rebuild_bring_back(yunzhuo: Running, pag
     assert (sitting.told(keeper), sitting.inside("cat /proc/sys/kernel/random/boot_id")) == (word, boot)
 
     who = sitting.inside("cat /etc/machine-id")
-    sitting.ask("POST", "rebuild", "available")
+    sitting.ask("POST", "actions", "available", action="rebuild")
     assert sitting.inside("test -e ~/work && echo there || echo gone") == "gone"
     assert sitting.inside("cat /etc/machine-id") != who
     assert sitting.pids(word) == []
