@@ -4,6 +4,8 @@ import asyncio
 import json
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,14 @@ def settings_with_own_cache(tmp_path: Path) -> Settings:
     return local_settings(home, cache=str(cache))
 
 
+@pytest.fixture
+def programs() -> Iterator[Path]:
+    """A folder of programs that QEMU's own user can reach, too."""
+    with tempfile.TemporaryDirectory(prefix="yunzhuo-programs-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 def put_qemu(folder: Path, version: str) -> None:
     """In place of what is there, in one go, as a package's upgrade does it: a QEMU that says that it is this version."""
     path = folder / f"{QEMU}.new"
@@ -47,11 +57,10 @@ def goldens_of(host: HostProcess) -> set[str]:
     return {manifest.parent.name for manifest in (host.settings.host_dir / "goldens").glob("*/golden.json")}
 
 
-def test_goldens_follow_qemu_and_the_image(tmp_path: Path) -> None:
-    (tmp_path / "bin").mkdir()
-    put_qemu(tmp_path / "bin", asyncio.run(qemu_version()))
+def test_goldens_follow_qemu_and_the_image(tmp_path: Path, programs: Path) -> None:
+    put_qemu(programs, asyncio.run(qemu_version()))
     settings = settings_with_own_cache(tmp_path)
-    with host_process(settings, path=f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}") as host, host.connected() as cloud:
+    with host_process(settings, path=f"{programs}{os.pathsep}{os.environ['PATH']}") as host, host.connected() as cloud:
         desktops = Desktops(cloud, PATIENCE_SECONDS)
         with desktops.all_removed():
             suspended, stopped = desktops.create_ready(), desktops.create_stopped()
@@ -59,7 +68,7 @@ def test_goldens_follow_qemu_and_the_image(tmp_path: Path) -> None:
             eventually_is(cloud, suspended.id, ServerStatus.SUSPENDED, 60)
             (first,) = goldens_of(host)
 
-            put_qemu(tmp_path / "bin", "QEMU emulator version 99.0")
+            put_qemu(programs, "QEMU emulator version 99.0")
             eventually_is(cloud, suspended.id, ServerStatus.STOPPED, 30)
             assert cloud.servers.get(suspended.id).fault_code is FaultCode.MEMORY_LOST
             assert cloud.servers.get(stopped.id).fault_code is None
