@@ -115,7 +115,8 @@ class GoldenKeeper:
         for plan in plans:
             is_missing = self._goldens.standing(plan.key) is None
             if is_missing and self._may_try(plan.key) and (plan is plans[0] or self._has_room(plan)):
-                await self._provide(plan, is_awaited=plan is plans[0])
+                # Whoever starts Yunzhuo for the first time waits for the first golden; nobody waits for the others.
+                await self._provide(plan, is_awaited=plan is plans[0] and not self._in_use())
             await self._warm(plan.key)
         wanted = {plan.key for plan in plans}
         self._failures = {key: failure for key, failure in self._failures.items() if key in wanted}
@@ -154,7 +155,6 @@ class GoldenKeeper:
         if folder is not None:
             logger.info("golden_fetched", golden=folder.name)
         elif self._is_quiet():
-            # Whoever starts Yunzhuo for the first time waits for the first golden; nobody waits for the others.
             folder = await self._build(plan, low_priority=not is_awaited)
         if folder is not None:
             self._failures.pop(plan.key, None)
