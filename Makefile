@@ -4,7 +4,7 @@ SHELL := /bin/bash
 # Compiled modules are kept, whatever the shell says: without them every process compiles all of Yunzhuo again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-run setup-test image test test-fast test-image lint format docs docs-pages settings-file lock clean
+.PHONY: help run setup setup-run setup-test image light-image test test-fast test-image lint format docs docs-pages settings-file lock clean
 
 # The first Python that is new enough; its own words when there is none. `make PYTHON=... run` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -22,7 +22,7 @@ help: ## Show this
 run: setup-run ## Set up what is missing and start Yunzhuo (ARGS="--port 9000" for flags)
 	@exec $(BIN)/yunzhuo up $(ARGS)
 
-setup: setup-test image ## All the set-up alone, for running and for the tests
+setup: setup-test image light-image ## All the set-up alone, for running and for the tests
 
 setup-run:
 	@$(SETUP) run
@@ -30,15 +30,19 @@ setup-run:
 setup-test:
 	@$(SETUP) test
 
-image: setup-run ## Build the desktop image, unless it stands
+image: setup-run ## Build the image that desktops start from, unless it stands
 	@$(BIN)/yunzhuo image build
 
+# The small one is enough for all tests but those of the other's own, `make test-image`.
+light-image: setup-run
+	@$(BIN)/yunzhuo image build light
+
 # Virtual machines and browsers have the computer to themselves: their tests measure time.
-test: lint image ## Set up what is missing, lint, and run all tests
+test: lint light-image ## Set up what is missing, lint, and run all tests
 	@$(FAST) $(ARGS)
 	@$(BIN)/pytest -m "($(SLOW)) and not image" $(ARGS)
 
-test-image: setup-test ## Build the XFCE image, boot it, and look into it; takes minutes
+test-image: setup-test ## Build the XFCE image, boot it, look into it; takes minutes, for whoever changes recipes
 	@$(BIN)/pytest -m image $(ARGS)
 
 test-fast: setup-test ## The tests that need no virtual machine, browser or server

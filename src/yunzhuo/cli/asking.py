@@ -43,6 +43,7 @@ def as_data(desktop: DesktopView) -> dict[str, object]:
         "state": desktop.state,
         "wanted": desktop.wanted,
         "fault": desktop.fault,
+        "fault_code": desktop.fault_code,
         "observed_at": desktop.observed_at.isoformat() if desktop.observed_at else None,
         "created_at": desktop.created_at.isoformat(),
         "operation": operation_data(desktop.operation),
@@ -58,6 +59,7 @@ def operation_data(operation: OperationView) -> dict[str, object]:
         "status": operation.status,
         "steps": [{"name": step.name, "status": step.status, "detail": step.detail} for step in operation.steps],
         "error": {"code": operation.error.code, "message": operation.error.message} if operation.error else None,
+        "note_code": operation.note_code,
     }
 
 

@@ -23,17 +23,19 @@ def desktop(context: click.Context, email: str | None) -> None:
 @desktop.command()
 @click.option("--name", help="What it is called.")
 @click.option("--image", help="Name or id; else the default image.")
-@click.option("--flavor", help="Name or id; else the smallest flavor.")
+@click.option("--flavor", help="Name or id; else the smallest flavor that fits the image.")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Follow it until it is available.")
 @pass_context
 def create(context: CommandContext, name: str | None, image: str | None, flavor: str | None, wait: bool) -> int:
     """Make a desktop for the person."""
     with acting(context) as (all_services, actor):
-        images = {each.id: each.name for each in all_services.catalog.images(actor)}
-        flavors = {each.id: each.name for each in all_services.catalog.flavors(actor)}
-        accepted = all_services.desktops.request(
-            actor, image_id=_chosen("image", images, image), flavor_id=_chosen("flavor", flavors, flavor), name=name
-        )
+        images = {each.id: each for each in all_services.catalog.images(actor)}
+        image_id = _chosen("image", {each.id: each.name for each in images.values()}, image)
+        flavors = all_services.catalog.flavors(actor)
+        # Who names one gets it, or is told why not.
+        fitting = [each for each in flavors if flavor is not None or each.fits(images[image_id])]
+        flavor_id = _chosen("flavor", {each.id: each.name for each in fitting}, flavor)
+        accepted = all_services.desktops.request(actor, image_id=image_id, flavor_id=flavor_id, name=name)
         return told(context, all_services, actor, accepted.operation, wait=wait)
 
 

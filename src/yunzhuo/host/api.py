@@ -70,7 +70,7 @@ async def delete_server(host: DesktopHost, request: Request) -> Response:
 
 
 async def start_server(host: DesktopHost, request: Request) -> Response:
-    await host.power.start(_id(request))
+    await host.power.start(_id(request), wire.Start.model_validate_json(await request.body()).language)
     return _nothing()
 
 
@@ -80,12 +80,14 @@ async def stop_server(host: DesktopHost, request: Request) -> Response:
 
 
 async def reboot_server(host: DesktopHost, request: Request) -> Response:
-    await host.power.reboot(_id(request), wire.Reboot.model_validate_json(await request.body()).kind)
+    wanted = wire.Reboot.model_validate_json(await request.body())
+    await host.power.reboot(_id(request), wanted.kind, wanted.language)
     return _nothing()
 
 
 async def rebuild_server(host: DesktopHost, request: Request) -> Response:
-    await host.reshaping.rebuild(_id(request), wire.Rebuild.model_validate_json(await request.body()).image_id)
+    wanted = wire.Rebuild.model_validate_json(await request.body())
+    await host.reshaping.rebuild(_id(request), wanted.image_id, wanted.language)
     return _nothing()
 
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 
+from yunzhuo.host.accelerator import qemu_program
 from yunzhuo.host.adoption import Adoption
 from yunzhuo.host.capacity import disk_size_mib, measure, meminfo
 from yunzhuo.host.engine import Engine
@@ -47,7 +48,9 @@ class DesktopHost:
         layout = Layout(settings.host_dir.absolute())
         layout.make(account)
         self._network = Network(layout.network, layout.desktops, wants_internet=settings.host.guest_internet)
-        self._engine = Engine(settings.host, layout, account, self._network, Images(layout.images, settings.host.image))
+        images = Images(layout.images, settings.host.image)
+        languages = tuple(dict.fromkeys((settings.language, *settings.host.prepared_languages)))
+        self._engine = Engine(settings.host, layout, account, self._network, images, languages)
         self._goldens = Goldens(layout.goldens)
         self._registry = Registry(self._engine)
         self._keeper = GoldenKeeper(
@@ -111,9 +114,9 @@ class DesktopHost:
         raise ImageNotFound(image_id)
 
     async def is_prepared(self, image_id: str, flavor_id: str) -> bool:
-        """Whether a golden stands. Raises ImageNotFound, FlavorNotFound, MachineFailed."""
+        """Whether a golden in the installation's language stands. Raises ImageNotFound, FlavorNotFound, MachineFailed."""
         image, flavor = self._engine.images.get(image_id), self._engine.flavor(flavor_id)
-        return await self._keeper.find(image, flavor) is not None
+        return await self._keeper.is_prepared(image, flavor)
 
     def flavors(self) -> list[Flavor]:
         """Smallest first, as the settings have them."""
@@ -164,9 +167,13 @@ class DesktopHost:
             await self.power.begin_stop(entry)
 
     async def _watch_over(self) -> None:
-        """Let machines go on that were held because the disk was full, once it is not."""
+        """Let machines go on that were held because the disk was full, once it is not; notice an upgrade of QEMU."""
+        program = qemu_program()
         while True:
             await asyncio.sleep(_ROUND_SECONDS)
+            if program != (program := qemu_program()):
+                logger.info("qemu_changed")
+                await self.suspension.look_again()
             running = [entry.running for entry in self._registry if entry.running and entry.change is None]
             held = [machine for machine in running if machine.stopped_by_full_disk]
             if not held or measure(self._engine.layout.root).disk_mib <= self._engine.settings.disk_reserve_mib:

@@ -53,8 +53,8 @@ class Power:
         self._shutdown_seconds = shutdown_seconds
         self._background: set[asyncio.Task[None]] = set()
 
-    async def start(self, server_id: str) -> None:
-        """Raises ServerNotFound, ServerBusy, NoCapacity, MachineFailed."""
+    async def start(self, server_id: str, language: str | None = None) -> None:
+        """Raises ServerNotFound, ServerBusy, NoCapacity, MachineFailed, ImageNotFound."""
         entry = self._registry.get(server_id)
         if entry.comes_up or (entry.running and entry.change in (None, Change.REBOOTING)):
             return
@@ -63,6 +63,7 @@ class Power:
         if entry.record.phase is Phase.FAILED:
             raise ServerBusy("The server is in error; delete it, or reboot it hard.", server_id=server_id)
         self._registry.require_room(entry.record.memory_mib)
+        entry.record = entry.record.but(language=self._maker.spoken(entry.record, language))
         await asyncio.shield(self.begin(entry, Change.STARTING, self._start(entry)))
 
     async def stop(self, server_id: str) -> None:
@@ -79,8 +80,8 @@ class Power:
         """Stop a server that nothing else is done to; the answer ends when it is off."""
         return self.begin(entry, Change.STOPPING, self._stop(entry))
 
-    async def reboot(self, server_id: str, kind: RebootKind) -> None:
-        """Raises ServerNotFound, ServerBusy, MachineFailed."""
+    async def reboot(self, server_id: str, kind: RebootKind, language: str | None = None) -> None:
+        """Raises ServerNotFound, ServerBusy, MachineFailed, ImageNotFound."""
         entry = self._registry.get(server_id)
         require_unchanged(entry)
         if entry.record.phase is Phase.FAILED and kind is RebootKind.HARD:
@@ -90,6 +91,7 @@ class Power:
         machine = entry.running
         if machine is None:
             raise ServerBusy("The server does not run.", server_id=server_id)
+        entry.record = entry.record.but(language=self._maker.spoken(entry.record, language))
         machine.was_reset.clear()
         if kind is RebootKind.HARD:
             await asyncio.shield(self.begin(entry, Change.REBOOTING, self._reset(machine)))
@@ -205,7 +207,7 @@ class Power:
         self.follow(entry, machine)
         await entry.save(**{**await self._now_running(entry, machine), "fault": None, **written})
         await machine.go_on()
-        machine.readiness.begin(desktop_is_up=desktop_is_up, is_silent=entry.record.is_silent)
+        machine.readiness.begin(begins_session=False, desktop_is_up=desktop_is_up, is_silent=entry.record.is_silent)
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.create_task(work)

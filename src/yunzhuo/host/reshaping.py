@@ -25,7 +25,7 @@ class Reshaping:
         self._maker = maker
         self._power = power
 
-    async def rebuild(self, server_id: str, image_id: str) -> None:
+    async def rebuild(self, server_id: str, image_id: str, language: str | None = None) -> None:
         """Begin anew from an image, as somebody else.
 
         Raises ServerNotFound, ImageNotFound, InvalidInput, ServerBusy, NoCapacity.
@@ -39,7 +39,7 @@ class Reshaping:
         if status is ServerStatus.ERROR:
             self._registry.require_room(entry.record.memory_mib)
         wanted = Wanted.STOPPED if status is ServerStatus.STOPPED else Wanted.RUNNING
-        of_image = {"image_id": image.id, "is_silent": not image.has_kernel}
+        of_image = {"image_id": image.id, "is_silent": not image.has_kernel, "language": language or entry.record.language}
         written = {"phase": Phase.REBUILDING, **of_image, "wanted": wanted, "fault": None, "snapshots": ()}
         await self._power.accept(entry, Change.REBUILDING, self._rebuild, **written)
 

@@ -68,6 +68,12 @@ class Suspension:
         elif entry.record.wanted is Wanted.RUNNING:
             await entry.save(wanted=Wanted.SUSPENDED)
 
+    async def look_again(self) -> None:
+        """See whether suspended servers can still be resumed, after QEMU has changed."""
+        for entry in self._registry:
+            if entry.change is None and entry.record.saved is not None:
+                entry.state_fits = await self._fits(entry, entry.record.saved)
+
     async def _suspend(self, entry: Entry) -> None:
         machine = entry.machine
         if machine is None:

@@ -35,7 +35,10 @@ class StepView:
 
 @dataclass(frozen=True, slots=True)
 class OperationView:
-    """One change being made, or made. ``position`` counts the steps that are done."""
+    """One change being made, or made. ``position`` counts the steps that are done.
+
+    ``note_code`` says what was lost by it, or later of what it had made.
+    """
 
     id: str
     desktop_id: str
@@ -44,6 +47,7 @@ class OperationView:
     position: int
     steps: Sequence[StepView]
     error: Failure | None
+    note_code: str | None
     created_at: datetime
     ended_at: datetime | None
 
@@ -79,6 +83,7 @@ def operation_view(operation: Operation, steps: Sequence[OperationStep]) -> Oper
         position=operation.position,
         steps=[StepView(Step(s.name), OperationStatus(s.status), s.started_at, s.ended_at, s.detail) for s in steps],
         error=failure_of(operation),
+        note_code=operation.note_code,
         created_at=operation.created_at,
         ended_at=operation.ended_at,
     )

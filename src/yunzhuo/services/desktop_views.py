@@ -37,6 +37,7 @@ class DesktopView:
     state: State
     wanted: Wanted
     fault: str | None
+    fault_code: str | None
     observed_at: datetime | None
     created_at: datetime
     operation: OperationView
@@ -100,6 +101,7 @@ def desktop_views(tx: Session, actor: Actor, rows: Sequence[Pair]) -> Sequence[D
             state=state_of(desktop, operation),
             wanted=Wanted(desktop.wanted),
             fault=desktop.observed_fault,
+            fault_code=desktop.observed_fault_code,
             observed_at=desktop.observed_at,
             created_at=desktop.created_at,
             operation=operation_view(operation, steps[operation.id]),

@@ -17,7 +17,7 @@ from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Refused, Unavailable, YunzhuoError
 from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.phoenix.config.settings import OperationSettings
-from yunzhuo.phoenix.db.models import Desktop, Flavor, Image, Operation, OperationStep
+from yunzhuo.phoenix.db.models import Desktop, Flavor, Image, Operation, OperationStep, User
 from yunzhuo.phoenix.db.session import Database, Transaction
 from yunzhuo.phoenix.queue import Queue
 from yunzhuo.services import disk_claims, kept_snapshots
@@ -155,6 +155,7 @@ class OperationEngine:
                 arguments=operation.arguments,
                 predecessor_at_work=_predecessor_at_work(tx, operation, now),
                 disk=disk_claims.begin(tx, desktop, operation, Step(step.name)),
+                language=tx.get_one(User, desktop.owner_id).language,
             ),
         )
 
@@ -168,6 +169,8 @@ class OperationEngine:
             desktop = tx.get_one(Desktop, claim.desktop_id, with_for_update=True)
             step = tx.scalars(_step_at(claim.operation_id, claim.position)).one()
             _observe(desktop, outcome, now)
+            if outcome.observed is not None:
+                operation.note_code = outcome.fault_code
             if outcome.snapshots is not None:
                 kept_snapshots.write_down(tx, desktop, outcome.snapshots)
             if not outcome.done:
@@ -294,7 +297,8 @@ def _observe(desktop: Desktop, outcome: Outcome, now: datetime) -> None:
     if outcome.server_id is not None:
         desktop.server_id = outcome.server_id
     if outcome.observed is not None:
-        desktop.observed_status, desktop.observed_fault = outcome.observed, outcome.fault
+        desktop.observed_status = outcome.observed
+        desktop.observed_fault, desktop.observed_fault_code = outcome.fault, outcome.fault_code
         desktop.observed_at, desktop.missing_since = outcome.observed_at or now, None
     if outcome.is_ready is not None:
         desktop.ready_at = now if outcome.is_ready else None

@@ -39,7 +39,7 @@ class Reconciler:
         with self._db.reading() as tx:
             known = _known(tx, Desktop.deleted_at.is_(None))
         servers = self._cloud.servers.list()
-        seen = [SeenServer(server.id, server.desktop_id, Observed(server.status), server.fault) for server in servers]
+        seen = [SeenServer(one.id, one.desktop_id, Observed(one.status), one.fault, one.fault_code) for one in servers]
         unknown = {server.desktop_id for server in seen} - known.keys()
         if unknown:  # deleted ones, and those that are younger than the first look
             with self._db.reading() as tx:
@@ -71,7 +71,10 @@ class Reconciler:
             if finding.status is None:
                 return
             was = desktop.observed_status
-            desktop.observed_status, desktop.observed_fault, desktop.observed_at = finding.status, finding.fault, now
+            desktop.observed_status, desktop.observed_at = finding.status, now
+            desktop.observed_fault, desktop.observed_fault_code = finding.fault, finding.fault_code
+            # The history says of the last change what became of it later.
+            operation.note_code = finding.fault_code
             if finding.kind is FindingKind.CHANGED:
                 desktop.missing_since = None
             if finding.status is not Observed.RUNNING:
@@ -156,6 +159,7 @@ def _known(tx: Session, which: ColumnElement[bool]) -> dict[str, KnownDesktop]:
             server_id=desktop.server_id,
             observed=Observed(desktop.observed_status) if desktop.observed_status else None,
             fault=desktop.observed_fault,
+            fault_code=desktop.observed_fault_code,
             missing_since=desktop.missing_since,
             is_deleted=desktop.deleted_at is not None,
             is_changing=status in _ACTIVE,

@@ -17,7 +17,7 @@ from yunzhuo.services.rules.lifecycle import Observed, Step
 class Subject:
     """The desktop a step works on, as it stood when the step was claimed.
 
-    Image and flavor are those that the operation leads to.
+    Image and flavor are those that the operation leads to, the language is what its person reads now.
     """
 
     desktop_id: str
@@ -29,6 +29,7 @@ class Subject:
     arguments: Mapping[str, str]
     predecessor_at_work: bool
     disk: ClaimedDisk | None = None
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Outcome:
     server_id: str | None = None
     observed: Observed | None = None
     fault: str | None = None
+    fault_code: str | None = None
     observed_at: datetime | None = None
     is_ready: bool | None = None
     detail: str | None = None
@@ -85,13 +87,14 @@ def _server(cloud: Cloud, subject: Subject) -> Outcome:
             hostname=subject.hostname,
             image_id=subject.image_cloud_id,
             flavor_id=subject.flavor_cloud_id,
+            language=subject.language,
         )
     )
     return _seen(server, done=True)
 
 
 def _start(cloud: Cloud, subject: Subject) -> Outcome:
-    cloud.servers.start(_server_id(subject))
+    cloud.servers.start(_server_id(subject), language=subject.language)
     return Outcome(done=True, is_ready=False)
 
 
@@ -101,7 +104,8 @@ def _stop(cloud: Cloud, subject: Subject) -> Outcome:
 
 
 def _reboot(cloud: Cloud, subject: Subject) -> Outcome:
-    cloud.servers.reboot(_server_id(subject), RebootKind(subject.arguments.get("kind", RebootKind.SOFT)))
+    kind = RebootKind(subject.arguments.get("kind", RebootKind.SOFT))
+    cloud.servers.reboot(_server_id(subject), kind, language=subject.language)
     return Outcome(done=True, is_ready=False)
 
 
@@ -118,7 +122,7 @@ def _resume(cloud: Cloud, subject: Subject) -> Outcome:
 def _rebuild(cloud: Cloud, subject: Subject) -> Outcome:
     server_id = _server_id(subject)
     try:
-        cloud.servers.rebuild(server_id, subject.image_cloud_id)
+        cloud.servers.rebuild(server_id, subject.image_cloud_id, language=subject.language)
     except ServerBusy:
         if cloud.servers.get(server_id).status is not ServerStatus.BUILDING:
             raise
@@ -293,6 +297,7 @@ def _seen(server: Server, *, done: bool, detail: str | None = None) -> Outcome:
         server_id=server.id,
         observed=Observed(server.status),
         fault=server.fault,
+        fault_code=server.fault_code,
         observed_at=server.observed_at,
         detail=None if done else detail,
     )

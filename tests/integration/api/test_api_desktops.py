@@ -27,6 +27,7 @@ DESKTOP = {
     "state",
     "wanted",
     "fault",
+    "fault_code",
     "observed_at",
     "created_at",
     "operation",

@@ -9,6 +9,7 @@ from yunzhuo.services.rules.lifecycle import Observed
 from yunzhuo.services.rules.reconcile import FindingKind, KnownDesktop, SeenServer, compare
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
+codes = st.sampled_from([None, "memory_lost"])
 statuses = st.sampled_from([status for status in Observed if status is not Observed.MISSING])
 
 
@@ -22,13 +23,14 @@ def worlds(draw: st.DrawFn) -> tuple[dict[str, KnownDesktop], list[SeenServer]]:
             server_id=draw(st.sampled_from([None, f"s{n}"])),
             observed=draw(st.none() | st.sampled_from(list(Observed))),
             fault=draw(st.sampled_from([None, "broke"])),
+            fault_code=draw(codes),
             missing_since=draw(st.sampled_from([None, NOW])),
             is_deleted=draw(st.booleans()),
             is_changing=draw(st.booleans()),
         )
         for n in ours
     }
-    servers = [SeenServer(f"s{n}", str(n), draw(statuses), draw(st.sampled_from([None, "broke"]))) for n in theirs]
+    servers = [SeenServer(f"s{n}", str(n), draw(statuses), draw(st.sampled_from([None, "broke"])), draw(codes)) for n in theirs]
     return desktops, servers
 
 

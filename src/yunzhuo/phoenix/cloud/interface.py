@@ -72,15 +72,18 @@ class Servers(Protocol):
         """All servers of ours, in one call, in no particular order."""
         ...
 
-    def start(self, server_id: str) -> None:
-        """Switch on. Raises NoCapacity, and ServerBusy when the server is suspended (see ``resume``) or in ERROR."""
+    def start(self, server_id: str, *, language: str | None = None) -> None:
+        """Switch on. Raises NoCapacity, and ServerBusy when the server is suspended (see ``resume``) or in ERROR.
+
+        Here, in ``reboot`` and in ``rebuild``, the session that begins speaks ``language``; None: as before.
+        """
         ...
 
     def stop(self, server_id: str) -> None:
         """Ask the guest to shut down; the cloud pulls the plug when it does not. A suspended server raises ServerBusy."""
         ...
 
-    def reboot(self, server_id: str, kind: RebootKind) -> None:
+    def reboot(self, server_id: str, kind: RebootKind, *, language: str | None = None) -> None:
         """Restart; the status stays RUNNING, the guest is not ready until it has started again.
 
         A stopped or suspended server raises ServerBusy; one in ERROR can only be rebooted hard. Each call restarts: here
@@ -94,7 +97,7 @@ class Servers(Protocol):
         This, ``snapshot`` and ``roll_back`` of a running server may raise ServerBusy while a volume is attached to it: memory
         that knows a volume's files must not meet another state of them.
 
-        Memory that the cloud cannot go on from any more (its software has changed) makes the server STOPPED, with a ``fault``.
+        Memory that the cloud cannot go on from any more makes the server STOPPED, with the ``fault_code`` MEMORY_LOST.
         """
         ...
 
@@ -102,7 +105,7 @@ class Servers(Protocol):
         """Go on where ``suspend`` stopped: no new boot. Raises NoCapacity, and ServerBusy when the server is stopped."""
         ...
 
-    def rebuild(self, server_id: str, image_id: str) -> None:
+    def rebuild(self, server_id: str, image_id: str, *, language: str | None = None) -> None:
         """Put back to the image; the server keeps its id, tag, name, flavor and addresses, and loses its disk.
 
         It is BUILDING meanwhile and afterwards running or stopped as it was before (from ERROR: running). Whether its
@@ -139,8 +142,8 @@ class Servers(Protocol):
         """Return to a snapshot; it stays, as do the others.
 
         With memory the server afterwards runs on from where the snapshot was taken; without, or where its memory fits the
-        server no more, a running server is restarted and a stopped one stays stopped. Raises SnapshotNotFound, NoCapacity,
-        and ServerBusy when the server is suspended.
+        server no more (then with the ``fault_code`` ONLY_DISK), a running server is restarted and a stopped one stays stopped.
+        Raises SnapshotNotFound, NoCapacity, and ServerBusy when the server is suspended.
         """
         ...
 
@@ -251,7 +254,7 @@ class Images(Protocol):
         ...
 
     def is_prepared(self, image_id: str, flavor_id: str) -> bool:
-        """Whether a server of this image and flavor would start at once (a golden stands).
+        """Whether a server of this image and flavor, in the cloud's own language, would start at once (a golden stands).
 
         Clouds that prepare nothing answer True. Raises ImageNotFound, FlavorNotFound.
         """

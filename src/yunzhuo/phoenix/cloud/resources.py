@@ -96,6 +96,7 @@ class ServerRequest:
 
     ``desktop_id`` is our tag: the cloud stores it with the server, and a second request with the same tag answers with
     the server that is there already. ``hostname`` is what the machine calls itself (RFC 1123 label).
+    ``language`` is what its person reads (``en``, ``zh_CN``); where the image does not speak it, it begins in the cloud's own.
     """
 
     desktop_id: str
@@ -105,11 +106,26 @@ class ServerRequest:
     flavor_id: str
     network_id: str | None = None
     metadata: tuple[tuple[str, str], ...] = ()
+    language: str | None = None
+
+
+class FaultCode(StrEnum):
+    """What a server has lost."""
+
+    MEMORY_LOST = "memory_lost"
+    """It was suspended, and what ran in it cannot be brought back: the cloud's software or its machine has changed since."""
+    ONLY_DISK = "only_disk"
+    """It was rolled back, and only its disk could be: the cloud's software or its machine has changed since the snapshot."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A virtual machine of ours as the cloud saw it at ``observed_at``. ``fault`` is the cloud's own reason for ERROR."""
+    """A virtual machine of ours as the cloud saw it at ``observed_at``. ``fault`` is the cloud's own reason for ERROR.
+
+    In another status it says that something of the server was lost, and ``fault_code`` what.
+
+    ``language`` is what its sessions begin in; None: whatever its image speaks.
+    """
 
     id: str
     desktop_id: str
@@ -122,6 +138,8 @@ class Server:
     observed_at: datetime
     addresses: tuple[Address, ...] = ()
     fault: str | None = None
+    fault_code: FaultCode | None = None
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

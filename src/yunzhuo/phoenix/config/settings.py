@@ -89,8 +89,11 @@ class HostSettings(Section):
         ),
         description="Sizes offered, smallest first.",
     )
-    image: Literal["light", "xfce"] = Field("light", description="Recipe of the image built first, and offered first.")
+    image: Literal["light", "xfce"] = Field("xfce", description="Recipe of the image built first, and offered first.")
     prepared_flavors: tuple[str, ...] = Field(("small", "medium"), description="Flavors that get a golden in the background.")
+    prepared_languages: tuple[Literal["en", "zh_CN"], ...] = Field(
+        ("en", "zh_CN"), description="Languages that get goldens of their own, beside that of the installation (language)."
+    )
     accelerator: Literal["auto", "kvm", "tcg"] = Field("auto", description="auto uses KVM only after it has proved itself.")
     qemu_user: str = Field("yunzhuo-qemu", description="System user that QEMU runs as when the host is started by root.")
     memory_reserve_mib: int = Field(1024, ge=0, description="Memory that is never given to desktops, MiB.")
@@ -125,8 +128,8 @@ class OperationSettings(Section):
     """How operations are worked on."""
 
     lease_seconds: Seconds = Field(20, description="A worker that dies loses its step after this long; others take over.")
-    create_deadline_seconds: Seconds = Field(300, description="A create that has not ended by then fails.")
-    default_deadline_seconds: Seconds = Field(180, description="Any other operation that has not ended by then fails.")
+    create_deadline_seconds: Seconds = Field(600, description="A create that has not ended by then fails.")
+    default_deadline_seconds: Seconds = Field(300, description="Any other operation that has not ended by then fails.")
     max_attempts: int = Field(8, ge=1, description="Tries of one step that breaks before the operation fails.")
 
 

@@ -16,6 +16,7 @@ class KnownDesktop:
     server_id: str | None
     observed: Observed | None
     fault: str | None
+    fault_code: str | None
     missing_since: datetime | None
     is_deleted: bool
     is_changing: bool
@@ -29,6 +30,7 @@ class SeenServer:
     desktop_id: str
     status: Observed
     fault: str | None
+    fault_code: str | None
 
 
 class FindingKind(StrEnum):
@@ -50,6 +52,7 @@ class Finding:
     server_id: str | None
     status: Observed | None = None
     fault: str | None = None
+    fault_code: str | None = None
 
 
 def compare(desktops: Mapping[str, KnownDesktop], servers: Iterable[SeenServer]) -> Sequence[Finding]:
@@ -69,7 +72,8 @@ def compare(desktops: Mapping[str, KnownDesktop], servers: Iterable[SeenServer])
         elif desktop.is_deleted:
             findings.append(Finding(FindingKind.LEFT_BEHIND, server.desktop_id, server.id))
         elif _differs(desktop, server):
-            findings.append(Finding(FindingKind.CHANGED, desktop.id, server.id, server.status, server.fault))
+            what = (server.status, server.fault, server.fault_code)
+            findings.append(Finding(FindingKind.CHANGED, desktop.id, server.id, *what))
     for desktop in desktops.values():
         if desktop.id in seen or desktop.server_id is None or desktop.is_deleted or desktop.is_changing:
             continue
@@ -83,4 +87,6 @@ def compare(desktops: Mapping[str, KnownDesktop], servers: Iterable[SeenServer])
 def _differs(desktop: KnownDesktop, server: SeenServer) -> bool:
     if desktop.is_changing or desktop.server_id is None:
         return False
-    return desktop.observed is not server.status or desktop.fault != server.fault or desktop.missing_since is not None
+    if desktop.missing_since is not None:
+        return True
+    return (desktop.observed, desktop.fault, desktop.fault_code) != (server.status, server.fault, server.fault_code)

@@ -247,6 +247,7 @@ class Operation(BaseModel):
     position: int
     steps: list[OperationStep]
     error: OperationError | None
+    note_code: str | None = Field(description="What was lost by it, or later of what it had made; see `fault_code`.")
     created_at: datetime
     ended_at: datetime | None
 
@@ -260,6 +261,7 @@ class Operation(BaseModel):
             position=view.position,
             steps=[OperationStep.of(step) for step in view.steps],
             error=OperationError.of(view.error) if view.error else None,
+            note_code=view.note_code,
             created_at=view.created_at,
             ended_at=view.ended_at,
         )
@@ -291,6 +293,9 @@ class Desktop(BaseModel):
     state: State
     wanted: Wanted
     fault: str | None = Field(description="The cloud's own word for what is wrong with the machine.")
+    fault_code: str | None = Field(
+        description="What the machine has lost, while nothing fails: memory_lost, only_disk.", examples=["memory_lost"]
+    )
     observed_at: datetime | None = Field(description="When the cloud was last seen to speak of it.")
     created_at: datetime
     operation: Operation
@@ -308,6 +313,7 @@ class Desktop(BaseModel):
             state=view.state,
             wanted=view.wanted,
             fault=view.fault,
+            fault_code=view.fault_code,
             observed_at=view.observed_at,
             created_at=view.created_at,
             operation=Operation.of(view.operation),

@@ -13,7 +13,7 @@ from yunzhuo.web.portal import messages
 from yunzhuo.web.portal.consoles import may_connect
 from yunzhuo.web.portal.forms import ActionForm, EmptyForm, NameForm, NewDesktopForm
 from yunzhuo.web.portal.pages import HOME, back_to, blueprint, events_from_now, is_part, notice, page, part
-from yunzhuo.webkit import actor, services, sessions
+from yunzhuo.webkit import actor, languages, services, sessions
 
 PAGE_SIZE = 24
 MAX_SEARCH = 64
@@ -63,6 +63,7 @@ def request_desktop() -> Response:
     form = NewDesktopForm()
     status = STATUS[InvalidInput]
     if form.validate_on_submit():
+        languages.settle()
         try:
             accepted = services().desktops.request(
                 actor(),
@@ -147,11 +148,7 @@ class _Offered:
         self.images = catalog.images(person)
         self.flavors = catalog.flavors(person)
         self.image = self.images[0] if self.images else None
-        self.flavor = next((flavor for flavor in self.flavors if self.fits(flavor.memory_mib, flavor.disk_mib)), None)
-
-    def fits(self, memory_mib: int, disk_mib: int) -> bool:
-        """Whether a size is large enough for the image that is taken when nobody chooses."""
-        return self.image is not None and memory_mib >= self.image.min_memory_mib and disk_mib >= self.image.min_disk_mib
+        self.flavor = next((flavor for flavor in self.flavors if self.image and flavor.fits(self.image)), None)
 
 
 def _new_page(form: NewDesktopForm, status: int = 200) -> Response:

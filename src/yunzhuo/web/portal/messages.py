@@ -95,10 +95,10 @@ def status(entry: HistoryEntry) -> str:
 
 
 def result(entry: HistoryEntry) -> str:
-    """Why it failed; empty when it did not."""
+    """Why it failed, or what was lost; empty when it went well."""
     error = entry.operation.error
     if error is None:
-        return ""
+        return loss(entry.operation.note_code)
     sentence = words.REASONS.get(error.code)
     return str(sentence) if sentence else str(gettext("The cause is not known here (%(code)s).", code=error.code))
 
@@ -165,6 +165,12 @@ def reason(desktop: DesktopView) -> str:
     if desktop.actions <= {Action.DELETE, Action.FORCE_DELETE}:
         return str(words.REASONS["server_not_found"])
     return str(gettext("Its virtual machine is not in the state it should be in."))
+
+
+def loss(code: str | None) -> str:
+    """What was lost of a desktop, and what to do; empty when nothing was."""
+    sentence = words.LOSSES.get(code or "")
+    return str(sentence) if sentence else ""
 
 
 def step_name(step: Step) -> str:

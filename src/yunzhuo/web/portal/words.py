@@ -172,6 +172,18 @@ REASONS: Mapping[str, LazyString] = {
     "not_offered_by_cloud": lazy_gettext("This cloud cannot do that."),
 }
 
+# What was lost of a desktop that nothing is wrong with otherwise, and what to do.
+LOSSES: Mapping[str, LazyString] = {
+    "memory_lost": lazy_gettext(
+        "What was open when it was suspended cannot be brought back: the software it runs on has changed since. Start it: "
+        "everything on its disk is there, only what was not saved is gone."
+    ),
+    "only_disk": lazy_gettext(
+        "Its files are those of the snapshot, but the programs that were open then cannot be brought back: the software it "
+        "runs on has changed since. Open them again."
+    ),
+}
+
 REFUSALS: Mapping[str, LazyString] = {
     "registration_closed": lazy_gettext("Registration is closed. Ask your administrator for an account."),
     "wrong_credentials": lazy_gettext("The address or the password is wrong."),

@@ -66,12 +66,18 @@ class Rename(Message):
     name: str
 
 
+class Start(Message):
+    language: str | None = None
+
+
 class Reboot(Message):
     kind: RebootKind
+    language: str | None = None
 
 
 class Rebuild(Message):
     image_id: str
+    language: str | None = None
 
 
 class Resize(Message):

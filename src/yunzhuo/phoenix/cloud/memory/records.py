@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from yunzhuo.phoenix.cloud.resources import Address, Server, ServerStatus, Snapshot
+from yunzhuo.phoenix.cloud.resources import Address, FaultCode, Server, ServerStatus, Snapshot
 
 
 class _Record(BaseModel):
@@ -59,6 +59,8 @@ class ServerRecord(_Record):
     gone_at: float | None = None
     fault: str | None = None
     clipboard: str = ""
+    fault_code: FaultCode | None = None
+    language: str | None = None
 
 
 class SnapshotRecord(_Record):
@@ -88,6 +90,7 @@ def settle(record: ServerRecord, now: float) -> ServerRecord:
             "previous_status": record.status,
             "ready_at": change.ready_at,
             "fault": change.fault,
+            "fault_code": None,
             "change": None,
         }
     )
@@ -108,6 +111,8 @@ def as_server(record: ServerRecord, now: float) -> Server:
         observed_at=as_time(now),
         addresses=(Address(record.network_name, record.address),) if has_address else (),
         fault=record.fault,
+        fault_code=record.fault_code,
+        language=record.language,
     )
 
 

@@ -44,14 +44,14 @@ class Servers:
     def list(self) -> Sequence[Server]:
         return self._gate.perform("servers.list", _list)
 
-    def start(self, server_id: str) -> None:
-        self._change("servers.start", server_id, "start")
+    def start(self, server_id: str, *, language: str | None = None) -> None:
+        self._change("servers.start", server_id, "start", language)
 
     def stop(self, server_id: str) -> None:
         self._change("servers.stop", server_id, "stop")
 
-    def reboot(self, server_id: str, kind: RebootKind) -> None:
-        self._change("servers.reboot", server_id, f"reboot {kind.value}")
+    def reboot(self, server_id: str, kind: RebootKind, *, language: str | None = None) -> None:
+        self._change("servers.reboot", server_id, f"reboot {kind.value}", language)
 
     def suspend(self, server_id: str) -> None:
         self._change("servers.suspend", server_id, "suspend")
@@ -59,10 +59,10 @@ class Servers:
     def resume(self, server_id: str) -> None:
         self._change("servers.resume", server_id, "resume")
 
-    def rebuild(self, server_id: str, image_id: str) -> None:
+    def rebuild(self, server_id: str, image_id: str, *, language: str | None = None) -> None:
         self._gate.perform(
             "servers.rebuild",
-            lambda transaction, plan: changes.rebuild(transaction, plan, server_id, image_id),
+            lambda transaction, plan: changes.rebuild(transaction, plan, server_id, image_id, language),
             subject=server_id,
         )
 
@@ -114,9 +114,11 @@ class Servers:
             "servers.console", lambda transaction, _: _console(transaction, server_id, protocol), subject=server_id
         )
 
-    def _change(self, operation: str, server_id: str, verb: str) -> None:
+    def _change(self, operation: str, server_id: str, verb: str, language: str | None = None) -> None:
         self._gate.perform(
-            operation, lambda transaction, plan: changes.change(transaction, plan, server_id, verb), subject=server_id
+            operation,
+            lambda transaction, plan: changes.change(transaction, plan, server_id, verb, language),
+            subject=server_id,
         )
 
 
@@ -149,7 +151,7 @@ def _as_told(plan: Plan, record: ServerRecord, now: float) -> Server:
     lie = plan.hits(FaultKind.LIE, record.id, record.desktop_id)
     if lie is None:
         return server
-    return replace(server, status=lie.status or record.previous_status, fault=None)
+    return replace(server, status=lie.status or record.previous_status, fault=None, fault_code=None)
 
 
 def _snapshots(transaction: Transaction, server_id: str) -> Sequence[Snapshot]:

@@ -31,6 +31,7 @@ class Desktop(Base):
     server_id: Mapped[Name | None] = mapped_column(unique=True)
     observed_status: Mapped[Word | None]
     observed_fault: Mapped[str | None] = mapped_column(String(1000))
+    observed_fault_code: Mapped[Word | None]
     observed_at: Mapped[Time | None]
     missing_since: Mapped[Time | None]
     ready_at: Mapped[Time | None]

@@ -11,7 +11,7 @@ class Operation(Base):
 
     ``active_desktop_id`` equals ``desktop_id`` until the operation ends, then None: its unique index is what keeps a
     desktop to one running operation. ``due_at`` says when somebody should look at it next; ``lease_owner`` may work on
-    the present step until ``lease_expires_at``.
+    the present step until ``lease_expires_at``. ``note_code`` says what was lost by it, or later of what it had made.
     """
 
     __tablename__ = "operations"
@@ -33,6 +33,7 @@ class Operation(Base):
     lease_expires_at: Mapped[Time | None]
     error_code: Mapped[str | None] = mapped_column(String(64))
     error_message: Mapped[str | None] = mapped_column(String(1000))
+    note_code: Mapped[Word | None]
     created_at: Mapped[Time]
     ended_at: Mapped[Time | None]
 
