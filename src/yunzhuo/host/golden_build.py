@@ -46,7 +46,7 @@ _AWAIT_IDENTITY = ("/etc/desktop/await-identity",)
 _WARM_UP_TIMES = 3
 _WARM_UP_SECONDS = 30.0
 # Longer than the script itself ever waits: given up half way it would leave its windows in the golden.
-_OWN_WARM_UP_SECONDS = 900.0
+_OWN_WARM_UP_SECONDS = 1500.0
 _FRAME = f"{SCREEN_FOLDER}/frame.ppm"
 
 logger = get_logger()

@@ -33,7 +33,7 @@ DESKTOP = {
     "operation",
     "actions",
 }
-OPERATION = {"id", "desktop_id", "action", "status", "position", "steps", "error", "created_at", "ended_at"}
+OPERATION = {"id", "desktop_id", "action", "status", "position", "steps", "error", "note_code", "created_at", "ended_at"}
 
 
 def test_images_and_flavors_are_what_a_wish_takes(lin: Api) -> None:
