@@ -34,6 +34,7 @@ ALL = frozenset(
         "servers.delete_snapshot",
         "servers.delete",
         "servers.console",
+        "servers.screenshot",
         "flavors.list",
         "flavors.get",
         "images.list",

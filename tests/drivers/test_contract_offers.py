@@ -22,6 +22,7 @@ _REQUESTS: dict[str, Callable[[Cloud, str], object]] = {
     "servers.snapshots": lambda cloud, server_id: cloud.servers.snapshots(server_id),
     "servers.roll_back": lambda cloud, server_id: cloud.servers.roll_back(server_id, "snapshot"),
     "servers.delete_snapshot": lambda cloud, server_id: cloud.servers.delete_snapshot(server_id, "snapshot"),
+    "servers.screenshot": lambda cloud, server_id: cloud.servers.screenshot(server_id),
     "guest.run": lambda cloud, server_id: cloud.guest.run(server_id, ["true"]),
     "guest.write_file": lambda cloud, server_id: cloud.guest.write_file(server_id, "/root/file", b""),
     "guest.read_file": lambda cloud, server_id: cloud.guest.read_file(server_id, "/root/file", max_bytes=1),

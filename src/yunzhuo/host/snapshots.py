@@ -14,6 +14,7 @@ from yunzhuo.host.kept_states import IdleDisk, LiveDisk
 from yunzhuo.host.machine import Machine
 from yunzhuo.host.making import Maker
 from yunzhuo.host.monitor import MachineFailed
+from yunzhuo.host.pictures import forget_picture
 from yunzhuo.host.power import Power, require_not_suspended, require_unchanged
 from yunzhuo.host.registry import Registry
 from yunzhuo.host.servers import in_words
@@ -146,6 +147,7 @@ class Snapshots:
     async def _roll_back(self, entry: Entry, kept: SnapshotRecord) -> None:
         fault = None
         try:
+            forget_picture(entry)
             if kept.has_memory and kept.key == await self._maker.state_key(entry.record):
                 fault = await self._to_memory(entry, kept)
                 if fault is None:

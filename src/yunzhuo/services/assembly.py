@@ -37,6 +37,7 @@ from yunzhuo.services.overview import OverviewService
 from yunzhuo.services.people import PeopleService
 from yunzhuo.services.reconciliation import Reconciler
 from yunzhuo.services.snapshots import SnapshotService
+from yunzhuo.services.thumbnails import ThumbnailService
 from yunzhuo.services.wishes import WishBook
 
 LOCAL_GATEWAY = "local"
@@ -64,6 +65,7 @@ class Services:
     people: PeopleService
     reconciler: Reconciler
     snapshots: SnapshotService
+    thumbnails: ThumbnailService
 
 
 @contextmanager
@@ -104,6 +106,7 @@ def services(
             people=PeopleService(db, desktops, audit, clock, settings.accounts, passwords),
             reconciler=Reconciler(db, connected, feed, clock),
             snapshots=SnapshotService(db, wishes, clock, settings.limits),
+            thumbnails=ThumbnailService(db, connected, clock, settings.consoles),
         )
     finally:
         connected.close()
