@@ -43,19 +43,11 @@ RULES: dict[str, Rule] = {
     "reboot hard": Rule(frozenset({_RUNNING, _ERROR}), lambda o: o.reboot_seconds, ends=_RUNNING, boots=True),
     "suspend": Rule(frozenset({_RUNNING}), lambda o: o.suspend_seconds, already=_SUSPENDED, ends=_SUSPENDED),
     "resume": Rule(frozenset({_SUSPENDED}), lambda o: o.resume_seconds, already=_RUNNING, ends=_RUNNING),
-    "rebuild": Rule(
-        frozenset({_RUNNING, _STOPPED, _ERROR}),
-        lambda o: o.rebuild_seconds,
-        meanwhile=_BUILDING,
-        boots=True,
-        forgets_picture=True,
-    ),
+    "rebuild": Rule(frozenset({_RUNNING, _STOPPED, _ERROR}), lambda o: o.rebuild_seconds, meanwhile=_BUILDING, boots=True),
     "resize": Rule(frozenset({_RUNNING, _STOPPED}), lambda o: o.resize_seconds, meanwhile=_BUILDING, boots=True),
     "snapshot": Rule(frozenset({_RUNNING, _STOPPED}), lambda o: o.snapshot_seconds),
     "roll back": Rule(frozenset({_RUNNING, _STOPPED, _ERROR}), lambda o: o.roll_back_seconds, boots=True),
-    "roll back to memory": Rule(
-        frozenset({_RUNNING, _STOPPED, _ERROR}), lambda o: o.roll_back_seconds, ends=_RUNNING
-    ),
+    "roll back to memory": Rule(frozenset({_RUNNING, _STOPPED, _ERROR}), lambda o: o.roll_back_seconds, ends=_RUNNING),
 }
 
 
