@@ -13,7 +13,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.browser.test_looks import wait_for
-from tests.support.portal import PASSWORD, Portal, ask_for_desktop, sign_in
+from tests.support.portal import PASSWORD, Portal, ask_for_desktop
 
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
 from yunzhuo.services.access import Role, installation
@@ -88,7 +88,7 @@ class School:
 
 
 @pytest.fixture(scope="module")
-def school(yunzhuo: Portal) -> Iterator[School]:
+def school(yunzhuo: Portal) -> School:
     names = {"end": "2000-01-01T00:00:00+00:00_0"}
     with services(yunzhuo.running.settings()) as all_services:
         itself = installation(all_services.accounts.default_organization_id())
@@ -109,7 +109,7 @@ def school(yunzhuo: Portal) -> Iterator[School]:
     lin.post(f"desktops/{names['available']}/actions", json={"action": "snapshot", "name": "初始状态"})
     wait_for(lin, names["available"], "available")
     names["snapshot"] = lin.get(f"desktops/{names['available']}/snapshots").json()["items"][0]["id"]
-    yield School(yunzhuo, names, lin)
+    return School(yunzhuo, names, lin)
 
 
 class Inspector:
