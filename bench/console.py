@@ -153,6 +153,7 @@ def measure(page: Page, cloud: Cloud, server_id: str, ways: tuple[Way, ...], rou
             measured = press_keys(page, way, keys if number else keys // 4)
             way.keys += [measured] if number else []
     start_in_terminal(cloud, server_id, MOVING)
+    eventually(lambda: not cloud.guest.run(server_id, ["test", "-s", "/tmp/frames-made"]).exit_code, 60)
     made = []
     for _ in range(rounds):
         for way in ways:

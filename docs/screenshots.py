@@ -1,7 +1,7 @@
 """Pictures of every page, wide and narrow, in both languages, light and dark; the best of them become the documentation's.
 
-``make screenshots`` (or ``python docs/screenshots.py [--only-memory]``). A school is made up on a Yunzhuo of the memory cloud,
-and all its pages are photographed into ``docs/_build/screenshots``, to be looked at; then a second Yunzhuo with real machines shows
+``make screenshots`` (or ``python docs/screenshots.py [--only memory|real]``). A school is made up on the memory cloud,
+and all its pages are photographed into ``docs/_build/screenshots``, to be looked at; then a Yunzhuo with real machines shows
 a real desktop. Those named in ``KEPT`` are written into ``docs/images``, with few colors, so that they stay small.
 """
 
@@ -9,7 +9,6 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -45,6 +44,10 @@ KEPT = {
     "overview-wide-zh-light": "administration-zh",
 }
 MAX_KEPT_BYTES = 300_000
+NO_PICTURE_IN_SIGHT = (
+    "[...document.querySelectorAll('[data-thumbnail]:not(.has-picture)')]"
+    ".filter((view) => view.getBoundingClientRect().top < innerHeight)"
+)
 
 
 @dataclass(frozen=True)
@@ -64,25 +67,27 @@ class Camera:
 def main() -> int:
     """Take all pictures, keep the best."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only-memory", action="store_true", help="no real machines: nothing is kept")
-    arguments = parser.parse_args()
+    parser.add_argument("--only", choices=("memory", "real"), help="one of the two schools; nothing is kept")
+    only = parser.parse_args().only
     ALL.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright, launch_chromium(playwright) as browser:
-        with small_school(Path(folder) / "small") as school:
-            for camera in cameras(browser, school, "nobody"):
-                photograph(camera, school, school.pages_of_nobody)
-            for camera in cameras(browser, school, "teacher"):
-                photograph(camera, school, school.pages_of_teacher)
-            for camera in cameras(browser, school, "head"):
-                photograph(camera, school, school.pages_of_head)
-        if arguments.only_memory:
-            return 0
-        with real_school(Path(folder) / "real") as school:
-            for camera in cameras(browser, school, "teacher"):
-                photograph_real(camera, school)
-    for source, image in KEPT.items():
+        if only != "real":
+            photograph_small(browser, Path(folder) / "small")
+        if only != "memory":
+            with real_school(Path(folder) / "real") as school:
+                for camera in cameras(browser, school, "teacher"):
+                    photograph_real(camera, school)
+    for source, image in KEPT.items() if only is None else ():
         keep(ALL / f"{source}.png", IMAGES / f"{image}.png")
     return 0
+
+
+def photograph_small(browser: Browser, home: Path) -> None:
+    """Everybody's pages, on the memory cloud."""
+    with small_school(home) as school:
+        for who, pages in school.pages.items():
+            for camera in cameras(browser, school, who):
+                photograph(camera, school, pages)
 
 
 def cameras(browser: Browser, school: School, who: str) -> Iterator[Camera]:
@@ -114,17 +119,8 @@ def photograph(camera: Camera, school: School, pages: dict[str, str]) -> None:
     """Each page once."""
     for name, path in pages.items():
         camera.page.goto(f"{school.url}{path}")
-        with thumbnails_there(camera.page):
-            camera.take(name)
-
-
-@contextmanager
-def thumbnails_there(page: Page) -> Iterator[None]:
-    """After the small pictures that can be seen have come."""
-    in_sight = "view => view.getBoundingClientRect().top < innerHeight"
-    waiting = f"[...document.querySelectorAll('[data-thumbnail]:not(.has-picture)')].filter({in_sight}).length === 0"
-    page.wait_for_function(f"() => {waiting}", timeout=20_000)
-    yield
+        camera.page.wait_for_function(f"() => {NO_PICTURE_IN_SIGHT}.length === 0")
+        camera.take(name)
 
 
 def photograph_real(camera: Camera, school: School) -> None:

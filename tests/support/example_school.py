@@ -31,13 +31,11 @@ COURSES = (
 
 @dataclass
 class School:
-    """Where it is, who is in it, and the addresses of its pages. ``screen`` is that of a desktop whose screen is there."""
+    """Where it is; who is in it, with the names and addresses of their pages; a desktop whose screen is there."""
 
     url: str
-    screen: str = ""
-    pages_of_nobody: dict[str, str] = field(default_factory=dict)
-    pages_of_teacher: dict[str, str] = field(default_factory=dict)
-    pages_of_head: dict[str, str] = field(default_factory=dict)
+    screen: str
+    pages: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def email(self, who: str) -> str:
         """The address that somebody signs in with."""
@@ -64,36 +62,40 @@ def small_school(home: Path) -> Iterator[School]:
         snapshot = teacher.get(f"desktops/{lesson}/snapshots").json()["items"][0]["id"]
         pupil = yunzhuo.running.api(f"{PUPILS[0]}@school.example").get("users/me").json()["id"]
         own = f"/desktops/{lesson}"
-        yield School(
-            yunzhuo.url,
-            screen=own,
-            pages_of_nobody={"sign-in": "/sign-in", "register": "/register"},
-            pages_of_teacher={
-                "list": "/desktops",
-                "new-desktop": "/desktops/new",
-                "details": f"{own}/details",
-                "screen": own,
-                "stopped": f"/desktops/{stopped}",
-                "failed": f"/desktops/{failed}",
-                "delete": f"{own}/delete",
-                "size": f"/desktops/{stopped}/size",
-                "roll-back": f"{own}/snapshots/{snapshot}/roll-back",
-                "profile": "/profile",
-                "password": "/password",
-                "not-found": "/desktops/nothing",
-            },
-            pages_of_head={
-                "overview": "/admin",
-                "users": "/admin/users",
-                "new-user": "/admin/users/new",
-                "user": f"/admin/users/{pupil}",
-                "delete-user": f"/admin/users/{pupil}/delete",
-                "all-desktops": "/admin/desktops",
-                "hosts": "/admin/hosts",
-                "catalog": "/admin/catalog",
-                "settings": "/admin/settings",
-            },
-        )
+        yield School(yunzhuo.url, own, pages(own, stopped=stopped, failed=failed, snapshot=snapshot, pupil=pupil))
+
+
+def pages(own: str, *, stopped: str, failed: str, snapshot: str, pupil: str) -> dict[str, dict[str, str]]:
+    """Everybody's pages, by what a picture of them is called. ``own`` is a desktop's address, the others are ids."""
+    user = f"/admin/users/{pupil}"
+    return {
+        "nobody": {"sign-in": "/sign-in", "register": "/register"},
+        "teacher": {
+            "list": "/desktops",
+            "new-desktop": "/desktops/new",
+            "details": f"{own}/details",
+            "screen": own,
+            "stopped": f"/desktops/{stopped}",
+            "failed": f"/desktops/{failed}",
+            "delete": f"{own}/delete",
+            "size": f"/desktops/{stopped}/size",
+            "roll-back": f"{own}/snapshots/{snapshot}/roll-back",
+            "profile": "/profile",
+            "password": "/password",
+            "not-found": "/desktops/nothing",
+        },
+        "head": {
+            "overview": "/admin",
+            "users": "/admin/users",
+            "new-user": "/admin/users/new",
+            "user": user,
+            "delete-user": f"{user}/delete",
+            "all-desktops": "/admin/desktops",
+            "hosts": "/admin/hosts",
+            "catalog": "/admin/catalog",
+            "settings": "/admin/settings",
+        },
+    }
 
 
 @contextmanager
@@ -117,7 +119,7 @@ def real_school(home: Path) -> Iterator[School]:
                 cloud.guest.write_piece(server.id, f"Downloads/{file}", b"0" * 48_213, offset=0)
         act(teacher, ids["期末考试"], "suspend", "suspended")
         cloud.close()
-        yield School(yunzhuo.url, screen=f"/desktops/{ids['Data structures']}")
+        yield School(yunzhuo.url, f"/desktops/{ids['Data structures']}")
 
 
 def enroll(running: Running) -> None:
