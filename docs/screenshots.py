@@ -36,7 +36,6 @@ KEPT = {
     "real-screen-wide-en-light": "desktop",
     "real-list-wide-en-light": "portal",
     "real-list-wide-zh-light": "portal-zh",
-    "real-list-wide-en-dark": "portal-dark",
     "real-list-narrow-zh-light": "portal-narrow-zh",
     "real-files-wide-en-light": "console-files",
     "details-wide-en-light": "details",
