@@ -90,7 +90,7 @@ def test_a_cloud_that_fails_is_asked_again(yunzhuo: Installation, lin: Actor) ->
 
 def test_while_one_waits_for_the_cloud_nobody_else_does(yunzhuo: Installation, lin: Actor) -> None:
     thumbnails, desktop_id = yunzhuo.services.thumbnails, yunzhuo.available(lin)
-    yunzhuo.weather.faults.set(Fault(operation=LOOK, kind=FaultKind.SLOW, seconds=1))
+    yunzhuo.weather.faults.set(Fault(operation=LOOK, kind=FaultKind.SLOW, seconds=0.5))
     waiting = threading.Thread(target=thumbnails.look, args=(lin, desktop_id))
     waiting.start()
     eventually(lambda: yunzhuo.weather.calls.count(LOOK) == 1, 5)
