@@ -4,7 +4,7 @@ SHELL := /bin/bash
 # Compiled modules are kept, whatever the shell says: without them every process compiles all of Yunzhuo again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-run setup-test image light-image test test-fast test-image lint format docs docs-pages settings-file lock clean
+.PHONY: help run setup setup-run setup-test image light-image test test-fast test-image lint format docs screenshots docs-pages settings-file lock clean
 
 # The first Python that is new enough; its own words when there is none. `make PYTHON=... run` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -53,7 +53,7 @@ lint: setup-test ## ruff, mypy, import-linter, djlint
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/mypy -p infras.setup
-	@$(BIN)/mypy tests bench
+	@$(BIN)/mypy tests bench docs/screenshots.py
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/djlint --lint --quiet src/yunzhuo
 
@@ -63,6 +63,9 @@ format: setup-test ## Put the code in form
 
 docs: setup-test ## Build the documentation into docs/_build
 	@$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+
+screenshots: image setup-test ## Photograph every page; the best become the documentation's pictures
+	@$(BIN)/python docs/screenshots.py $(ARGS)
 
 docs-pages: setup-test ## Write the pages anew that are made from the code, the recorded click among them
 	@REFRESH_DOCS=1 $(BIN)/pytest tests/integration/docs

@@ -13,6 +13,7 @@ import { followMenus } from "./parts/menus.js";
 import { followNotices } from "./parts/notices.js";
 import { followTable } from "./parts/table.js";
 import { followTheme } from "./parts/theme_choice.js";
+import { followThumbnails } from "./parts/thumbnails.js";
 
 followMenus();
 followNotices();
@@ -22,6 +23,7 @@ followDialogs(htmx);
 followChoices();
 followTheme();
 followCards(htmx);
+followThumbnails();
 followDetails(htmx);
 followTable();
 followStream(document.body.dataset.events);

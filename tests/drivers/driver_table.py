@@ -36,6 +36,7 @@ ALL = frozenset(
         "servers.console",
         *(f"volumes.{verb}" for verb in ("create", "find", "get", "list", "attach", "detach", "delete")),
         *(f"volumes.{verb}" for verb in ("snapshot", "snapshots", "restore", "delete_snapshot")),
+        "servers.screenshot",
         "flavors.list",
         "flavors.get",
         "images.list",

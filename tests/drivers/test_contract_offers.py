@@ -33,6 +33,7 @@ _REQUESTS: dict[str, Callable[[Cloud, str], object]] = {
     "volumes.snapshots": lambda cloud, _server_id: cloud.volumes.snapshots("volume"),
     "volumes.restore": lambda cloud, _server_id: cloud.volumes.restore("volume", "snapshot"),
     "volumes.delete_snapshot": lambda cloud, _server_id: cloud.volumes.delete_snapshot("volume", "snapshot"),
+    "servers.screenshot": lambda cloud, server_id: cloud.servers.screenshot(server_id),
     "guest.run": lambda cloud, server_id: cloud.guest.run(server_id, ["true"]),
     "guest.write_file": lambda cloud, server_id: cloud.guest.write_file(server_id, "/root/file", b""),
     "guest.read_file": lambda cloud, server_id: cloud.guest.read_file(server_id, "/root/file", max_bytes=1),

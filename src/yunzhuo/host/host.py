@@ -20,6 +20,7 @@ from yunzhuo.host.layout import Layout
 from yunzhuo.host.making import Maker
 from yunzhuo.host.monitor import MachineFailed
 from yunzhuo.host.network import Network
+from yunzhuo.host.pictures import Pictures
 from yunzhuo.host.power import Power
 from yunzhuo.host.privileges import qemu_account
 from yunzhuo.host.registry import Registry
@@ -67,6 +68,7 @@ class DesktopHost:
         self.suspension = Suspension(self._registry, maker, self.power)
         self.snapshots = Snapshots(self._registry, maker, self.power)
         self.volumes = Volumes(self._engine, self._registry, self.power)
+        self.pictures = Pictures(self._registry)
         self.guests = Guests(self._registry)
         self.files = GuestFiles(self.guests)
         unfinished = (self.reshaping, self.suspension, self.snapshots)

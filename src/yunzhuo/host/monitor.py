@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from socket import socket
 from typing import Any, Self
 
@@ -31,6 +31,8 @@ class Monitor:
     def __init__(self, client: QMPClient) -> None:
         self._client = client
         self._closing: asyncio.Task[None] | None = None
+        # QEMU keeps only the descriptor that came last, until a command takes it.
+        self._handing_over = asyncio.Lock()
 
     @classmethod
     async def connect(cls, connection: socket, name: str, *, timeout_seconds: float = 15) -> Self:
@@ -58,8 +60,20 @@ class Monitor:
 
     async def hand_over(self, descriptor: int, name: str) -> None:
         """Give QEMU a descriptor of ours, to be used once as ``fd:NAME``. Raises MachineFailed."""
-        self._client.send_fd_scm(descriptor)
-        await self.execute("getfd", {"fdname": name})
+        async with self._handing_over:
+            self._client.send_fd_scm(descriptor)
+            await self.execute("getfd", {"fdname": name})
+
+    @asynccontextmanager
+    async def lend(self, descriptor: int) -> AsyncIterator[str]:
+        """Let QEMU open a descriptor of ours as the file that this answers. Raises MachineFailed."""
+        async with self._handing_over:
+            self._client.send_fd_scm(descriptor)
+            number = (await self.execute("add-fd"))["fdset-id"]
+        try:
+            yield f"/dev/fdset/{number}"
+        finally:
+            await self.execute("remove-fd", {"fdset-id": number})
 
     async def migrate(self, command: str, uri: str, *, timeout_seconds: float) -> None:
         """Start a migration and return when it is through. Needs the capability ``events``. Raises MachineFailed."""

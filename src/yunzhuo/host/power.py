@@ -12,6 +12,7 @@ from yunzhuo.host.entries import TAKES_DOWN, Change, Entry
 from yunzhuo.host.machine import Machine
 from yunzhuo.host.making import Maker
 from yunzhuo.host.monitor import MachineFailed
+from yunzhuo.host.pictures import keep_picture
 from yunzhuo.host.registry import Registry
 from yunzhuo.host.store import Phase, Wanted
 from yunzhuo.host.waiting import finish, unless
@@ -231,6 +232,7 @@ class Power:
 
     async def _stop(self, entry: Entry) -> None:
         await entry.save(wanted=Wanted.STOPPED)
+        await keep_picture(entry)
         await self.switch_off(entry)
         logger.info("server_stopped", server_id=entry.id)
 

@@ -3,6 +3,7 @@
 from yunzhuo.host.engine import Engine, require_fitting
 from yunzhuo.host.entries import Change, Entry
 from yunzhuo.host.making import Maker
+from yunzhuo.host.pictures import forget_picture
 from yunzhuo.host.power import Power, require_not_suspended, require_unchanged
 from yunzhuo.host.registry import Registry
 from yunzhuo.host.servers import in_words
@@ -70,6 +71,7 @@ class Reshaping:
     async def _rebuild(self, entry: Entry) -> None:
         try:
             await self._power.pull_plug(entry)
+            forget_picture(entry)
             await self._maker.renew_secrets(entry)
             if entry.record.wanted is Wanted.RUNNING:
                 await self._power.bring_up(entry)

@@ -14,6 +14,7 @@ from yunzhuo.host.kept_states import IdleDisk, LiveDisk
 from yunzhuo.host.machine import Machine
 from yunzhuo.host.making import Maker
 from yunzhuo.host.monitor import MachineFailed
+from yunzhuo.host.pictures import forget_picture
 from yunzhuo.host.power import Power, require_not_suspended, require_unchanged, require_unplugged
 from yunzhuo.host.registry import Registry
 from yunzhuo.host.servers import in_words
@@ -147,6 +148,7 @@ class Snapshots:
 
     async def _roll_back(self, entry: Entry, kept: SnapshotRecord) -> None:
         try:
+            forget_picture(entry)
             fits = kept.has_memory and kept.key == await self._maker.state_key(entry.record)
             if fits and await self._to_memory(entry, kept):
                 return

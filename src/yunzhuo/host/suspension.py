@@ -13,6 +13,7 @@ from yunzhuo.host.layout import MEMORY_NAME
 from yunzhuo.host.machine import Machine, StateRefused
 from yunzhuo.host.making import Maker
 from yunzhuo.host.monitor import MachineFailed
+from yunzhuo.host.pictures import keep_picture
 from yunzhuo.host.power import Power, require_unchanged, require_unplugged
 from yunzhuo.host.registry import Registry
 from yunzhuo.host.servers import in_words
@@ -78,6 +79,7 @@ class Suspension:
         machine = entry.machine
         if machine is None:
             return
+        await keep_picture(entry)
         try:
             saved = await self._write_memory(entry, machine)
         except (YunzhuoError, OSError) as error:

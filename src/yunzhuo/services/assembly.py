@@ -39,6 +39,7 @@ from yunzhuo.services.people import PeopleService
 from yunzhuo.services.personal_disks import PersonalDiskService
 from yunzhuo.services.reconciliation import Reconciler
 from yunzhuo.services.snapshots import SnapshotService
+from yunzhuo.services.thumbnails import ThumbnailService
 from yunzhuo.services.wishes import WishBook
 
 LOCAL_GATEWAY = "local"
@@ -68,6 +69,7 @@ class Services:
     personal_disks: PersonalDiskService
     reconciler: Reconciler
     snapshots: SnapshotService
+    thumbnails: ThumbnailService
 
 
 @contextmanager
@@ -111,6 +113,7 @@ def services(
             personal_disks=personal_disks,
             reconciler=Reconciler(db, connected, feed, clock),
             snapshots=SnapshotService(db, wishes, clock, settings.limits),
+            thumbnails=ThumbnailService(db, connected, clock, settings.consoles),
         )
     finally:
         connected.close()

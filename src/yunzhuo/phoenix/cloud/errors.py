@@ -51,6 +51,13 @@ class VolumeSnapshotNotFound(NotFound):
         super().__init__("volume_snapshot_not_found", "The volume has no such snapshot.", snapshot_id=snapshot_id)
 
 
+class NoScreenshot(NotFound):
+    """There is no picture of the server's screen."""
+
+    def __init__(self, server_id: str) -> None:
+        super().__init__("no_screenshot", "There is no picture of this screen.", server_id=server_id)
+
+
 class ServerBusy(Conflict):
     """The server is in a state that does not allow this (or is still changing)."""
 

@@ -31,6 +31,7 @@ from yunzhuo.phoenix.cloud.resources import (
     Image,
     Network,
     RebootKind,
+    Screenshot,
     Server,
     ServerRequest,
     Snapshot,
@@ -162,6 +163,14 @@ class Servers(Protocol):
         """Where the screen is, now: ask again for every connection, an answer may hold for one boot only.
 
         Raises ServerBusy when the server is not RUNNING, CloudNotOffered for a protocol that the cloud does not carry.
+        """
+        ...
+
+    def screenshot(self, server_id: str) -> Screenshot:
+        """A small picture of the screen: of a running server as it is now, else as it was before it was switched off.
+
+        Answers within a few seconds, and disturbs nobody. A suspended or stopped server's is from the moment before that;
+        rebuild and roll back forget it. Raises NoScreenshot, and CloudUnavailable when the screen does not answer in time.
         """
         ...
 

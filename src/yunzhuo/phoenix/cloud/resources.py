@@ -211,6 +211,14 @@ class Console:
 
 
 @dataclass(frozen=True, slots=True)
+class Screenshot:
+    """A small picture of a server's screen (JPEG, see ``phoenix.common.pictures``), and when that looked so."""
+
+    content: bytes = field(repr=False)
+    taken_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class GuestFile:
     """A file of the person who works in a server."""
 

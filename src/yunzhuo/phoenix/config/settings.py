@@ -137,6 +137,8 @@ class ConsoleSettings(Section):
     """Opening a screen."""
 
     ticket_seconds: Seconds = Field(60, description="A ticket not used by then is worthless.")
+    thumbnails: bool = Field(True, description="Small pictures of a person's own desktops in their list.")
+    thumbnail_seconds: Seconds = Field(5, description="How old such a picture may be before the screen is looked at again.")
 
 
 class GuestSettings(Section):

@@ -42,6 +42,7 @@ def desktop_list() -> Response:
         search=search,
         is_first=cursor is None,
         offered=_Offered(),
+        thumbnails=services().thumbnails.is_on,
         may_connect=may_connect,
         idempotency_key=new_id(),
         events_url=events_url,

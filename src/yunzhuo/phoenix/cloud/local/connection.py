@@ -20,6 +20,7 @@ from yunzhuo.phoenix.cloud.errors import (
     GuestUnreachable,
     ImageNotFound,
     NoCapacity,
+    NoScreenshot,
     ServerBusy,
     ServerNotFound,
     SnapshotNotFound,
@@ -48,6 +49,7 @@ _BY_CODE: Mapping[str, Callable[[Problem], YunzhuoError]] = {
     "volume_in_use": lambda problem: VolumeInUse(
         _text(problem, "volume_id"), [str(name) for name in problem.details.get("programs", ())]
     ),
+    "no_screenshot": lambda problem: NoScreenshot(_text(problem, "server_id")),
     "server_busy": lambda problem: ServerBusy(problem.message, **problem.details),
     "no_capacity": lambda problem: NoCapacity(problem.message, **problem.details),
     "guest_unreachable": lambda problem: GuestUnreachable(_text(problem, "server_id")),
@@ -85,19 +87,21 @@ class Connection:
         content: bytes | str = b"",
         params: Mapping[str, str] | None = None,
         extra_seconds: float = 0,
+        within_seconds: float | None = None,
     ) -> bytes:
         """The body of a successful answer. Raises CloudUnavailable, and what the host refuses with.
 
-        ``extra_seconds`` is for calls that are themselves told to wait.
+        ``extra_seconds`` is for calls that are themselves told to wait, ``within_seconds`` for those that must be short.
         """
+        limit = min(within_seconds or self._timeout_seconds, self._timeout_seconds) + extra_seconds
         address = f"{path}?{urlencode(params)}" if params else path
         body = content.encode() if isinstance(content, str) else content
         connection = self._take()
         try:
-            status, answer = connection.ask(method, address, body, self._timeout_seconds + extra_seconds)
+            status, answer = connection.ask(method, address, body, limit)
         except TimeoutError as error:
             connection.close()
-            raise CloudUnavailable(f"The host process did not answer within {self._timeout_seconds:g} s.") from error
+            raise CloudUnavailable(f"The host process did not answer within {limit:g} s.") from error
         except (OSError, HTTPException) as error:
             connection.close()
             raise CloudUnavailable(_HOST_AWAY, why=str(error)) from error

@@ -4,7 +4,10 @@ from collections.abc import Sequence
 
 from yunzhuo.phoenix.cloud.local import wire
 from yunzhuo.phoenix.cloud.local.connection import Connection, of_server
-from yunzhuo.phoenix.cloud.resources import Console, ConsoleProtocol, RebootKind, Server, ServerRequest, Snapshot
+from yunzhuo.phoenix.cloud.resources import Console, ConsoleProtocol, RebootKind, Screenshot, Server, ServerRequest, Snapshot
+
+# Somebody's page waits for it, one of many: what is late is not worth waiting for.
+_SCREENSHOT_SECONDS = 3.0
 
 
 class LocalServers:
@@ -45,6 +48,10 @@ class LocalServers:
 
     def console(self, server_id: str, protocol: ConsoleProtocol) -> Console:
         return wire.CONSOLE.validate_json(self._connection.call("GET", of_server(server_id, f"/consoles/{protocol.value}")))
+
+    def screenshot(self, server_id: str) -> Screenshot:
+        address = of_server(server_id, "/screenshot")
+        return wire.unpack_screenshot(self._connection.call("GET", address, within_seconds=_SCREENSHOT_SECONDS))
 
     def suspend(self, server_id: str) -> None:
         self._connection.call("POST", of_server(server_id, "/suspend"))

@@ -4,6 +4,7 @@ import base64
 import re
 import struct
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, TypeAdapter
@@ -18,6 +19,7 @@ from yunzhuo.phoenix.cloud.resources import (
     Image,
     Network,
     RebootKind,
+    Screenshot,
     Server,
     ServerRequest,
     Snapshot,
@@ -151,6 +153,7 @@ NETWORKS = TypeAdapter(tuple[Network, ...])
 HOSTS = TypeAdapter(tuple[Host, ...])
 GUEST_FILES = TypeAdapter(tuple[GuestFile, ...])
 _SIZE = struct.Struct("!Q")
+_SECONDS = struct.Struct("!d")
 
 
 def command_result(ended: RunEnded) -> CommandResult:
@@ -166,3 +169,14 @@ def pack_piece(piece: FilePiece) -> bytes:
 def unpack_piece(body: bytes) -> FilePiece:
     """What :func:`pack_piece` packed."""
     return FilePiece(body[_SIZE.size :], _SIZE.unpack_from(body)[0])
+
+
+def pack_screenshot(screenshot: Screenshot) -> bytes:
+    """A screenshot as an answer's body: when it was taken, in seconds since 1970 in eight bytes, then the picture."""
+    return _SECONDS.pack(screenshot.taken_at.timestamp()) + screenshot.content
+
+
+def unpack_screenshot(body: bytes) -> Screenshot:
+    """What :func:`pack_screenshot` packed."""
+    taken_at = datetime.fromtimestamp(_SECONDS.unpack_from(body)[0], UTC)
+    return Screenshot(body[_SECONDS.size :], taken_at)

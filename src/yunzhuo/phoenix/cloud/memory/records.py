@@ -30,7 +30,7 @@ class ServerRecord(_Record):
     """A server. ``boot_id`` and ``console_password`` change with each boot, ``identity`` with each new disk.
 
     ``previous_status`` is what a stale answer says. From ``frees_at`` on it takes no memory and no vCPU (None: it does),
-    from ``gone_at`` on it is not there.
+    from ``gone_at`` on it is not there. ``pictured_at`` is when its screen was last seen before it was switched off.
     """
 
     id: str
@@ -61,6 +61,7 @@ class ServerRecord(_Record):
     clipboard: str = ""
     fault_code: FaultCode | None = None
     language: str | None = None
+    pictured_at: float | None = None
 
 
 class SnapshotRecord(_Record):

@@ -3,16 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from yunzhuo.phoenix.cloud.errors import CloudNotOffered, ServerBusy, ServerNotFound
+from yunzhuo.phoenix.cloud.errors import CloudNotOffered, NoScreenshot, ServerBusy, ServerNotFound
 from yunzhuo.phoenix.cloud.memory import changes, store
 from yunzhuo.phoenix.cloud.memory.calls import Gate
 from yunzhuo.phoenix.cloud.memory.faults import FaultKind, Plan
-from yunzhuo.phoenix.cloud.memory.records import ServerRecord, as_server, as_snapshot
+from yunzhuo.phoenix.cloud.memory.pictures import paint
+from yunzhuo.phoenix.cloud.memory.records import ServerRecord, as_server, as_snapshot, as_time
 from yunzhuo.phoenix.cloud.memory.state import Transaction
 from yunzhuo.phoenix.cloud.resources import (
     Console,
     ConsoleProtocol,
     RebootKind,
+    Screenshot,
     Server,
     ServerRequest,
     ServerStatus,
@@ -114,6 +116,12 @@ class Servers:
             "servers.console", lambda transaction, _: _console(transaction, server_id, protocol), subject=server_id
         )
 
+    def screenshot(self, server_id: str) -> Screenshot:
+        record, seen_at = self._gate.perform(
+            "servers.screenshot", lambda transaction, _: _seen(transaction, server_id), subject=server_id
+        )
+        return Screenshot(paint(record.identity, record.boot_id, as_time(seen_at)), as_time(seen_at))
+
     def _change(self, operation: str, server_id: str, verb: str, language: str | None = None) -> None:
         self._gate.perform(
             operation,
@@ -170,3 +178,13 @@ def _console(transaction: Transaction, server_id: str, protocol: ConsoleProtocol
     if options.console_unix_path:
         return Console(protocol=protocol, password=password, unix_path=options.console_unix_path)
     return Console(protocol=protocol, password=password, host=options.console_host, port=options.console_port)
+
+
+def _seen(transaction: Transaction, server_id: str) -> tuple[ServerRecord, float]:
+    """A server and the moment at which its screen is to be painted. Raises NoScreenshot."""
+    record = store.read_server(transaction, server_id)
+    is_on = record.status is ServerStatus.RUNNING and record.change is None and record.gone_at is None
+    seen_at = transaction.now if is_on else record.pictured_at
+    if seen_at is None:
+        raise NoScreenshot(server_id)
+    return record, seen_at
