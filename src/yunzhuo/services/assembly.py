@@ -21,6 +21,7 @@ from yunzhuo.phoenix.security.passwords import Passwords
 from yunzhuo.phoenix.security.secrets import load_or_make
 from yunzhuo.services.access import Role
 from yunzhuo.services.accounts import AccountService
+from yunzhuo.services.admission import Admission
 from yunzhuo.services.attempts import AttemptCounter
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.catalog import CatalogService
@@ -32,6 +33,7 @@ from yunzhuo.services.events import EventService
 from yunzhuo.services.guests import GuestService
 from yunzhuo.services.health import HealthService
 from yunzhuo.services.history import HistoryService
+from yunzhuo.services.operation_desk import OperationDesk
 from yunzhuo.services.operations import OperationEngine
 from yunzhuo.services.overview import OverviewService
 from yunzhuo.services.people import PeopleService
@@ -50,6 +52,7 @@ class Services:
     settings: Settings
     queue_app: Celery
     accounts: AccountService
+    admission: Admission
     attempts: AttemptCounter
     catalog: CatalogService
     consoles: ConsoleService
@@ -60,6 +63,7 @@ class Services:
     guests: GuestService
     health: HealthService
     history: HistoryService
+    operations: OperationDesk
     overview: OverviewService
     people: PeopleService
     reconciler: Reconciler
@@ -77,33 +81,37 @@ def services(
     queue_app = make_app(settings)
     queue, audit, events = Queue(queue_app), AuditLog(clock), EventService(db, clock)
     feed = ChangeFeed(events)
-    wishes = WishBook(queue, feed, audit, clock, settings.operations)
+    admission = Admission(db, queue, feed, clock, settings.admission, settings.operations)
+    wishes = WishBook(queue, feed, audit, clock, admission)
     attempts = AttemptCounter(db, clock, settings.accounts)
     worker = f"{socket.gethostname()}:{os.getpid()}:{new_id()[:8]}"
     catalog = CatalogService(db, connected, clock)
     passwords = passwords or Passwords()
     accounts = AccountService(db, attempts, audit, clock, settings.accounts, passwords)
     desktops = DesktopService(db, wishes, feed, audit, clock, settings.limits)
+    snapshots = SnapshotService(db, wishes, clock, settings.limits)
     health = HealthService(db, connected, catalog, accounts)
     try:
         yield Services(
             settings=settings,
             queue_app=queue_app,
             accounts=accounts,
+            admission=admission,
             attempts=attempts,
             catalog=catalog,
             consoles=ConsoleService(db, connected, audit, clock, settings.consoles),
             desktop_table=DesktopTable(db),
             desktops=desktops,
-            engine=OperationEngine(db, connected, queue, feed, clock, settings.operations, worker=worker),
+            engine=OperationEngine(db, connected, queue, feed, clock, settings.operations, admission, worker=worker),
             events=events,
             guests=GuestService(db, connected, audit, settings.guests),
             health=health,
             history=HistoryService(db),
+            operations=OperationDesk(db, desktops, snapshots, wishes, admission, feed, audit, clock),
             overview=OverviewService(db, connected, health, settings),
             people=PeopleService(db, desktops, audit, clock, settings.accounts, passwords),
             reconciler=Reconciler(db, connected, feed, clock),
-            snapshots=SnapshotService(db, wishes, clock, settings.limits),
+            snapshots=snapshots,
         )
     finally:
         connected.close()

@@ -13,8 +13,10 @@ from yunzhuo.phoenix.db.models import Desktop, Flavor, Image, Operation, User
 from yunzhuo.services import cursors
 from yunzhuo.services.access import Actor, may, require
 from yunzhuo.services.changes import Failure, OperationView, facts_of, operation_view, state_of, steps_of
+from yunzhuo.services.queue_places import queue_places
 from yunzhuo.services.rules import lifecycle
 from yunzhuo.services.rules.lifecycle import Action, State, Wanted
+from yunzhuo.services.rules.remedies import UNDO, Remedy, remedies
 
 MAX_PAGE = 200
 _Row = TypeVar("_Row", Image, Flavor, User)
@@ -80,9 +82,35 @@ def verb_for(action: Action) -> str:
     return f"desktop:{Action.START if action is Action.CREATE else action}"
 
 
+def visible_operation(tx: Session, actor: Actor, operation_id: str) -> tuple[Operation, Desktop]:
+    """The operation and its desktop, there or deleted. Raises NotFound when it does not exist for the actor."""
+    require(actor, "desktop:read")
+    operation = tx.get(Operation, operation_id)
+    desktop = tx.get(Desktop, operation.desktop_id) if operation else None
+    if operation is None or desktop is None or not may_see(actor, desktop):
+        raise no_such_operation()
+    return operation, desktop
+
+
+def seen_operation(tx: Session, actor: Actor, operation: Operation, desktop: Desktop) -> OperationView:
+    """An operation as the actor sees it."""
+    return operation_view(
+        operation,
+        steps_of(tx, [operation.id])[operation.id],
+        queue=queue_places(tx, [operation]).get(operation.id),
+        remedies=possible_remedies(actor, desktop, operation),
+    )
+
+
+def no_such_operation() -> NotFound:
+    """There is none, or it is none of the asker's business."""
+    return NotFound("operation_not_found", "There is no such operation.")
+
+
 def desktop_views(tx: Session, actor: Actor, rows: Sequence[Pair]) -> Sequence[DesktopView]:
     """Views of several desktops in four queries, whatever their number; ``actions`` are those that ``actor`` may ask for."""
     steps = steps_of(tx, [operation.id for _, operation in rows])
+    places = queue_places(tx, [operation for _, operation in rows])
     images = _by_id(tx, Image, {desktop.image_id for desktop, _ in rows})
     flavors = _by_id(tx, Flavor, {desktop.flavor_id for desktop, _ in rows})
     owners = _by_id(tx, User, {desktop.owner_id for desktop, _ in rows})
@@ -102,11 +130,32 @@ def desktop_views(tx: Session, actor: Actor, rows: Sequence[Pair]) -> Sequence[D
             fault=desktop.observed_fault,
             observed_at=desktop.observed_at,
             created_at=desktop.created_at,
-            operation=operation_view(operation, steps[operation.id]),
+            operation=operation_view(
+                operation,
+                steps[operation.id],
+                queue=places.get(operation.id),
+                remedies=possible_remedies(actor, desktop, operation),
+            ),
             actions=_possible(actor, desktop, operation),
         )
         for desktop, operation in rows
     ]
+
+
+def possible_remedies(actor: Actor, desktop: Desktop, operation: Operation) -> frozenset[Remedy]:
+    """What the actor can do about an operation: nothing about one that is not the desktop's latest."""
+    if operation.id != desktop.operation_id or desktop.deleted_at is not None:
+        return frozenset()
+    whose = {"organization_id": desktop.organization_id, "owner_id": desktop.owner_id}
+    action = Action(operation.action)
+    needed = {
+        Remedy.CANCEL: verb_for(action),
+        Remedy.RETRY: verb_for(action),
+        Remedy.UNDO: verb_for(UNDO.get(action, action)),
+        Remedy.DELETE: verb_for(Action.DELETE),
+    }
+    found = remedies(facts_of(desktop, operation), is_undoing="undoes" in operation.arguments)
+    return frozenset(remedy for remedy in found if may(actor, needed[remedy], **whose))
 
 
 def _possible(actor: Actor, desktop: Desktop, operation: Operation) -> frozenset[Action]:

@@ -11,15 +11,23 @@ from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.cloud.resources import RebootKind
 from yunzhuo.phoenix.common.clock import Clock
-from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, LimitReached, NotFound, NotSignedIn, Refused
+from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, LimitReached, NotSignedIn, Refused
 from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.config.settings import LimitSettings
 from yunzhuo.phoenix.db.models import Desktop, Flavor, IdempotencyKey, Image, Operation, User
 from yunzhuo.phoenix.db.session import Database, Transaction
 from yunzhuo.services.access import Actor, Scope, require
 from yunzhuo.services.audit import AuditLog
-from yunzhuo.services.changes import ChangeFeed, OperationView, facts_of, operation_view, steps_of
-from yunzhuo.services.desktop_views import DesktopView, Page, desktop_views, may_see, read_page, visible_desktop
+from yunzhuo.services.changes import ChangeFeed, OperationView, facts_of, steps_of
+from yunzhuo.services.desktop_views import (
+    DesktopView,
+    Page,
+    desktop_views,
+    read_page,
+    seen_operation,
+    visible_desktop,
+    visible_operation,
+)
 from yunzhuo.services.rules import lifecycle, naming, sizes
 from yunzhuo.services.rules.lifecycle import Action, Observed, State, Wanted
 from yunzhuo.services.rules.sizes import Misfit, Size
@@ -227,13 +235,8 @@ class DesktopService:
 
     def operation(self, actor: Actor, operation_id: str) -> OperationView:
         """One operation of a desktop that the actor can see. Raises NotFound."""
-        require(actor, "desktop:read")
         with self._db.reading() as tx:
-            operation = tx.get(Operation, operation_id)
-            desktop = tx.get(Desktop, operation.desktop_id) if operation else None
-            if operation is None or desktop is None or not may_see(actor, desktop):
-                raise NotFound("operation_not_found", "There is no such operation.")
-            return operation_view(operation, steps_of(tx, [operation.id])[operation.id])
+            return seen_operation(tx, actor, *visible_operation(tx, actor, operation_id))
 
     def _create(
         self,

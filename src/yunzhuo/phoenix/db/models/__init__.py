@@ -6,10 +6,13 @@ from yunzhuo.phoenix.db.models.catalog import Flavor, Image
 from yunzhuo.phoenix.db.models.consoles import ConsoleSession, Gateway, Ticket
 from yunzhuo.phoenix.db.models.desktops import Desktop, IdempotencyKey
 from yunzhuo.phoenix.db.models.journal import AuditEntry, Event
-from yunzhuo.phoenix.db.models.operations import Operation, OperationStep
+from yunzhuo.phoenix.db.models.leftovers import Leftover
+from yunzhuo.phoenix.db.models.operations import AdmissionLane, AdmissionTurn, Operation, OperationStep
 from yunzhuo.phoenix.db.models.snapshots import Snapshot
 
 __all__ = [
+    "AdmissionLane",
+    "AdmissionTurn",
     "ApiToken",
     "AuditEntry",
     "AuthSession",
@@ -21,6 +24,7 @@ __all__ = [
     "Gateway",
     "IdempotencyKey",
     "Image",
+    "Leftover",
     "Operation",
     "OperationStep",
     "Organization",
