@@ -33,6 +33,7 @@ from yunzhuo.services.events import EventService
 from yunzhuo.services.guests import GuestService
 from yunzhuo.services.health import HealthService
 from yunzhuo.services.history import HistoryService
+from yunzhuo.services.leftovers import Leftovers
 from yunzhuo.services.operation_desk import OperationDesk
 from yunzhuo.services.operations import OperationEngine
 from yunzhuo.services.overview import OverviewService
@@ -66,6 +67,7 @@ class Services:
     operations: OperationDesk
     overview: OverviewService
     people: PeopleService
+    leftovers: Leftovers
     reconciler: Reconciler
     snapshots: SnapshotService
 
@@ -89,6 +91,7 @@ def services(
     passwords = passwords or Passwords()
     accounts = AccountService(db, attempts, audit, clock, settings.accounts, passwords)
     desktops = DesktopService(db, wishes, feed, audit, clock, settings.limits)
+    leftovers = Leftovers(db, connected, settings.reconcile)
     snapshots = SnapshotService(db, wishes, clock, settings.limits)
     health = HealthService(db, connected, catalog, accounts)
     try:
@@ -110,7 +113,8 @@ def services(
             operations=OperationDesk(db, desktops, snapshots, wishes, admission, feed, audit, clock),
             overview=OverviewService(db, connected, health, settings),
             people=PeopleService(db, desktops, audit, clock, settings.accounts, passwords),
-            reconciler=Reconciler(db, connected, feed, clock),
+            leftovers=leftovers,
+            reconciler=Reconciler(db, connected, leftovers, feed, audit, clock),
             snapshots=snapshots,
         )
     finally:

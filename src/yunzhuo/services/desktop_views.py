@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from yunzhuo.phoenix.common.errors import Forbidden, NotFound
 from yunzhuo.phoenix.db.models import Desktop, Flavor, Image, Operation, User
 from yunzhuo.services import cursors
-from yunzhuo.services.access import Actor, may, require
+from yunzhuo.services.access import Actor, may, require, scope_of
 from yunzhuo.services.changes import Failure, OperationView, facts_of, operation_view, state_of, steps_of
 from yunzhuo.services.queue_places import queue_places
 from yunzhuo.services.rules import lifecycle
@@ -25,7 +25,10 @@ Pair = tuple[Desktop, Operation]
 
 @dataclass(frozen=True, slots=True)
 class DesktopView:
-    """A desktop as a person sees it. ``operation`` is the latest, running or ended; ``actions`` what may be asked now."""
+    """A desktop as a person sees it. ``operation`` is the latest, running or ended; ``actions`` what may be asked now.
+
+    ``server_name`` and ``host`` are what the cloud calls its server and where it put it; None: not for the one who looks.
+    """
 
     id: str
     name: str
@@ -43,6 +46,8 @@ class DesktopView:
     created_at: datetime
     operation: OperationView
     actions: frozenset[Action]
+    server_name: str | None = None
+    host: str | None = None
 
     @property
     def failure(self) -> Failure | None:
@@ -110,6 +115,7 @@ def no_such_operation() -> NotFound:
 def desktop_views(tx: Session, actor: Actor, rows: Sequence[Pair]) -> Sequence[DesktopView]:
     """Views of several desktops in four queries, whatever their number; ``actions`` are those that ``actor`` may ask for."""
     steps = steps_of(tx, [operation.id for _, operation in rows])
+    is_told_all = scope_of(actor, "operation:trace") is not None
     places = queue_places(tx, [operation for _, operation in rows])
     images = _by_id(tx, Image, {desktop.image_id for desktop, _ in rows})
     flavors = _by_id(tx, Flavor, {desktop.flavor_id for desktop, _ in rows})
@@ -137,6 +143,8 @@ def desktop_views(tx: Session, actor: Actor, rows: Sequence[Pair]) -> Sequence[D
                 remedies=possible_remedies(actor, desktop, operation),
             ),
             actions=_possible(actor, desktop, operation),
+            server_name=desktop.server_name if is_told_all else None,
+            host=desktop.host if is_told_all else None,
         )
         for desktop, operation in rows
     ]
