@@ -15,6 +15,8 @@ _COMMANDS = {
     "db": ("yunzhuo.cli.database:db", "The database."),
     "user": ("yunzhuo.cli.users:user", "Accounts."),
     "desktop": ("yunzhuo.cli.desktops:desktop", "Desktops."),
+    "operations": ("yunzhuo.cli.operations:operations", "What is being done, and what failed: list, retry, cancel."),
+    "reconcile": ("yunzhuo.cli.reconcile:reconcile", "Compare the database with the cloud, now."),
     "image": ("yunzhuo.cli.images:image", "Images: what desktops start from."),
     "host": ("yunzhuo.cli.host:host", "The virtual machines of this computer."),
     "web": ("yunzhuo.cli.processes:web", "Run the portal and the API."),

@@ -6,8 +6,10 @@ lane's row locked, so that any number of processes let in no more than there is 
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
+from statistics import median
 
 from sqlalchemy import ColumnElement, exists, func, select, update
 from sqlalchemy.orm import Session
@@ -29,6 +31,16 @@ ADVANCE_JOB = "operation.advance"
 _ADMITTED = [status.value for status in lifecycle.ADMITTED]
 _MAKES_A_DISK = frozenset({Action.CREATE, Action.REBUILD, Action.RESIZE})
 _SECOND = timedelta(seconds=1)
+_LATELY = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """How many would be let in at once, how many would wait, and for about how long the last one (None: nobody knows)."""
+
+    at_once: int
+    waiting: int
+    expected_seconds: float | None
 
 
 class Admission:
@@ -56,6 +68,20 @@ class Admission:
             lanes = [lane for lane in Lane if tx.scalar(select(exists().where(*_waiting(lane))))]
         for lane in lanes:
             self._admit(lane)
+
+    def outlook(self, tx: Session, lane: Lane, count: int) -> Outlook:
+        """What would become of ``count`` more: how many are let in at once, and how long until the last one is."""
+        limit = self._limits[lane].cloud
+        if limit is None:
+            return Outlook(count, 0, 0.0)
+        waiting = tx.scalar(select(func.count()).where(*_waiting(lane))) or 0
+        free = max(0, limit - sum(going_on(tx, lane).values()) - waiting)
+        behind = max(0, waiting + count - free)
+        return Outlook(
+            at_once=min(count, free),
+            waiting=count - min(count, free),
+            expected_seconds=admission.expected_wait_seconds(behind, limit, typical_seconds(tx, lane)),
+        )
 
     def deadline(self, action: Action, now: datetime) -> datetime:
         """When an operation that is let in now has to have ended."""
@@ -139,6 +165,18 @@ def standing(tx: Session, lane: Lane, in_use: Mapping[Place, int]) -> Standing:
         in_use,
         organizations,
     )
+
+
+def typical_seconds(tx: Session, lane: Lane) -> float | None:
+    """How long the last ones that succeeded took from being let in to their end; None when there are none."""
+    query = (
+        select(Operation.admitted_at, Operation.ended_at)
+        .where(Operation.lane == lane, Operation.status == OperationStatus.SUCCEEDED, Operation.admitted_at.is_not(None))
+        .order_by(Operation.admitted_at.desc())
+        .limit(_LATELY)
+    )
+    took = [(ended - admitted).total_seconds() for admitted, ended in tx.execute(query) if ended and admitted]
+    return median(took) if took else None
 
 
 def _served(

@@ -24,6 +24,7 @@ from yunzhuo.services.accounts import AccountService
 from yunzhuo.services.admission import Admission
 from yunzhuo.services.attempts import AttemptCounter
 from yunzhuo.services.audit import AuditLog
+from yunzhuo.services.bulk import BulkService
 from yunzhuo.services.catalog import CatalogService
 from yunzhuo.services.changes import ChangeFeed
 from yunzhuo.services.consoles import ConsoleService
@@ -55,6 +56,7 @@ class Services:
     accounts: AccountService
     admission: Admission
     attempts: AttemptCounter
+    bulk: BulkService
     catalog: CatalogService
     consoles: ConsoleService
     desktop_table: DesktopTable
@@ -101,6 +103,7 @@ def services(
             accounts=accounts,
             admission=admission,
             attempts=attempts,
+            bulk=BulkService(db, desktops, admission),
             catalog=catalog,
             consoles=ConsoleService(db, connected, audit, clock, settings.consoles),
             desktop_table=DesktopTable(db),

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, TypeVar
 
 from sqlalchemy import Select, and_, or_, select
@@ -112,11 +113,11 @@ def no_such_operation() -> NotFound:
     return NotFound("operation_not_found", "There is no such operation.")
 
 
-def desktop_views(tx: Session, actor: Actor, rows: Sequence[Pair]) -> Sequence[DesktopView]:
-    """Views of several desktops in four queries, whatever their number; ``actions`` are those that ``actor`` may ask for."""
+def desktop_views(tx: Session, actor: Actor, rows: Sequence[Pair], *, with_places: bool = True) -> Sequence[DesktopView]:
+    """Views of several desktops in a few queries, whatever their number; ``actions`` are those that ``actor`` may ask for."""
     steps = steps_of(tx, [operation.id for _, operation in rows])
     is_told_all = scope_of(actor, "operation:trace") is not None
-    places = queue_places(tx, [operation for _, operation in rows])
+    places = queue_places(tx, [operation for _, operation in rows]) if with_places else {}
     images = _by_id(tx, Image, {desktop.image_id for desktop, _ in rows})
     flavors = _by_id(tx, Flavor, {desktop.flavor_id for desktop, _ in rows})
     owners = _by_id(tx, User, {desktop.owner_id for desktop, _ in rows})
@@ -172,38 +173,69 @@ def _possible(actor: Actor, desktop: Desktop, operation: Operation) -> frozenset
     return frozenset(action for action in allowed if may(actor, verb_for(action), **whose))
 
 
+class Order(StrEnum):
+    """In what order a list of desktops is read: by when they were made, or by name."""
+
+    CREATED = "created"
+    NAME = "name"
+
+
 def read_page(
-    tx: Session, actor: Actor, query: Select[Desktop, Operation], *, limit: int, cursor: str | None, state: State | None
+    tx: Session,
+    actor: Actor,
+    query: Select[Desktop, Operation],
+    *,
+    limit: int,
+    cursor: str | None,
+    state: State | None,
+    order: Order = Order.CREATED,
+    is_descending: bool = True,
 ) -> Page:
-    """One page of ``query`` (ordered by creation time and id, newest first).
+    """One page of ``query``, in order.
 
     A state is computed and not stored, so what has another one is left out while reading on.
     """
     limit = min(max(limit, 1), MAX_PAGE)
     found: list[Pair] = []
-    for pair in _after(tx, query, cursor, batch=limit + 1):
+    for pair in _after(tx, query, cursor, order, is_descending=is_descending, batch=limit + 1):
         if state is None or state_of(*pair) is state:
             found.append(pair)
             if len(found) > limit:
                 break
     shown = found[:limit]
     last = shown[-1][0] if len(found) > limit else None
-    return Page(desktop_views(tx, actor, shown), cursors.after(last.created_at, last.id) if last else None)
+    return Page(desktop_views(tx, actor, shown), _cursor_after(last, order) if last else None)
 
 
-def _after(tx: Session, query: Select[Desktop, Operation], cursor: str | None, *, batch: int) -> Iterable[Pair]:
-    place = cursors.place(cursor) if cursor else None
+def _cursor_after(desktop: Desktop, order: Order) -> str:
+    if order is Order.NAME:
+        return cursors.after_value(desktop.name, desktop.id)
+    return cursors.after(desktop.created_at, desktop.id)
+
+
+def _after(
+    tx: Session, query: Select[Desktop, Operation], cursor: str | None, order: Order, *, is_descending: bool, batch: int
+) -> Iterable[Pair]:
+    column: Any = Desktop.name if order is Order.NAME else Desktop.created_at
+    keys = (column.desc(), Desktop.id.desc()) if is_descending else (column, Desktop.id)
+    ordered = query.order_by(*keys)
+    place: Any = None
+    if cursor:
+        place = cursors.value_place(cursor) if order is Order.NAME else cursors.place(cursor)
     while True:
-        part = query if place is None else query.where(_older_than(*place))
+        part = ordered if place is None else ordered.where(_beyond(column, *place, is_descending=is_descending))
         rows = [(desktop, operation) for desktop, operation in tx.execute(part.limit(batch))]
         yield from rows
         if len(rows) < batch:
             return
-        place = (rows[-1][0].created_at, rows[-1][0].id)
+        last = rows[-1][0]
+        place = (last.name if order is Order.NAME else last.created_at, last.id)
 
 
-def _older_than(created_at: datetime, desktop_id: str) -> Any:
-    return or_(Desktop.created_at < created_at, and_(Desktop.created_at == created_at, Desktop.id < desktop_id))
+def _beyond(column: Any, value: Any, desktop_id: str, *, is_descending: bool) -> Any:
+    if is_descending:
+        return or_(column < value, and_(column == value, Desktop.id < desktop_id))
+    return or_(column > value, and_(column == value, Desktop.id > desktop_id))
 
 
 def _by_id(tx: Session, model: type[_Row], ids: set[str]) -> Mapping[str, _Row]:

@@ -2,19 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from statistics import median
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from yunzhuo.phoenix.db.models import Operation
-from yunzhuo.services.admission import going_on, standing
+from yunzhuo.services.admission import going_on, standing, typical_seconds
 from yunzhuo.services.changes import QueuePlace
 from yunzhuo.services.rules import admission
 from yunzhuo.services.rules.admission import Lane, Place
 from yunzhuo.services.rules.lifecycle import OperationStatus
-
-_LATELY = 50
 
 
 def queue_places(tx: Session, operations: Sequence[Operation]) -> Mapping[str, QueuePlace]:
@@ -60,15 +57,3 @@ def _ranks(tx: Session, operation_ids: Sequence[str]) -> Mapping[str, int]:
         .group_by(one.id)
     )
     return {row[0]: row[1] for row in tx.execute(query)}
-
-
-def typical_seconds(tx: Session, lane: Lane) -> float | None:
-    """How long the last ones that succeeded took from being let in to their end; None when there are none."""
-    query = (
-        select(Operation.admitted_at, Operation.ended_at)
-        .where(Operation.lane == lane, Operation.status == OperationStatus.SUCCEEDED, Operation.admitted_at.is_not(None))
-        .order_by(Operation.admitted_at.desc())
-        .limit(_LATELY)
-    )
-    took = [(ended - admitted).total_seconds() for admitted, ended in tx.execute(query) if ended and admitted]
-    return median(took) if took else None

@@ -16,7 +16,7 @@ from yunzhuo.services import kept_snapshots
 from yunzhuo.services.access import Actor
 from yunzhuo.services.admission import ADVANCE_JOB, Admission
 from yunzhuo.services.audit import AuditLog
-from yunzhuo.services.changes import ChangeFeed, OperationView, facts_of, operation_view
+from yunzhuo.services.changes import ChangeFeed, OperationView, facts_of
 from yunzhuo.services.desktop_views import DesktopView, desktop_views, verb_for, visible_desktop
 from yunzhuo.services.rules import lifecycle
 from yunzhuo.services.rules.admission import LANES
@@ -74,11 +74,11 @@ class WishBook:
             particulars["ends"] = lifecycle.power_after(facts)
         particulars |= arguments(desktop)
         self._supersede(tx, latest, action, facts)
-        operation, steps = self.add(tx, actor, desktop, action, particulars)
+        operation, _ = self.add(tx, actor, desktop, action, particulars)
         desktop.wanted = lifecycle.WANTED_AFTER.get(action, particulars.get("ends", desktop.wanted))
         self._audit.record(tx, actor, verb, "desktop", desktop.id)
         self._feed.desktop_changed(tx, desktop, operation)
-        return accepted(tx, actor, desktop, operation, steps)
+        return accepted(tx, actor, desktop, operation)
 
     def undo(self, tx: Transaction, actor: Actor, desktop: Desktop, undone: Operation, action: Action) -> Written:
         """Write down what takes back a change that was cancelled in the middle, whatever the desktop's state is called."""
@@ -169,9 +169,10 @@ def _wanted_at_rest(desktop: Desktop, latest: Operation) -> str:
     return desktop.wanted
 
 
-def accepted(tx: Transaction, actor: Actor, desktop: Desktop, operation: Operation, steps: Sequence[OperationStep]) -> Accepted:
-    """What whoever asked is told."""
-    return Accepted(desktop_views(tx, actor, [(desktop, operation)])[0], operation_view(operation, steps))
+def accepted(tx: Transaction, actor: Actor, desktop: Desktop, operation: Operation) -> Accepted:
+    """What whoever asked is told. Where it stands in the queue is decided after this transaction only."""
+    view = desktop_views(tx, actor, [(desktop, operation)], with_places=False)[0]
+    return Accepted(view, view.operation)
 
 
 def refused(action: Action, state: State) -> Conflict:

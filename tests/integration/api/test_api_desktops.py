@@ -31,8 +31,13 @@ DESKTOP = {
     "created_at",
     "operation",
     "actions",
+    "server_name",
+    "host",
 }
-OPERATION = {"id", "desktop_id", "action", "status", "position", "steps", "error", "created_at", "ended_at"}
+OPERATION = {"id", "desktop_id", "action", "status", "position", "steps", "error", "created_at", "ended_at"} | {
+    "queue",
+    "remedies",
+}
 
 
 def test_images_and_flavors_are_what_a_wish_takes(lin: Api) -> None:
@@ -63,7 +68,7 @@ def test_a_desktop_is_asked_for_and_watched_until_it_is_there(yunzhuo: Installat
     assert desktop["owner"]["email"] == "lin@school.local"
     assert desktop["observed_at"] is None
     assert desktop["actions"] == ["delete"]
-    assert (operation["action"], operation["status"], operation["error"]) == ("create", "queued", None)
+    assert (operation["action"], operation["status"], operation["error"]) == ("create", "waiting", None)
     assert [step["name"] for step in operation["steps"]] == ["reserve", "server", "running", "ready"]
     assert set(operation["steps"][0]) == {"name", "status", "started_at", "ended_at", "detail"}
     yunzhuo.run()
@@ -324,3 +329,27 @@ def test_a_connection_is_a_ticket_for_the_gateway(yunzhuo: Installation, lin: Ap
     problem(lin.post(f"/desktops/{desktop_id}/connections", json={"protocol": "rdp"}), 422, "protocol_not_offered")
     problem(lin.post(f"/desktops/{desktop_id}/connections", json={"protocol": "telnet"}), 422, "invalid_input")
     problem(lin.post(f"/desktops/{desktop_id}/connections", json={}), 422, "invalid_input")
+
+
+def test_a_list_in_another_order_goes_on_where_it_stopped(yunzhuo: Installation, lin: Api, boss: Api) -> None:
+    for name in ("beta", "alpha", "delta", "gamma"):
+        lin.desktop(name=name)
+        yunzhuo.pass_time(0.1)
+
+    def names(query: str) -> list[str]:
+        found: list[str] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            page = boss.get(f"/desktops?limit=3&{query}{cursor}").get_json()
+            found += [desktop["name"] for desktop in page["items"]]
+            cursor = f"&cursor={page['next_cursor']}" if page["next_cursor"] else None
+        return found
+
+    assert names("") == ["gamma", "delta", "alpha", "beta"]
+    assert names("sort=name") == ["alpha", "beta", "delta", "gamma"]
+    assert names("sort=name&descending=true") == ["gamma", "delta", "beta", "alpha"]
+    assert names("descending=false") == ["beta", "alpha", "delta", "gamma"]
+    owner = boss.get("/desktops").get_json()["items"][0]["owner"]["id"]
+    assert len(names(f"owner={owner}")) == 4
+    assert names("owner=nobody") == []
+    problem(boss.get("/desktops?sort=name&cursor=nonsense"), 422, "invalid_input")

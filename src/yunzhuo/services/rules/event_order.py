@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 #: How long a missing number is waited for: those of transactions that failed never come.
 GAP = timedelta(seconds=5)
@@ -13,7 +14,7 @@ def settled(newest_first: Sequence[tuple[int, datetime]], now: datetime) -> int:
         return 0
     newest = newest_first[0][0]
     found = newest
-    for (number, at), (before, _) in zip(newest_first, newest_first[1:], strict=False):
+    for (number, at), (before, _) in pairwise(newest_first):
         if before != number - 1 and now - at < GAP:
             found = before
     return found

@@ -20,8 +20,9 @@ _EXAMPLE = """retry: 2000
 
 id: 41
 event: desktop.changed
-data: {"event_id": 41, "object_id": "0b6f7a0e-6d0c-4d6a-9a35-0f0a3f6d8a11", "at": "2026-03-02T08:00:00.123456Z", "state": "building", \
-"wanted": "running", "operation": {"id": "5b1f...", "action": "create", "status": "running", "position": 2, "error": null}}
+data: {"event_id": 41, "object_id": "0b6f7a0e-6d0c-4d6a-9a35-0f0a3f6d8a11", "at": "2026-03-02T08:00:00.123456Z", \
+"state": "building", "wanted": "running", \
+"operation": {"id": "5b1f...", "action": "create", "status": "running", "position": 2, "error": null}}
 
 : keepalive
 

@@ -1,22 +1,76 @@
 """Operations: the changes that are being made, and how far they are."""
 
+from http import HTTPStatus
+
 from apiflask import APIBlueprint
 
-from yunzhuo.web.api import models, snapshot_models
+from yunzhuo.services.operation_desk import OperationWish
+from yunzhuo.web.api import operation_models, snapshot_models
 from yunzhuo.web.api.authentication import bearer
-from yunzhuo.web.api.documentation import refusals
+from yunzhuo.web.api.documentation import BODY, refusals
+from yunzhuo.web.api.paths import operation_path
 from yunzhuo.webkit import actor, services
 
 blueprint = APIBlueprint("operations", __name__, tag="Operations")
 
 
+@blueprint.get("/operations")
+@blueprint.auth_required(bearer)
+@blueprint.input(operation_models.OperationQuery, location="query")
+@blueprint.output(operation_models.OperationList)
+@blueprint.doc(responses=refusals(401, 422))
+def index(query_data: operation_models.OperationQuery) -> operation_models.OperationList:
+    """List operations, the newest first
+
+    Those of a user's own desktops; of an administrator's whole organization.
+    """
+    wish = OperationWish(
+        status=query_data.status,
+        action=query_data.action,
+        desktop_id=query_data.desktop,
+        search=query_data.q,
+        is_active=query_data.active,
+    )
+    page = services().operations.list(actor(), wish, limit=query_data.limit, cursor=query_data.cursor)
+    return operation_models.OperationList.of(page)
+
+
+@blueprint.post("/operations/actions")
+@blueprint.auth_required(bearer)
+@blueprint.input(operation_models.ManyOperations)
+@blueprint.output(operation_models.OperationResults)
+@blueprint.doc(responses=refusals(*BODY, 401))
+def deal_with_many(json_data: operation_models.ManyOperations) -> operation_models.OperationResults:
+    """Cancel, retry or undo hundreds of operations
+
+    Each has its own result, in the order asked.
+    """
+    dealt = services().operations.deal_with_many(actor(), json_data.ids, json_data.action)
+    return operation_models.OperationResults(results=[operation_models.OperationResult.of(each) for each in dealt])
+
+
 @blueprint.get("/operations/<operation_id>")
 @blueprint.auth_required(bearer)
-@blueprint.output(models.Operation)
+@blueprint.output(operation_models.OperationRecord)
 @blueprint.doc(responses=refusals(401, 404))
-def show(operation_id: str) -> models.Operation:
+def show(operation_id: str) -> operation_models.OperationRecord:
     """Say how far an operation is"""
-    return models.Operation.of(services().desktops.operation(actor(), operation_id))
+    return operation_models.OperationRecord.of_record(services().operations.record(actor(), operation_id))
+
+
+@blueprint.post("/operations/<operation_id>/<any(cancel, retry, undo):remedy>")
+@blueprint.auth_required(bearer)
+@blueprint.output(operation_models.Operation, HTTPStatus.ACCEPTED)
+@blueprint.doc(responses=refusals(401, 403, 404, 409, 422))
+def deal_with(operation_id: str, remedy: str) -> tuple[operation_models.Operation, int, dict[str, str]]:
+    """Cancel an operation, try it again, or undo what it left
+
+    Answers the operation that comes of it: a cancelled one, or the one that undoes.
+    """
+    operations = services().operations
+    ways = {"cancel": operations.cancel, "retry": operations.retry, "undo": operations.undo}
+    operation = ways[remedy](actor(), operation_id)
+    return operation_models.Operation.of(operation), HTTPStatus.ACCEPTED, {"Location": operation_path(operation.id)}
 
 
 @blueprint.get("/desktops/<desktop_id>/operations")
