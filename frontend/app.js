@@ -13,6 +13,7 @@ import { followMenus } from "./parts/menus.js";
 import { followNotices } from "./parts/notices.js";
 import { followTable } from "./parts/table.js";
 import { followTheme } from "./parts/theme_choice.js";
+import { followQueue } from "./parts/waiting.js";
 
 followMenus();
 followNotices();
@@ -24,4 +25,5 @@ followTheme();
 followCards(htmx);
 followDetails(htmx);
 followTable();
+followQueue();
 followStream(document.body.dataset.events);

@@ -4,6 +4,7 @@ from http import HTTPStatus
 
 from apiflask import APIBlueprint
 
+from yunzhuo.services.changes import OperationView
 from yunzhuo.services.operation_desk import OperationWish
 from yunzhuo.web.api import operation_models, snapshot_models
 from yunzhuo.web.api.authentication import bearer
@@ -12,6 +13,8 @@ from yunzhuo.web.api.paths import operation_path
 from yunzhuo.webkit import actor, services
 
 blueprint = APIBlueprint("operations", __name__, tag="Operations")
+
+_Answer = tuple[operation_models.Operation, int, dict[str, str]]
 
 
 @blueprint.get("/operations")
@@ -58,19 +61,40 @@ def show(operation_id: str) -> operation_models.OperationRecord:
     return operation_models.OperationRecord.of_record(services().operations.record(actor(), operation_id))
 
 
-@blueprint.post("/operations/<operation_id>/<any(cancel, retry, undo):remedy>")
+@blueprint.post("/operations/<operation_id>/cancel")
+@blueprint.auth_required(bearer)
+@blueprint.output(operation_models.Operation, HTTPStatus.ACCEPTED)
+@blueprint.doc(responses=refusals(401, 403, 404, 409))
+def cancel(operation_id: str) -> _Answer:
+    """Cancel an operation
+
+    What was begun is undone where that can be: the answer is then the operation that undoes it.
+    """
+    return _answer(services().operations.cancel(actor(), operation_id))
+
+
+@blueprint.post("/operations/<operation_id>/retry")
 @blueprint.auth_required(bearer)
 @blueprint.output(operation_models.Operation, HTTPStatus.ACCEPTED)
 @blueprint.doc(responses=refusals(401, 403, 404, 409, 422))
-def deal_with(operation_id: str, remedy: str) -> tuple[operation_models.Operation, int, dict[str, str]]:
-    """Cancel an operation, try it again, or undo what it left
+def retry(operation_id: str) -> _Answer:
+    """Ask again for what failed or was cancelled
 
-    Answers the operation that comes of it: a cancelled one, or the one that undoes.
+    Answers the new operation.
     """
-    operations = services().operations
-    ways = {"cancel": operations.cancel, "retry": operations.retry, "undo": operations.undo}
-    operation = ways[remedy](actor(), operation_id)
-    return operation_models.Operation.of(operation), HTTPStatus.ACCEPTED, {"Location": operation_path(operation.id)}
+    return _answer(services().operations.retry(actor(), operation_id))
+
+
+@blueprint.post("/operations/<operation_id>/undo")
+@blueprint.auth_required(bearer)
+@blueprint.output(operation_models.Operation, HTTPStatus.ACCEPTED)
+@blueprint.doc(responses=refusals(401, 403, 404, 409))
+def undo(operation_id: str) -> _Answer:
+    """Take back what an operation that failed has left
+
+    Answers the operation that does.
+    """
+    return _answer(services().operations.undo(actor(), operation_id))
 
 
 @blueprint.get("/desktops/<desktop_id>/operations")
@@ -82,3 +106,7 @@ def history(desktop_id: str, query_data: snapshot_models.HistoryQuery) -> snapsh
     """List what was done to a desktop, the newest first"""
     page = services().history.of_desktop(actor(), desktop_id, limit=query_data.limit, cursor=query_data.cursor)
     return snapshot_models.History.of(page)
+
+
+def _answer(operation: OperationView) -> _Answer:
+    return operation_models.Operation.of(operation), HTTPStatus.ACCEPTED, {"Location": operation_path(operation.id)}

@@ -1,6 +1,17 @@
 """The pages: server-rendered, whole without a script, live with one. Routes are thin; what they do is the services'."""
 
-from yunzhuo.web.portal import accounts, administration, all_desktops, consoles, desktops, guests, life, people, profile
+from yunzhuo.web.portal import (
+    accounts,
+    administration,
+    all_desktops,
+    consoles,
+    desktops,
+    guests,
+    life,
+    operations,
+    people,
+    profile,
+)
 from yunzhuo.web.portal.pages import blueprint
 
 __all__ = [
@@ -12,6 +23,7 @@ __all__ = [
     "desktops",
     "guests",
     "life",
+    "operations",
     "people",
     "profile",
 ]
