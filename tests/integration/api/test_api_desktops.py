@@ -203,7 +203,7 @@ def test_what_is_no_idempotency_key_is_refused(still: Api, key: str) -> None:
         ({"name": "a\u202eb"}, "name"),
         ({"name": "\ud800"}, "name"),
         ({"name": 5}, "name"),
-        ({"owner": "mei"}, "owner"),
+        ({"keeper": "mei"}, "keeper"),
     ],
 )
 def test_impossible_wishes_name_the_field(still: Api, changes: dict[str, object], field: str) -> None:
