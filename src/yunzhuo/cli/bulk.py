@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import click
 
 from yunzhuo.cli.asking import acting, all_desktops, chosen, found, operation_data
-from yunzhuo.cli.context import CommandContext, pass_context, print_answer
+from yunzhuo.cli.context import Command, CommandContext, pass_context, print_answer
 from yunzhuo.cli.tables import table
 from yunzhuo.phoenix.common.errors import InvalidInput
 from yunzhuo.services.access import Actor
@@ -21,7 +21,7 @@ _LOSES = frozenset({Action.REBUILD, Action.DELETE, Action.FORCE_DELETE})
 _dry_run = click.option("--dry-run", is_flag=True, help="Say what would become of each, and do nothing.")
 
 
-@click.command("bulk")
+@click.command("bulk", cls=Command)
 @click.argument("verb", type=click.Choice(list(_VERBS)))
 @click.argument("references", metavar="[ID|NAME]...", nargs=-1)
 @click.option("--all", "is_all", is_flag=True, help="All that fit the filters.")
@@ -62,7 +62,7 @@ def bulk(
     return _told(context, outcomes, [names.get(item.desktop_id or "", "") for item in outcomes.items])
 
 
-@click.command("create-many")
+@click.command("create-many", cls=Command)
 @click.option("--count", type=click.IntRange(1, 500), help="How many, all for the person who asks.")
 @click.option("--for", "emails", metavar="EMAIL", multiple=True, help="One for this person; may be said many times.")
 @click.option("--for-file", type=click.File(), help="One for each address in this file, one a line.")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import click
 
-from yunzhuo.cli.context import CommandContext, pass_context, print_answer
+from yunzhuo.cli.context import Command, CommandContext, pass_context, print_answer
 from yunzhuo.cli.tables import table
 from yunzhuo.services.assembly import services
 from yunzhuo.services.rules.reconcile import Finding, FindingKind
@@ -21,7 +21,7 @@ _DONE: Mapping[FindingKind, str] = {
 }
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--dry-run", is_flag=True, help="Say what differs and what would be done, and change nothing.")
 @pass_context
 def reconcile(context: CommandContext, dry_run: bool) -> None:

@@ -43,7 +43,7 @@ def test_operations_are_listed_shown_cancelled_and_tried_again(capsys: pytest.Ca
     assert shown["error"]["code"] == "no_capacity"
     assert shown["cloud_request_ids"]["1"]
     assert main(["operations", "show", failed["id"]]) == 0
-    assert "no room" in capsys.readouterr().out.lower()
+    assert "has room for it" in capsys.readouterr().out.lower()
     (cancelled,) = answer(capsys, "operations", "cancel", waiting["id"])["results"]
     assert cancelled["operation"]["status"] == "cancelled"
     (refused,) = answer(capsys, "operations", "cancel", waiting["id"], code=1)["results"]
