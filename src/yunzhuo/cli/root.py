@@ -17,6 +17,8 @@ _COMMANDS = {
     "desktop": ("yunzhuo.cli.desktops:desktop", "Desktops."),
     "operations": ("yunzhuo.cli.operations:operations", "What is being done, and what failed: list, retry, cancel."),
     "reconcile": ("yunzhuo.cli.reconcile:reconcile", "Compare the database with the cloud, now."),
+    "backup": ("yunzhuo.cli.backups:backup", "Write the whole installation into a file."),
+    "restore": ("yunzhuo.cli.backups:restore", "Make an installation from such a file."),
     "image": ("yunzhuo.cli.images:image", "Images: what desktops start from."),
     "host": ("yunzhuo.cli.host:host", "The virtual machines of this computer."),
     "web": ("yunzhuo.cli.processes:web", "Run the portal and the API."),
