@@ -207,6 +207,8 @@ def reason(desktop: DesktopView) -> str:
     if desktop.failure is not None:
         sentence = words.REASONS.get(desktop.failure.code)
         return str(sentence) if sentence else str(gettext("The cause is not known here (%(code)s).", code=desktop.failure.code))
+    if desktop.operation.action is Action.CREATE and desktop.operation.status is OperationStatus.CANCELLED:
+        return str(gettext("Its creation was cancelled."))
     if desktop.fault:
         return str(gettext("The cloud says: %(fault)s", fault=desktop.fault))
     if desktop.actions <= {Action.DELETE, Action.FORCE_DELETE}:
