@@ -166,10 +166,10 @@ class OperationEngine:
         """Write down what came of a step and give the lease back; nothing when it is another worker's by now."""
         now = self._clock.now()
         with self._db.transaction() as tx:
-            operation = self._held(tx, claim)
-            if operation is None:
+            held = self._held(tx, claim)
+            if held is None:
                 return
-            desktop = tx.get_one(Desktop, claim.desktop_id, with_for_update=True)
+            operation, desktop = held
             step = tx.scalars(_step_at(claim.operation_id, claim.position)).one()
             _observe(desktop, outcome, now)
             operation.host = desktop.host
@@ -198,14 +198,15 @@ class OperationEngine:
             return
         now = self._clock.now()
         with self._db.transaction() as tx:
-            operation = self._held(tx, claim)
-            if operation is None:
+            held = self._held(tx, claim)
+            if held is None:
                 return
+            operation, desktop = held
             operation.attempts += 1
             step = tx.scalars(_step_at(claim.operation_id, claim.position)).one()
             step.detail, step.cloud_request_id = error.message[:1000], _cloud_request_id(error.details)
             self._look_again(tx, operation, now, lifecycle.retry_delay_seconds(operation.attempts))
-            self._feed.desktop_changed(tx, tx.get_one(Desktop, claim.desktop_id), operation)
+            self._feed.desktop_changed(tx, desktop, operation)
         log.warning(
             "step_retried", operation_id=claim.operation_id, step=claim.step, code=error.code, attempts=operation.attempts
         )
@@ -227,9 +228,10 @@ class OperationEngine:
         """
         now = self._clock.now()
         with self._db.transaction() as tx:
-            operation = self._held(tx, claim)
-            if operation is None:
+            held = self._held(tx, claim)
+            if held is None:
                 return
+            operation, desktop = held
             step = tx.scalars(_step_at(claim.operation_id, claim.position)).one()
             step.status, step.ended_at = OperationStatus.FAILED, now
             step.detail, step.cloud_request_id = message[:1000], _cloud_request_id(details or {})
@@ -237,7 +239,6 @@ class OperationEngine:
             operation.active_desktop_id = None
             operation.error_code, operation.error_message = code, message[:1000]
             operation.error_detail = json.dumps(dict(details), default=str)[:2000] if details else None
-            desktop = tx.get_one(Desktop, claim.desktop_id)
             if seen is not None:
                 _observe(desktop, seen, now)
             if claim.action is Action.SNAPSHOT:
@@ -248,8 +249,11 @@ class OperationEngine:
             self._make_room(tx, operation)
         log.warning("operation_failed", operation_id=claim.operation_id, action=claim.action, step=claim.step, code=code)
 
-    def _held(self, tx: Transaction, claim: Claim) -> Operation | None:
-        """The operation with its lease given back, if the lease was still ours; None when it went on without us."""
+    def _held(self, tx: Transaction, claim: Claim) -> tuple[Operation, Desktop] | None:
+        """The operation with its lease given back, and its desktop, if the lease was still ours; None when it went on
+        without us."""
+        # The desktop's row first, as wishes and cancellations take them: in another order two would wait for each other.
+        desktop = tx.get_one(Desktop, claim.desktop_id, with_for_update=True)
         released = tx.execute(
             update(Operation)
             .where(
@@ -264,7 +268,7 @@ class OperationEngine:
         if operation.status not in _ADMITTED:
             log.info("operation_superseded", operation_id=claim.operation_id, step=claim.step)
             return None
-        return operation
+        return operation, desktop
 
     def _look_again(self, tx: Transaction, operation: Operation, now: datetime, delay_seconds: float) -> None:
         operation.due_at = now + timedelta(seconds=delay_seconds)

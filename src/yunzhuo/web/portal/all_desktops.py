@@ -20,7 +20,13 @@ from yunzhuo.webkit import actor, services, sessions
 PAGE_SIZE = 50
 MAX_SEARCH = 64
 MAX_PAGE_NUMBER = 1_000_000
-_MANY = {"start": Action.START, "stop": Action.STOP, "reboot": Action.REBOOT, "delete": Action.DELETE}
+_MANY = {
+    "start": Action.START,
+    "stop": Action.STOP,
+    "reboot": Action.REBOOT,
+    "rebuild": Action.REBUILD,
+    "delete": Action.DELETE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,11 @@ def change_many() -> Response:
         return back_to(back)
     chosen = _found(ids)
     if request.form.get("confirmed") != "yes":
-        return page("admin/confirm_many.html", action=action, chosen=chosen, back=back)
+        rehearsal = services().bulk.change(actor(), ids, action, rehearse=True)
+        against = {each.desktop_id: _why(each.refusal) for each in rehearsal.items if each.refusal}
+        return page(
+            "admin/confirm_many.html", action=action, chosen=chosen, against=against, outlook=rehearsal.outlook, back=back
+        )
     outcomes = services().bulk.change(actor(), ids, action).items
     names = {desktop.id: desktop.name for desktop in chosen}
     results = [

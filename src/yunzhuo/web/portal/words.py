@@ -37,6 +37,7 @@ MANY: Mapping[Action, LazyString] = {
     Action.START: lazy_gettext("Start"),
     Action.STOP: lazy_gettext("Stop"),
     Action.REBOOT: lazy_gettext("Reboot"),
+    Action.REBUILD: lazy_gettext("Restore to the image"),
     Action.DELETE: lazy_gettext("Delete"),
 }
 
