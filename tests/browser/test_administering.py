@@ -89,7 +89,18 @@ def pages(page: Page, yunzhuo: Portal, pupil: httpx.Client) -> Iterator[str]:
     page.locator("#password").press("Enter")
     page.wait_for_url("**/desktops")
     user = f"/admin/users/{pupil.get('users/me').json()['id']}"
-    for path in ("", "/users", "/users?q=zzz", "/users/new", "/desktops", "/desktops?q=zzz", "/hosts", "/catalog", "/settings"):
+    for path in (
+        "",
+        "/users",
+        "/users?q=zzz",
+        "/users/new",
+        "/desktops",
+        "/desktops?q=zzz",
+        "/operations",
+        "/hosts",
+        "/catalog",
+        "/settings",
+    ):
         page.goto(f"{yunzhuo.url}/admin{path}")
         yield path
     for path in (user, f"{user}/delete", "/profile"):
