@@ -1,7 +1,10 @@
 """Cancelling at every step, trying again, undoing: nothing is left behind and nothing is done twice."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
-from tests.support.installation import Installation
+from tests.support.installation import Installation, installation
 
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
 from yunzhuo.phoenix.common.errors import Conflict, NotFound
@@ -11,6 +14,13 @@ from yunzhuo.services.operations import Claim
 from yunzhuo.services.rules.lifecycle import ACTIVE, Action, OperationStatus, State
 from yunzhuo.services.rules.remedies import Remedy
 from yunzhuo.services.steps import perform
+
+
+@pytest.fixture
+def impatient(tmp_path: Path) -> Iterator[Installation]:
+    """An installation that gives up soon."""
+    with installation(tmp_path / "soon", operations={"max_attempts": 2, "default_deadline_seconds": 5}) as installed:
+        yield installed
 
 
 def claimed(yunzhuo: Installation, operation_id: str) -> Claim:
@@ -57,7 +67,7 @@ PAIRS = [
 ]
 
 
-@pytest.mark.parametrize("has_begun", [False, True, None])
+@pytest.mark.parametrize("has_begun", [False, True, pytest.param(None, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("action", "before"), PAIRS)
 def test_a_cancelled_change_of_power_is_taken_back(
     yunzhuo: Installation, lin: Actor, action: Action, before: State, has_begun: bool | None
@@ -115,7 +125,9 @@ def test_a_cancelled_snapshot_gives_its_place_back(yunzhuo: Installation, lin: A
 
 
 @pytest.mark.parametrize("action", ["start", "resize", "rebuild", "snapshot"])
-def test_what_failed_is_tried_again_with_its_particulars(yunzhuo: Installation, lin: Actor, action: str) -> None:
+def test_what_failed_is_tried_again_with_its_particulars(impatient: Installation, action: str) -> None:
+    yunzhuo = impatient
+    lin = yunzhuo.person("lin")
     desktop_id, services = yunzhuo.available(lin), yunzhuo.services
     if action == "start":
         services.desktops.act(lin, desktop_id, Action.STOP)
@@ -129,7 +141,7 @@ def test_what_failed_is_tried_again_with_its_particulars(yunzhuo: Installation, 
         "rebuild": lambda: services.desktops.rebuild(lin, desktop_id),
         "snapshot": lambda: services.snapshots.create(lin, desktop_id, "before"),
     }[action]()
-    yunzhuo.run(seconds=120)
+    yunzhuo.run(seconds=20)
     failed = services.desktops.operation(lin, asked.operation.id)
     assert failed.status is OperationStatus.FAILED
     assert {Remedy.RETRY, Remedy.DELETE} <= failed.remedies
@@ -141,11 +153,13 @@ def test_what_failed_is_tried_again_with_its_particulars(yunzhuo: Installation, 
     assert services.desktops.get(lin, desktop_id).state is State.AVAILABLE
 
 
-def test_a_failed_stop_can_be_undone(yunzhuo: Installation, lin: Actor) -> None:
+def test_a_failed_stop_can_be_undone(impatient: Installation) -> None:
+    yunzhuo = impatient
+    lin = yunzhuo.person("lin")
     desktop_id, services = yunzhuo.available(lin), yunzhuo.services
     yunzhuo.weather.change_options(stop_seconds=1000)
     stopping = services.desktops.act(lin, desktop_id, Action.STOP).operation
-    yunzhuo.run(seconds=300)
+    yunzhuo.run(seconds=30)
     (server,) = yunzhuo.cloud.servers.list()
     yunzhuo.weather.disturb.finish(server.id)
     services.reconciler.round()
