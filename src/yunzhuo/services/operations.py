@@ -158,7 +158,7 @@ class OperationEngine:
                 flavor_cloud_id=flavor.cloud_id,
                 server_id=desktop.server_id,
                 arguments=operation.arguments,
-                predecessor_at_work=_predecessor_at_work(tx, operation, now),
+                predecessor_at_work=_is_first(operation) and _predecessor_at_work(tx, operation, now),
             ),
         )
 
@@ -324,6 +324,11 @@ def _take_over(desktop: Desktop, operation: Operation, step: Step) -> None:
 
 def _step_at(operation_id: str, position: int) -> Select[OperationStep]:
     return select(OperationStep).where(OperationStep.operation_id == operation_id, OperationStep.position == position)
+
+
+def _is_first(operation: Operation) -> bool:
+    """Whether nothing was asked of the cloud before the present step. Who waited there need not look for others again."""
+    return operation.position == (1 if operation.action == Action.CREATE else 0)
 
 
 def _predecessor_at_work(tx: Session, operation: Operation, now: datetime) -> bool:
