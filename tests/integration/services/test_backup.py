@@ -2,22 +2,20 @@
 
 import io
 import json
-import shutil
 import stat
 import tarfile
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
-from tests.support.installation import PASSWORD, Installation, installation
+from tests.support.installation import PASSWORD, Installation
 
-from yunzhuo.cli import main
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput
 from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.phoenix.db import dump
 from yunzhuo.phoenix.db.base import Base
 from yunzhuo.phoenix.db.session import Database
-from yunzhuo.services.access import Actor, Role
+from yunzhuo.services.access import Actor
 from yunzhuo.services.assembly import services
 from yunzhuo.services.backup import back_up, restore
 from yunzhuo.services.rules.lifecycle import Action, State
@@ -97,20 +95,3 @@ def test_what_is_no_backup_changes_nothing(yunzhuo: Installation, tmp_path: Path
     with pytest.raises(InvalidInput):
         restore(settings, tmp_path / "bad.tar.gz")
     restore(settings, good)  # nothing of the failed ones is in the way
-
-
-def test_on_the_command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    home, file = tmp_path / "home", tmp_path / "backup.tar.gz"
-    monkeypatch.setenv("YUNZHUO_HOME", str(home))
-    monkeypatch.setenv("YUNZHUO_CLOUD__DRIVER", "memory")
-    with installation(home) as yunzhuo:
-        yunzhuo.available(yunzhuo.person("boss", Role.ADMINISTRATOR), name="kept")
-    assert main(["backup", str(file), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out.splitlines()[-1])["tables"]["desktops"] == 1
-    assert main(["restore", str(file)]) == 1
-    assert "restored where there is none" in capsys.readouterr().err
-    shutil.rmtree(home)
-    assert main(["restore", str(file)]) == 0
-    assert "Linux desktop" in capsys.readouterr().out
-    assert main(["desktop", "list"]) == 0
-    assert "kept" in capsys.readouterr().out

@@ -11,13 +11,20 @@ from datetime import datetime
 
 from alembic import command
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, MetaData, Table, func, insert, inspect, select
+from sqlalchemy import JSON, Connection, MetaData, Table, func, insert, inspect, select
 
 from yunzhuo.phoenix.db import migrate
+from yunzhuo.phoenix.db.models import Base
 from yunzhuo.phoenix.db.session import Database
 
 _AT_ONCE = 500
 _VERSION_TABLE = "alembic_version"
+_JSON_COLUMNS = frozenset(
+    (table.name, column.name)
+    for table in Base.metadata.tables.values()
+    for column in table.columns
+    if isinstance(column.type, JSON)
+)
 
 
 def revision(db: Database) -> str | None:
@@ -70,6 +77,10 @@ def load(db: Database, at_revision: str, tables: Iterable[tuple[str, Iterable[st
 def _tables(connection: Connection) -> Mapping[str, Table]:
     metadata = MetaData()
     metadata.reflect(connection)
+    for table in metadata.tables.values():
+        for column in table.columns:
+            if (table.name, column.name) in _JSON_COLUMNS:
+                column.type = JSON(none_as_null=True)  # to MariaDB it is a long text
     return {table.name: table for table in metadata.sorted_tables if table.name != _VERSION_TABLE}
 
 
