@@ -14,6 +14,7 @@ import { followNotices } from "./parts/notices.js";
 import { followTable } from "./parts/table.js";
 import { followTheme } from "./parts/theme_choice.js";
 import { followThumbnails } from "./parts/thumbnails.js";
+import { followQueue } from "./parts/waiting.js";
 
 followMenus();
 followNotices();
@@ -26,4 +27,5 @@ followCards(htmx);
 followThumbnails();
 followDetails(htmx);
 followTable();
+followQueue();
 followStream(document.body.dataset.events);

@@ -81,6 +81,7 @@ class Installation:
 
     def work(self) -> int:
         """One worker takes every step that is due now; answers how many there were."""
+        self.services.admission.round()
         due = self.services.engine.due()
         for operation_id in due:
             self.services.engine.advance(operation_id)

@@ -20,6 +20,8 @@ from yunzhuo.services.operations import OperationEngine
 log = get_logger()
 
 DUE_SECONDS = 0.25
+# For the pace of starts, and for whoever died between an end and the look for who is next.
+ADMISSION_SECONDS = 0.25
 # A message takes some 20 ms; what is overdue for longer than this had none, or lost it.
 GRACE = timedelta(seconds=0.5)
 WAKE_AGAIN_SECONDS = 3.0
@@ -83,6 +85,7 @@ def timers(settings: Settings, all_services: Services) -> list[Timer]:
 
     return [
         Timer("due", DUE_SECONDS, Waker(all_services.engine).wake_due),
+        Timer("admission", ADMISSION_SECONDS, all_services.admission.round),
         Timer("reconcile", settings.cloud.poll_seconds, all_services.reconciler.round),
         Timer("disks", DISKS_SECONDS, all_services.disk_upkeep.round),
         Timer("catalog", CATALOG_SECONDS, lambda: all_services.catalog.synchronize(organization_id)),

@@ -101,6 +101,9 @@ GRANTS: Mapping[Role, Mapping[str, Scope]] = {
         # It may leave things behind in the cloud, which people cannot clean up.
         "desktop:force_delete": Scope.ORGANIZATION,
         "desktop:hand_over": Scope.ORGANIZATION,
+        "desktop:create_for": Scope.ORGANIZATION,
+        # Who works on it, what the cloud said word by word, its request ids.
+        "operation:trace": Scope.ORGANIZATION,
         "catalog:read": Scope.ORGANIZATION,
         "event:read": Scope.ORGANIZATION,
         "host:read": Scope.ORGANIZATION,

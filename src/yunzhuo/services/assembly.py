@@ -21,8 +21,10 @@ from yunzhuo.phoenix.security.passwords import Passwords
 from yunzhuo.phoenix.security.secrets import load_or_make
 from yunzhuo.services.access import Role
 from yunzhuo.services.accounts import AccountService
+from yunzhuo.services.admission import Admission
 from yunzhuo.services.attempts import AttemptCounter
 from yunzhuo.services.audit import AuditLog
+from yunzhuo.services.bulk import BulkService
 from yunzhuo.services.catalog import CatalogService
 from yunzhuo.services.changes import ChangeFeed
 from yunzhuo.services.consoles import ConsoleService
@@ -33,6 +35,8 @@ from yunzhuo.services.events import EventService
 from yunzhuo.services.guests import GuestService
 from yunzhuo.services.health import HealthService
 from yunzhuo.services.history import HistoryService
+from yunzhuo.services.leftovers import Leftovers
+from yunzhuo.services.operation_desk import OperationDesk
 from yunzhuo.services.operations import OperationEngine
 from yunzhuo.services.overview import OverviewService
 from yunzhuo.services.people import PeopleService
@@ -53,7 +57,9 @@ class Services:
     settings: Settings
     queue_app: Celery
     accounts: AccountService
+    admission: Admission
     attempts: AttemptCounter
+    bulk: BulkService
     catalog: CatalogService
     consoles: ConsoleService
     desktop_table: DesktopTable
@@ -64,9 +70,11 @@ class Services:
     guests: GuestService
     health: HealthService
     history: HistoryService
+    operations: OperationDesk
     overview: OverviewService
     people: PeopleService
     personal_disks: PersonalDiskService
+    leftovers: Leftovers
     reconciler: Reconciler
     snapshots: SnapshotService
     thumbnails: ThumbnailService
@@ -83,7 +91,8 @@ def services(
     queue_app = make_app(settings)
     queue, audit, events = Queue(queue_app), AuditLog(clock), EventService(db, clock)
     feed = ChangeFeed(events)
-    wishes = WishBook(queue, feed, audit, clock, settings.operations)
+    admission = Admission(db, queue, feed, clock, settings.admission, settings.operations)
+    wishes = WishBook(queue, feed, audit, clock, admission)
     attempts = AttemptCounter(db, clock, settings.accounts)
     worker = f"{socket.gethostname()}:{os.getpid()}:{new_id()[:8]}"
     catalog = CatalogService(db, connected, clock)
@@ -91,28 +100,34 @@ def services(
     accounts = AccountService(db, attempts, audit, clock, settings.accounts, passwords)
     desktops = DesktopService(db, wishes, feed, audit, clock, settings.limits)
     personal_disks = PersonalDiskService(db, connected, wishes, audit, clock, settings.limits)
+    leftovers = Leftovers(db, connected, settings.reconcile)
+    snapshots = SnapshotService(db, wishes, clock, settings.limits)
     health = HealthService(db, connected, catalog, accounts)
     try:
         yield Services(
             settings=settings,
             queue_app=queue_app,
             accounts=accounts,
+            admission=admission,
             attempts=attempts,
+            bulk=BulkService(db, desktops, admission),
             catalog=catalog,
             consoles=ConsoleService(db, connected, audit, clock, settings.consoles),
             desktop_table=DesktopTable(db),
             desktops=desktops,
             disk_upkeep=DiskUpkeep(db, connected, wishes, personal_disks, clock),
-            engine=OperationEngine(db, connected, queue, feed, clock, settings.operations, worker=worker),
+            engine=OperationEngine(db, connected, queue, feed, clock, settings.operations, admission, worker=worker),
             events=events,
             guests=GuestService(db, connected, audit, settings.guests),
             health=health,
             history=HistoryService(db),
+            operations=OperationDesk(db, desktops, snapshots, wishes, admission, feed, audit, clock),
             overview=OverviewService(db, connected, health, settings),
             people=PeopleService(db, desktops, personal_disks, audit, clock, settings.accounts, passwords),
             personal_disks=personal_disks,
-            reconciler=Reconciler(db, connected, feed, clock),
-            snapshots=SnapshotService(db, wishes, clock, settings.limits),
+            reconciler=Reconciler(db, connected, leftovers, feed, audit, clock),
+            leftovers=leftovers,
+            snapshots=snapshots,
             thumbnails=ThumbnailService(db, connected, clock, settings.consoles),
         )
     finally:

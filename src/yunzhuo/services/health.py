@@ -5,11 +5,12 @@ from sqlalchemy import func, select
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.common.errors import YunzhuoError
 from yunzhuo.phoenix.db import migrate
-from yunzhuo.phoenix.db.models import ConsoleSession, Desktop, Operation
+from yunzhuo.phoenix.db.models import ConsoleSession, Desktop, Leftover, Operation
 from yunzhuo.phoenix.db.session import Database
 from yunzhuo.services.accounts import AccountService
 from yunzhuo.services.catalog import CatalogService
 from yunzhuo.services.rules import lifecycle
+from yunzhuo.services.rules.lifecycle import OperationStatus
 
 
 class HealthService:
@@ -41,5 +42,7 @@ class HealthService:
             return {
                 "desktops": tx.scalar(select(func.count()).where(Desktop.deleted_at.is_(None))) or 0,
                 "operations_active": tx.scalar(select(func.count()).where(Operation.status.in_(active))) or 0,
+                "operations_waiting": tx.scalar(select(func.count()).where(Operation.status == OperationStatus.WAITING)) or 0,
+                "leftovers": tx.scalar(select(func.count()).select_from(Leftover)) or 0,
                 "sessions_open": tx.scalar(select(func.count()).where(ConsoleSession.ended_at.is_(None))) or 0,
             }

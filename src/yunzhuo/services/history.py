@@ -10,7 +10,8 @@ from yunzhuo.phoenix.db.session import Database
 from yunzhuo.services import cursors
 from yunzhuo.services.access import Actor
 from yunzhuo.services.changes import OperationView, operation_view, steps_of
-from yunzhuo.services.desktop_views import MAX_PAGE, visible_desktop
+from yunzhuo.services.desktop_views import MAX_PAGE, possible_remedies, visible_desktop
+from yunzhuo.services.queue_places import queue_places
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +51,23 @@ class HistoryService:
                 )
             )
         with self._db.reading() as tx:
-            visible_desktop(tx, actor, desktop_id, "desktop:read")
+            desktop, _ = visible_desktop(tx, actor, desktop_id, "desktop:read")
             order = (Operation.created_at.desc(), Operation.id.desc())
             rows = [(operation, email) for operation, email in tx.execute(query.order_by(*order).limit(limit + 1))]
             shown = rows[:limit]
             steps = steps_of(tx, [operation.id for operation, _ in shown])
+            places = queue_places(tx, [operation for operation, _ in shown])
         items = [
             HistoryEntry(
-                operation_view(operation, steps[operation.id]), operation.user_id, email, operation.arguments.get("name")
+                operation_view(
+                    operation,
+                    steps[operation.id],
+                    queue=places.get(operation.id),
+                    remedies=possible_remedies(actor, desktop, operation),
+                ),
+                operation.user_id,
+                email,
+                operation.arguments.get("name"),
             )
             for operation, email in shown
         ]

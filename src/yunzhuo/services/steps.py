@@ -46,6 +46,8 @@ class Outcome:
     detail: str | None = None
     snapshots: Sequence[Snapshot] | None = None
     disk_is_attached: bool = False
+    server_name: str | None = None
+    host: str | None = None
 
 
 class ServerFailed(Inconsistent):
@@ -59,8 +61,11 @@ class ServerFailed(Inconsistent):
 def perform(step: Step, cloud: Cloud, subject: Subject) -> Outcome:
     """Take one step. Raises the cloud's errors: Refused ends the operation, Broken is tried again.
 
-    A server that could do it, but is still changing, is asked again later.
+    A server that could do it, but is still changing, is asked again later. While the operation before, which this one
+    replaced, may be inside a call to the cloud, nothing is asked: what that call makes must be seen here.
     """
+    if subject.predecessor_at_work and step is not Step.LEAVE:
+        return Outcome(done=False, detail="Waiting for the change before to end.")
     try:
         return _STEPS[step](cloud, subject)
     except ServerBusy:
@@ -223,11 +228,8 @@ def _suspended(cloud: Cloud, subject: Subject) -> Outcome:
     return _seen(server, done=server.status is ServerStatus.SUSPENDED, detail="Its memory is being put to disk.")
 
 
-def _settle(_cloud: Cloud, subject: Subject) -> Outcome:
-    # The operation that this one superseded may be inside a call to the cloud: what that call makes must be seen here.
-    if subject.predecessor_at_work:
-        return Outcome(done=False, detail="Waiting for the change before to end.")
-    return Outcome(done=True)
+def _settle(_cloud: Cloud, _subject: Subject) -> Outcome:
+    return Outcome(done=True)  # no step is taken before that (see :func:`perform`)
 
 
 def _remove(cloud: Cloud, subject: Subject) -> Outcome:
@@ -295,6 +297,8 @@ def _seen(server: Server, *, done: bool, detail: str | None = None) -> Outcome:
     return Outcome(
         done=done,
         server_id=server.id,
+        server_name=server.name,
+        host=server.host or None,
         observed=Observed(server.status),
         fault=server.fault,
         fault_code=server.fault_code,

@@ -201,7 +201,9 @@ def test_what_a_crash_left_behind_is_removed_and_strangers_are_not(yunzhuo: Inst
     for tag in (desktop_id, "11111111-2222-4333-8444-555555555555"):
         yunzhuo.cloud.servers.create(ServerRequest(tag, "ghost", "ghost", server.image_id, server.flavor_id))
     yunzhuo.services.reconciler.round()
+    yunzhuo.services.reconciler.round()
     assert len(yunzhuo.cloud.servers.list()) == 2, "never at first sight"
+    yunzhuo.pass_time(yunzhuo.settings.reconcile.leftover_seconds)
     yunzhuo.services.reconciler.round()
     yunzhuo.pass_time(1)
     (stranger,) = yunzhuo.cloud.servers.list()

@@ -65,6 +65,7 @@ def site(app: Flask, yunzhuo: Installation) -> Site:
     forced = [f"{running}/confirm/force-delete"]
     user = f"/admin/users/{lin.user_id}"
     administration = ["/admin", "/admin/users", "/admin/users?q=zzz", "/admin/users/new", user, f"{user}/delete"]
+    administration += ["/admin/operations", "/admin/operations?q=zzz"]
     administration += ["/admin/desktops", "/admin/desktops?q=zzz", "/admin/hosts", "/admin/catalog", "/admin/settings"]
     return Site(
         {

@@ -133,6 +133,25 @@ class OperationSettings(Section):
     max_attempts: int = Field(8, ge=1, description="Tries of one step that breaks before the operation fails.")
 
 
+class AdmissionSettings(Section):
+    """How much may go on in the cloud at once. What is over it waits in a queue; 0 means no limit."""
+
+    builds_per_cloud: int = Field(24, ge=0, description="Desktops being built, restored or resized at once.")
+    builds_per_host: int = Field(8, ge=0, description="The same on one host, of those whose host is known.")
+    builds_per_organization: int = Field(0, ge=0, description="The same of one organization.")
+    starts_per_cloud: int = Field(48, ge=0, description="Desktops being started, rebooted or resumed at once.")
+    starts_per_host: int = Field(8, ge=0, description="The same on one host.")
+    starts_per_organization: int = Field(0, ge=0, description="The same of one organization.")
+    builds_per_second: float = Field(0, ge=0, description="Builds that may begin in a second.")
+    starts_per_second: float = Field(10, ge=0, description="Starts that may begin in a second.")
+
+
+class ReconcileSettings(Section):
+    """Making the database agree with the cloud."""
+
+    leftover_seconds: Seconds = Field(2, description="What a deleted desktop left in the cloud is removed after this long.")
+
+
 class ConsoleSettings(Section):
     """Opening a screen."""
 
@@ -171,6 +190,8 @@ class Settings(Section):
     accounts: AccountSettings = Field(AccountSettings(), description=AccountSettings.__doc__)
     limits: LimitSettings = Field(LimitSettings(), description=LimitSettings.__doc__)
     operations: OperationSettings = Field(OperationSettings(), description=OperationSettings.__doc__)
+    admission: AdmissionSettings = Field(AdmissionSettings(), description=AdmissionSettings.__doc__)
+    reconcile: ReconcileSettings = Field(ReconcileSettings(), description=ReconcileSettings.__doc__)
     consoles: ConsoleSettings = Field(ConsoleSettings(), description=ConsoleSettings.__doc__)
     guests: GuestSettings = Field(GuestSettings(), description=GuestSettings.__doc__)
     log: LogSettings = Field(LogSettings(), description=LogSettings.__doc__)

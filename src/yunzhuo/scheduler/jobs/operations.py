@@ -3,8 +3,8 @@
 import structlog
 from celery import Celery
 
+from yunzhuo.services.admission import ADVANCE_JOB
 from yunzhuo.services.assembly import Services
-from yunzhuo.services.operations import ADVANCE_JOB
 
 
 def register(app: Celery, services: Services) -> None:

@@ -82,8 +82,9 @@ class Step(StrEnum):
 
 
 class OperationStatus(StrEnum):
-    """Where an operation stands."""
+    """Where an operation stands. ``waiting``: not let in yet; ``queued``: nobody has begun with it."""
 
+    WAITING = "waiting"
     QUEUED = "queued"
     RUNNING = "running"
     SUCCEEDED = "succeeded"
@@ -113,7 +114,10 @@ class State(StrEnum):
     ERROR = "error"
 
 
-ACTIVE = frozenset({OperationStatus.QUEUED, OperationStatus.RUNNING})
+ACTIVE = frozenset({OperationStatus.WAITING, OperationStatus.QUEUED, OperationStatus.RUNNING})
+# Let in, and not at its end: what a worker may take a step of.
+ADMITTED = frozenset({OperationStatus.QUEUED, OperationStatus.RUNNING})
+_UNDONE = frozenset({OperationStatus.FAILED, OperationStatus.CANCELLED})
 
 PLANS: Mapping[Action, tuple[Step, ...]] = {
     Action.CREATE: (Step.RESERVE, Step.SERVER, Step.RUNNING, Step.READY),
@@ -212,10 +216,18 @@ def state(facts: Facts) -> State:
     """What a person reads."""
     if facts.status in ACTIVE:
         return STATE_DURING[facts.action]
-    if facts.wanted is Wanted.GONE and facts.status is OperationStatus.SUCCEEDED:
+    if facts.wanted is Wanted.GONE and facts.status in (OperationStatus.SUCCEEDED, OperationStatus.CANCELLED):
         return State.DELETED
-    if facts.status is OperationStatus.FAILED and facts.action in {Action.CREATE, *_REMOVALS}:
+    if _was_never_made(facts) or (facts.status is OperationStatus.FAILED and facts.action in _REMOVALS):
         return State.ERROR
+    return _state_at_rest(facts)
+
+
+def _was_never_made(facts: Facts) -> bool:
+    return facts.action is Action.CREATE and facts.status in _UNDONE
+
+
+def _state_at_rest(facts: Facts) -> State:
     match facts.observed:
         case Observed.RUNNING:
             return State.AVAILABLE if facts.is_ready else State.ERROR
@@ -228,15 +240,22 @@ def state(facts: Facts) -> State:
 
 
 def allowed_actions(facts: Facts) -> frozenset[Action]:
-    """What may be asked for now. A desktop that was never made can only be tried again or deleted."""
+    """What may be asked for now. A desktop that was never made can only be tried again or deleted.
+
+    What waits to be let in has changed nothing yet: another wish takes its place.
+    """
     present = state(facts)
+    if facts.status is OperationStatus.WAITING and facts.action is not Action.CREATE:
+        at_rest = _state_at_rest(facts)
+        allowed = ALLOWED_IN_ERROR.get(facts.observed, _REMOVALS) if at_rest is State.ERROR else ALLOWED[at_rest]
+        return allowed - {facts.action}
     if present is State.DELETING and facts.action is Action.FORCE_DELETE:
         return frozenset()
     if present is not State.ERROR:
         return ALLOWED[present]
-    if facts.action in _REMOVALS:
+    if facts.action in _REMOVALS and facts.status is OperationStatus.FAILED:
         return _REMOVALS
-    if facts.action is Action.CREATE and facts.status is OperationStatus.FAILED and facts.observed is not Observed.MISSING:
+    if _was_never_made(facts) and facts.observed is not Observed.MISSING:
         return _REMOVALS | {Action.CREATE}
     return ALLOWED_IN_ERROR.get(facts.observed, _REMOVALS)
 
@@ -246,9 +265,15 @@ def power_after(facts: Facts) -> Wanted:
     return Wanted.STOPPED if facts.observed is Observed.STOPPED else Wanted.RUNNING
 
 
-def plan(action: Action, ends: Wanted | None = None) -> tuple[Step, ...]:
-    """The steps of an operation; nobody waits for the system inside a server that ends stopped, nor gives it a disk."""
+def plan(action: Action, ends: Wanted | None = None, undoes: Action | None = None) -> tuple[Step, ...]:
+    """The steps of an operation; nobody waits for the system inside a server that ends stopped, nor gives it a disk.
+
+    One that undoes a change nobody knows how far it came takes that change to its end first: each of those steps is safe
+    twice, and from there the way back is known.
+    """
     steps = PLANS[action]
+    if undoes is not None:
+        steps = (*(step for step in PLANS[undoes] if step is not Step.READY), *steps)
     return tuple(step for step in steps if step not in _OF_RUNNING) if ends is Wanted.STOPPED else steps
 
 

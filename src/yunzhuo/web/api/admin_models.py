@@ -2,21 +2,19 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, Field
 
 from yunzhuo.services.access import Role
 from yunzhuo.services.changes import OperationView
-from yunzhuo.services.desktops import MAX_AT_ONCE, Outcome
 from yunzhuo.services.overview import HostView, Stranger
 from yunzhuo.services.overview import Overview as FoundOverview
 from yunzhuo.services.people import MAX_PAGE, NewAccess, PeoplePage
 from yunzhuo.services.people import Person as FoundPerson
-from yunzhuo.web.api.models import Asked, AskedAction, Desktop, Id, Operation, User
+from yunzhuo.web.api.models import Desktop, User
+from yunzhuo.web.api.operation_models import Asked, Id, Operation, Refusal
 from yunzhuo.web.errors import problem_of
-
-_Ids = Annotated[list[Annotated[str, Field(max_length=64)]], Field(min_length=1, max_length=MAX_AT_ONCE)]
 
 
 class PeopleQuery(BaseModel):
@@ -107,44 +105,6 @@ class DeletedUser(BaseModel):
     @classmethod
     def of(cls, operations: Sequence[OperationView]) -> Self:
         return cls(operations=[Operation.of(operation) for operation in operations])
-
-
-class ManyActions(Asked):
-    """The same change of several desktops."""
-
-    ids: _Ids
-    action: AskedAction
-
-
-class Refusal(BaseModel):
-    """Why one of several wishes was refused."""
-
-    status: int = Field(examples=[409])
-    code: str = Field(examples=["not_possible_now"])
-    detail: str
-
-
-class Result(BaseModel):
-    """What became of the wish for one desktop: an operation, or a problem."""
-
-    id: Id
-    operation: Operation | None
-    problem: Refusal | None
-
-    @classmethod
-    def of(cls, outcome: Outcome) -> Self:
-        problem = problem_of(outcome.refusal) if outcome.refusal else None
-        return cls(
-            id=outcome.desktop_id,
-            operation=Operation.of(outcome.accepted.operation) if outcome.accepted else None,
-            problem=Refusal(status=problem.status, code=problem.code, detail=problem.detail) if problem else None,
-        )
-
-
-class Results(BaseModel):
-    """What became of each wish, in the order in which they were asked."""
-
-    results: list[Result]
 
 
 class Host(BaseModel):

@@ -38,6 +38,7 @@ MANY: Mapping[Action, LazyString] = {
     Action.START: lazy_gettext("Start"),
     Action.STOP: lazy_gettext("Stop"),
     Action.REBOOT: lazy_gettext("Reboot"),
+    Action.REBUILD: lazy_gettext("Restore to the image"),
     Action.DELETE: lazy_gettext("Delete"),
 }
 
@@ -101,7 +102,8 @@ ACTIONS: Mapping[Action, LazyString] = {
 }
 
 STATUSES: Mapping[OperationStatus, LazyString] = {
-    OperationStatus.QUEUED: lazy_gettext("Waiting"),
+    OperationStatus.WAITING: lazy_gettext("In the queue"),
+    OperationStatus.QUEUED: lazy_gettext("About to begin"),
     OperationStatus.RUNNING: lazy_gettext("Going on"),
     OperationStatus.SUCCEEDED: lazy_gettext("Done"),
     OperationStatus.FAILED: lazy_gettext("Failed"),
@@ -196,6 +198,11 @@ REFUSALS: Mapping[str, LazyString] = {
     "flavor_too_small": lazy_gettext("This size does not fit the image of the desktop."),
     "flavor_disk_shrinks": lazy_gettext("The size has a smaller disk, and a disk cannot shrink."),
     "operation_in_progress": lazy_gettext("Another change to this desktop is still going on."),
+    "operation_just_began": lazy_gettext("The change has just begun. Cancel it once more."),
+    "nothing_to_cancel": lazy_gettext("There is nothing to cancel any more."),
+    "nothing_to_retry": lazy_gettext("There is nothing to try again any more."),
+    "nothing_to_undo": lazy_gettext("There is nothing to undo any more."),
+    "operation_not_found": lazy_gettext("There is no such operation."),
     "not_possible_now": lazy_gettext("This is not possible now: the desktop has changed in the meantime."),
     "desktop_not_found": lazy_gettext("There is no such desktop."),
     "desktop_not_available": lazy_gettext("The screen cannot be opened while the desktop is not running."),

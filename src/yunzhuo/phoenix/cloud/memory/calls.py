@@ -83,7 +83,8 @@ class Gate:
     def perform(self, operation: str, action: Callable[[Transaction, Plan], _Result], *, subject: str = "") -> _Result:
         """Do ``action`` as one all-or-nothing change, in the way of the faults that strike it.
 
-        Raises what the action raises, and CloudUnavailable or a refusal when a fault says so.
+        Raises what the action raises, and CloudUnavailable or a refusal when a fault says so. Its number in the log is the
+        cloud's id of the request.
         """
         with self._state.transaction() as transaction:
             call_id = _begin(transaction, operation, subject)
@@ -92,6 +93,7 @@ class Gate:
             result = self._in_the_way_of(plan, operation, action)
         except YunzhuoError as error:
             self._end(call_id, error.code)
+            error.details = {**error.details, "cloud_request_id": f"call-{call_id}"}
             raise
         self._end(call_id, "ok")
         return result

@@ -6,11 +6,14 @@ from yunzhuo.phoenix.db.models.catalog import Flavor, Image
 from yunzhuo.phoenix.db.models.consoles import ConsoleSession, Gateway, Ticket
 from yunzhuo.phoenix.db.models.desktops import Desktop, IdempotencyKey
 from yunzhuo.phoenix.db.models.journal import AuditEntry, Event
-from yunzhuo.phoenix.db.models.operations import Operation, OperationStep
+from yunzhuo.phoenix.db.models.leftovers import Leftover
+from yunzhuo.phoenix.db.models.operations import AdmissionLane, AdmissionTurn, Operation, OperationStep
 from yunzhuo.phoenix.db.models.personal_disks import DiskSnapshot, PersonalDisk
 from yunzhuo.phoenix.db.models.snapshots import Snapshot
 
 __all__ = [
+    "AdmissionLane",
+    "AdmissionTurn",
     "ApiToken",
     "AuditEntry",
     "AuthSession",
@@ -23,6 +26,7 @@ __all__ = [
     "Gateway",
     "IdempotencyKey",
     "Image",
+    "Leftover",
     "Operation",
     "OperationStep",
     "Organization",
