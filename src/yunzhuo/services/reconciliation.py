@@ -11,7 +11,7 @@ from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.phoenix.db.models import Desktop, Operation, Snapshot
-from yunzhuo.phoenix.db.session import Database, Transaction
+from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services import kept_snapshots
 from yunzhuo.services.changes import ChangeFeed
 from yunzhuo.services.rules import lifecycle
@@ -59,6 +59,7 @@ class Reconciler:
         self._look_for_ready()
         self._look_at_snapshots()
 
+    @retried_when_contended
     def _write_down(self, finding: Finding, now: datetime) -> None:
         with self._db.transaction() as tx:
             desktop = tx.get(Desktop, finding.desktop_id, with_for_update=True)
