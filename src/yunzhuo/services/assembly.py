@@ -84,7 +84,7 @@ def services(
     passwords = passwords or Passwords()
     accounts = AccountService(db, attempts, audit, clock, settings.accounts, passwords)
     desktops = DesktopService(db, wishes, feed, audit, clock, settings.limits)
-    health = HealthService(db, connected, catalog, accounts)
+    health = HealthService(db, queue, connected, catalog, accounts)
     try:
         yield Services(
             settings=settings,
@@ -106,6 +106,7 @@ def services(
             snapshots=SnapshotService(db, wishes, clock, settings.limits),
         )
     finally:
+        queue.close()
         connected.close()
         db.close()
 
