@@ -12,13 +12,14 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from yunzhuo.phoenix.cloud.errors import ServerNotFound
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Refused, Unavailable, YunzhuoError
 from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.phoenix.config.settings import OperationSettings
 from yunzhuo.phoenix.db.models import Desktop, Flavor, Image, Operation, OperationStep
-from yunzhuo.phoenix.db.session import Database, Transaction
+from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.phoenix.queue import Queue
 from yunzhuo.services import kept_snapshots
 from yunzhuo.services.changes import ChangeFeed
@@ -32,6 +33,8 @@ ADVANCE_JOB = "operation.advance"
 _ACTIVE = [status.value for status in lifecycle.ACTIVE]
 # Clocks of computers differ a little; a message that is this early is not sent away.
 _EARLY = timedelta(milliseconds=50)
+_BELIEVED_MISSING_AFTER = 4
+_ASK_FOR_PREDECESSORS = frozenset({Step.SETTLE, Step.LEAVE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,8 @@ class OperationEngine:
             outcome = perform(claim.step, self._cloud, claim.subject)
         except Unavailable as error:
             self._record_trouble(claim, error)
+        except ServerNotFound as error:
+            self._record_missing(claim, error)
         except Refused as error:
             self.record_failure(claim, error.code, error.message, _cloud_request_id(error), was_refused=True)
         except ServerFailed as error:
@@ -107,6 +112,7 @@ class OperationEngine:
         """Ask for a look at the operation now."""
         self._queue.send(ADVANCE_JOB, operation_id)
 
+    @retried_when_contended
     def claim(self, operation_id: str) -> Claim | None:
         """Take the lease of an operation that is due; None when it is not, or when another worker holds it."""
         now = self._clock.now()
@@ -127,12 +133,12 @@ class OperationEngine:
             return self._begin_step(tx, operation_id, now)
 
     def _begin_step(self, tx: Transaction, operation_id: str, now: datetime) -> Claim:
-        operation = tx.get_one(Operation, operation_id)
-        desktop = tx.get_one(Desktop, operation.desktop_id)
-        image = tx.get_one(Image, operation.arguments.get("image", desktop.image_id))
-        flavor = tx.get_one(Flavor, operation.arguments.get("flavor", desktop.flavor_id))
-        step = tx.scalars(_step_at(operation.id, operation.position)).one()
+        operation, step, desktop, image, flavor = tx.execute(_everything_about(operation_id)).one()
+        image = tx.get_one(Image, operation.arguments.get("image", image.id))
+        flavor = tx.get_one(Flavor, operation.arguments.get("flavor", flavor.id))
         if step.started_at is None:
+            if _is_first_of_a_workers(operation):  # however long it had to wait for its turn: rather late than never
+                operation.deadline_at = now + (operation.deadline_at - operation.created_at)
             step.started_at = now
             step.status = OperationStatus.RUNNING
             self._feed.desktop_changed(tx, desktop, operation)
@@ -153,10 +159,11 @@ class OperationEngine:
                 flavor_cloud_id=flavor.cloud_id,
                 server_id=desktop.server_id,
                 arguments=operation.arguments,
-                predecessor_at_work=_predecessor_at_work(tx, operation, now),
+                predecessor_at_work=step.name in _ASK_FOR_PREDECESSORS and _predecessor_at_work(tx, operation, now),
             ),
         )
 
+    @retried_when_contended
     def record_outcome(self, claim: Claim, outcome: Outcome) -> None:
         """Write down what came of a step and give the lease back; nothing when it is another worker's by now."""
         now = self._clock.now()
@@ -165,7 +172,7 @@ class OperationEngine:
             if operation is None:
                 return
             desktop = tx.get_one(Desktop, claim.desktop_id, with_for_update=True)
-            step = tx.scalars(_step_at(claim.operation_id, claim.position)).one()
+            step, *later = tx.scalars(_steps_from(claim.operation_id, claim.position))
             _observe(desktop, outcome, now)
             if outcome.snapshots is not None:
                 kept_snapshots.write_down(tx, desktop, outcome.snapshots)
@@ -180,13 +187,14 @@ class OperationEngine:
             _take_over(desktop, operation, claim.step)
             operation.attempts = 0
             operation.position += 1
-            if tx.scalars(_step_at(operation.id, operation.position)).first() is not None:
+            if later:
                 self._look_again(tx, operation, now, 0)
             else:
                 self._finish(tx, operation, desktop, now)
             self._feed.desktop_changed(tx, desktop, operation)
 
-    def _record_trouble(self, claim: Claim, error: Unavailable) -> None:
+    @retried_when_contended
+    def _record_trouble(self, claim: Claim, error: YunzhuoError) -> None:
         if claim.attempts + 1 >= self._settings.max_attempts:
             self.record_failure(claim, error.code, error.message, _cloud_request_id(error))
             return
@@ -204,6 +212,14 @@ class OperationEngine:
             "step_retried", operation_id=claim.operation_id, step=claim.step, code=error.code, attempts=operation.attempts
         )
 
+    def _record_missing(self, claim: Claim, error: ServerNotFound) -> None:
+        """A cloud that forgets for a moment is asked again; what is missing again and again is believed to be gone."""
+        if claim.attempts + 1 < min(_BELIEVED_MISSING_AFTER, self._settings.max_attempts):
+            self._record_trouble(claim, error)
+        else:
+            self.record_failure(claim, error.code, error.message, _cloud_request_id(error), was_refused=True)
+
+    @retried_when_contended
     def record_failure(
         self,
         claim: Claim,
@@ -302,6 +318,29 @@ def _take_over(desktop: Desktop, operation: Operation, step: Step) -> None:
         desktop.image_id = operation.arguments["image"]
     if step is Step.RESIZED:
         desktop.flavor_id = operation.arguments["flavor"]
+
+
+def _is_first_of_a_workers(operation: Operation) -> bool:
+    done = lifecycle.PLANS[Action(operation.action)][: operation.position]
+    return all(step is Step.RESERVE for step in done)
+
+
+def _everything_about(operation_id: str) -> Select[Operation, OperationStep, Desktop, Image, Flavor]:
+    """An operation, its present step, its desktop and what that is made of: one question instead of five."""
+    return (
+        select(Operation, OperationStep, Desktop, Image, Flavor)
+        .join(OperationStep, and_(OperationStep.operation_id == Operation.id, OperationStep.position == Operation.position))
+        .join(Desktop, Desktop.id == Operation.desktop_id)
+        .join(Image, Image.id == Desktop.image_id)
+        .join(Flavor, Flavor.id == Desktop.flavor_id)
+        .where(Operation.id == operation_id)
+    )
+
+
+def _steps_from(operation_id: str, position: int) -> Select[OperationStep]:
+    """The step at this position and the one after it, if there is one."""
+    at = OperationStep.position.between(position, position + 1)
+    return select(OperationStep).where(OperationStep.operation_id == operation_id, at).order_by(OperationStep.position)
 
 
 def _step_at(operation_id: str, position: int) -> Select[OperationStep]:
