@@ -4,7 +4,7 @@ SHELL := /bin/bash
 # Compiled modules are kept, whatever the shell says: without them every process compiles all of Yunzhuo again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-run setup-test image light-image test test-fast test-image lint format docs screenshots docs-pages settings-file lock clean
+.PHONY: help run setup setup-run setup-test image light-image test test-fast test-image test-mariadb test-chaos lint format docs screenshots docs-pages settings-file lock clean
 
 # The first Python that is new enough; its own words when there is none. `make PYTHON=... run` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -13,8 +13,11 @@ ARGS ?=
 BIN := .venv/bin
 SETUP = $(PYTHON) -m infras.setup
 SLOW := slow or machine or browser or servers
+# In no ordinary run: each takes many minutes.
+LONG := image or chaos
+STATEFUL := tests/integration/services tests/integration/api tests/unit/portal
 # More than there are cores: many tests wait for something.
-FAST = $(BIN)/pytest -n 3 -m "not ($(SLOW) or image)"
+FAST = $(BIN)/pytest -n 3 -m "not ($(SLOW) or $(LONG))"
 
 help: ## Show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -40,10 +43,16 @@ light-image: setup-run
 # Virtual machines and browsers have the computer to themselves: their tests measure time.
 test: lint light-image ## Set up what is missing, lint, and run all tests
 	@$(FAST) $(ARGS)
-	@$(BIN)/pytest -m "($(SLOW)) and not image" $(ARGS)
+	@$(BIN)/pytest -m "($(SLOW)) and not ($(LONG))" $(ARGS)
 
 test-image: setup-test ## Build the XFCE image, boot it, look into it; takes minutes, for whoever changes recipes
 	@$(BIN)/pytest -m image $(ARGS)
+
+test-mariadb: setup-test ## The tests of services, API and pages once more, on MariaDB
+	@$(BIN)/pytest -n 3 --database mariadb -m "not ($(SLOW) or $(LONG))" $(STATEFUL) $(ARGS)
+
+test-chaos: setup-test ## Three kills at every moment of every step of every operation; takes many minutes
+	@$(BIN)/pytest -m chaos -s $(ARGS)
 
 test-fast: setup-test ## The tests that need no virtual machine, browser or server
 	@$(FAST) $(ARGS)

@@ -18,7 +18,7 @@ from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.phoenix.config.settings import AdmissionSettings, OperationSettings
 from yunzhuo.phoenix.db.models import AdmissionLane, AdmissionTurn, Desktop, Operation
-from yunzhuo.phoenix.db.session import Database, Transaction
+from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.phoenix.queue import Queue
 from yunzhuo.services.changes import ChangeFeed
 from yunzhuo.services.rules import admission, lifecycle
@@ -89,6 +89,7 @@ class Admission:
         seconds = settings.create_deadline_seconds if action in _MAKES_A_DISK else settings.default_deadline_seconds
         return now + timedelta(seconds=seconds)
 
+    @retried_when_contended
     def _admit(self, lane: Lane) -> None:
         now, limits = self._clock.now(), self._limits[lane]
         with self._db.transaction() as tx:

@@ -102,7 +102,7 @@ def services(
     personal_disks = PersonalDiskService(db, connected, wishes, audit, clock, settings.limits)
     leftovers = Leftovers(db, connected, settings.reconcile)
     snapshots = SnapshotService(db, wishes, clock, settings.limits)
-    health = HealthService(db, connected, catalog, accounts)
+    health = HealthService(db, queue, connected, catalog, accounts)
     try:
         yield Services(
             settings=settings,
@@ -131,6 +131,7 @@ def services(
             thumbnails=ThumbnailService(db, connected, clock, settings.consoles),
         )
     finally:
+        queue.close()
         connected.close()
         db.close()
 

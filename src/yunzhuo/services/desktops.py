@@ -15,7 +15,7 @@ from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, LimitReached, 
 from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.config.settings import LimitSettings
 from yunzhuo.phoenix.db.models import Desktop, Flavor, IdempotencyKey, Image, Operation, User
-from yunzhuo.phoenix.db.session import Database, Transaction
+from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services import disk_claims
 from yunzhuo.services.access import Actor, Scope, require
 from yunzhuo.services.audit import AuditLog
@@ -91,6 +91,7 @@ class DesktopService:
         self._clock = clock
         self._limits = limits
 
+    @retried_when_contended
     def request(
         self,
         actor: Actor,
@@ -167,6 +168,7 @@ class DesktopService:
                 tx, actor, query, limit=limit, cursor=cursor, state=state, order=order, is_descending=is_descending
             )
 
+    @retried_when_contended
     def rename(self, actor: Actor, desktop_id: str, name: str) -> DesktopView:
         """Give a desktop another name. Raises InvalidInput, NotFound."""
         with self._db.transaction() as tx:
@@ -176,6 +178,7 @@ class DesktopService:
             self._feed.desktop_changed(tx, desktop, operation)
             return desktop_views(tx, actor, [(desktop, operation)])[0]
 
+    @retried_when_contended
     def act(self, actor: Actor, desktop_id: str, action: Action, *, reboot_kind: RebootKind = RebootKind.SOFT) -> Accepted:
         """Ask for a change that needs to know nothing else (permission ``desktop:ACTION``); answers at once.
 
@@ -200,6 +203,7 @@ class DesktopService:
 
         return self._wishes.change(tx, actor, desktop_id, action, arguments)
 
+    @retried_when_contended
     def rebuild(self, actor: Actor, desktop_id: str, *, image_id: str | None = None) -> Accepted:
         """Ask to put a desktop back to its image, or to another one (permission ``desktop:rebuild``); its disk is lost.
 
@@ -216,6 +220,7 @@ class DesktopService:
 
         return self._wishes.change(tx, actor, desktop_id, Action.REBUILD, choose)
 
+    @retried_when_contended
     def resize(self, actor: Actor, desktop_id: str, flavor_id: str) -> Accepted:
         """Ask for another flavor (permission ``desktop:resize``); a running desktop is restarted.
 

@@ -11,7 +11,7 @@ from yunzhuo.phoenix.cloud.resources import RebootKind
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, Refused
 from yunzhuo.phoenix.db.models import Desktop, Operation, OperationStep, User
-from yunzhuo.phoenix.db.session import Database, Transaction
+from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services import cursors, kept_snapshots
 from yunzhuo.services.access import Actor, Scope, require, scope_of
 from yunzhuo.services.admission import Admission
@@ -145,6 +145,7 @@ class OperationDesk:
                 raise no_such_operation()
             return _records(tx, actor, rows)[0]
 
+    @retried_when_contended
     def cancel(self, actor: Actor, operation_id: str) -> OperationView:
         """End an operation: what was not begun is as if nobody had asked, what was begun is undone where that can be, and
         else nobody waits for it any more (:class:`~yunzhuo.services.rules.remedies.Cancellation`).

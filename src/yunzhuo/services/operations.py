@@ -13,13 +13,14 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from yunzhuo.phoenix.cloud.errors import ServerNotFound
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Refused, Unavailable, YunzhuoError
 from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.phoenix.config.settings import OperationSettings
 from yunzhuo.phoenix.db.models import Desktop, Flavor, Image, Operation, OperationStep, User
-from yunzhuo.phoenix.db.session import Database, Transaction
+from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.phoenix.queue import Queue
 from yunzhuo.services import disk_claims, kept_snapshots
 from yunzhuo.services.admission import ADVANCE_JOB, Admission
@@ -34,6 +35,7 @@ log = get_logger()
 _ADMITTED = [status.value for status in lifecycle.ADMITTED]
 # Clocks of computers differ a little; a message that is this early is not sent away.
 _EARLY = timedelta(milliseconds=50)
+_BELIEVED_MISSING_AFTER = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ class OperationEngine:
             outcome = perform(claim.step, self._cloud, claim.subject)
         except Unavailable as error:
             self._record_trouble(claim, error)
+        except ServerNotFound as error:
+            self._record_missing(claim, error)
         except Refused as error:
             self.record_failure(claim, error.code, error.message, details=error.details, was_refused=True)
         except ServerFailed as error:
@@ -112,6 +116,7 @@ class OperationEngine:
         """Ask for a look at the operation now."""
         self._queue.send(ADVANCE_JOB, operation_id)
 
+    @retried_when_contended
     def claim(self, operation_id: str) -> Claim | None:
         """Take the lease of an operation that is due; None when it is not, or when another worker holds it."""
         now = self._clock.now()
@@ -132,12 +137,12 @@ class OperationEngine:
             return self._begin_step(tx, operation_id, now)
 
     def _begin_step(self, tx: Transaction, operation_id: str, now: datetime) -> Claim:
-        operation = tx.get_one(Operation, operation_id)
-        desktop = tx.get_one(Desktop, operation.desktop_id)
-        image = tx.get_one(Image, operation.arguments.get("image", desktop.image_id))
-        flavor = tx.get_one(Flavor, operation.arguments.get("flavor", desktop.flavor_id))
-        step = tx.scalars(_step_at(operation.id, operation.position)).one()
+        operation, step, desktop, image, flavor, language = tx.execute(_everything_about(operation_id)).one()
+        image = tx.get_one(Image, operation.arguments.get("image", image.id))
+        flavor = tx.get_one(Flavor, operation.arguments.get("flavor", flavor.id))
         if step.started_at is None:
+            if _is_first(operation):  # however long it had to wait for its turn: rather late than never
+                operation.deadline_at = now + (operation.deadline_at - (operation.admitted_at or operation.created_at))
             step.started_at = now
             step.status = OperationStatus.RUNNING
             self._feed.desktop_changed(tx, desktop, operation)
@@ -160,10 +165,11 @@ class OperationEngine:
                 arguments=operation.arguments,
                 predecessor_at_work=_is_first(operation) and _predecessor_at_work(tx, operation, now),
                 disk=disk_claims.begin(tx, desktop, operation, Step(step.name)),
-                language=tx.get_one(User, desktop.owner_id).language,
+                language=language,
             ),
         )
 
+    @retried_when_contended
     def record_outcome(self, claim: Claim, outcome: Outcome) -> None:
         """Write down what came of a step and give the lease back; nothing when it is another worker's by now."""
         now = self._clock.now()
@@ -172,7 +178,7 @@ class OperationEngine:
             if held is None:
                 return
             operation, desktop = held
-            step = tx.scalars(_step_at(claim.operation_id, claim.position)).one()
+            step, *later = tx.scalars(_steps_from(claim.operation_id, claim.position))
             _observe(desktop, outcome, now)
             if outcome.observed is not None:
                 operation.note_code = outcome.fault_code
@@ -191,13 +197,14 @@ class OperationEngine:
             disk_claims.settle(tx, desktop, operation, claim.step, now, is_attached=outcome.disk_is_attached)
             operation.attempts = 0
             operation.position += 1
-            if tx.scalars(_step_at(operation.id, operation.position)).first() is not None:
+            if later:
                 self._look_again(tx, operation, now, 0)
             else:
                 self._finish(tx, operation, desktop, now)
             self._feed.desktop_changed(tx, desktop, operation)
 
-    def _record_trouble(self, claim: Claim, error: Unavailable) -> None:
+    @retried_when_contended
+    def _record_trouble(self, claim: Claim, error: YunzhuoError) -> None:
         if claim.attempts + 1 >= self._settings.max_attempts:
             self.record_failure(claim, error.code, error.message, details=error.details)
             return
@@ -216,6 +223,14 @@ class OperationEngine:
             "step_retried", operation_id=claim.operation_id, step=claim.step, code=error.code, attempts=operation.attempts
         )
 
+    def _record_missing(self, claim: Claim, error: ServerNotFound) -> None:
+        """A cloud that forgets for a moment is asked again; what is missing again and again is believed to be gone."""
+        if claim.attempts + 1 < min(_BELIEVED_MISSING_AFTER, self._settings.max_attempts):
+            self._record_trouble(claim, error)
+        else:
+            self.record_failure(claim, error.code, error.message, details=error.details, was_refused=True)
+
+    @retried_when_contended
     def record_failure(
         self,
         claim: Claim,
@@ -328,6 +343,25 @@ def _take_over(desktop: Desktop, operation: Operation, step: Step) -> None:
         desktop.image_id = operation.arguments["image"]
     if step is Step.RESIZED:
         desktop.flavor_id = operation.arguments["flavor"]
+
+
+def _everything_about(operation_id: str) -> Select[Operation, OperationStep, Desktop, Image, Flavor, str | None]:
+    """An operation, its present step, its desktop, what that is made of and its owner's language: one question, not six."""
+    return (
+        select(Operation, OperationStep, Desktop, Image, Flavor, User.language)
+        .join(OperationStep, and_(OperationStep.operation_id == Operation.id, OperationStep.position == Operation.position))
+        .join(Desktop, Desktop.id == Operation.desktop_id)
+        .join(Image, Image.id == Desktop.image_id)
+        .join(Flavor, Flavor.id == Desktop.flavor_id)
+        .join(User, User.id == Desktop.owner_id)
+        .where(Operation.id == operation_id)
+    )
+
+
+def _steps_from(operation_id: str, position: int) -> Select[OperationStep]:
+    """The step at this position and the one after it, if there is one."""
+    at = OperationStep.position.between(position, position + 1)
+    return select(OperationStep).where(OperationStep.operation_id == operation_id, at).order_by(OperationStep.position)
 
 
 def _step_at(operation_id: str, position: int) -> Select[OperationStep]:

@@ -14,7 +14,7 @@ from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, NotFound
 from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.config.settings import AccountSettings
 from yunzhuo.phoenix.db.models import Desktop, User
-from yunzhuo.phoenix.db.session import Database, Transaction
+from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.phoenix.security.passwords import Passwords, one_time_password
 from yunzhuo.services import disk_claims
 from yunzhuo.services.access import Actor, Role, require
@@ -152,6 +152,7 @@ class PeopleService:
             raise Conflict("email_taken", f"There is an account {address} already.") from error
         return NewAccess(user_view(user), made)
 
+    @retried_when_contended
     def disable(self, actor: Actor, user_id: str) -> UserView:
         """Let nobody in by this account from now on: its sessions and tokens end in the same transaction.
 
@@ -167,6 +168,7 @@ class PeopleService:
             end_sign_ins(tx, user.id, now)
             return user_view(user)
 
+    @retried_when_contended
     def enable(self, actor: Actor, user_id: str) -> UserView:
         """Let an account in again; its old sessions and tokens stay ended. Raises NotFound, Conflict. Twice is harmless."""
         with self._db.transaction() as tx:
@@ -176,6 +178,7 @@ class PeopleService:
                 self._audit_disabled(tx, actor, "user:enable", user, is_disabled=False)
             return user_view(user)
 
+    @retried_when_contended
     def reset_password(self, actor: Actor, user_id: str) -> NewAccess:
         """A one-time password in place of the present one; sessions and tokens end with that. Raises NotFound, Conflict."""
         made, now = one_time_password(self._settings.password_min_length), self._clock.now()
@@ -189,6 +192,7 @@ class PeopleService:
             self._audit.record(tx, actor, "user:reset_password", "user", user.id, before=before, after=after)
             return NewAccess(user_view(user), made)
 
+    @retried_when_contended
     def change_role(self, actor: Actor, user_id: str, role: Role) -> UserView:
         """Give a person another role, at once for what they have open. Raises NotFound, Conflict as :meth:`disable`."""
         with self._db.transaction() as tx:
@@ -201,6 +205,7 @@ class PeopleService:
                 )
             return user_view(user)
 
+    @retried_when_contended
     def delete(
         self, actor: Actor, user_id: str, desktops: DesktopsOfDeleted | None = None, *, with_disk: bool = False
     ) -> Sequence[OperationView]:

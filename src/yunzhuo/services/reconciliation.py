@@ -12,7 +12,7 @@ from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.phoenix.db.models import Desktop, Operation, Snapshot
-from yunzhuo.phoenix.db.session import Database, Transaction
+from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services import kept_snapshots
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import ChangeFeed
@@ -79,6 +79,7 @@ class Reconciler:
         self._look_at_snapshots()
         return findings
 
+    @retried_when_contended
     def _write_down(self, findings: dict[str, Finding], now: datetime) -> None:
         with self._db.transaction() as tx:
             query = select(Desktop).where(Desktop.id.in_(findings)).order_by(Desktop.id).with_for_update()

@@ -11,7 +11,7 @@ from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, LimitReached, NotFound
 from yunzhuo.phoenix.config.settings import LimitSettings
 from yunzhuo.phoenix.db.models import Desktop, Snapshot
-from yunzhuo.phoenix.db.session import Database, Transaction
+from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services import kept_snapshots
 from yunzhuo.services.access import Actor
 from yunzhuo.services.desktop_views import visible_desktop
@@ -61,6 +61,7 @@ class SnapshotService:
             visible_desktop(tx, actor, desktop_id, "desktop:read")
             return _view(_row(tx, desktop_id, snapshot_id))
 
+    @retried_when_contended
     def create(self, actor: Actor, desktop_id: str, name: str) -> Accepted:
         """Ask for a snapshot (permission ``desktop:snapshot``).
 
@@ -87,6 +88,7 @@ class SnapshotService:
         tx.add(row)
         return {"snapshot": row.id, "name": row.name, "cloud_name": row.cloud_name}
 
+    @retried_when_contended
     def roll_back(self, actor: Actor, desktop_id: str, snapshot_id: str) -> Accepted:
         """Ask to return to a snapshot (permission ``desktop:roll_back``). Raises NotFound, Conflict."""
         with self._db.transaction() as tx:
@@ -100,6 +102,7 @@ class SnapshotService:
 
             return self._wishes.change(tx, actor, desktop_id, Action.ROLL_BACK, choose)
 
+    @retried_when_contended
     def delete(self, actor: Actor, desktop_id: str, snapshot_id: str) -> Accepted:
         """Ask to forget a snapshot (permission ``desktop:delete_snapshot``). Raises NotFound, Conflict."""
         with self._db.transaction() as tx:

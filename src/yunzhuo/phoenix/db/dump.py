@@ -62,6 +62,7 @@ def load(db: Database, at_revision: str, tables: Iterable[tuple[str, Iterable[st
 
     ``tables`` in the order of :func:`read`. Raises ValueError for what no dump of ours holds.
     """
+    migrate.prepare(db)
     command.upgrade(migrate.alembic_config(db), at_revision)
     with db.engine.begin() as connection:
         known = _tables(connection)

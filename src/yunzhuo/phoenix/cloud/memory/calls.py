@@ -1,6 +1,7 @@
 """The one way into the memory cloud: every call is written down, meets the faults in force, and then does its work."""
 
 import os
+import signal
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -117,8 +118,12 @@ class Gate:
         if plan.never_happens:
             self.wait(seconds / 2)
             raise _unavailable("did not answer in time", operation)
-        with self._state.transaction() as transaction:
-            result = action(transaction, plan)
+        try:
+            with self._state.transaction() as transaction:
+                result = action(transaction, plan)
+        finally:
+            if plan.has(FaultKind.CRASH):
+                _crash()
         self.wait(seconds / 2)
         if plan.has(FaultKind.FAIL_AFTER):
             raise _unavailable("failed after it happened", operation)
@@ -129,6 +134,12 @@ class Gate:
     def _end(self, call_id: int, outcome: str) -> None:
         with self._state.transaction() as transaction:
             transaction.execute("UPDATE calls SET ended_at = ?, outcome = ? WHERE id = ?", transaction.now, outcome, call_id)
+
+
+def _crash() -> None:
+    """End this process as a power cut would."""
+    os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+    threading.Event().wait()  # other threads may run until the signal has come; this one does not go on
 
 
 def _begin(transaction: Transaction, operation: str, subject: str) -> int:
