@@ -18,8 +18,8 @@ from tests.support.waiting import eventually
 from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.phoenix.queue import QUEUE_NAME
 from yunzhuo.services.access import Actor, Role
+from yunzhuo.services.admission import ADVANCE_JOB
 from yunzhuo.services.assembly import Services, prepare, services
-from yunzhuo.services.operations import ADVANCE_JOB
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(600)]
 

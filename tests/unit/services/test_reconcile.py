@@ -84,12 +84,12 @@ def test_every_server_that_is_not_a_living_desktops_is_found(
 
 
 def test_a_cloud_that_says_what_we_know_is_not_news() -> None:
-    desktop = KnownDesktop("1", "Chemistry", "s1", Observed.RUNNING, None, None, False, False, "Chemistry", "h1")
-    same = SeenServer("s1", "1", Observed.RUNNING, None, "Chemistry", "h1")
+    desktop = KnownDesktop("1", "Chemistry", "s1", Observed.RUNNING, None, None, None, False, False, "Chemistry", "h1")
+    same = SeenServer("s1", "1", Observed.RUNNING, None, None, "Chemistry", "h1")
     assert compare({"1": desktop}, [same]) == []
-    renamed = SeenServer("s1", "1", Observed.RUNNING, None, "Physics", "h1")
+    renamed = SeenServer("s1", "1", Observed.RUNNING, None, None, "Physics", "h1")
     assert [finding.kind for finding in compare({"1": desktop}, [renamed])] == [FindingKind.RENAMED]
-    moved = SeenServer("s1", "1", Observed.RUNNING, None, "Chemistry", "h2")
+    moved = SeenServer("s1", "1", Observed.RUNNING, None, None, "Chemistry", "h2")
     assert [finding.kind for finding in compare({"1": desktop}, [moved])] == [FindingKind.MOVED]
 
 
