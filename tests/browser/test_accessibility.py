@@ -52,7 +52,13 @@ PLACES: dict[str, tuple[str, list[str]]] = {
     "portal.resize_desktop": ("lin", ["/desktops/{stopped}/size"]),
     "portal.confirm": ("lin", ["/desktops/{available}/confirm/rebuild", "/desktops/{available}/confirm/hard-reboot"]),
     "portal.change_snapshot": ("lin", ["/desktops/{available}/snapshots/{snapshot}/delete"]),
+    "portal.personal_files": ("lin", ["/personal-files"]),
+    "portal.connect_disk": ("lin", ["/personal-files/connect/{available}"]),
+    "portal.disconnect_disk": ("lin", ["/personal-files/disconnect"]),
+    "portal.delete_disk": ("lin", ["/personal-files/delete"]),
+    "portal.change_disk_snapshot": ("lin", ["/personal-files/snapshots/{kept}/restore", "/personal-files/snapshots/{kept}/delete"]),
     "portal.overview": ("head", ["/admin"]),
+    "portal.operation_list": ("head", ["/admin/operations", "/admin/operations?status=failed", "/admin/operations?q=zzz"]),
     "portal.user_list": ("head", ["/admin/users", "/admin/users?q=zzz"]),
     "portal.new_user": ("head", ["/admin/users/new"]),
     "portal.user": ("head", ["/admin/users/{lin}", "/admin/users/{head}"]),
@@ -72,6 +78,7 @@ NO_PAGES = {
     "portal.get_folder",
     "portal.get_file",
     "portal.get_thumbnail",
+    "portal.disk_usage",
 }
 
 
@@ -109,6 +116,10 @@ def school(yunzhuo: Portal) -> School:
     lin.post(f"desktops/{names['available']}/actions", json={"action": "snapshot", "name": "初始状态"})
     wait_for(lin, names["available"], "available")
     names["snapshot"] = lin.get(f"desktops/{names['available']}/snapshots").json()["items"][0]["id"]
+    lin.post("personal-disk", json={}).raise_for_status()
+    lin.post("personal-disk/connect", json={"desktop": names["available"]}).raise_for_status()
+    wait_for(lin, names["available"], "available")
+    names["kept"] = lin.post("personal-disk/snapshots", json={"name": "期中"}).raise_for_status().json()["snapshots"][0]["id"]
     return School(yunzhuo, names, lin)
 
 

@@ -233,8 +233,11 @@ class AccountService:
             found = tx.scalar(select(Organization.id).where(Organization.name == DEFAULT_ORGANIZATION))
         if found is not None:
             return found
-        with self._db.transaction() as tx:
-            return self._default_organization(tx).id
+        try:
+            with self._db.transaction() as tx:
+                return self._default_organization(tx).id
+        except IntegrityError:  # another process was first
+            return self.default_organization_id()
 
     def _verified(self, email: str, password: str, client_address: str) -> UserView:
         self._attempts.check(email, client_address)
