@@ -50,7 +50,7 @@ test-image: setup-test ## Build the XFCE image, boot it, look into it; takes min
 	@$(BIN)/pytest -m image $(ARGS)
 
 test-mariadb: setup-test ## The tests of services, API and pages once more, on MariaDB
-	@$(BIN)/pytest -n 3 --database mariadb -m "not ($(SLOW) or $(LONG))" $(STATEFUL) $(ARGS)
+	@$(BIN)/pytest -n 3 --database mariadb -m "not (machine or browser or servers or $(LONG))" $(STATEFUL) $(ARGS)
 
 test-chaos: setup-test ## Three kills at every moment of every step of every operation; takes many minutes
 	@$(BIN)/pytest -m chaos -s $(ARGS)

@@ -56,7 +56,10 @@ PLACES: dict[str, tuple[str, list[str]]] = {
     "portal.connect_disk": ("lin", ["/personal-files/connect/{available}"]),
     "portal.disconnect_disk": ("lin", ["/personal-files/disconnect"]),
     "portal.delete_disk": ("lin", ["/personal-files/delete"]),
-    "portal.change_disk_snapshot": ("lin", ["/personal-files/snapshots/{kept}/restore", "/personal-files/snapshots/{kept}/delete"]),
+    "portal.change_disk_snapshot": (
+        "lin",
+        ["/personal-files/snapshots/{kept}/restore", "/personal-files/snapshots/{kept}/delete"],
+    ),
     "portal.overview": ("head", ["/admin"]),
     "portal.operation_list": ("head", ["/admin/operations", "/admin/operations?status=failed", "/admin/operations?q=zzz"]),
     "portal.user_list": ("head", ["/admin/users", "/admin/users?q=zzz"]),
