@@ -46,7 +46,7 @@ test: lint light-image ## Set up what is missing, lint, and run all tests
 	@$(BIN)/pytest -n 2 --dist loadgroup -m "($(SLOW)) and not (machine or $(LONG))" $(ARGS)
 	@$(BIN)/pytest -m "machine and not ($(LONG))" $(ARGS)
 
-test-image: setup-test ## Build the XFCE image, boot it, look into it; takes minutes, for whoever changes recipes
+test-image: setup-test ## Build images and goldens, boot them, look into them; takes minutes, for whoever changes recipes
 	@$(BIN)/pytest -m image $(ARGS)
 
 test-mariadb: setup-test ## The tests of services, API and pages once more, on MariaDB

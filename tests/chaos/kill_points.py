@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from yunzhuo.services.rules.lifecycle import PLANS, Step
+from yunzhuo.services.rules.remedies import ASKED_OF_THE_DISK
 
 # What a step asks the cloud for, which is the call a worker is killed in. One that asks for nothing is not here.
 CALLS = {
@@ -40,6 +41,9 @@ CALLS = {
     Step.LEAVE: "servers.delete",
 }
 _DONE_BY_THE_WISH = {Step.RESERVE}
+# These move the one disk of one person: nobody here has one. Hosts are killed while they plug and unplug disks in
+# tests/integration/host/test_host_volumes.py, and tests/integration/services/test_personal_disks.py cuts changes off half way.
+_NOT_HERE = ASKED_OF_THE_DISK
 
 
 class Moment(StrEnum):
@@ -65,7 +69,7 @@ def all_points() -> list[Point]:
         Point(action, step, moment)
         for action, steps in PLANS.items()
         for step in steps
-        if step not in _DONE_BY_THE_WISH
+        if action not in _NOT_HERE and step not in _DONE_BY_THE_WISH
         for moment in Moment
     ]
 

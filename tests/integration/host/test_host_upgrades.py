@@ -21,7 +21,7 @@ from yunzhuo.host.sparse import link_or_copy
 from yunzhuo.phoenix.cloud.resources import FaultCode, ServerStatus
 from yunzhuo.phoenix.config.settings import Settings
 
-pytestmark = [pytest.mark.machine, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.machine, pytest.mark.image, pytest.mark.timeout(2400)]
 
 QEMU = "qemu-system-x86_64"
 
