@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pymysql
 import sqlalchemy
 from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import OperationalError
@@ -122,14 +123,24 @@ class MariaDb:
 
     @contextmanager
     def _administrator(self) -> Iterator[Connection]:
-        engine = sqlalchemy.create_engine(
-            "mysql+pymysql://root@localhost/", connect_args={"unix_socket": str(self._server.folder / "socket")}
-        )
+        engine = sqlalchemy.create_engine("mysql+pymysql://", creator=self._connected_administrator)
         try:
             with engine.begin() as connection:
                 yield connection
         finally:
             engine.dispose()
+
+    def _connected_administrator(self) -> pymysql.Connection:
+        """PyMySQL leaves a socket open that it could not connect: so it gets one that is."""
+        connection = pymysql.connect(user="root", defer_connect=True)
+        administrators = socket.socket(socket.AF_UNIX)
+        try:
+            administrators.connect(str(self._server.folder / "socket"))
+        except OSError as error:
+            administrators.close()
+            raise pymysql.err.OperationalError(2003, str(error)) from error
+        connection.connect(administrators)
+        return connection
 
     def _answers(self) -> bool:
         try:
