@@ -5,6 +5,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -14,6 +15,9 @@ from yunzhuo.phoenix.cloud.errors import CloudUnavailable, NoCapacity, ServerBus
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind, HostOption
 from yunzhuo.phoenix.cloud.resources import RebootKind, ServerStatus
 from yunzhuo.phoenix.config.settings import Settings
+
+# Thousands of steps or requests, as hypothesis thinks them up.
+pytestmark = pytest.mark.slow
 
 _TAGS = ("a", "b", "c", "d")
 _ROOM = 3  # small servers that may run at once

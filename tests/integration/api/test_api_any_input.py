@@ -14,6 +14,9 @@ from tests.support.installation import installation
 
 from yunzhuo.web.app import create_app
 
+# Thousands of steps or requests, as hypothesis thinks them up.
+pytestmark = pytest.mark.slow
+
 Json = dict[str, Any]
 TEXT = st.text(max_size=80) | st.sampled_from(["", "\x00", "\ud800", "' OR 1=1 --", "%", "../..", "9" * 400, "é" * 70])
 ANY_JSON = st.recursive(
