@@ -6,6 +6,9 @@ from tests.support.installation import PASSWORD, Installation
 
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
 
+# Long stories.
+pytestmark = pytest.mark.slow
+
 
 def id_of(boss: Api, name: str) -> str:
     (found,) = boss.get(f"/users?q={name}@").get_json()["items"]

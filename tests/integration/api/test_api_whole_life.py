@@ -6,6 +6,9 @@ import pytest
 from tests.support.api import Api, problem
 from tests.support.installation import Installation
 
+# Long stories.
+pytestmark = pytest.mark.slow
+
 
 def act(api: Api, desktop_id: str, **wish: str) -> Any:
     return api.post(f"/desktops/{desktop_id}/actions", json=wish)

@@ -15,6 +15,9 @@ from yunzhuo.services.access import Actor
 from yunzhuo.services.assembly import services
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, State, Step, Wanted
 
+# Long stories.
+pytestmark = pytest.mark.slow
+
 
 def server_of(yunzhuo: Installation, desktop_id: str) -> str:
     found = yunzhuo.cloud.servers.find(desktop_id)

@@ -1,5 +1,6 @@
 """What else can be done with a desktop on the pages: suspend, size, restore, snapshots; and its history."""
 
+import pytest
 from flask import Flask
 from tests.support.installation import Installation
 from tests.support.pages import CHINESE, PART, Page, Visitor, signed_in, somebody
@@ -7,6 +8,9 @@ from tests.support.pages import CHINESE, PART, Page, Visitor, signed_in, somebod
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
 from yunzhuo.services.access import Actor
 from yunzhuo.services.rules.lifecycle import Action
+
+# Long stories.
+pytestmark = pytest.mark.slow
 
 
 def test_a_desktop_is_suspended_and_resumed_from_its_card(visitor: Visitor, yunzhuo: Installation, lin: Actor) -> None:
