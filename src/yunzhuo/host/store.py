@@ -4,6 +4,7 @@ import os
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Self, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
@@ -73,7 +74,20 @@ class SnapshotRecord(BaseModel):
         return self.model_copy(update=changes)
 
 
-class ServerRecord(BaseModel):
+class KeptRecord(BaseModel):
+    """What is kept about one thing, in the folder that is named by its id."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = _FORMAT
+    id: str
+
+    def but(self, **changes: object) -> Self:
+        """The same record with some fields changed."""
+        return self.model_copy(update=changes)
+
+
+class ServerRecord(KeptRecord):
     """One server. Sizes are those of its flavor when it was made, so that a changed flavor does not change it.
 
     ``next_flavor`` is the size that it is being given. ``state_key`` is of the machine that it last ran on. As long as there
@@ -81,10 +95,6 @@ class ServerRecord(BaseModel):
     ``is_silent`` says that its image promises no word about its desktop. ``language`` is what its sessions begin in.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: int = _FORMAT
-    id: str
     desktop_id: str
     name: str
     hostname: str
@@ -139,25 +149,39 @@ class RecordUnreadable(Inconsistent):
 
     def __init__(self, path: Path) -> None:
         super().__init__(
-            "record_unreadable", f"{path} cannot be understood; move its folder away to forget that server.", path=str(path)
+            "record_unreadable",
+            f"{path} cannot be understood; move its folder away to forget what it is about.",
+            path=str(path),
         )
+
+
+_Record = TypeVar("_Record", bound=KeptRecord)
 
 
 def save_record(folder: Path, record: ServerRecord) -> None:
     """Put the record on disk, whole or not at all, and return only when it would survive a power cut."""
-    write_whole(folder / RECORD_NAME, record.model_dump_json(indent=1).encode())
+    write_record(folder / RECORD_NAME, record)
 
 
 def load_record(folder: Path) -> ServerRecord | None:
     """The record in ``folder``, or None where none was ever written. Raises RecordUnreadable."""
-    path = folder / RECORD_NAME
+    return read_record(folder / RECORD_NAME, ServerRecord)
+
+
+def write_record(path: Path, record: KeptRecord) -> None:
+    """Put any record on disk, whole or not at all, and return only when it would survive a power cut."""
+    write_whole(path, record.model_dump_json(indent=1).encode())
+
+
+def read_record(path: Path, kind: type[_Record]) -> _Record | None:
+    """The record at ``path``, or None where none was ever written. Raises RecordUnreadable."""
     try:
-        record = ServerRecord.model_validate_json(path.read_bytes())
+        record = kind.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return None
     except (OSError, ValidationError):
         raise RecordUnreadable(path) from None
-    if record.format != _FORMAT or record.id != folder.name:
+    if record.format != _FORMAT or record.id != path.parent.name:
         raise RecordUnreadable(path)
     return record
 

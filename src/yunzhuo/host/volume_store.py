@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from yunzhuo.host.layout import VOLUME_RECORD_NAME
 from yunzhuo.host.processes import ProcessIdentity
-from yunzhuo.host.store import RecordUnreadable, write_whole
-
-_FORMAT = 1
+from yunzhuo.host.store import KeptRecord, read_record, write_record
 
 
 class Plugged(BaseModel):
@@ -32,16 +30,12 @@ class VolumeSnapshotRecord(BaseModel):
     size_mib: int
 
 
-class VolumeRecord(BaseModel):
+class VolumeRecord(KeptRecord):
     """One volume. ``snapshots`` are oldest first; ``restoring_to`` is the id of the one that its disk is being put back to.
 
     What the disk has kept and is not among the snapshots belongs to nobody.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: int = _FORMAT
-    id: str
     disk_id: str
     name: str
     size_mib: int
@@ -50,25 +44,12 @@ class VolumeRecord(BaseModel):
     snapshots: tuple[VolumeSnapshotRecord, ...] = ()
     restoring_to: str | None = None
 
-    def but(self, **changes: object) -> "VolumeRecord":
-        """The same record with some fields changed."""
-        return self.model_copy(update=changes)
-
 
 def save_volume(folder: Path, record: VolumeRecord) -> None:
     """Put the record on disk, whole or not at all, and return only when it would survive a power cut."""
-    write_whole(folder / VOLUME_RECORD_NAME, record.model_dump_json(indent=1).encode())
+    write_record(folder / VOLUME_RECORD_NAME, record)
 
 
 def load_volume(folder: Path) -> VolumeRecord | None:
     """The record in ``folder``, or None where none was ever written. Raises RecordUnreadable."""
-    path = folder / VOLUME_RECORD_NAME
-    try:
-        record = VolumeRecord.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValidationError):
-        raise RecordUnreadable(path) from None
-    if record.format != _FORMAT or record.id != folder.name:
-        raise RecordUnreadable(path)
-    return record
+    return read_record(folder / VOLUME_RECORD_NAME, VolumeRecord)
