@@ -98,6 +98,8 @@ class Subscriber:
         """These were sent by another way: not again."""
         self._replayed.update(event_ids)
         self._waiting = deque((event_id, message) for event_id, message in self._waiting if event_id not in self._replayed)
+        if not self._waiting and not self._is_over:
+            self._arrived.clear()  # what had arrived is sent; with nothing to send the stream would be taken for ended
 
     def end(self, last_words: bytes = b"") -> None:
         """Nothing more is sent but ``last_words``."""
