@@ -1,4 +1,4 @@
-"""Many open pages with live events while many people sign in: how fast pages answer, how late events come, what memory it takes.
+"""Many open pages with live events while many people sign in: how fast pages answer, how late events come.
 
 ``python bench/pages.py [--pages N] [--sign-ins N] [--seconds N] [--json]`` starts a Yunzhuo as it ships on the memory cloud.
 Everybody with an open page has a desktop; desktops are rebooted all the time, and a page that is told of a change fetches the
@@ -225,7 +225,7 @@ class OpenPage(asyncio.Protocol):
         self.measured: Measured | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
+        self.transport = transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
         headers = [("Host", f"localhost:{self._client.port}"), ("Cookie", self._viewer.cookie), ("Accept", "text/event-stream")]
         request = h11.Request(method="GET", target=f"/events?last_event_id={self._last_id}", headers=headers)
         transport.write((self._http.send(request) or b"") + (self._http.send(h11.EndOfMessage()) or b""))
