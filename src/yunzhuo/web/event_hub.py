@@ -199,6 +199,8 @@ class EventHub:
                 log.exception("events_unreadable")
                 await asyncio.sleep(_PAUSE_AFTER_FAILURE_SECONDS)
                 continue
+            if tail is not self._tail:
+                continue  # the last listener went meanwhile; who came since begins at a later event
             self._spread(tail.fresh(events, loop.time()), tail.position)
             await asyncio.sleep(self._poll_seconds)
 
