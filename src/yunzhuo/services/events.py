@@ -12,6 +12,9 @@ from yunzhuo.phoenix.db.session import Database, Transaction
 from yunzhuo.services.access import Actor, Scope, require
 from yunzhuo.services.rules import event_order
 
+# An organization, and a person in it or None for all of them: events are told at addresses, so that telling one costs what its
+# listeners cost and not what all cost.
+Address = tuple[str, str | None]
 KEEP = timedelta(days=7)
 _LOOKED_AT = 200
 _FORGOTTEN_AT_ONCE = 1000
@@ -66,7 +69,8 @@ class EventService:
         return oldest is not None and 0 < last_id < oldest - 1
 
     def after(self, last_id: int, *, limit: int = 500) -> Sequence[EventView]:
-        """The events after ``last_id``, oldest first. For the stream process, which decides with :meth:`concerns`."""
+        """The events after ``last_id``, oldest first. For the stream process, which asks
+        :meth:`told_at` whom to tell."""
         with self._db.reading() as tx:
             rows = tx.scalars(select(Event).where(Event.id > last_id).order_by(Event.id).limit(limit))
             return [_view(row) for row in rows]
@@ -81,11 +85,15 @@ class EventService:
             return [_view(row) for row in tx.scalars(query.order_by(Event.id).limit(limit))]
 
     @staticmethod
-    def concerns(actor: Actor, event: EventView) -> bool:
-        """Whether the actor may see this event."""
-        if event.organization_id != actor.organization_id:
-            return False
-        return require(actor, "event:read") is Scope.ORGANIZATION or event.user_id == actor.user_id
+    def listens_at(actor: Actor) -> Address:
+        """Where the actor hears all the events that they may see, and no others."""
+        is_wide = require(actor, "event:read") is Scope.ORGANIZATION
+        return actor.organization_id, None if is_wide else actor.user_id
+
+    @staticmethod
+    def told_at(event: EventView) -> tuple[Address, Address]:
+        """The addresses at which an event is told: its owner's, and that of those who see the whole organization."""
+        return (event.organization_id, event.user_id), (event.organization_id, None)
 
     def forget_old(self) -> int:
         """Drop events older than a week, some at a time so that nobody waits for it, and say how many."""

@@ -1,20 +1,19 @@
 """One reader of the event table for everybody: what is new goes to those whom it concerns."""
 
 import asyncio
-import contextlib
 import json
-from collections import Counter, deque
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter, defaultdict, deque
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import TracebackType
 from typing import Self
 
-from yunzhuo.phoenix.common.errors import LimitReached, NotSignedIn, Unavailable
+from yunzhuo.phoenix.common.errors import LimitReached, Unavailable
 from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.services.access import Actor
 from yunzhuo.services.accounts import AccountService, UserView
-from yunzhuo.services.events import EventService, EventView
+from yunzhuo.services.events import Address, EventService, EventView
 from yunzhuo.web.event_tail import Tail
 
 log = get_logger()
@@ -202,14 +201,21 @@ class EventHub:
                 log.exception("events_unreadable")
                 await asyncio.sleep(_PAUSE_AFTER_FAILURE_SECONDS)
                 continue
+            if tail is not self._tail:
+                continue  # the last listener went meanwhile; who came since begins at a later event
             self._spread(tail.fresh(events, loop.time()), tail.position)
             await asyncio.sleep(self._poll_seconds)
 
-    def _spread(self, events: Iterable[EventView], settled_id: int) -> None:
+    def _spread(self, events: Sequence[EventView], settled_id: int) -> None:
+        if not events:
+            return
+        listeners: defaultdict[Address, list[Subscriber]] = defaultdict(list)
+        for subscriber in self._subscribers:
+            listeners[self._events.listens_at(subscriber.actor)].append(subscriber)
         for event in events:
             message = as_message(event, settled_id)
-            for subscriber in self._subscribers:
-                if self._events.concerns(subscriber.actor, event):
+            for address in self._events.told_at(event):
+                for subscriber in listeners.get(address, ()):
                     subscriber.offer(event.id, message)
 
     async def _check(self) -> None:
@@ -225,13 +231,13 @@ class EventHub:
                 continue
             self._keep(users)
 
-    def _users_of(self, credentials: Iterable[Credential]) -> Mapping[Credential, UserView | None]:
-        users: dict[Credential, UserView | None] = {}
-        for credential in credentials:
-            users[credential] = None
-            with contextlib.suppress(NotSignedIn):
-                users[credential] = authenticate(self._accounts, credential)
-        return users
+    def _users_of(self, credentials: Collection[Credential]) -> Mapping[Credential, UserView | None]:
+        secrets = {proof: [each.secret for each in credentials if each.proof is proof] for proof in Proof}
+        users = {
+            Proof.TOKEN: self._accounts.users_of_tokens(secrets[Proof.TOKEN]),
+            Proof.SESSION: self._accounts.users_of_sessions(secrets[Proof.SESSION]),
+        }
+        return {each: users[each.proof].get(each.secret) for each in credentials}
 
     def _keep(self, users: Mapping[Credential, UserView | None]) -> None:
         for subscriber in self._subscribers:

@@ -2,22 +2,23 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from http import HTTPStatus
-from types import TracebackType
-from typing import Self
 
-import httpx
+import h11
 
 from yunzhuo.phoenix.common.logging import get_logger
-from yunzhuo.web.asgi import Receive, Scope, Send, header, raw_headers, send_problem, until_disconnect
+from yunzhuo.web.asgi import RawHeaders, Receive, Scope, Send, header, raw_headers, send_problem, until_disconnect
+from yunzhuo.web.upstream import Upstream, asking
 from yunzhuo.webkit.problems import Problem
 from yunzhuo.webkit.request_ids import HEADER as REQUEST_ID_HEADER
 from yunzhuo.webkit.request_ids import sane_or_new
 
 log = get_logger()
 
-_CONNECT_SECONDS = 2.0
+Ask = Callable[[str, RawHeaders], AbstractAsyncContextManager[Upstream]]
 _PASSED_ON = (b"cookie", b"authorization", b"last-event-id")
 _PASSED_BACK = ("content-type", "cache-control", "retry-after", "www-authenticate", "x-accel-buffering")
 _AWAY = Problem(
@@ -29,28 +30,16 @@ _AWAY = Problem(
 
 
 class EventForwarder:
-    """An ASGI application that answers with what the stream process says. To be entered in the loop that serves it.
+    """An ASGI application that answers with what the stream process says.
 
     ``silence_seconds`` is how long the stream process may say nothing at all before it is taken for dead.
     """
 
     def __init__(self, port: int, *, silence_seconds: float, headers: Mapping[str, str]) -> None:
-        self._base_url = f"http://127.0.0.1:{port}"
-        self._timeout = httpx.Timeout(_CONNECT_SECONDS, read=silence_seconds)
+        self._ask = partial(asking, port, silence_seconds=silence_seconds)
         self._headers = headers
         self._relays: set[asyncio.Task[None]] = set()
         self._is_closing = False
-
-    async def __aenter__(self) -> Self:
-        # trust_env: a proxy for the outside world is none for our own loopback.
-        unbounded = httpx.Limits(max_connections=None, max_keepalive_connections=8)
-        self._client = httpx.AsyncClient(base_url=self._base_url, timeout=self._timeout, limits=unbounded, trust_env=False)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._client.aclose()
 
     def close(self) -> None:
         """End all streams, and let none begin."""
@@ -63,7 +52,7 @@ class EventForwarder:
         if self._is_closing:
             await relay.refuse()
             return
-        relaying = asyncio.create_task(relay.run(self._client))
+        relaying = asyncio.create_task(relay.run(self._ask))
         watching = asyncio.create_task(until_disconnect(receive))
         self._relays.add(relaying)
         watching.add_done_callback(lambda _: relaying.cancel())
@@ -87,16 +76,16 @@ class _Relay:
         self._headers = headers
         self._has_begun = False
 
-    async def run(self, client: httpx.AsyncClient) -> None:
+    async def run(self, ask: Ask) -> None:
         """Relay until the other side ends; the response is begun, but not ended."""
         query = self._scope["query_string"].decode("ascii")
         address = self._scope["path"] + (f"?{query}" if query else "")
         try:
-            async with client.stream("GET", address, headers=self._asked()) as upstream:
+            async with ask(address, self._asked()) as upstream:
                 await self._begin(upstream)
-                async for chunk in upstream.aiter_raw():
+                async for chunk in upstream.chunks():
                     await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
-        except httpx.TransportError as error:
+        except (OSError, TimeoutError, h11.RemoteProtocolError) as error:
             # Begun or not: the browser comes again and takes its stream up where it was.
             log.debug("stream_away", error=type(error).__name__)
 
@@ -112,13 +101,13 @@ class _Relay:
         with contextlib.suppress(OSError):  # the client has gone
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    def _asked(self) -> list[tuple[bytes, bytes]]:
+    def _asked(self) -> RawHeaders:
         passed = [(name, value) for name, value in self._scope["headers"] if name in _PASSED_ON]
         return [*passed, (REQUEST_ID_HEADER.lower().encode(), self._request_id.encode())]
 
-    async def _begin(self, upstream: httpx.Response) -> None:
+    async def _begin(self, upstream: Upstream) -> None:
         own = {**self._headers, REQUEST_ID_HEADER: self._request_id}
         passed = [(name, upstream.headers[name]) for name in _PASSED_BACK if name in upstream.headers]
         headers = raw_headers(own) + raw_headers(passed)
-        await self._send({"type": "http.response.start", "status": upstream.status_code, "headers": headers})
+        await self._send({"type": "http.response.start", "status": upstream.status, "headers": headers})
         self._has_begun = True

@@ -1,8 +1,10 @@
 """The web process: Flask in a pool of threads, event streams beside it, on one port."""
 
+import contextlib
 from typing import Any, cast
 
 from a2wsgi import WSGIMiddleware
+from flask import Flask
 
 from yunzhuo.phoenix.common.logging import configure, get_logger
 from yunzhuo.phoenix.config.settings import Settings
@@ -22,16 +24,30 @@ log = get_logger()
 STREAM_PATHS = frozenset({"/events", "/api/v1/events"})
 
 
-class Front:
-    """Sends each request where it is answered: event streams to the stream process, everything else to Flask."""
+# Where passwords come in. To compare one takes long, by intention: that needs threads of its own, or a class that signs in
+# together would leave none for pages.
+PASSWORD_PATHS = frozenset({"/sign-in", "/register", "/password", "/api/v1/tokens"})
+_PASSWORD_THREADS = 4
 
-    def __init__(self, pages: App, streams: App) -> None:
+
+class Front:
+    """Sends each request where it is answered: event streams to the stream process, everything else to Flask: passwords in
+    threads of their own."""
+
+    def __init__(self, pages: App, passwords: App, streams: App) -> None:
         self._pages = pages
+        self._passwords = passwords
         self._streams = streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_stream = scope["path"] in STREAM_PATHS and scope["method"] == "GET"
-        await (self._streams if is_stream else self._pages)(scope, receive, send)
+        await self._place(scope["method"], scope["path"])(scope, receive, send)
+
+    def _place(self, method: str, path: str) -> App:
+        if method == "GET" and path in STREAM_PATHS:
+            return self._streams
+        if method == "POST" and path in PASSWORD_PATHS:
+            return self._passwords
+        return self._pages
 
 
 def run(settings: Settings, supervised: bool) -> int:
@@ -40,7 +56,7 @@ def run(settings: Settings, supervised: bool) -> int:
     listener = serving.listen(settings.web.host, settings.web.port, setting="[web] port")
     with services(settings) as all_services:
         app = create_app(all_services, secret_key=load_or_make(web_secret_file(settings)))
-        threads = cast(App, WSGIMiddleware(cast(Any, app), workers=settings.web.threads))  # its types name every key
+        threads, password_threads = _threads(app, settings.web.threads), _threads(app, _PASSWORD_THREADS)
         is_https = settings.public_url.startswith("https://")
         streams = EventForwarder(
             settings.stream.port,
@@ -49,7 +65,12 @@ def run(settings: Settings, supervised: bool) -> int:
         )
         taken_in = Intake(threads, max_body_bytes=settings.web.max_body_bytes)
         pages = Transfers(taken_in, piece_bytes=min(PIECE_BYTES, settings.web.max_body_bytes))
-        front = Front(pages, streams)
+        front = Front(pages, Intake(password_threads, max_body_bytes=settings.web.max_body_bytes), streams)
         log.info("web_listening", url=settings.public_url, host=settings.web.host, port=settings.web.port)
-        serving.serve(front, listener, supervised=supervised, beside=streams, on_end=streams.close)
+        serving.serve(front, listener, supervised=supervised, beside=contextlib.nullcontext(), on_end=streams.close)
     return 0
+
+
+def _threads(app: Flask, number: int) -> App:
+    """The application in so many threads."""
+    return cast(App, WSGIMiddleware(cast(Any, app), workers=number))  # its types name every key

@@ -117,6 +117,27 @@ def test_sessions_and_tokens_end_in_time(yunzhuo: Installation, lin: Actor) -> N
         accounts.token_user(token.secret)
 
 
+def test_many_sessions_and_tokens_are_looked_at_at_once(yunzhuo: Installation, lin: Actor) -> None:
+    accounts = yunzhuo.services.accounts
+    mei = yunzhuo.person("mei")
+    good, ended, disabled = (
+        accounts.sign_in(email, PASSWORD, client_address=CLIENT).secret
+        for email in ("lin@school.local", "lin@school.local", "mei@school.local")
+    )
+    token, revoked = (accounts.create_token("lin@school.local", PASSWORD, client_address=CLIENT).secret for _ in range(2))
+    accounts.sign_out(ended)
+    accounts.revoke_token(lin, revoked)
+    yunzhuo.services.people.disable(yunzhuo.person("boss", Role.ADMINISTRATOR), mei.user_id)
+    others = [f"nobody-{number}" for number in range(1000)]  # more than one statement's worth
+    sessions = accounts.users_of_sessions([ended, disabled, token, *others, good])
+    assert {secret: user.id for secret, user in sessions.items()} == {good: lin.user_id}
+    tokens = accounts.users_of_tokens([revoked, good, *others, token])
+    assert {secret: user.id for secret, user in tokens.items()} == {token: lin.user_id}
+    last = accounts.sign_in("lin@school.local", PASSWORD, client_address=CLIENT)
+    yunzhuo.clock.set(last.expires_at)
+    assert accounts.users_of_sessions([good, last.secret]) == {}
+
+
 def test_a_changed_password_ends_everything_else(yunzhuo: Installation, lin: Actor) -> None:
     accounts = yunzhuo.services.accounts
     here = accounts.sign_in("lin@school.local", PASSWORD, client_address=CLIENT)
