@@ -11,11 +11,13 @@ import { followForms } from "./parts/forms.js";
 import { followStream } from "./parts/live.js";
 import { followMenus } from "./parts/menus.js";
 import { followNotices } from "./parts/notices.js";
+import { followPasskeys } from "./parts/passkeys.js";
 import { followTable } from "./parts/table.js";
 import { followTheme } from "./parts/theme_choice.js";
 
 followMenus();
 followNotices();
+followPasskeys();
 followForms();
 followElapsed();
 followDialogs(htmx);

@@ -17,7 +17,7 @@ from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Refused, Unavailable, YunzhuoError
 from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.phoenix.config.settings import OperationSettings
-from yunzhuo.phoenix.db.models import Desktop, Flavor, Image, Operation, OperationStep
+from yunzhuo.phoenix.db.models import Desktop, Flavor, Image, Operation, OperationStep, User
 from yunzhuo.phoenix.db.session import Database, Transaction
 from yunzhuo.phoenix.queue import Queue
 from yunzhuo.services import kept_snapshots
@@ -47,6 +47,7 @@ class Claim:
     attempts: int
     deadline_at: datetime
     subject: Subject
+    is_called_off: bool = False
 
 
 class OperationEngine:
@@ -78,6 +79,10 @@ class OperationEngine:
             return
         if claim.deadline_at <= self._clock.now():
             self.record_failure(claim, "operation_timed_out", _TOO_LATE.get(claim.step, "This took too long."))
+            return
+        if claim.is_called_off:
+            reason = "The account that asked for this was disabled."
+            self.record_failure(claim, "account_disabled", reason, was_refused=claim.position == 0)
             return
         try:
             outcome = perform(claim.step, self._cloud, claim.subject)
@@ -132,6 +137,7 @@ class OperationEngine:
         image = tx.get_one(Image, operation.arguments.get("image", desktop.image_id))
         flavor = tx.get_one(Flavor, operation.arguments.get("flavor", desktop.flavor_id))
         step = tx.scalars(_step_at(operation.id, operation.position)).one()
+        is_called_off = _is_called_off(tx.get_one(User, operation.user_id), operation, desktop, step)
         if step.started_at is None:
             step.started_at = now
             step.status = OperationStatus.RUNNING
@@ -155,6 +161,7 @@ class OperationEngine:
                 arguments=operation.arguments,
                 predecessor_at_work=_predecessor_at_work(tx, operation, now),
             ),
+            is_called_off=is_called_off,
         )
 
     def record_outcome(self, claim: Claim, outcome: Outcome) -> None:
@@ -284,6 +291,20 @@ _TOO_LATE: Mapping[Step, str] = {
     Step.DROPPED: "The cloud did not remove the snapshot in time.",
     Step.GONE: "The cloud did not remove the virtual machine in time.",
 }
+
+
+# These leave nothing behind that only their end would set right.
+_STOPPABLE = frozenset({Action.CREATE, Action.START, Action.RESUME, Action.REBOOT})
+_NEVER_CALLED_OFF = frozenset({Action.DELETE, Action.FORCE_DELETE})
+
+
+def _is_called_off(user: User, operation: Operation, desktop: Desktop, step: OperationStep) -> bool:
+    """Whether whoever asked for this was disabled meanwhile, so that it ends here; what must not stay half done goes on."""
+    if user.disabled_at is None or operation.created_at > user.disabled_at or desktop.owner_id != user.id:
+        return False
+    if operation.action in _NEVER_CALLED_OFF:
+        return False
+    return operation.action in _STOPPABLE or (operation.position == 0 and step.started_at is None)
 
 
 def _observe(desktop: Desktop, outcome: Outcome, now: datetime) -> None:

@@ -2,12 +2,29 @@
 
 from apiflask import APIBlueprint
 
-from yunzhuo.web.api import desktops, events, flavors, guests, images, operations, overview, snapshots, tokens, users
+from yunzhuo.web.api import (
+    account,
+    desktops,
+    entrance,
+    events,
+    flavors,
+    guests,
+    images,
+    operations,
+    overview,
+    snapshots,
+    tokens,
+    user_security,
+    users,
+)
 from yunzhuo.web.api.paths import PREFIX
 
 BLUEPRINTS: tuple[APIBlueprint, ...] = (
     tokens.blueprint,
     users.blueprint,
+    account.blueprint,
+    entrance.blueprint,
+    user_security.blueprint,
     images.blueprint,
     flavors.blueprint,
     desktops.blueprint,
