@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import httpx
+import pyotp
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.browser.test_looks import wait_for
 from tests.support.portal import PASSWORD, Portal, ask_for_desktop
 
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
-from yunzhuo.services.access import Role, installation
-from yunzhuo.services.assembly import services
+from yunzhuo.services.access import Actor, Role, installation
+from yunzhuo.services.accounts import UserView
+from yunzhuo.services.assembly import Services, services
 from yunzhuo.web.app import create_app
 
 pytestmark = [pytest.mark.browser, pytest.mark.servers, pytest.mark.xdist_group("portal"), pytest.mark.timeout(600)]
@@ -41,6 +43,18 @@ FOUND = """async () => {
 PLACES: dict[str, tuple[str, list[str]]] = {
     "portal.sign_in": ("nobody", ["/sign-in"]),
     "portal.register": ("nobody", ["/register"]),
+    "portal.welcome": ("nobody", ["{welcome}", "/welcome?proof=nothing"]),
+    "portal.forgot": ("nobody", ["/forgot"]),
+    "portal.reset": ("nobody", ["/reset?proof=nothing"]),
+    "portal.confirm_address": ("nobody", ["/confirm-address?proof=nothing"]),
+    "portal.give_factor": ("halfway", ["/sign-in/factor"]),
+    "portal.prove": ("newcomer", ["/security/password"]),
+    "portal.security": ("lin", ["/security"]),
+    "portal.add_totp": ("lin", ["/security/totp"]),
+    "portal.add_passkey": ("lin", ["/security/passkeys"]),
+    "portal.sign_in_history": ("lin", ["/security/sign-ins"]),
+    "portal.change_address": ("lin", ["/security/address"]),
+    "portal.add_token": ("lin", ["/security/tokens"]),
     "portal.change_password": ("lin", ["/password"]),
     "portal.profile": ("lin", ["/profile"]),
     "portal.desktop_list": ("lin", ["/desktops", "/desktops?q=zzz", "/desktops?cursor={end}"]),
@@ -52,11 +66,22 @@ PLACES: dict[str, tuple[str, list[str]]] = {
     "portal.resize_desktop": ("lin", ["/desktops/{stopped}/size"]),
     "portal.confirm": ("lin", ["/desktops/{available}/confirm/rebuild", "/desktops/{available}/confirm/hard-reboot"]),
     "portal.change_snapshot": ("lin", ["/desktops/{available}/snapshots/{snapshot}/delete"]),
+    "portal.personal_files": ("lin", ["/personal-files"]),
+    "portal.connect_disk": ("lin", ["/personal-files/connect/{available}", "/personal-files/connect/{available}?force=yes"]),
+    "portal.delete_disk": ("lin", ["/personal-files/delete"]),
+    "portal.change_disk_snapshot": (
+        "lin",
+        ["/personal-files/snapshots/{disk_snapshot}/restore", "/personal-files/snapshots/{disk_snapshot}/delete"],
+    ),
     "portal.overview": ("head", ["/admin"]),
+    "portal.operation_list": ("head", ["/admin/operations", "/admin/operations?q=zzz"]),
     "portal.user_list": ("head", ["/admin/users", "/admin/users?q=zzz"]),
     "portal.new_user": ("head", ["/admin/users/new"]),
     "portal.user": ("head", ["/admin/users/{lin}", "/admin/users/{head}"]),
     "portal.delete_user": ("head", ["/admin/users/{lin}/delete"]),
+    "portal.person_security": ("head", ["/admin/users/{lin}/security"]),
+    "portal.new_service": ("head", ["/admin/users/new-service"]),
+    "portal.invitations": ("head", ["/admin/invitations"]),
     "portal.all_desktops": ("head", ["/admin/desktops", "/admin/desktops?q=zzz"]),
     "portal.host_list": ("head", ["/admin/hosts"]),
     "portal.catalog": ("head", ["/admin/catalog"]),
@@ -72,6 +97,8 @@ NO_PAGES = {
     "portal.get_folder",
     "portal.get_file",
     "portal.get_thumbnail",
+    "portal.disk_usage",
+    "portal.disconnect_disk",
 }
 
 
@@ -95,6 +122,14 @@ def school(yunzhuo: Portal) -> School:
         for name, role in (("lin", Role.USER), ("newcomer", Role.USER), ("head", Role.ADMINISTRATOR)):
             made = all_services.people.create(itself, f"axe-{name}@school.local", role, password=PASSWORD)
             names[name] = made.user.id
+            if name == "lin":
+                all_services.personal_disks.create(made.user.actor())
+                all_services.personal_disks.take_snapshot(made.user.actor(), "期末")
+                names["disk_snapshot"] = all_services.personal_disks.get(made.user.actor()).snapshots[0].id
+        names["welcome"] = invitation_to(all_services, made.user.actor())
+        add_totp(
+            all_services, all_services.people.create(itself, "axe-halfway@school.local", Role.USER, password=PASSWORD).user
+        )
     lin = yunzhuo.running.api("axe-lin@school.local")
     for state, action in (("stopped", "stop"), ("suspended", "suspend")):
         names[state] = ask_for_desktop(lin, state.title())
@@ -110,6 +145,19 @@ def school(yunzhuo: Portal) -> School:
     wait_for(lin, names["available"], "available")
     names["snapshot"] = lin.get(f"desktops/{names['available']}/snapshots").json()["items"][0]["id"]
     return School(yunzhuo, names, lin)
+
+
+def invitation_to(all_services: Services, head: Actor) -> str:
+    """Where the link of somebody who is invited leads."""
+    link = all_services.registration.invite(head, "axe-invited@school.local", Role.USER).link or ""
+    return link.removeprefix(all_services.settings.public_url)
+
+
+def add_totp(all_services: Services, user: UserView) -> None:
+    """From now on this person is asked for a code."""
+    proof = all_services.step_up.by_password(user.actor(), PASSWORD)
+    secret = all_services.factors.offer_totp(user.actor(), proof).secret
+    all_services.factors.confirm_totp(user.actor(), proof, pyotp.TOTP(secret).now())
 
 
 class Inspector:
@@ -150,7 +198,13 @@ def enter(context: BrowserContext, page: Page, school: School, who: str) -> None
     page.locator("#email").fill(f"axe-{who}@school.local")
     page.locator("#password").fill(PASSWORD)
     page.locator("#password").press("Enter")
-    page.wait_for_url("**/desktops")
+    page.wait_for_url("**/sign-in/factor" if who == "halfway" else "**/desktops")
+    if who == "lin":  # what changes the proofs of a person asks for the password once more
+        page.goto(school.url("/security/password"))
+        page.locator("#password").fill(PASSWORD)
+        page.locator("#password").press("Enter")
+        page.wait_for_url("**/security")
+        page.goto(school.url("/desktops"))
 
 
 def test_every_page_of_the_address_table_has_its_place(school: School) -> None:
@@ -164,7 +218,7 @@ def test_every_page_of_the_address_table_has_its_place(school: School) -> None:
 
 
 @pytest.mark.parametrize("locale", LANGUAGES)
-@pytest.mark.parametrize("who", ["nobody", "lin", "head"])
+@pytest.mark.parametrize("who", ["nobody", "halfway", "newcomer", "lin", "head"])
 def test_pages(browser: Browser, school: School, inspector: Inspector, who: str, locale: str) -> None:
     with somebody(browser, school, who, locale) as page:
         for reader, paths in PLACES.values():

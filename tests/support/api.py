@@ -79,7 +79,7 @@ def make_template(home: Path) -> Template:
         tokens = {}
         for name, role in people.items():
             person = made.person(name, role)
-            granted = made.services.accounts.create_token(person.email, PASSWORD, client_address="192.0.2.7")
+            granted = made.services.tokens.create_with_password(person.email, PASSWORD, client_address="192.0.2.7")
             tokens[name] = granted.secret
     return Template(home, tokens)
 

@@ -14,7 +14,7 @@ from yunzhuo.services.accounts import UserView
 from yunzhuo.services.assembly import Services, services
 from yunzhuo.services.people import DesktopsOfDeleted, NewAccess
 
-_ROLE = click.Choice([role.value for role in Role])
+ROLE = click.Choice([role.value for role in Role])
 
 
 @click.group(cls=Group)
@@ -24,7 +24,7 @@ def user() -> None:
 
 @user.command()
 @click.argument("email")
-@click.option("--role", type=_ROLE, default=Role.USER.value, show_default=True)
+@click.option("--role", type=ROLE, default=Role.USER.value, show_default=True)
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input instead of asking for it.")
 @click.option("--one-time", is_flag=True, help="Make a one-time password, to be changed at the first sign-in.")
 @pass_context
@@ -39,7 +39,7 @@ def add(context: CommandContext, email: str, role: str, password_stdin: bool, on
 
 @user.command("list")
 @click.option("--search", metavar="TEXT", help="Only addresses with this in them.")
-@click.option("--role", type=_ROLE, help="Only people with this role.")
+@click.option("--role", type=ROLE, help="Only people with this role.")
 @click.option("--disabled", is_flag=True, help="Only disabled accounts.")
 @pass_context
 def list_users(context: CommandContext, search: str | None, role: str | None, disabled: bool) -> None:
@@ -60,7 +60,7 @@ def list_users(context: CommandContext, search: str | None, role: str | None, di
 @pass_context
 def disable(context: CommandContext, email: str) -> None:
     """Let nobody in by this account; its sessions and tokens end at once."""
-    with _about(context, email) as (all_services, itself, person):
+    with about(context, email) as (all_services, itself, person):
         changed = all_services.people.disable(itself, person.id)
     print_answer(as_data(changed), f"{changed.email} is disabled.", as_json=context.json_output)
 
@@ -70,7 +70,7 @@ def disable(context: CommandContext, email: str) -> None:
 @pass_context
 def enable(context: CommandContext, email: str) -> None:
     """Let a disabled account in again."""
-    with _about(context, email) as (all_services, itself, person):
+    with about(context, email) as (all_services, itself, person):
         changed = all_services.people.enable(itself, person.id)
     print_answer(as_data(changed), f"{changed.email} is enabled.", as_json=context.json_output)
 
@@ -80,18 +80,18 @@ def enable(context: CommandContext, email: str) -> None:
 @pass_context
 def reset(context: CommandContext, email: str) -> None:
     """Replace the password by a one-time one, shown this once; sessions and tokens end."""
-    with _about(context, email) as (all_services, itself, person):
+    with about(context, email) as (all_services, itself, person):
         made = all_services.people.reset_password(itself, person.id)
     _print_access(context, made, f"{made.user.email} has a new one-time password.")
 
 
 @user.command()
 @click.argument("email")
-@click.argument("role", type=_ROLE)
+@click.argument("role", type=ROLE)
 @pass_context
 def role(context: CommandContext, email: str, role: str) -> None:
     """Give a person another role."""
-    with _about(context, email) as (all_services, itself, person):
+    with about(context, email) as (all_services, itself, person):
         changed = all_services.people.change_role(itself, person.id, Role(role))
     print_answer(as_data(changed), f"{changed.email} has the role {changed.role}.", as_json=context.json_output)
 
@@ -106,7 +106,7 @@ def delete(context: CommandContext, email: str, delete_desktops: bool, hand_over
     """Delete an account; one with desktops or a personal disk needs an answer what happens to them."""
     if delete_desktops and hand_over_to:
         raise click.UsageError("Say --delete-desktops or --hand-over-to, not both.")
-    with _about(context, email) as (all_services, itself, person):
+    with about(context, email) as (all_services, itself, person):
         answer = DesktopsOfDeleted() if delete_desktops else None
         if hand_over_to:
             answer = DesktopsOfDeleted(all_services.accounts.by_email(hand_over_to).id)
@@ -139,7 +139,8 @@ def as_data(user: UserView) -> dict[str, object]:
 
 
 @contextmanager
-def _about(context: CommandContext, email: str) -> Iterator[tuple[Services, Actor, UserView]]:
+def about(context: CommandContext, email: str) -> Iterator[tuple[Services, Actor, UserView]]:
+    """The services, who asks (the installation itself), and whose account it is about. Raises NotFound."""
     with services(context.settings()) as all_services:
         person = all_services.accounts.by_email(email)
         yield all_services, installation(person.organization_id), person

@@ -30,6 +30,8 @@ WAKE_AGAIN_FIRST_SECONDS = 3.0
 WAKE_AGAIN_LONGEST_SECONDS = 60.0
 CATALOG_SECONDS = 5.0
 DISKS_SECONDS = 5.0
+MAIL_SECONDS = 10.0
+GUESSES_SECONDS = 60.0
 CLEANUP_SECONDS = 3600.0
 
 
@@ -98,6 +100,10 @@ def timers(settings: Settings, all_services: Services) -> list[Timer]:
     def cleanup() -> None:
         all_services.events.forget_old()
         all_services.attempts.forget_old()
+        all_services.outbox.forget_old()
+        all_services.passkeys.forget_old()
+        all_services.proofs.forget_old()
+        all_services.sessions.forget_old()
 
     return [
         Timer("due", DUE_SECONDS, Waker(all_services.engine).wake_due),
@@ -105,6 +111,8 @@ def timers(settings: Settings, all_services: Services) -> list[Timer]:
         Timer("reconcile", settings.cloud.poll_seconds, all_services.reconciler.round),
         Timer("disks", DISKS_SECONDS, all_services.disk_upkeep.round),
         Timer("catalog", CATALOG_SECONDS, lambda: all_services.catalog.synchronize(organization_id)),
+        Timer("mail", MAIL_SECONDS, all_services.outbox.wake_due),
+        Timer("guesses", GUESSES_SECONDS, lambda: all_services.guesses.report(organization_id)),
         Timer("cleanup", CLEANUP_SECONDS, cleanup),
     ]
 

@@ -23,7 +23,11 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Whoever asks. ``client_address`` and ``request_id`` go into the audit log."""
+    """Whoever asks. ``client_address`` and ``request_id`` go into the audit log.
+
+    ``scopes`` are the only verbs that the token they came with lets them use, ``desktop:*`` meaning all of an object's and
+    :data:`READ_ONLY` all that only look; None: all that the role has. They narrow rights and never give one.
+    """
 
     user_id: str
     organization_id: str
@@ -31,6 +35,10 @@ class Actor:
     role: Role
     client_address: str | None = None
     request_id: str | None = None
+    scopes: frozenset[str] | None = None
+
+
+READ_ONLY = "*:read"
 
 
 def installation(organization_id: str) -> Actor:
@@ -79,6 +87,18 @@ _OWNERS_ALONE = (
     *_OWN_DISK_VERBS,
 )
 
+# One's own account: looking at it, and changing what proves who one is.
+_ACCOUNT_VERBS = (
+    "account:read",
+    "account:update",
+    "account:change_password",
+    "session:read",
+    "session:end",
+    "token:read",
+    "token:create",
+    "token:revoke",
+)
+
 _PEOPLE_VERBS = (
     "user:read",
     "user:create",
@@ -87,17 +107,23 @@ _PEOPLE_VERBS = (
     "user:reset_password",
     "user:change_role",
     "user:delete",
+    "user:invite",
+    "user:read_sign_ins",
+    "user:end_sessions",
+    "user:reset_factors",
+    "user:manage_tokens",
 )
 
 GRANTS: Mapping[Role, Mapping[str, Scope]] = {
     Role.USER: {
-        **dict.fromkeys((*_OWN_DESKTOP_VERBS, *_OWN_DISK_VERBS), Scope.OWN),
+        **dict.fromkeys((*_OWN_DESKTOP_VERBS, *_OWN_DISK_VERBS, *_ACCOUNT_VERBS), Scope.OWN),
         "catalog:read": Scope.ORGANIZATION,
         "event:read": Scope.OWN,
     },
     Role.ADMINISTRATOR: {
         **dict.fromkeys(_OWN_DESKTOP_VERBS, Scope.ORGANIZATION),
         **dict.fromkeys(_OWNERS_ALONE, Scope.OWN),
+        **dict.fromkeys(_ACCOUNT_VERBS, Scope.OWN),
         # It may leave things behind in the cloud, which people cannot clean up.
         "desktop:force_delete": Scope.ORGANIZATION,
         "desktop:hand_over": Scope.ORGANIZATION,
@@ -116,7 +142,19 @@ GRANTS: Mapping[Role, Mapping[str, Scope]] = {
 
 def scope_of(actor: Actor, verb: str) -> Scope | None:
     """How far the actor's right to ``verb`` reaches; None: not at all."""
+    if actor.scopes is not None and not within(actor.scopes, verb):
+        return None
     return GRANTS.get(actor.role, {}).get(verb)
+
+
+def within(scopes: frozenset[str], verb: str) -> bool:
+    """Whether a token with these scopes may use this verb."""
+    return verb in scopes or f"{verb.partition(':')[0]}:*" in scopes or (READ_ONLY in scopes and verb.endswith(":read"))
+
+
+def verbs_of(role: Role) -> frozenset[str]:
+    """Every verb that a role may use on something: what a token can be narrowed to."""
+    return frozenset(GRANTS.get(role, {}))
 
 
 def may(actor: Actor, verb: str, *, organization_id: str, owner_id: str | None = None) -> bool:

@@ -16,11 +16,13 @@ from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.phoenix.db import migrate
 from yunzhuo.phoenix.db.session import Database
+from yunzhuo.phoenix.mail import Mailer
 from yunzhuo.phoenix.queue import Queue, make_app
+from yunzhuo.phoenix.security.keyring import Keyring
 from yunzhuo.phoenix.security.passwords import Passwords
 from yunzhuo.phoenix.security.secrets import load_or_make
 from yunzhuo.services.access import Role
-from yunzhuo.services.accounts import AccountService
+from yunzhuo.services.accounts import AccountService, Views
 from yunzhuo.services.admission import Admission
 from yunzhuo.services.attempts import AttemptCounter
 from yunzhuo.services.audit import AuditLog
@@ -30,20 +32,32 @@ from yunzhuo.services.changes import ChangeFeed
 from yunzhuo.services.consoles import ConsoleService
 from yunzhuo.services.desktop_table import DesktopTable
 from yunzhuo.services.desktops import DesktopService
+from yunzhuo.services.devices import KnownDevices
 from yunzhuo.services.disk_upkeep import DiskUpkeep
 from yunzhuo.services.events import EventService
+from yunzhuo.services.factors import FactorService
+from yunzhuo.services.guesses import GuessWatch
 from yunzhuo.services.guests import GuestService
 from yunzhuo.services.health import HealthService
 from yunzhuo.services.history import HistoryService
 from yunzhuo.services.leftovers import Leftovers
+from yunzhuo.services.mailing import Outbox
 from yunzhuo.services.operation_desk import OperationDesk
 from yunzhuo.services.operations import OperationEngine
 from yunzhuo.services.overview import OverviewService
+from yunzhuo.services.passkeys import PasskeyService
 from yunzhuo.services.people import PeopleService
 from yunzhuo.services.personal_disks import PersonalDiskService
+from yunzhuo.services.proofs import ProofBook
 from yunzhuo.services.reconciliation import Reconciler
+from yunzhuo.services.regaining import RegainService
+from yunzhuo.services.registration import RegistrationService
+from yunzhuo.services.sessions import SessionService
+from yunzhuo.services.sign_ins import SignInService
 from yunzhuo.services.snapshots import SnapshotService
+from yunzhuo.services.step_up import StepUp
 from yunzhuo.services.thumbnails import ThumbnailService
+from yunzhuo.services.tokens import TokenService
 from yunzhuo.services.wishes import WishBook
 
 LOCAL_GATEWAY = "local"
@@ -67,17 +81,28 @@ class Services:
     disk_upkeep: DiskUpkeep
     engine: OperationEngine
     events: EventService
+    factors: FactorService
+    guesses: GuessWatch
     guests: GuestService
     health: HealthService
     history: HistoryService
+    leftovers: Leftovers
     operations: OperationDesk
+    outbox: Outbox
     overview: OverviewService
+    passkeys: PasskeyService
     people: PeopleService
     personal_disks: PersonalDiskService
-    leftovers: Leftovers
+    proofs: ProofBook
     reconciler: Reconciler
+    regaining: RegainService
+    registration: RegistrationService
+    sessions: SessionService
+    sign_ins: SignInService
     snapshots: SnapshotService
+    step_up: StepUp
     thumbnails: ThumbnailService
+    tokens: TokenService
 
 
 @contextmanager
@@ -97,7 +122,19 @@ def services(
     worker = f"{socket.gethostname()}:{os.getpid()}:{new_id()[:8]}"
     catalog = CatalogService(db, connected, clock)
     passwords = passwords or Passwords()
-    accounts = AccountService(db, attempts, audit, clock, settings.accounts, passwords)
+    keys = Keyring(load_or_make(settings.secrets_dir / "account-key"))
+    views = Views(settings.accounts)
+    outbox = Outbox(
+        db, Mailer(settings.mail, clock), queue, keys, clock, public_url=settings.public_url, language=settings.language
+    )
+    proofs = ProofBook(db, outbox, clock)
+    step_up = StepUp(db, attempts, clock, settings.accounts, passwords)
+    accounts = AccountService(db, audit, outbox, step_up, clock, settings.accounts, passwords)
+    sessions = SessionService(db, audit, clock, settings.accounts, views)
+    factors = FactorService(db, audit, outbox, keys, clock)
+    passkeys = PasskeyService(db, factors, clock, public_url=settings.public_url)
+    sign_ins = SignInService(db, sessions, factors, passkeys, attempts, KnownDevices(keys), passwords, views, clock)
+    by_link = (db, accounts, proofs, outbox, attempts, audit, clock, settings.accounts, passwords)
     desktops = DesktopService(db, wishes, feed, audit, clock, settings.limits)
     personal_disks = PersonalDiskService(db, connected, wishes, audit, clock, settings.limits)
     leftovers = Leftovers(db, connected, settings.reconcile)
@@ -118,17 +155,28 @@ def services(
             disk_upkeep=DiskUpkeep(db, connected, wishes, personal_disks, clock),
             engine=OperationEngine(db, connected, queue, feed, clock, settings.operations, admission, worker=worker),
             events=events,
+            factors=factors,
+            guesses=GuessWatch(db, audit, outbox, clock, settings.accounts),
             guests=GuestService(db, connected, audit, settings.guests),
             health=health,
             history=HistoryService(db),
+            leftovers=leftovers,
             operations=OperationDesk(db, desktops, snapshots, wishes, admission, feed, audit, clock),
+            outbox=outbox,
             overview=OverviewService(db, connected, health, settings),
+            passkeys=passkeys,
             people=PeopleService(db, desktops, personal_disks, audit, clock, settings.accounts, passwords),
             personal_disks=personal_disks,
+            proofs=proofs,
             reconciler=Reconciler(db, connected, leftovers, feed, audit, clock),
-            leftovers=leftovers,
+            regaining=RegainService(*by_link),
+            registration=RegistrationService(*by_link),
+            sessions=sessions,
+            sign_ins=sign_ins,
             snapshots=snapshots,
+            step_up=step_up,
             thumbnails=ThumbnailService(db, connected, clock, settings.consoles),
+            tokens=TokenService(db, accounts, sign_ins, audit, clock, settings.accounts, views),
         )
     finally:
         queue.close()

@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.db.models import Event
 from yunzhuo.phoenix.db.session import Database, Transaction
-from yunzhuo.services.access import Actor, Scope, require
+from yunzhuo.services.access import Actor, Scope, require, scope_of
 from yunzhuo.services.rules import event_order
 
 KEEP = timedelta(days=7)
@@ -85,7 +85,8 @@ class EventService:
         """Whether the actor may see this event."""
         if event.organization_id != actor.organization_id:
             return False
-        return require(actor, "event:read") is Scope.ORGANIZATION or event.user_id == actor.user_id
+        scope = scope_of(actor, "event:read")
+        return scope is Scope.ORGANIZATION or (scope is Scope.OWN and event.user_id == actor.user_id)
 
     def forget_old(self) -> int:
         """Drop events older than a week, some at a time so that nobody waits for it, and say how many."""

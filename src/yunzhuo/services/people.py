@@ -22,6 +22,7 @@ from yunzhuo.services.accounts import LANGUAGES, UserView, checked_password, end
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import OperationView
 from yunzhuo.services.desktops import DesktopService
+from yunzhuo.services.factors import remove_factors
 from yunzhuo.services.personal_disks import PersonalDiskService
 from yunzhuo.services.rules.lifecycle import Action, Wanted
 
@@ -228,6 +229,7 @@ class PeopleService:
                 self._disks.give_up_within(tx, actor, disk)
             end_sign_ins(tx, user.id, now)
             before = {"email": user.email, "role": user.role}
+            remove_factors(tx, user)
             user.email, user.password_hash = f"{user.id}{_NOBODYS}", ""
             user.disabled_at, user.deleted_at = user.disabled_at or now, now
             self._audit.record(tx, actor, "user:delete", "user", user.id, before=before)
@@ -263,12 +265,13 @@ class PeopleService:
 
     def _keep_an_administrator(self, tx: Transaction, user: User) -> None:
         """Raises Conflict when there is no other administrator who can sign in. All are locked: two cannot end each other."""
-        if user.role != Role.ADMINISTRATOR or user.disabled_at is not None:
+        if user.role != Role.ADMINISTRATOR or user.disabled_at is not None or user.is_service:
             return
         query = select(User.id).where(
             User.organization_id == user.organization_id,
             User.role == Role.ADMINISTRATOR,
             User.disabled_at.is_(None),
+            User.is_service.is_(False),
         )
         if set(tx.scalars(query.order_by(User.id).with_for_update())) <= {user.id}:
             raise Conflict("last_administrator", "This is the last administrator; make another one first.")

@@ -10,11 +10,13 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Self
 
-from yunzhuo.phoenix.common.errors import LimitReached, NotSignedIn, Unavailable
+from yunzhuo.phoenix.common.errors import Forbidden, LimitReached, NotSignedIn, Unavailable
 from yunzhuo.phoenix.common.logging import get_logger
-from yunzhuo.services.access import Actor
-from yunzhuo.services.accounts import AccountService, UserView
+from yunzhuo.services.access import Actor, require
+from yunzhuo.services.accounts import ACCESS_ENDED, UserView
 from yunzhuo.services.events import EventService, EventView
+from yunzhuo.services.sessions import SessionService
+from yunzhuo.services.tokens import TokenService
 from yunzhuo.web.event_tail import Tail
 
 log = get_logger()
@@ -51,11 +53,21 @@ class Credential:
     secret: str = field(repr=False)
 
 
-def authenticate(accounts: AccountService, credential: Credential) -> UserView:
-    """Whose credential this is now. Raises NotSignedIn."""
-    if credential.proof is Proof.TOKEN:
-        return accounts.token_user(credential.secret)
-    return accounts.session_user(credential.secret)
+class Door:
+    """Knows whose a credential is."""
+
+    def __init__(self, sessions: SessionService, tokens: TokenService) -> None:
+        self._sessions = sessions
+        self._tokens = tokens
+
+    def user(self, credential: Credential) -> UserView:
+        """Whose credential this is now, who may listen. Raises NotSignedIn, Forbidden."""
+        is_token = credential.proof is Proof.TOKEN
+        user = self._tokens.user(credential.secret) if is_token else self._sessions.user(credential.secret)
+        if user.must_change_password or user.must_enroll:
+            raise Forbidden("first_step_needed", "Choose a password of your own, or set up a second factor, first.")
+        require(user.actor(), "event:read")
+        return user
 
 
 def as_message(event: EventView, settled_id: int) -> bytes:
@@ -124,11 +136,9 @@ class Subscriber:
 class EventHub:
     """Reads new events while anybody listens. To be entered in the loop that it works in."""
 
-    def __init__(
-        self, events: EventService, accounts: AccountService, *, poll_seconds: float, bounds: Bounds = Bounds()
-    ) -> None:
+    def __init__(self, events: EventService, door: Door, *, poll_seconds: float, bounds: Bounds = Bounds()) -> None:
         self._events = events
-        self._accounts = accounts
+        self._door = door
         self._poll_seconds = poll_seconds
         self._bounds = bounds
         self._subscribers: set[Subscriber] = set()
@@ -138,6 +148,7 @@ class EventHub:
     async def __aenter__(self) -> Self:
         self._somebody = asyncio.Event()
         self._reading = asyncio.Event()
+        self._to_check = asyncio.Event()
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._check())]
         return self
 
@@ -153,7 +164,7 @@ class EventHub:
 
         Raises NotSignedIn, LimitReached, and Unavailable when the table cannot be read or this process is ending.
         """
-        user = await asyncio.to_thread(authenticate, self._accounts, credential)
+        user = await asyncio.to_thread(self._door.user, credential)
         streams = Counter(subscriber.actor.user_id for subscriber in self._subscribers)
         if streams[user.id] >= self._bounds.streams_per_user:
             raise LimitReached("too_many_streams", f"You have {streams[user.id]} event streams open.")
@@ -205,16 +216,21 @@ class EventHub:
 
     def _spread(self, events: Iterable[EventView], settled_id: int) -> None:
         for event in events:
+            if event.kind == ACCESS_ENDED:
+                self._to_check.set()
             message = as_message(event, settled_id)
             for subscriber in self._subscribers:
                 if self._events.concerns(subscriber.actor, event):
                     subscriber.offer(event.id, message)
 
     async def _check(self) -> None:
-        """See again and again whether those who listen still may."""
+        """See again and again whether those who listen still may; at once when somebody's access has ended."""
         while True:
             await self._somebody.wait()
-            await asyncio.sleep(self._bounds.check_seconds)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._bounds.check_seconds):
+                    await self._to_check.wait()
+            self._to_check.clear()
             credentials = {subscriber.credential for subscriber in self._subscribers}
             try:
                 users = await asyncio.to_thread(self._users_of, credentials)
@@ -227,8 +243,8 @@ class EventHub:
         users: dict[Credential, UserView | None] = {}
         for credential in credentials:
             users[credential] = None
-            with contextlib.suppress(NotSignedIn):
-                users[credential] = authenticate(self._accounts, credential)
+            with contextlib.suppress(NotSignedIn, Forbidden):
+                users[credential] = self._door.user(credential)
         return users
 
     def _keep(self, users: Mapping[Credential, UserView | None]) -> None:

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
+import pyotp
 import pytest
 from babel.messages.pofile import read_po
 from flask import Flask
@@ -41,6 +42,7 @@ class Site:
 @pytest.fixture(scope="module")
 def site(app: Flask, yunzhuo: Installation) -> Site:
     lin, newcomer = somebody(yunzhuo, "lin"), somebody(yunzhuo, "newcomer")
+    chief = somebody(yunzhuo, "head", Role.ADMINISTRATOR)
     first = yunzhuo.services.accounts.add("first@school.local", PASSWORD, Role.USER, must_change_password=True)
     ids = desktops_in_every_state(yunzhuo, lin)
     own = [f"/desktops/{desktop_id}" for desktop_id in ids]
@@ -67,22 +69,44 @@ def site(app: Flask, yunzhuo: Installation) -> Site:
     administration = ["/admin", "/admin/users", "/admin/users?q=zzz", "/admin/users/new", user, f"{user}/delete"]
     administration += ["/admin/operations", "/admin/operations?q=zzz"]
     administration += ["/admin/desktops", "/admin/desktops?q=zzz", "/admin/hosts", "/admin/catalog", "/admin/settings"]
+    administration += ["/admin/invitations", "/admin/users/new-service", f"{user}/security"]
+    security = ["/security", "/security/password", "/security/totp", "/security/passkeys", "/security/address"]
+    security += ["/password", "/security/tokens", "/security/sign-ins"]
+    invited = yunzhuo.services.registration.invite(chief, f"invited-{lin.email}", Role.USER).link or ""
+    welcome = invited.removeprefix(yunzhuo.settings.public_url)
     return Site(
         {
             "stranger": Visitor(app.test_client()),
             "newcomer": signed_in(app, newcomer),
             "first": signed_in(app, first.actor()),
-            "lin": signed_in(app, lin),
-            "head": signed_in(app, somebody(yunzhuo, "head", Role.ADMINISTRATOR)),
+            "halfway": halfway(app, yunzhuo),
+            "lin": proven(signed_in(app, lin)),
+            "head": signed_in(app, chief),
         },
         {
-            "stranger": ["/sign-in", "/register", "/nothing-here"],
+            "stranger": ["/sign-in", "/register", "/forgot", welcome, "/nothing-here"],
+            "halfway": ["/sign-in/factor"],
             "newcomer": ["/desktops", "/desktops/new", "/personal-files"],
             "first": ["/password"],
-            "lin": ["/desktops", "/desktops?q=zzz", "/profile", "/password", "/desktops/x", *own, *questions, *details],
+            "lin": ["/desktops", "/desktops?q=zzz", "/profile", "/desktops/x", *own, *questions, *details, *security],
             "head": ["/desktops", "/profile", own[0], own[1], f"{running}/details", *forced, *administration],
         },
     )  # fmt: skip
+
+
+def proven(browser: Visitor) -> Visitor:
+    """Somebody who has just given their password again."""
+    assert browser.fill_in("/security/password", password=PASSWORD).status_code == 303
+    return browser
+
+
+def halfway(app: Flask, yunzhuo: Installation) -> Visitor:
+    """Somebody whose password was right and who is asked for more."""
+    person = somebody(yunzhuo, "half")
+    proof = yunzhuo.services.step_up.by_password(person, PASSWORD)
+    secret = yunzhuo.services.factors.offer_totp(person, proof).secret
+    yunzhuo.services.factors.confirm_totp(person, proof, str(pyotp.TOTP(secret).at(yunzhuo.clock.now())))
+    return signed_in(app, person)
 
 
 def desktops_in_every_state(yunzhuo: Installation, lin: Actor) -> list[str]:

@@ -3,7 +3,9 @@
 from apiflask import APIBlueprint
 
 from yunzhuo.web.api import (
+    account,
     desktops,
+    entrance,
     events,
     flavors,
     guests,
@@ -13,6 +15,7 @@ from yunzhuo.web.api import (
     personal_disks,
     snapshots,
     tokens,
+    user_security,
     users,
 )
 from yunzhuo.web.api.paths import PREFIX
@@ -20,6 +23,9 @@ from yunzhuo.web.api.paths import PREFIX
 BLUEPRINTS: tuple[APIBlueprint, ...] = (
     tokens.blueprint,
     users.blueprint,
+    account.blueprint,
+    entrance.blueprint,
+    user_security.blueprint,
     images.blueprint,
     flavors.blueprint,
     desktops.blueprint,

@@ -46,6 +46,9 @@ def finish(spec: Json | str) -> Json | str:
     for operations in spec["paths"].values():
         for operation in operations.values():
             operation["responses"].setdefault("default", _problem_response("Anything else that went wrong."))
+            for response in operation["responses"].values():
+                if not response.get("content", True):
+                    del response["content"]  # nothing is answered, which APIFlask writes as an empty choice
     return _with_plain_names(spec)
 
 

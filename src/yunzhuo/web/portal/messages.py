@@ -4,6 +4,7 @@ Services speak English sentences for logs and programs; people read these. A cod
 kind, with the code beside it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,7 +12,7 @@ from flask_babel import format_datetime, format_decimal, gettext, ngettext
 
 from yunzhuo.phoenix.common.clock import SystemClock
 from yunzhuo.phoenix.common.errors import InvalidInput, TooManyAttempts, YunzhuoError
-from yunzhuo.services.access import Role
+from yunzhuo.services.access import READ_ONLY, Role
 from yunzhuo.services.changes import OperationView, QueuePlace
 from yunzhuo.services.desktop_views import DesktopView
 from yunzhuo.services.history import HistoryEntry
@@ -23,6 +24,16 @@ from yunzhuo.webkit.problems import Problem
 _MIB_PER_GIB = 1024
 _SECONDS_PER_MINUTE = 60
 _clock = SystemClock()
+# What browsers call themselves is full of other browsers' names: the first mark that is found counts.
+_BROWSERS = (("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrom", "Chrome"), ("Safari", "Safari"))
+_SYSTEMS = (
+    ("Android", "Android"),
+    ("iPhone", "iOS"),
+    ("iPad", "iOS"),
+    ("Windows", "Windows"),
+    ("Mac OS", "macOS"),
+    ("Linux", "Linux"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +186,32 @@ def person(email: str) -> str:
 def role_name(role: Role) -> str:
     """What a role is called."""
     return str(words.ROLES[role])
+
+
+def sign_in_method(method: str) -> str:
+    """How somebody came in, or tried."""
+    return str(words.SIGN_IN_METHODS.get(method, method))
+
+
+def sign_in_outcome(outcome: str) -> str:
+    """How a try to come in ended."""
+    return str(words.SIGN_IN_OUTCOMES.get(outcome, outcome))
+
+
+def browser(user_agent: str | None) -> str:
+    """What a browser says of itself, as far as people know it: its name and the system's."""
+    told = user_agent or ""
+    name = next((name for mark, name in _BROWSERS if mark in told), "")
+    system = next((name for mark, name in _SYSTEMS if mark in told), "")
+    return " · ".join(part for part in (name, system) if part) or str(gettext("Unknown browser"))
+
+
+def token_reach(verbs: Sequence[str] | None) -> str:
+    """What a token may do."""
+    if verbs is None:
+        return str(gettext("all that its account may"))
+    others = [verb for verb in verbs if verb != READ_ONLY]
+    return ", ".join([*([str(gettext("only look"))] if READ_ONLY in verbs else []), *others])
 
 
 def many(action: Action) -> str:

@@ -33,6 +33,22 @@ ROLES: Mapping[Role, LazyString] = {
     Role.ADMINISTRATOR: lazy_gettext("Administrator"),
 }
 
+SIGN_IN_METHODS: Mapping[str, LazyString] = {
+    "password": lazy_gettext("Password"),
+    "code": lazy_gettext("Code"),
+    "totp": lazy_gettext("Authenticator app"),
+    "recovery": lazy_gettext("Recovery code"),
+    "passkey": lazy_gettext("Passkey"),
+    "token": lazy_gettext("Token"),
+}
+
+SIGN_IN_OUTCOMES: Mapping[str, LazyString] = {
+    "done": lazy_gettext("Signed in"),
+    "awaits_factor": lazy_gettext("Asked for the second factor"),
+    "wrong_password": lazy_gettext("The password was wrong"),
+    "wrong_factor": lazy_gettext("The code was wrong"),
+}
+
 # What several desktops are asked at once.
 MANY: Mapping[Action, LazyString] = {
     Action.START: lazy_gettext("Start"),
@@ -236,6 +252,17 @@ REFUSALS: Mapping[str, LazyString] = {
     "last_administrator": lazy_gettext("This is the last administrator. Make another one first."),
     "user_has_desktops": lazy_gettext("Say what happens to this person's desktops."),
     "user_not_found": lazy_gettext("There is no such account."),
+    "link_not_valid": lazy_gettext("This link is not valid, or not any more. Ask for a new one."),
+    "sign_in_expired": lazy_gettext("Please give your password again."),
+    "passkey_refused": lazy_gettext("This passkey cannot be used here."),
+    "passkey_exists": lazy_gettext("This passkey is there already."),
+    "too_many_passkeys": lazy_gettext("You have too many passkeys. Remove one first."),
+    "totp_exists": lazy_gettext("There is an authenticator app already. Remove it first."),
+    "totp_not_offered": lazy_gettext("Set up the authenticator app again."),
+    "no_second_factor": lazy_gettext("There is no second factor that recovery codes would stand in for."),
+    "too_many_tokens": lazy_gettext("There are too many tokens. Revoke one first."),
+    "not_a_service": lazy_gettext("People make their tokens themselves."),
+    "first_step_needed": lazy_gettext("Choose a password of your own, or set up a second factor, first."),
     "forbidden": lazy_gettext("You are not allowed to do this."),
     "not_signed_in": lazy_gettext("You are not signed in any more."),
     **REASONS,
@@ -245,6 +272,9 @@ FIELDS: Mapping[str, LazyString] = {
     "email": lazy_gettext("This is not an e-mail address."),
     "password": lazy_gettext("This password cannot be used."),
     "present": lazy_gettext("This is not your current password."),
+    "code": lazy_gettext("This is none of the codes that count now."),
+    "credential": lazy_gettext("This passkey cannot be used here."),
+    "verbs": lazy_gettext("Choose at least one, of those that the role has."),
     "chosen": lazy_gettext("Choose a password that differs from your current one."),
     "name": lazy_gettext("This name cannot be used: 1 to 64 characters, none of them invisible."),
     "image": lazy_gettext("This image is not offered any more."),

@@ -1,12 +1,14 @@
 """All tables. Importing this package makes them known to ``Base.metadata``."""
 
 from yunzhuo.phoenix.db.base import Base
-from yunzhuo.phoenix.db.models.accounts import ApiToken, AuthSession, Organization, SignInFailure, User
+from yunzhuo.phoenix.db.models.accounts import ApiToken, AuthSession, Organization, SignIn, SignInFailure, User
 from yunzhuo.phoenix.db.models.catalog import Flavor, Image
 from yunzhuo.phoenix.db.models.consoles import ConsoleSession, Gateway, Ticket
 from yunzhuo.phoenix.db.models.desktops import Desktop, IdempotencyKey
+from yunzhuo.phoenix.db.models.factors import Challenge, Passkey, RecoveryCode, TotpFactor
 from yunzhuo.phoenix.db.models.journal import AuditEntry, Event
 from yunzhuo.phoenix.db.models.leftovers import Leftover
+from yunzhuo.phoenix.db.models.mail import EmailProof, OutgoingMail
 from yunzhuo.phoenix.db.models.operations import AdmissionLane, AdmissionTurn, Operation, OperationStep
 from yunzhuo.phoenix.db.models.personal_disks import DiskSnapshot, PersonalDisk
 from yunzhuo.phoenix.db.models.snapshots import Snapshot
@@ -18,9 +20,11 @@ __all__ = [
     "AuditEntry",
     "AuthSession",
     "Base",
+    "Challenge",
     "ConsoleSession",
     "Desktop",
     "DiskSnapshot",
+    "EmailProof",
     "Event",
     "Flavor",
     "Gateway",
@@ -30,9 +34,14 @@ __all__ = [
     "Operation",
     "OperationStep",
     "Organization",
+    "OutgoingMail",
+    "Passkey",
     "PersonalDisk",
+    "RecoveryCode",
+    "SignIn",
     "SignInFailure",
     "Snapshot",
     "Ticket",
+    "TotpFactor",
     "User",
 ]

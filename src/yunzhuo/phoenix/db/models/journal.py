@@ -1,12 +1,9 @@
 """What happened: events for pages and programs, audit entries for the record. Both are only ever appended."""
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String
+from sqlalchemy import JSON, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from yunzhuo.phoenix.db.base import Base, Id, Name, Time, Word
-
-# SQLite counts only a plain INTEGER primary key by itself.
-Sequence = BigInteger().with_variant(Integer(), "sqlite")
+from yunzhuo.phoenix.db.base import Base, Id, Name, Sequence, Time, Word
 
 
 class Event(Base):
