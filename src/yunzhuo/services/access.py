@@ -23,7 +23,11 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Whoever asks. ``client_address`` and ``request_id`` go into the audit log."""
+    """Whoever asks. ``client_address`` and ``request_id`` go into the audit log.
+
+    ``scopes`` are the only verbs that a token lets its person use, ``desktop:*`` meaning all of an object's; None: all that
+    the role has. They narrow rights and never give one.
+    """
 
     user_id: str
     organization_id: str
@@ -31,6 +35,7 @@ class Actor:
     role: Role
     client_address: str | None = None
     request_id: str | None = None
+    scopes: frozenset[str] | None = None
 
 
 def installation(organization_id: str) -> Actor:
@@ -94,6 +99,8 @@ GRANTS: Mapping[Role, Mapping[str, Scope]] = {
 
 def scope_of(actor: Actor, verb: str) -> Scope | None:
     """How far the actor's right to ``verb`` reaches; None: not at all."""
+    if actor.scopes is not None and actor.scopes.isdisjoint((verb, f"{verb.partition(':')[0]}:*")):
+        return None
     return GRANTS.get(actor.role, {}).get(verb)
 
 
