@@ -24,6 +24,7 @@ DUE_SECONDS = 0.25
 GRACE = timedelta(seconds=0.5)
 WAKE_AGAIN_SECONDS = 3.0
 CATALOG_SECONDS = 5.0
+AUDIT_SECONDS = 2.0
 CLEANUP_SECONDS = 3600.0
 
 
@@ -74,16 +75,24 @@ class Waker:
 
 def timers(settings: Settings, all_services: Services) -> list[Timer]:
     """What this process does."""
-    organization_id = all_services.accounts.default_organization_id()
+    all_services.accounts.default_organization_id()  # made before anything asks which there are
+
+    def synchronize() -> None:
+        for organization_id in all_services.organizations.ids():
+            all_services.catalog.synchronize(organization_id)
 
     def cleanup() -> None:
         all_services.events.forget_old()
         all_services.attempts.forget_old()
+        all_services.delegations.forget_old()
+        all_services.audit_keeper.export_head()
+        all_services.audit_keeper.prune()
 
     return [
         Timer("due", DUE_SECONDS, Waker(all_services.engine).wake_due),
         Timer("reconcile", settings.cloud.poll_seconds, all_services.reconciler.round),
-        Timer("catalog", CATALOG_SECONDS, lambda: all_services.catalog.synchronize(organization_id)),
+        Timer("catalog", CATALOG_SECONDS, synchronize),
+        Timer("audit", AUDIT_SECONDS, all_services.audit_keeper.seal),
         Timer("cleanup", CLEANUP_SECONDS, cleanup),
     ]
 

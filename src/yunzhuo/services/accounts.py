@@ -9,6 +9,7 @@ from zoneinfo import available_timezones
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 from sqlalchemy import Select, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Conflict, Forbidden, InvalidInput, NotFound, NotSignedIn
@@ -18,7 +19,7 @@ from yunzhuo.phoenix.db.models import ApiToken, AuthSession, Organization, User
 from yunzhuo.phoenix.db.session import Database, Transaction
 from yunzhuo.phoenix.security.passwords import Passwords
 from yunzhuo.phoenix.security.secrets import digest
-from yunzhuo.services.access import Actor, Role
+from yunzhuo.services.access import Actor, Role, needs
 from yunzhuo.services.attempts import AttemptCounter
 from yunzhuo.services.audit import AuditLog
 
@@ -183,6 +184,7 @@ class AccountService:
         )
         return self._enabled(query)
 
+    @needs("token:revoke")
     def revoke_token(self, actor: Actor, secret: str) -> None:
         """End the token the actor came with."""
         with self._db.transaction() as tx:
@@ -193,6 +195,7 @@ class AccountService:
             )
             self._audit.record(tx, actor, "token:revoke", "token", None)
 
+    @needs("account:change_password")
     def change_password(self, actor: Actor, present: str, chosen: str, *, keep_session: str | None = None) -> None:
         """Replace the actor's password; every other session and token of theirs ends.
 
@@ -213,6 +216,7 @@ class AccountService:
             end_sign_ins(tx, user.id, now, keep_session=keep_session)
             self._audit.record(tx, actor, "user:change_password", "user", user.id)
 
+    @needs("account:update")
     def choose_language(self, actor: Actor, language: str) -> None:
         """Remember the language a person reads. Raises InvalidInput for one we do not have."""
         if language not in LANGUAGES:
@@ -220,6 +224,7 @@ class AccountService:
         with self._db.transaction() as tx:
             tx.get_one(User, actor.user_id).language = language
 
+    @needs("account:update")
     def choose_time_zone(self, actor: Actor, time_zone: str | None) -> None:
         """Remember the time zone in which a person reads times; None: UTC. Raises InvalidInput for one that there is not."""
         if time_zone is not None and time_zone not in time_zones():
@@ -240,9 +245,10 @@ class AccountService:
         self._attempts.check(email, client_address)
         with self._db.reading() as tx:
             row = tx.scalar(select(User).where(User.email == _folded(email)))
+            is_let_in = row is not None and _is_let_in(tx, row)
             user, password_hash = (user_view(row), row.password_hash) if row else (None, self._passwords.nobodys_hash)
         fits = self._passwords.fits(password_hash, password[: _MAX_PASSWORD + 1])
-        if user is None or not fits or user.is_disabled:
+        if user is None or not fits or not is_let_in:
             self._attempts.count(email, client_address)
             raise NotSignedIn("wrong_credentials", WRONG_CREDENTIALS)
         self._attempts.forget(email)
@@ -254,7 +260,7 @@ class AccountService:
     def _enabled(self, query: Select[User]) -> UserView:
         with self._db.reading() as tx:
             row = tx.scalar(query)
-            if row is None or row.disabled_at is not None:
+            if row is None or not _is_let_in(tx, row):
                 raise NotSignedIn("not_signed_in", "Please sign in.")
             return user_view(row)
 
@@ -297,6 +303,11 @@ class AccountService:
             tx.add(found)
             tx.flush()
         return found
+
+
+def _is_let_in(tx: Session, user: User) -> bool:
+    """Whether neither the account nor its organization is disabled."""
+    return user.disabled_at is None and tx.get_one(Organization, user.organization_id).disabled_at is None
 
 
 def checked_password(password: str, settings: AccountSettings, *, field: str = "password") -> str:

@@ -23,19 +23,25 @@ from yunzhuo.services.access import Role
 from yunzhuo.services.accounts import AccountService
 from yunzhuo.services.attempts import AttemptCounter
 from yunzhuo.services.audit import AuditLog
+from yunzhuo.services.audit_chain import AuditKeeper
+from yunzhuo.services.audit_search import AuditReader
 from yunzhuo.services.catalog import CatalogService
 from yunzhuo.services.changes import ChangeFeed
 from yunzhuo.services.consoles import ConsoleService
+from yunzhuo.services.delegations import DelegationService
 from yunzhuo.services.desktop_table import DesktopTable
 from yunzhuo.services.desktops import DesktopService
 from yunzhuo.services.events import EventService
+from yunzhuo.services.groups import GroupService
 from yunzhuo.services.guests import GuestService
 from yunzhuo.services.health import HealthService
 from yunzhuo.services.history import HistoryService
 from yunzhuo.services.operations import OperationEngine
+from yunzhuo.services.organizations import OrganizationService
 from yunzhuo.services.overview import OverviewService
 from yunzhuo.services.people import PeopleService
 from yunzhuo.services.reconciliation import Reconciler
+from yunzhuo.services.roles import RoleService
 from yunzhuo.services.snapshots import SnapshotService
 from yunzhuo.services.wishes import WishBook
 
@@ -51,18 +57,24 @@ class Services:
     queue_app: Celery
     accounts: AccountService
     attempts: AttemptCounter
+    audit_keeper: AuditKeeper
+    audit_reader: AuditReader
     catalog: CatalogService
     consoles: ConsoleService
+    delegations: DelegationService
     desktop_table: DesktopTable
     desktops: DesktopService
     engine: OperationEngine
     events: EventService
+    groups: GroupService
     guests: GuestService
     health: HealthService
     history: HistoryService
+    organizations: OrganizationService
     overview: OverviewService
     people: PeopleService
     reconciler: Reconciler
+    roles: RoleService
     snapshots: SnapshotService
 
 
@@ -75,12 +87,13 @@ def services(
     db = Database(settings.database_url, pool_size=settings.database.pool_size)
     connected = cloud or clouds.connect(settings)
     queue_app = make_app(settings)
-    queue, audit, events = Queue(queue_app), AuditLog(clock), EventService(db, clock)
+    queue, audit = Queue(queue_app), AuditLog(db, clock)
+    events = EventService(db, audit, clock)
     feed = ChangeFeed(events)
     wishes = WishBook(queue, feed, audit, clock, settings.operations)
     attempts = AttemptCounter(db, clock, settings.accounts)
     worker = f"{socket.gethostname()}:{os.getpid()}:{new_id()[:8]}"
-    catalog = CatalogService(db, connected, clock)
+    catalog = CatalogService(db, connected, audit, clock)
     passwords = passwords or Passwords()
     accounts = AccountService(db, attempts, audit, clock, settings.accounts, passwords)
     desktops = DesktopService(db, wishes, feed, audit, clock, settings.limits)
@@ -91,19 +104,25 @@ def services(
             queue_app=queue_app,
             accounts=accounts,
             attempts=attempts,
+            audit_keeper=AuditKeeper(db, audit, clock, settings.audit, settings.audit_heads_file),
+            audit_reader=AuditReader(db, audit),
             catalog=catalog,
             consoles=ConsoleService(db, connected, audit, clock, settings.consoles),
-            desktop_table=DesktopTable(db),
+            delegations=DelegationService(db, audit, clock),
+            desktop_table=DesktopTable(db, audit),
             desktops=desktops,
             engine=OperationEngine(db, connected, queue, feed, clock, settings.operations, worker=worker),
             events=events,
+            groups=GroupService(db, audit, clock),
             guests=GuestService(db, connected, audit, settings.guests),
             health=health,
-            history=HistoryService(db),
-            overview=OverviewService(db, connected, health, settings),
+            history=HistoryService(db, audit),
+            organizations=OrganizationService(db, audit, clock),
+            overview=OverviewService(db, connected, health, audit, settings),
             people=PeopleService(db, desktops, audit, clock, settings.accounts, passwords),
             reconciler=Reconciler(db, connected, feed, clock),
-            snapshots=SnapshotService(db, wishes, clock, settings.limits),
+            roles=RoleService(db, audit, clock),
+            snapshots=SnapshotService(db, wishes, audit, clock, settings.limits),
         )
     finally:
         connected.close()
@@ -139,9 +158,9 @@ def ensure_first_administrator(settings: Settings) -> FirstAdministrator:
         users = accounts.all()
         if not users:
             password = load_or_make(waiting)
-            accounts.add(FIRST_ADMINISTRATOR, password, Role.ADMINISTRATOR, must_change_password=True)
+            accounts.add(FIRST_ADMINISTRATOR, password, Role.OPERATOR, must_change_password=True)
             return FirstAdministrator(FIRST_ADMINISTRATOR, password)
-    administrators = [user for user in users if user.role is Role.ADMINISTRATOR] or list(users)
+    administrators = [user for user in users if user.role is Role.OPERATOR] or list(users)
     first = next((user for user in administrators if user.email == FIRST_ADMINISTRATOR), administrators[0])
     if first.must_change_password and waiting.exists():
         return FirstAdministrator(first.email, waiting.read_text().strip())

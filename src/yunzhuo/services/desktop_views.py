@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 from sqlalchemy import Select, and_, or_, select
 from sqlalchemy.orm import Session
 
-from yunzhuo.phoenix.common.errors import Forbidden, NotFound
+from yunzhuo.phoenix.common.errors import NotFound
 from yunzhuo.phoenix.db.models import Desktop, Flavor, Image, Operation, User
 from yunzhuo.services import cursors
-from yunzhuo.services.access import Actor, may, require
+from yunzhuo.services.access import Actor, forbidden, may, require
 from yunzhuo.services.changes import Failure, OperationView, facts_of, operation_view, state_of, steps_of
+from yunzhuo.services.reach import in_groups_of
 from yunzhuo.services.rules import lifecycle
 from yunzhuo.services.rules.lifecycle import Action, State, Wanted
 
@@ -56,9 +57,15 @@ class Page:
     next_cursor: str | None
 
 
-def may_see(actor: Actor, desktop: Desktop) -> bool:
+def may_with(tx: Session, actor: Actor, desktop: Desktop, verb: str) -> bool:
+    """Whether the actor may ``verb`` this desktop."""
+    in_groups = in_groups_of(tx, actor, [desktop.owner_id])
+    return may(actor, verb, organization_id=desktop.organization_id, owner_id=desktop.owner_id, in_groups=in_groups)
+
+
+def may_see(tx: Session, actor: Actor, desktop: Desktop) -> bool:
     """Whether the desktop exists for the actor."""
-    return may(actor, "desktop:read", organization_id=desktop.organization_id, owner_id=desktop.owner_id)
+    return may_with(tx, actor, desktop, "desktop:read")
 
 
 def visible_desktop(tx: Session, actor: Actor, desktop_id: str, verb: str) -> Pair:
@@ -68,10 +75,10 @@ def visible_desktop(tx: Session, actor: Actor, desktop_id: str, verb: str) -> Pa
     """
     require(actor, "desktop:read")
     desktop = tx.get(Desktop, desktop_id, with_for_update=verb != "desktop:read")
-    if desktop is None or desktop.deleted_at is not None or not may_see(actor, desktop):
+    if desktop is None or desktop.deleted_at is not None or not may_see(tx, actor, desktop):
         raise NotFound("desktop_not_found", "There is no such desktop.")
-    if not may(actor, verb, organization_id=desktop.organization_id, owner_id=desktop.owner_id):
-        raise Forbidden("forbidden", "You are not allowed to do this.", verb=verb)
+    if not may_with(tx, actor, desktop, verb):
+        raise forbidden(verb)
     return desktop, tx.get_one(Operation, desktop.operation_id)
 
 
@@ -81,11 +88,12 @@ def verb_for(action: Action) -> str:
 
 
 def desktop_views(tx: Session, actor: Actor, rows: Sequence[Pair]) -> Sequence[DesktopView]:
-    """Views of several desktops in four queries, whatever their number; ``actions`` are those that ``actor`` may ask for."""
+    """Views of several desktops in five queries, whatever their number; ``actions`` are those that ``actor`` may ask for."""
     steps = steps_of(tx, [operation.id for _, operation in rows])
     images = _by_id(tx, Image, {desktop.image_id for desktop, _ in rows})
     flavors = _by_id(tx, Flavor, {desktop.flavor_id for desktop, _ in rows})
     owners = _by_id(tx, User, {desktop.owner_id for desktop, _ in rows})
+    in_groups = in_groups_of(tx, actor, owners)
     return [
         DesktopView(
             id=desktop.id,
@@ -103,16 +111,18 @@ def desktop_views(tx: Session, actor: Actor, rows: Sequence[Pair]) -> Sequence[D
             observed_at=desktop.observed_at,
             created_at=desktop.created_at,
             operation=operation_view(operation, steps[operation.id]),
-            actions=_possible(actor, desktop, operation),
+            actions=_possible(actor, desktop, operation, in_groups),
         )
         for desktop, operation in rows
     ]
 
 
-def _possible(actor: Actor, desktop: Desktop, operation: Operation) -> frozenset[Action]:
-    whose = {"organization_id": desktop.organization_id, "owner_id": desktop.owner_id}
-    allowed = lifecycle.allowed_actions(facts_of(desktop, operation))
-    return frozenset(action for action in allowed if may(actor, verb_for(action), **whose))
+def _possible(actor: Actor, desktop: Desktop, operation: Operation, in_groups: frozenset[str]) -> frozenset[Action]:
+    def is_allowed(action: Action) -> bool:
+        whose = {"organization_id": desktop.organization_id, "owner_id": desktop.owner_id}
+        return may(actor, verb_for(action), **whose, in_groups=in_groups)
+
+    return frozenset(action for action in lifecycle.allowed_actions(facts_of(desktop, operation)) if is_allowed(action))
 
 
 def read_page(

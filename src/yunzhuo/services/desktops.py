@@ -16,10 +16,11 @@ from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.config.settings import LimitSettings
 from yunzhuo.phoenix.db.models import Desktop, Flavor, IdempotencyKey, Image, Operation, User
 from yunzhuo.phoenix.db.session import Database, Transaction
-from yunzhuo.services.access import Actor, Scope, require
+from yunzhuo.services.access import Actor, needs
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import ChangeFeed, OperationView, facts_of, operation_view, steps_of
-from yunzhuo.services.desktop_views import DesktopView, Page, desktop_views, may_see, read_page, visible_desktop
+from yunzhuo.services.desktop_views import DesktopView, Page, desktop_views, may_see, read_page, verb_for, visible_desktop
+from yunzhuo.services.reach import within_reach
 from yunzhuo.services.rules import lifecycle, naming, sizes
 from yunzhuo.services.rules.lifecycle import Action, Observed, State, Wanted
 from yunzhuo.services.rules.sizes import Misfit, Size
@@ -31,6 +32,8 @@ __all__ = ["MAX_AT_ONCE", "Accepted", "DesktopService", "Outcome", "RebootKind"]
 MAX_AT_ONCE = 200
 
 
+# What an action needs is only known with it; whoever may none of them is refused at once.
+ACTION_VERBS = tuple(sorted({verb_for(action) for action in Action}))
 _NEED_MORE = frozenset({Action.RESIZE, Action.REBUILD, Action.SNAPSHOT, Action.ROLL_BACK, Action.DELETE_SNAPSHOT})
 _REASONS: Mapping[Misfit, str] = {
     Misfit.SAME: "The desktop has the size {flavor} already.",
@@ -67,6 +70,7 @@ class DesktopService:
         self._clock = clock
         self._limits = limits
 
+    @needs("desktop:create")
     def request(
         self, actor: Actor, *, image_id: str, flavor_id: str, name: str | None = None, idempotency_key: str | None = None
     ) -> Accepted:
@@ -75,7 +79,6 @@ class DesktopService:
         The same ``idempotency_key`` with the same wish answers with the first one's desktop. Raises InvalidInput (name,
         image, flavor, key), LimitReached, Conflict (the key was used for another wish).
         """
-        require(actor, "desktop:create")
         chosen_name = naming.checked_name(name) if name is not None else None
         wish_digest = _digest({"image": image_id, "flavor": flavor_id, "name": chosen_name})
         key = naming.checked_idempotency_key(idempotency_key) if idempotency_key is not None else None
@@ -93,12 +96,14 @@ class DesktopService:
                     raise
                 return earlier
 
+    @needs("desktop:read")
     def get(self, actor: Actor, desktop_id: str) -> DesktopView:
         """One desktop. Raises NotFound, also for what is not the actor's."""
         with self._db.reading() as tx:
             desktop, operation = visible_desktop(tx, actor, desktop_id, "desktop:read")
             return desktop_views(tx, actor, [(desktop, operation)])[0]
 
+    @needs("desktop:read")
     def list(
         self, actor: Actor, *, limit: int = 50, cursor: str | None = None, search: str | None = None, state: State | None = None
     ) -> Page:
@@ -106,29 +111,37 @@ class DesktopService:
 
         ``search`` is part of a name, ``state`` one of the computed states. Raises InvalidInput for a foreign cursor.
         """
-        scope = require(actor, "desktop:read")
         query = (
             select(Desktop, Operation)
             .join(Operation, Operation.id == Desktop.operation_id)
-            .where(Desktop.organization_id == actor.organization_id, Desktop.deleted_at.is_(None))
+            .where(within_reach(actor, "desktop:read", Desktop.organization_id, Desktop.owner_id), Desktop.deleted_at.is_(None))
             .order_by(Desktop.created_at.desc(), Desktop.id.desc())
         )
-        if scope is Scope.OWN:
-            query = query.where(Desktop.owner_id == actor.user_id)
         if search:
             query = query.where(func.lower(Desktop.name).contains(search.lower(), autoescape=True))
         with self._db.reading() as tx:
             return read_page(tx, actor, query, limit=limit, cursor=cursor, state=state)
 
+    @needs("desktop:update")
     def rename(self, actor: Actor, desktop_id: str, name: str) -> DesktopView:
         """Give a desktop another name. Raises InvalidInput, NotFound."""
         with self._db.transaction() as tx:
             desktop, operation = visible_desktop(tx, actor, desktop_id, "desktop:update")
-            desktop.name = naming.checked_name(name)
-            self._audit.record(tx, actor, "desktop:update", "desktop", desktop.id)
+            before, desktop.name = desktop.name, naming.checked_name(name)
+            self._audit.record(
+                tx,
+                actor,
+                "desktop:update",
+                "desktop",
+                desktop.id,
+                owner_id=desktop.owner_id,
+                before={"name": before},
+                after={"name": desktop.name},
+            )
             self._feed.desktop_changed(tx, desktop, operation)
             return desktop_views(tx, actor, [(desktop, operation)])[0]
 
+    @needs(*ACTION_VERBS)
     def act(self, actor: Actor, desktop_id: str, action: Action, *, reboot_kind: RebootKind = RebootKind.SOFT) -> Accepted:
         """Ask for a change that needs to know nothing else (permission ``desktop:ACTION``); answers at once.
 
@@ -153,6 +166,7 @@ class DesktopService:
 
         return self._wishes.change(tx, actor, desktop_id, action, arguments)
 
+    @needs("desktop:rebuild")
     def rebuild(self, actor: Actor, desktop_id: str, *, image_id: str | None = None) -> Accepted:
         """Ask to put a desktop back to its image, or to another one (permission ``desktop:rebuild``); its disk is lost.
 
@@ -165,6 +179,7 @@ class DesktopService:
 
             return self._wishes.change(tx, actor, desktop_id, Action.REBUILD, choose)
 
+    @needs("desktop:resize")
     def resize(self, actor: Actor, desktop_id: str, flavor_id: str) -> Accepted:
         """Ask for another flavor (permission ``desktop:resize``); a running desktop is restarted.
 
@@ -185,6 +200,7 @@ class DesktopService:
 
             return self._wishes.change(tx, actor, desktop_id, Action.RESIZE, choose)
 
+    @needs("desktop:read")
     def sizes(self, actor: Actor, desktop_id: str) -> Sequence[str]:
         """Ids of the flavors that :meth:`resize` would take for this desktop, smallest first. Raises NotFound."""
         with self._db.reading() as tx:
@@ -195,6 +211,7 @@ class DesktopService:
                 flavor.id for flavor in flavors if sizes.why_not_resize(_size(present), _size(flavor), _minimum(image)) is None
             ]
 
+    @needs(*ACTION_VERBS)
     def act_on_many(self, actor: Actor, desktop_ids: Sequence[str], action: Action) -> Sequence[Outcome]:
         """Ask for the same change of several desktops, each in a transaction of its own; answers what became of each.
 
@@ -221,17 +238,18 @@ class DesktopService:
             raise refused(Action.DELETE, lifecycle.state(facts_of(desktop, latest)))
         before, desktop.owner_id = desktop.owner_id, new_owner_id
         self._audit.record(
-            tx, actor, "desktop:hand_over", "desktop", desktop.id, before={"owner": before}, after={"owner": new_owner_id}
+            tx, actor, "desktop:hand_over", "desktop", desktop.id, owner_id=before,
+            before={"owner": before}, after={"owner": new_owner_id}
         )
         self._feed.desktop_changed(tx, desktop, latest)
 
+    @needs("desktop:read")
     def operation(self, actor: Actor, operation_id: str) -> OperationView:
         """One operation of a desktop that the actor can see. Raises NotFound."""
-        require(actor, "desktop:read")
         with self._db.reading() as tx:
             operation = tx.get(Operation, operation_id)
             desktop = tx.get(Desktop, operation.desktop_id) if operation else None
-            if operation is None or desktop is None or not may_see(actor, desktop):
+            if operation is None or desktop is None or not may_see(tx, actor, desktop):
                 raise NotFound("operation_not_found", "There is no such operation.")
             return operation_view(operation, steps_of(tx, [operation.id])[operation.id])
 
@@ -275,7 +293,8 @@ class DesktopService:
                     created_at=self._clock.now(),
                 )
             )
-        self._audit.record(tx, actor, "desktop:create", "desktop", desktop.id)
+        after = {"name": desktop.name, "image": image.name, "flavor": flavor.name}
+        self._audit.record(tx, actor, "desktop:create", "desktop", desktop.id, owner_id=desktop.owner_id, after=after)
         self._feed.desktop_changed(tx, desktop, operation)
         tx.flush()
         return accepted(tx, actor, desktop, operation, steps)

@@ -9,7 +9,8 @@ from sqlalchemy import delete, func, select
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.db.models import Event
 from yunzhuo.phoenix.db.session import Database, Transaction
-from yunzhuo.services.access import Actor, Scope, require
+from yunzhuo.services.access import Actor, Scope, needs, scope_of
+from yunzhuo.services.audit import AuditLog
 
 KEEP = timedelta(days=7)
 
@@ -30,8 +31,9 @@ class EventView:
 class EventService:
     """Writes events beside the change they tell of, and reads them in order."""
 
-    def __init__(self, db: Database, clock: Clock) -> None:
+    def __init__(self, db: Database, audit: AuditLog, clock: Clock) -> None:
         self._db = db
+        self._audit = audit
         self._clock = clock
 
     def record(
@@ -60,11 +62,11 @@ class EventService:
             rows = tx.scalars(select(Event).where(Event.id > last_id).order_by(Event.id).limit(limit))
             return [_view(row) for row in rows]
 
+    @needs("event:read")
     def missed_by(self, actor: Actor, last_id: int, *, limit: int = 500) -> Sequence[EventView]:
         """What the actor may see of the events after ``last_id``, oldest first: for a stream that is taken up again."""
-        scope = require(actor, "event:read")
         query = select(Event).where(Event.id > last_id, Event.organization_id == actor.organization_id)
-        if scope is Scope.OWN:
+        if scope_of(actor, "event:read") is Scope.OWN:
             query = query.where(Event.user_id == actor.user_id)
         with self._db.reading() as tx:
             return [_view(row) for row in tx.scalars(query.order_by(Event.id).limit(limit))]
@@ -74,7 +76,8 @@ class EventService:
         """Whether the actor may see this event."""
         if event.organization_id != actor.organization_id:
             return False
-        return require(actor, "event:read") is Scope.ORGANIZATION or event.user_id == actor.user_id
+        scope = scope_of(actor, "event:read")
+        return scope is Scope.ORGANIZATION or (scope is Scope.OWN and event.user_id == actor.user_id)
 
     def forget_old(self) -> int:
         """Drop events older than a week, and say how many."""

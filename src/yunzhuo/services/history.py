@@ -8,7 +8,8 @@ from sqlalchemy import and_, or_, select
 from yunzhuo.phoenix.db.models import Operation, User
 from yunzhuo.phoenix.db.session import Database
 from yunzhuo.services import cursors
-from yunzhuo.services.access import Actor
+from yunzhuo.services.access import Actor, needs
+from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import OperationView, operation_view, steps_of
 from yunzhuo.services.desktop_views import MAX_PAGE, visible_desktop
 
@@ -34,9 +35,11 @@ class HistoryPage:
 class HistoryService:
     """Tells what was done."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, audit: AuditLog) -> None:
         self._db = db
+        self._audit = audit
 
+    @needs("desktop:read")
     def of_desktop(self, actor: Actor, desktop_id: str, *, limit: int = 50, cursor: str | None = None) -> HistoryPage:
         """A desktop's operations (permission ``desktop:read``), ``limit`` at most. Raises NotFound, InvalidInput (cursor)."""
         limit = min(max(limit, 1), MAX_PAGE)

@@ -22,6 +22,8 @@ from yunzhuo.services.rules import lifecycle
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, State, Step, Wanted
 
 Arguments = Mapping[str, str]
+# What an audit entry says of an operation beside what is wanted.
+_TOLD = ("image", "flavor", "snapshot", "name", "kind")
 _MAKES_A_DISK = frozenset({Action.CREATE, Action.REBUILD, Action.RESIZE})
 
 
@@ -67,7 +69,16 @@ class WishBook:
         self._supersede(tx, latest)
         operation, steps = self.add(tx, actor, desktop, action, particulars)
         desktop.wanted = lifecycle.WANTED_AFTER.get(action, particulars.get("ends", desktop.wanted))
-        self._audit.record(tx, actor, verb, "desktop", desktop.id)
+        self._audit.record(
+            tx,
+            actor,
+            verb,
+            "desktop",
+            desktop.id,
+            owner_id=desktop.owner_id,
+            before={"wanted": particulars["wanted_before"]},
+            after={"wanted": desktop.wanted, **{name: particulars[name] for name in _TOLD if name in particulars}},
+        )
         self._feed.desktop_changed(tx, desktop, operation)
         return accepted(tx, actor, desktop, operation, steps)
 

@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from flask import Flask, current_app, g, request
+from flask import Flask, current_app, g, request, session
 from flask_login import current_user
 
 from yunzhuo.phoenix.common.errors import NotSignedIn
@@ -11,6 +11,8 @@ from yunzhuo.services.accounts import UserView
 from yunzhuo.services.assembly import Services
 
 _EXTENSION = "yunzhuo"
+ORGANIZATION_HEADER = "X-Organization"
+ORGANIZATION_FIELD = "organization"  # of the browser session
 
 
 def install(app: Flask, all_services: Services) -> None:
@@ -44,8 +46,16 @@ def signed_in_user() -> UserView | None:
 
 
 def actor() -> Actor:
-    """Whoever asks. Raises NotSignedIn when nobody knows."""
-    user: UserView | None = g.get("proven_user") or signed_in_user()
-    if user is None:
-        raise NotSignedIn("not_signed_in", "Please sign in.")
-    return user.actor(client_address=client_address(), request_id=request_id())
+    """Whoever asks, with all their rights; found once a request. Raises NotSignedIn when nobody knows who it is.
+
+    An operator says in which other organization they ask: programs in a header, pages by having gone into it.
+    """
+    found: Actor | None = g.get("actor")
+    if found is None:
+        user: UserView | None = g.get("proven_user") or signed_in_user()
+        if user is None:
+            raise NotSignedIn("not_signed_in", "Please sign in.")
+        asked = user.actor(client_address=client_address(), request_id=request_id())
+        wanted = request.headers.get(ORGANIZATION_HEADER) if "proven_user" in g else session.get(ORGANIZATION_FIELD)
+        found = g.actor = services().organizations.widened(asked, wanted)
+    return found

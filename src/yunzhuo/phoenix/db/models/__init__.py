@@ -5,27 +5,38 @@ from yunzhuo.phoenix.db.models.accounts import ApiToken, AuthSession, Organizati
 from yunzhuo.phoenix.db.models.catalog import Flavor, Image
 from yunzhuo.phoenix.db.models.consoles import ConsoleSession, Gateway, Ticket
 from yunzhuo.phoenix.db.models.desktops import Desktop, IdempotencyKey
-from yunzhuo.phoenix.db.models.journal import AuditEntry, Event
+from yunzhuo.phoenix.db.models.journal import AuditChain, AuditEntry, Event
 from yunzhuo.phoenix.db.models.operations import Operation, OperationStep
+from yunzhuo.phoenix.db.models.rights import CustomRole, Delegation, Group, GroupMember, RoleGrant
 from yunzhuo.phoenix.db.models.snapshots import Snapshot
+from yunzhuo.phoenix.db.models.usage import Quota, UsageDay, UsageMark
 
 __all__ = [
     "ApiToken",
+    "AuditChain",
     "AuditEntry",
     "AuthSession",
     "Base",
     "ConsoleSession",
+    "CustomRole",
+    "Delegation",
     "Desktop",
     "Event",
     "Flavor",
     "Gateway",
+    "Group",
+    "GroupMember",
     "IdempotencyKey",
     "Image",
     "Operation",
     "OperationStep",
     "Organization",
+    "Quota",
+    "RoleGrant",
     "SignInFailure",
     "Snapshot",
     "Ticket",
+    "UsageDay",
+    "UsageMark",
     "User",
 ]

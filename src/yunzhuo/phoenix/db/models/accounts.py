@@ -7,13 +7,14 @@ from yunzhuo.phoenix.db.base import Base, Digest, Id, Name, Time, Word
 
 
 class Organization(Base):
-    """A tenant; none sees another's objects."""
+    """A tenant; none sees another's objects. Of a disabled one nobody can sign in."""
 
     __tablename__ = "organizations"
 
     id: Mapped[Id] = mapped_column(primary_key=True)
     name: Mapped[Name] = mapped_column(unique=True)
     created_at: Mapped[Time]
+    disabled_at: Mapped[Time | None]
 
 
 class User(Base):
