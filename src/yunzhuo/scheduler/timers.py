@@ -25,6 +25,7 @@ GRACE = timedelta(seconds=0.5)
 WAKE_AGAIN_SECONDS = 3.0
 CATALOG_SECONDS = 5.0
 AUDIT_SECONDS = 2.0
+USAGE_SECONDS = 60.0
 CLEANUP_SECONDS = 3600.0
 
 
@@ -93,6 +94,7 @@ def timers(settings: Settings, all_services: Services) -> list[Timer]:
         Timer("reconcile", settings.cloud.poll_seconds, all_services.reconciler.round),
         Timer("catalog", CATALOG_SECONDS, synchronize),
         Timer("audit", AUDIT_SECONDS, all_services.audit_keeper.seal),
+        Timer("usage", USAGE_SECONDS, all_services.usage.count),
         Timer("cleanup", CLEANUP_SECONDS, cleanup),
     ]
 

@@ -40,9 +40,13 @@ from yunzhuo.services.operations import OperationEngine
 from yunzhuo.services.organizations import OrganizationService
 from yunzhuo.services.overview import OverviewService
 from yunzhuo.services.people import PeopleService
+from yunzhuo.services.people_import import PeopleImport
+from yunzhuo.services.quota_book import QuotaBook
+from yunzhuo.services.quotas import QuotaService
 from yunzhuo.services.reconciliation import Reconciler
 from yunzhuo.services.roles import RoleService
 from yunzhuo.services.snapshots import SnapshotService
+from yunzhuo.services.usage import UsageService
 from yunzhuo.services.wishes import WishBook
 
 LOCAL_GATEWAY = "local"
@@ -73,9 +77,12 @@ class Services:
     organizations: OrganizationService
     overview: OverviewService
     people: PeopleService
+    people_import: PeopleImport
+    quotas: QuotaService
     reconciler: Reconciler
     roles: RoleService
     snapshots: SnapshotService
+    usage: UsageService
 
 
 @contextmanager
@@ -89,14 +96,15 @@ def services(
     queue_app = make_app(settings)
     queue, audit = Queue(queue_app), AuditLog(db, clock)
     events = EventService(db, audit, clock)
-    feed = ChangeFeed(events)
-    wishes = WishBook(queue, feed, audit, clock, settings.operations)
+    feed, quotas = ChangeFeed(events), QuotaBook(clock, settings.limits)
+    wishes = WishBook(queue, feed, audit, clock, settings.operations, quotas)
     attempts = AttemptCounter(db, clock, settings.accounts)
     worker = f"{socket.gethostname()}:{os.getpid()}:{new_id()[:8]}"
     catalog = CatalogService(db, connected, audit, clock)
     passwords = passwords or Passwords()
     accounts = AccountService(db, attempts, audit, clock, settings.accounts, passwords)
-    desktops = DesktopService(db, wishes, feed, audit, clock, settings.limits)
+    desktops = DesktopService(db, wishes, feed, audit, clock, quotas)
+    people = PeopleService(db, desktops, audit, clock, settings.accounts, passwords)
     health = HealthService(db, connected, catalog, accounts)
     try:
         yield Services(
@@ -119,10 +127,13 @@ def services(
             history=HistoryService(db, audit),
             organizations=OrganizationService(db, audit, clock),
             overview=OverviewService(db, connected, health, audit, settings),
-            people=PeopleService(db, desktops, audit, clock, settings.accounts, passwords),
+            people=people,
+            people_import=PeopleImport(db, people, audit, clock, settings.accounts, passwords),
+            quotas=QuotaService(db, quotas, audit),
             reconciler=Reconciler(db, connected, feed, clock),
             roles=RoleService(db, audit, clock),
-            snapshots=SnapshotService(db, wishes, audit, clock, settings.limits),
+            usage=UsageService(db, audit, clock),
+            snapshots=SnapshotService(db, wishes, audit, clock, settings.limits, quotas),
         )
     finally:
         connected.close()

@@ -88,9 +88,7 @@ class DelegationService:
             tx.execute(delete(Delegation).where(Delegation.from_user_id == actor.user_id, Delegation.to_user_id == to.id))
             for verb in sorted(chosen):
                 tx.add(
-                    Delegation(
-                        from_user_id=actor.user_id, to_user_id=to.id, verb=verb, expires_at=expires_at, created_at=now
-                    )
+                    Delegation(from_user_id=actor.user_id, to_user_id=to.id, verb=verb, expires_at=expires_at, created_at=now)
                 )
             after = {"to": to.email, "verbs": sorted(chosen), "until": expires_at}
             self._audit.record(tx, actor, "delegation:create", "user", to.id, owner_id=actor.user_id, after=after)

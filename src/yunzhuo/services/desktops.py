@@ -11,18 +11,19 @@ from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.cloud.resources import RebootKind
 from yunzhuo.phoenix.common.clock import Clock
-from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, LimitReached, NotFound, NotSignedIn, Refused
+from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, NotFound, Refused
 from yunzhuo.phoenix.common.ids import new_id
-from yunzhuo.phoenix.config.settings import LimitSettings
-from yunzhuo.phoenix.db.models import Desktop, Flavor, IdempotencyKey, Image, Operation, User
+from yunzhuo.phoenix.db.models import Desktop, Flavor, IdempotencyKey, Image, Operation
 from yunzhuo.phoenix.db.session import Database, Transaction
 from yunzhuo.services.access import Actor, needs
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import ChangeFeed, OperationView, facts_of, operation_view, steps_of
 from yunzhuo.services.desktop_views import DesktopView, Page, desktop_views, may_see, read_page, verb_for, visible_desktop
+from yunzhuo.services.quota_book import SWITCHED_ON, QuotaBook, size_of
 from yunzhuo.services.reach import within_reach
 from yunzhuo.services.rules import lifecycle, naming, sizes
 from yunzhuo.services.rules.lifecycle import Action, Observed, State, Wanted
+from yunzhuo.services.rules.quota import Resource
 from yunzhuo.services.rules.sizes import Misfit, Size
 from yunzhuo.services.wishes import Accepted, Arguments, WishBook, accepted, refused
 
@@ -61,14 +62,14 @@ class DesktopService:
         feed: ChangeFeed,
         audit: AuditLog,
         clock: Clock,
-        limits: LimitSettings,
+        quotas: QuotaBook,
     ) -> None:
         self._db = db
         self._wishes = wishes
         self._feed = feed
         self._audit = audit
         self._clock = clock
-        self._limits = limits
+        self._quotas = quotas
 
     @needs("desktop:create")
     def request(
@@ -196,6 +197,8 @@ class DesktopService:
                 reason = sizes.why_not_resize(_size(present), _size(flavor), _minimum(image))
                 if reason is not None:
                     raise _cannot_resize(_REASONS[reason].format(flavor=flavor.name, image=image.name), f"flavor_{reason}")
+                more = {each: amount - size_of(present)[each] for each, amount in size_of(flavor).items()}
+                self._quotas.reserve(tx, desktop.owner_id, desktop.organization_id, more)
                 return {"flavor": flavor.id}
 
             return self._wishes.change(tx, actor, desktop_id, Action.RESIZE, choose)
@@ -238,8 +241,14 @@ class DesktopService:
             raise refused(Action.DELETE, lifecycle.state(facts_of(desktop, latest)))
         before, desktop.owner_id = desktop.owner_id, new_owner_id
         self._audit.record(
-            tx, actor, "desktop:hand_over", "desktop", desktop.id, owner_id=before,
-            before={"owner": before}, after={"owner": new_owner_id}
+            tx,
+            actor,
+            "desktop:hand_over",
+            "desktop",
+            desktop.id,
+            owner_id=before,
+            before={"owner": before},
+            after={"owner": new_owner_id},
         )
         self._feed.desktop_changed(tx, desktop, latest)
 
@@ -264,7 +273,8 @@ class DesktopService:
         wish_digest: str,
     ) -> Accepted:
         image, flavor = _chosen(tx, actor, image_id, flavor_id)
-        self._check_quota(tx, actor)
+        wanted = {Resource.DESKTOPS: 1, **SWITCHED_ON, **size_of(flavor)}
+        self._quotas.reserve(tx, actor.user_id, actor.organization_id, wanted)
         desktop_id = new_id()
         display_name = name or naming.default_name(image.name, self._owned(tx, actor) + 1)
         desktop = Desktop(
@@ -308,17 +318,6 @@ class DesktopService:
         desktop, operation = tx.get_one(Desktop, row.desktop_id), tx.get_one(Operation, row.operation_id)
         steps = steps_of(tx, [operation.id])[operation.id]
         return accepted(tx, actor, desktop, operation, steps)
-
-    def _check_quota(self, tx: Session, actor: Actor) -> None:
-        # The owner's row is locked so that two requests at once cannot both take the last place.
-        found = tx.scalar(select(User.id).where(User.id == actor.user_id, User.disabled_at.is_(None)).with_for_update())
-        if found is None:  # ended since the request came in: nothing may be left behind for an account that is gone
-            raise NotSignedIn("not_signed_in", "Please sign in.")
-        used, limit = self._owned(tx, actor), self._limits.desktops_per_user
-        if used >= limit:
-            raise LimitReached(
-                "desktop_limit_reached", f"You have {used} of {limit} desktops; delete one first.", used=used, limit=limit
-            )
 
     def _owned(self, tx: Session, actor: Actor) -> int:
         query = select(func.count()).where(Desktop.owner_id == actor.user_id, Desktop.deleted_at.is_(None))

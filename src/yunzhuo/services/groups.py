@@ -174,5 +174,3 @@ def _view(row: Group, sizes: Mapping[str, int]) -> GroupView:
 
 def _name_taken(name: str) -> Conflict:
     return Conflict("group_name_taken", f"There is a group {name} already.")
-
-

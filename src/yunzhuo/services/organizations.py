@@ -48,7 +48,9 @@ class OrganizationService:
             actor = widened(tx, actor, self._clock.now())
             if organization is None:
                 return actor
-            found = tx.scalar(select(Organization.id).where((Organization.id == organization) | (Organization.name == organization)))
+            found = tx.scalar(
+                select(Organization.id).where((Organization.id == organization) | (Organization.name == organization))
+            )
         if found is not None and found == actor.organization_id:
             return actor
         if found is None or scope_of(actor, "organization:enter") is None:
@@ -58,7 +60,9 @@ class OrganizationService:
     def ids(self) -> Sequence[str]:
         """All organizations that are not disabled, for the installation's own use."""
         with self._db.reading() as tx:
-            return tx.scalars(select(Organization.id).where(Organization.disabled_at.is_(None)).order_by(Organization.name)).all()
+            return tx.scalars(
+                select(Organization.id).where(Organization.disabled_at.is_(None)).order_by(Organization.name)
+            ).all()
 
     def by_name(self, name: str) -> str:
         """An organization's id, for the installation's own use. Raises NotFound."""

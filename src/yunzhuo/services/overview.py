@@ -124,7 +124,6 @@ class OverviewService:
         cloud_problem = None
         smallest_mib = 0
         try:
-            self._cloud.check()
             if scope_of(actor, "host:read") is not None:
                 hosts, servers = self._cloud.hosts.list(), self._cloud.servers.list()
                 smallest_mib = self._smallest_mib()

@@ -26,6 +26,7 @@ from yunzhuo.services.rules.lifecycle import Action, Wanted
 
 MAX_PAGE = 200
 _RUN_AN_ORGANIZATION = (Role.ADMINISTRATOR, Role.OPERATOR)
+EMAIL_REFUSED = "This address cannot be used here."
 _NOBODYS = "@deleted.invalid"  # RFC 2606, section 2: no address ends so
 
 
@@ -130,7 +131,10 @@ class PeopleService:
         _require_to_cover(actor, role)
         address = normalized_email(email)
         made = one_time_password(self._settings.password_min_length) if password is None else None
-        password_hash = self._passwords.hash(made or checked_password(password or "", self._settings))
+        if made is not None:
+            password_hash = self._passwords.hash_one_time(made)
+        else:
+            password_hash = self._passwords.hash(checked_password(password or "", self._settings))
         user = User(
             id=new_id(),
             organization_id=actor.organization_id,
@@ -146,7 +150,7 @@ class PeopleService:
                 tx.add(user)
                 self._audit.record(tx, actor, "user:create", "user", user.id, after={"email": address, "role": role})
         except IntegrityError as error:
-            raise Conflict("email_taken", f"There is an account {address} already.") from error
+            raise self._taken(actor, address) from error
         return NewAccess(user_view(user), made)
 
     @needs("user:disable")
@@ -179,7 +183,7 @@ class PeopleService:
     def reset_password(self, actor: Actor, user_id: str) -> NewAccess:
         """A one-time password in place of the present one; sessions and tokens end with that. Raises NotFound, Conflict."""
         made, now = one_time_password(self._settings.password_min_length), self._clock.now()
-        password_hash = self._passwords.hash(made)
+        password_hash = self._passwords.hash_one_time(made)
         with self._db.transaction() as tx:
             user = self._another(tx, actor, user_id, "user:reset_password")
             before = {"password": user.password_hash, "must_change": user.must_change_password}
@@ -242,6 +246,13 @@ class PeopleService:
         for desktop_id in desktop_ids:
             self._desktops.hand_over_within(tx, asker, desktop_id, answer.new_owner_id)
         return []
+
+    def _taken(self, actor: Actor, address: str) -> Conflict:
+        with self._db.reading() as tx:
+            owner = tx.scalar(select(User.organization_id).where(User.email == address))
+        if owner != actor.organization_id:  # who is in another organization is not for this one to know
+            return Conflict("email_refused", EMAIL_REFUSED)
+        return Conflict("email_taken", f"There is an account {address} already.")
 
     def _another(self, tx: Transaction, actor: Actor, user_id: str, verb: str) -> User:
         """The account, locked, which must not be the actor's own, nor one that may more than they."""

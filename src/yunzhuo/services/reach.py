@@ -20,9 +20,7 @@ def widened(tx: Session, actor: Actor, now: datetime) -> Actor:
     """
     groups = select(GroupMember.group_id).where(GroupMember.user_id == actor.user_id)
     is_theirs = or_(RoleGrant.holder_id == actor.user_id, RoleGrant.holder_id.in_(groups))
-    roles = tx.scalars(
-        select(CustomRole.grants).join(RoleGrant, RoleGrant.role_id == CustomRole.id).where(is_theirs)
-    )
+    roles = tx.scalars(select(CustomRole.grants).join(RoleGrant, RoleGrant.role_id == CustomRole.id).where(is_theirs))
     delegations = select(Delegation.from_user_id, Delegation.verb).where(
         Delegation.to_user_id == actor.user_id, Delegation.expires_at > now
     )

@@ -16,8 +16,10 @@ from yunzhuo.services import kept_snapshots
 from yunzhuo.services.access import Actor, needs
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.desktop_views import visible_desktop
+from yunzhuo.services.quota_book import QuotaBook
 from yunzhuo.services.rules import naming
 from yunzhuo.services.rules.lifecycle import Action, Wanted
+from yunzhuo.services.rules.quota import Resource
 from yunzhuo.services.wishes import Accepted, Arguments, WishBook
 
 
@@ -44,12 +46,15 @@ class SnapshotList:
 class SnapshotService:
     """What people do with snapshots of their desktops. Each change is an operation of the desktop."""
 
-    def __init__(self, db: Database, wishes: WishBook, audit: AuditLog, clock: Clock, limits: LimitSettings) -> None:
+    def __init__(
+        self, db: Database, wishes: WishBook, audit: AuditLog, clock: Clock, limits: LimitSettings, quotas: QuotaBook
+    ) -> None:
         self._db = db
         self._audit = audit
         self._wishes = wishes
         self._clock = clock
         self._limit = limits.snapshots_per_desktop
+        self._quotas = quotas
 
     @needs("desktop:read")
     def list(self, actor: Actor, desktop_id: str) -> SnapshotList:
@@ -88,6 +93,7 @@ class SnapshotService:
             raise _name_taken()
         if len(rows) >= self._limit:
             raise _too_many(len(rows), self._limit)
+        self._quotas.reserve(tx, desktop.owner_id, desktop.organization_id, {Resource.SNAPSHOTS: 1})
         row = kept_snapshots.unmade_row(desktop, name, self._clock.now())
         tx.add(row)
         return {"snapshot": row.id, "name": row.name, "cloud_name": row.cloud_name}

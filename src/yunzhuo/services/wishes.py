@@ -18,6 +18,7 @@ from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import ChangeFeed, OperationView, facts_of, operation_view
 from yunzhuo.services.desktop_views import DesktopView, desktop_views, verb_for, visible_desktop
 from yunzhuo.services.operations import ADVANCE_JOB
+from yunzhuo.services.quota_book import SWITCHED_ON, QuotaBook
 from yunzhuo.services.rules import lifecycle
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, State, Step, Wanted
 
@@ -38,12 +39,15 @@ class Accepted:
 class WishBook:
     """Writes operations into the transaction of whoever asks."""
 
-    def __init__(self, queue: Queue, feed: ChangeFeed, audit: AuditLog, clock: Clock, settings: OperationSettings) -> None:
+    def __init__(
+        self, queue: Queue, feed: ChangeFeed, audit: AuditLog, clock: Clock, settings: OperationSettings, quotas: QuotaBook
+    ) -> None:
         self._queue = queue
         self._feed = feed
         self._audit = audit
         self._clock = clock
         self._settings = settings
+        self._quotas = quotas
 
     def change(
         self,
@@ -66,9 +70,12 @@ class WishBook:
         if action in lifecycle.KEEPS_POWER:
             particulars["ends"] = lifecycle.power_after(facts)
         particulars |= arguments(desktop)
+        wanted = lifecycle.WANTED_AFTER.get(action, particulars.get("ends", desktop.wanted))
+        if wanted == Wanted.RUNNING and desktop.wanted != Wanted.RUNNING:
+            self._quotas.reserve(tx, desktop.owner_id, desktop.organization_id, SWITCHED_ON)
         self._supersede(tx, latest)
         operation, steps = self.add(tx, actor, desktop, action, particulars)
-        desktop.wanted = lifecycle.WANTED_AFTER.get(action, particulars.get("ends", desktop.wanted))
+        desktop.wanted = wanted
         self._audit.record(
             tx,
             actor,

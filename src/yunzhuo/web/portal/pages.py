@@ -7,7 +7,7 @@ from flask import Blueprint, Flask, flash, make_response, redirect, render_templ
 from flask.blueprints import BlueprintSetupState
 from werkzeug.wrappers import Response
 
-from yunzhuo.services.access import Actor, Role, scope_of
+from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.accounts import UserView
 from yunzhuo.web.portal import messages
 from yunzhuo.webkit import errors, request_id, services, sessions
