@@ -2,7 +2,24 @@
 
 from apiflask import APIBlueprint
 
-from yunzhuo.web.api import desktops, events, flavors, guests, images, operations, overview, snapshots, tokens, users
+from yunzhuo.web.api import (
+    audit,
+    desktops,
+    events,
+    flavors,
+    groups,
+    guests,
+    images,
+    operations,
+    organizations,
+    overview,
+    people_lists,
+    quotas,
+    roles,
+    snapshots,
+    tokens,
+    users,
+)
 from yunzhuo.web.api.paths import PREFIX
 
 BLUEPRINTS: tuple[APIBlueprint, ...] = (
@@ -16,6 +33,12 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
     snapshots.blueprint,
     events.blueprint,
     overview.blueprint,
+    groups.blueprint,
+    roles.blueprint,
+    organizations.blueprint,
+    people_lists.blueprint,
+    quotas.blueprint,
+    audit.blueprint,
 )
 
 __all__ = ["BLUEPRINTS", "PREFIX"]

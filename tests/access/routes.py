@@ -1,0 +1,68 @@
+"""What each route of the matrix is sent: paths with ids in them, queries and bodies that are right."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tests.access.methods import GRANTS, NEW
+from tests.access.world import Target, World
+from tests.support.installation import PASSWORD
+
+from yunzhuo.services.access import Role
+
+Content = Callable[[World, Target], dict[str, Any]]
+
+
+def address(path: str, world: World, target: Target) -> str:
+    """The path with what it is about."""
+    ids = {
+        "<desktop_id>": target.desktop,
+        "<user_id>": world.bystander if "/members/" in path else target.user,
+        "<group_id>": target.group,
+        "<role_id>": target.role,
+        "<holder_id>": world.bystander,
+        "<organization_id>": target.organization,
+        "<operation_id>": target.operation,
+        "<snapshot_id>": target.snapshot,
+        "<name>": "x",
+    }
+    for name, value in ids.items():
+        path = path.replace(name, value)
+    return path
+
+
+def _wish(world: World, _target: Target) -> dict[str, Any]:
+    catalog, somebody = world.yunzhuo.services.catalog, world.actors[Role.USER]
+    return {"json": {"image": catalog.images(somebody)[0].id, "flavor": catalog.flavors(somebody)[0].id}}
+
+
+def _json(**body: object) -> Content:
+    return lambda world, target: {"json": body}
+
+
+CONTENT: Mapping[str, Content] = {
+    "PUT /api/v1/delegations/<user_id>": _json(verbs=["desktop:start"], until="2026-03-09T08:00:00Z"),
+    "POST /api/v1/desktops": _wish,
+    "PATCH /api/v1/desktops/<desktop_id>": _json(name="Renamed"),
+    "POST /api/v1/desktops/<desktop_id>/actions": _json(action="stop"),
+    "PUT /api/v1/desktops/<desktop_id>/clipboard": _json(text="text"),
+    "POST /api/v1/desktops/<desktop_id>/connections": _json(protocol="vnc"),
+    "PUT /api/v1/desktops/<desktop_id>/files/<name>": lambda world, target: {"data": b"x"},
+    "POST /api/v1/desktops/<desktop_id>/snapshots": _json(name="second"),
+    "POST /api/v1/desktops/actions": lambda world, target: {"json": {"ids": [target.desktop], "action": "stop"}},
+    "POST /api/v1/groups": _json(name="new"),
+    "PATCH /api/v1/groups/<group_id>": _json(name="new"),
+    "PUT /api/v1/groups/<group_id>/members/<user_id>": _json(is_owner=False),
+    "POST /api/v1/organizations": _json(name="new"),
+    "PATCH /api/v1/organizations/<organization_id>": _json(name="new"),
+    "PUT /api/v1/quotas": lambda world, target: {
+        "json": {"subject": "user", "subject_id": target.user, "resource": "desktops", "most": 3}
+    },
+    "POST /api/v1/roles": _json(name="new", grants=GRANTS),
+    "PUT /api/v1/roles/<role_id>": _json(grants=GRANTS),
+    "POST /api/v1/user-actions": lambda world, target: {"json": {"ids": [target.user], "change": "disable"}},
+    "POST /api/v1/user-lists": lambda world, target: {"data": f"email\n{NEW}\n".encode()},
+    "POST /api/v1/users": _json(email=NEW, role="user", password=PASSWORD),
+    "PATCH /api/v1/users/<user_id>": _json(disabled=True),
+    "DELETE /api/v1/users/<user_id>": lambda world, target: {"query_string": {"desktops": "delete"}},
+    "PATCH /api/v1/users/me": _json(language="zh_CN"),
+}
