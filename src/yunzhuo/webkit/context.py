@@ -5,7 +5,7 @@ from typing import cast
 from flask import Flask, current_app, g, request, session
 from flask_login import current_user
 
-from yunzhuo.phoenix.common.errors import NotSignedIn
+from yunzhuo.phoenix.common.errors import NotFound, NotSignedIn
 from yunzhuo.services.access import Actor
 from yunzhuo.services.accounts import UserView
 from yunzhuo.services.assembly import Services
@@ -56,6 +56,16 @@ def actor() -> Actor:
         if user is None:
             raise NotSignedIn("not_signed_in", "Please sign in.")
         asked = user.actor(client_address=client_address(), request_id=request_id())
-        wanted = request.headers.get(ORGANIZATION_HEADER) if "proven_user" in g else session.get(ORGANIZATION_FIELD)
-        found = g.actor = services().organizations.widened(asked, wanted)
+        found = g.actor = _widened(asked)
     return found
+
+
+def _widened(asked: Actor) -> Actor:
+    organizations = services().organizations
+    if "proven_user" in g:
+        return organizations.widened(asked, request.headers.get(ORGANIZATION_HEADER))
+    try:
+        return organizations.widened(asked, session.get(ORGANIZATION_FIELD))
+    except NotFound:  # what this browser had gone into is not there any more, or not for this person: back home
+        session.pop(ORGANIZATION_FIELD, None)
+        return organizations.widened(asked)

@@ -1,17 +1,37 @@
 """The pages: server-rendered, whole without a script, live with one. Routes are thin; what they do is the services'."""
 
-from yunzhuo.web.portal import accounts, administration, all_desktops, consoles, desktops, guests, life, people, profile
+from yunzhuo.web.portal import (
+    accounts,
+    administration,
+    all_desktops,
+    audit,
+    consoles,
+    desktops,
+    groups,
+    guests,
+    life,
+    organizations,
+    people,
+    people_lists,
+    profile,
+    quotas,
+)
 from yunzhuo.web.portal.pages import blueprint
 
 __all__ = [
     "accounts",
     "administration",
     "all_desktops",
+    "audit",
     "blueprint",
     "consoles",
     "desktops",
+    "groups",
     "guests",
     "life",
+    "organizations",
     "people",
+    "people_lists",
     "profile",
+    "quotas",
 ]
