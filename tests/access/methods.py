@@ -6,7 +6,6 @@ from typing import Any
 
 from tests.access.world import Target, World
 from tests.support.installation import PASSWORD
-
 from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.audit_search import AuditWish
 from yunzhuo.services.consoles import ConsoleProtocol

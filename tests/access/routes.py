@@ -1,12 +1,12 @@
 """What each route of the matrix is sent: paths with ids in them, queries and bodies that are right."""
 
+import io
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from tests.access.methods import GRANTS, NEW
 from tests.access.world import Target, World
 from tests.support.installation import PASSWORD
-
 from yunzhuo.services.access import Role
 
 Content = Callable[[World, Target], dict[str, Any]]
@@ -24,6 +24,8 @@ def address(path: str, world: World, target: Target) -> str:
         "<operation_id>": target.operation,
         "<snapshot_id>": target.snapshot,
         "<name>": "x",
+        "<question>": "rebuild",
+        "<any('roll-back', 'delete'):verb>": "roll-back",
     }
     for name, value in ids.items():
         path = path.replace(name, value)
@@ -65,4 +67,49 @@ CONTENT: Mapping[str, Content] = {
     "PATCH /api/v1/users/<user_id>": _json(disabled=True),
     "DELETE /api/v1/users/<user_id>": lambda world, target: {"query_string": {"desktops": "delete"}},
     "PATCH /api/v1/users/me": _json(language="zh_CN"),
+}
+
+
+def _form(**fields: object) -> Content:
+    return lambda world, target: {"data": fields}
+
+
+def _list(_world: World, _target: Target) -> dict[str, Any]:
+    return {"data": {"file": (io.BytesIO(f"email\n{NEW}\n".encode()), "list.csv")}}
+
+
+# What forms of pages carry beside their token.
+FORMS: Mapping[str, Content] = {
+    "POST /admin/desktops/actions": lambda world, target: {
+        "data": {"id": target.desktop, "action": "stop", "confirmed": "yes"}
+    },
+    "POST /admin/groups": _form(name="new"),
+    "POST /admin/groups/<group_id>": _form(change="rename", name="new"),
+    "POST /admin/organizations": _form(name="new"),
+    "POST /admin/organizations/<organization_id>": _form(change="rename", name="new"),
+    "POST /admin/quotas": lambda world, target: {
+        "data": {"for": "user", "id": target.user, "resource": "desktops", "most": "3"}
+    },
+    "POST /admin/roles": _form(**{"name": "new", "desktop:read": "organization"}),
+    "POST /admin/roles/<role_id>": _form(change="grant", holder="bystander@school.local"),
+    "POST /admin/users/<user_id>/delete": _form(desktops="delete"),
+    "POST /admin/users/<user_id>/disabled": _form(disabled="yes"),
+    "POST /admin/users/<user_id>/role": _form(role="teacher"),
+    "POST /admin/users/actions": lambda world, target: {
+        "data": {"ids": world.bystander, "change": "disable", "confirmed": "yes"}
+    },
+    "POST /admin/users/import": _list,
+    "POST /admin/users/new": _form(email=NEW, role="user", password=PASSWORD),
+    "POST /desktops": lambda world, target: {"data": _wish(world, target)["json"]},
+    "POST /desktops/<desktop_id>/actions": _form(action="stop"),
+    "PUT /desktops/<desktop_id>/clipboard": _json(text="text"),
+    "POST /desktops/<desktop_id>/connections": _json(protocol="vnc"),
+    "PUT /desktops/<desktop_id>/files/<name>": lambda world, target: {"data": b"x"},
+    "POST /desktops/<desktop_id>/name": _form(name="Renamed"),
+    "POST /desktops/<desktop_id>/size": lambda world, target: {
+        "data": {"flavor": world.yunzhuo.services.catalog.flavors(world.actors[Role.USER])[1].id}
+    },
+    "POST /desktops/<desktop_id>/snapshots": _form(name="second"),
+    "POST /password": _form(present=PASSWORD, chosen="another horse battery", repeated="another horse battery"),
+    "POST /profile": _form(language="en"),
 }

@@ -2,18 +2,20 @@
 
 import dataclasses
 import inspect
+import re
 from collections.abc import Iterator
 
 import pytest
-from tests.access.methods import METHODS
-from tests.access.routes import CONTENT, address
-from tests.access.world import ROLES, WHOSE, Row, World, rows, world
 from werkzeug.test import TestResponse
 
+from tests.access.methods import METHODS
+from tests.access.routes import CONTENT, FORMS, address
+from tests.access.world import ROLES, WHOSE, Row, World, rows, world
 from yunzhuo.phoenix.common.errors import Conflict, Forbidden, InvalidInput, LimitReached, NotFound
 from yunzhuo.services.access import GRANTS, Role
 from yunzhuo.services.assembly import Services
 from yunzhuo.services.verbs import VERBS
+from yunzhuo.webkit.cookies import SECRET_FIELD
 
 ROWS = rows()
 STATUSES = {403: "F", 404: "N", 409: "C", 422: "I"}
@@ -100,6 +102,34 @@ def test_routes_do_what_the_matrix_says(school: World, role: Role) -> None:
             found = letter(answer)
             if found != expected:
                 wrong.append(f"{row.name} {whose}: {answer.status_code} {found}, not {expected}")
+            if method != "GET":
+                school.undo()
+    school.undo()
+    assert wrong == []
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_pages_do_what_the_matrix_says(school: World, role: Role) -> None:
+    client = school.app.test_client()
+    with client.session_transaction() as session:
+        session[SECRET_FIELD] = school.sessions[role]
+    found = re.search(r'name="csrf-token" content="([^"]+)"', client.get("/profile").text)
+    assert found
+    headers = {"X-CSRFToken": found[1]}
+    wrong = []
+    for row in of_kind("page"):
+        method, _, path = row.name.partition(" ")
+        for whose, expected in zip(WHOSE, row.cells[role], strict=True):
+            if expected == "-":
+                continue
+            target = school.targets[role, whose]
+            content = FORMS[row.name](school, target) if row.name in FORMS else {}
+            answer = client.open(address(path, school, target), method=method, headers=headers, **content)
+            letter_found = "Y" if answer.status_code < 400 else STATUSES.get(answer.status_code, str(answer.status_code))
+            if "/sign-in" in answer.headers.get("Location", ""):
+                letter_found = "signed out"
+            if letter_found != expected:
+                wrong.append(f"{row.name} {whose}: {answer.status_code} {letter_found}, not {expected}")
             if method != "GET":
                 school.undo()
     school.undo()

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flask import Flask
+
 from tests.support.api import SECRET_KEY
 from tests.support.installation import PASSWORD, Installation, installation
-
 from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.access import installation as itself
 from yunzhuo.web.app import create_app

@@ -11,7 +11,7 @@ from itertools import islice
 from openpyxl import Workbook, load_workbook
 
 from yunzhuo.phoenix.common.errors import InvalidInput
-from yunzhuo.services.rules.spreadsheets import harmless
+from yunzhuo.services.rules.spreadsheets import harmless, meant
 
 COLUMNS = ("email", "role", "groups", "language")
 MAX_ROWS = 20_000
@@ -78,7 +78,7 @@ def _cells(heading: Sequence[str], row: Sequence[str], number: int) -> dict[str,
         raise _unreadable(f"At most {MAX_ROWS} people at once.", code="file_too_large")
     if any(map(str.strip, row[len(heading) :])):
         raise _unreadable(f"Line {number} has more cells than there are columns.")
-    return {name: cell.strip() for name, cell in zip(heading, row, strict=False)}
+    return {name: meant(cell.strip()) for name, cell in zip(heading, row, strict=False)}
 
 
 def _csv_rows(content: bytes) -> Iterator[list[str]]:

@@ -23,7 +23,9 @@ def put(guests: GuestService, actor: Actor, desktop_id: str, name: str, content:
 def noted(yunzhuo: Installation) -> list[tuple[str, dict[str, object]]]:
     engine = create_engine(yunzhuo.settings.database_url)
     with engine.connect() as connection:
-        rows = connection.execute(text("SELECT verb, after FROM audit_entries WHERE verb IN ('desktop:clipboard', 'desktop:files') ORDER BY id"))
+        rows = connection.execute(
+            text("SELECT verb, after FROM audit_entries WHERE verb IN ('desktop:clipboard', 'desktop:files') ORDER BY id")
+        )
         found = [(verb, json.loads(after)) for verb, after in rows]
     engine.dispose()
     return found

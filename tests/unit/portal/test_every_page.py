@@ -65,7 +65,7 @@ def site(app: Flask, yunzhuo: Installation) -> Site:
             "newcomer": signed_in(app, newcomer),
             "first": signed_in(app, first.actor()),
             "lin": signed_in(app, lin),
-            "head": signed_in(app, somebody(yunzhuo, "head", Role.ADMINISTRATOR)),
+            "head": signed_in(app, somebody(yunzhuo, "head", Role.OPERATOR)),
         },
         {
             "stranger": ["/sign-in", "/register", "/nothing-here"],
