@@ -2,7 +2,8 @@
 
 One command. Both ask the real application, in this process, for a desktop: the one in no group for their own, the other for
 that of a pupil in the last of their 50 groups (50 people in each). They ask by turns; the difference of the medians is
-what roles, groups and reach add, the goal is below 1 ms. ``--json`` prints one JSON object as the last line.
+what roles, groups and reach add, the goal is below 1 ms. It is processor time that is measured: on a busy
+computer the wall clock would tell of the others. ``--json`` prints one JSON object as the last line.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from yunzhuo.phoenix.common.logging import configure
 from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.services.access import Role, installation
 from yunzhuo.services.assembly import Services, prepare, services
@@ -55,6 +57,7 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=1000, help="of each kind")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
+    configure("bench", level="warning", style="console")
     with tempfile.TemporaryDirectory(prefix="yunzhuo-bench-") as folder:
         settings = Settings.model_validate({"home": Path(folder) / "home", "cloud": {"driver": "memory"}})
         prepare(settings)
@@ -63,9 +66,9 @@ def main() -> int:
             client = create_app(all_services, secret_key="a key of the bench").test_client()
 
             def ask(secret: str, desktop_id: str) -> float:
-                began = time.perf_counter()
+                began = time.process_time()
                 answer = client.get(f"/api/v1/desktops/{desktop_id}", headers={"Authorization": f"Bearer {secret}"})
-                took = (time.perf_counter() - began) * 1000
+                took = (time.process_time() - began) * 1000
                 if answer.status_code != 200:
                     raise SystemExit(answer.text)
                 return took
@@ -76,6 +79,12 @@ def main() -> int:
             for _ in range(asked.requests):
                 without.append(ask(plain, own))
                 with_groups.append(ask(teacher, theirs))
+            person = all_services.accounts.by_email("teacher@bench.local").actor()
+            checks = []
+            for _ in range(asked.requests):
+                began = time.process_time()
+                all_services.organizations.widened(person)
+                checks.append((time.process_time() - began) * 1000)
     added = statistics.median(b - a for a, b in zip(without, with_groups, strict=True))
     figures = {
         "groups": GROUPS,
@@ -83,11 +92,13 @@ def main() -> int:
         "median_ms_without": round(statistics.median(without), 3),
         "median_ms_with_groups": round(statistics.median(with_groups), 3),
         "added_ms": round(added, 3),
+        "rights_found_ms": round(statistics.median(checks), 3),
         "goal_ms": GOAL_MS,
         "is_met": added < GOAL_MS,
     }
     print(f"A request took {figures['median_ms_without']} ms, in {GROUPS} groups {figures['median_ms_with_groups']} ms.")
     print(f"Groups, roles and reach add {figures['added_ms']} ms (the goal is below {GOAL_MS}).")
+    print(f"To find all rights of somebody takes {figures['rights_found_ms']} ms of each request, in groups or not.")
     if asked.json:
         print(json.dumps(figures))
     return 0

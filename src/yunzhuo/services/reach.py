@@ -20,7 +20,8 @@ def widened(tx: Session, actor: Actor, now: datetime) -> Actor:
     """
     groups = select(GroupMember.group_id).where(GroupMember.user_id == actor.user_id)
     is_theirs = or_(RoleGrant.holder_id == actor.user_id, RoleGrant.holder_id.in_(groups))
-    roles = tx.scalars(select(CustomRole.grants).join(RoleGrant, RoleGrant.role_id == CustomRole.id).where(is_theirs))
+    held = select(RoleGrant.role_id).where(is_theirs)
+    roles = tx.scalars(select(CustomRole.grants).where(CustomRole.id.in_(held)))  # each once, however many groups have it
     delegations = select(Delegation.from_user_id, Delegation.verb).where(
         Delegation.to_user_id == actor.user_id, Delegation.expires_at > now
     )
@@ -34,11 +35,17 @@ def widened(tx: Session, actor: Actor, now: datetime) -> Actor:
 
 
 def in_groups_of(tx: Session, actor: Actor, owner_ids: Iterable[str]) -> frozenset[str]:
-    """Those of these people who are in a group that the actor owns; asks only when somebody else is among them."""
+    """Those of these people who are in a group that the actor owns; asks only when somebody else is among them, and of each
+    only once in a transaction."""
     others = {owner_id for owner_id in owner_ids if owner_id != actor.user_id}
     if not others or not actor.user_id or actor.is_visiting:
         return frozenset()
-    return frozenset(tx.scalars(_people_of_owned_groups(actor).where(GroupMember.user_id.in_(others))))
+    known: dict[str, bool] = tx.info.setdefault(f"in_groups_of {actor.user_id}", {})
+    unknown = others - known.keys()
+    if unknown:
+        found = set(tx.scalars(_people_of_owned_groups(actor).where(GroupMember.user_id.in_(unknown))))
+        known.update({owner_id: owner_id in found for owner_id in unknown})
+    return frozenset(owner_id for owner_id in others if known[owner_id])
 
 
 def within_reach(actor: Actor, verb: str, organization: _Column, owner: _Column) -> ColumnElement[bool]:

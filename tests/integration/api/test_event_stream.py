@@ -13,6 +13,7 @@ from tests.support.installation import PASSWORD, Installation
 
 from yunzhuo.phoenix.db.session import Database
 from yunzhuo.services.access import Actor
+from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.events import EventService, EventView
 from yunzhuo.web.asgi import App
 from yunzhuo.web.event_hub import Bounds, EventHub
@@ -253,7 +254,7 @@ async def test_a_database_that_is_away_is_waited_for(yunzhuo: Installation, temp
     """Nothing is told meanwhile, nothing is lost, and nobody is sent away."""
     lin = known(yunzhuo, "lin")
     db = Database(yunzhuo.settings.database_url)
-    events = UnluckyEvents(db, yunzhuo.clock)
+    events = UnluckyEvents(db, AuditLog(db, yunzhuo.clock), yunzhuo.clock)
     async with EventHub(events, yunzhuo.services.accounts, poll_seconds=0.005) as hub:
         stream = Stream(yunzhuo, hub, template)
         talk = await stream.open(stream.token(lin))

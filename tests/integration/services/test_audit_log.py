@@ -6,6 +6,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from tests.support.installation import PASSWORD, Installation
@@ -18,7 +19,7 @@ from yunzhuo.services.rules.chain import START, link
 from yunzhuo.services.rules.lifecycle import Action
 
 
-def entries(yunzhuo: Installation, actor: Actor, **wish: str) -> list[AuditView]:
+def entries(yunzhuo: Installation, actor: Actor, **wish: Any) -> list[AuditView]:
     return list(yunzhuo.services.audit_reader.search(actor, AuditWish(**wish), limit=200).items)
 
 
