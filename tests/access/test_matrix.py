@@ -15,6 +15,7 @@ from yunzhuo.phoenix.common.errors import Conflict, Forbidden, InvalidInput, Lim
 from yunzhuo.services.access import GRANTS, Role
 from yunzhuo.services.assembly import Services
 from yunzhuo.services.verbs import VERBS
+from yunzhuo.web.portal import verb_words
 from yunzhuo.webkit.cookies import SECRET_FIELD
 
 ROWS = rows()
@@ -68,7 +69,8 @@ def test_methods_of_people_state_their_verbs(school: World) -> None:
 
 
 def test_every_verb_that_is_granted_has_a_meaning() -> None:
-    assert {verb for grants in GRANTS.values() for verb in grants} <= VERBS.keys()
+    assert {verb for grants in GRANTS.values() for verb in grants} == VERBS.keys()
+    assert verb_words.VERBS.keys() == VERBS.keys()
 
 
 @pytest.mark.parametrize("role", ROLES)

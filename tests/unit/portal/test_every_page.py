@@ -17,6 +17,7 @@ import yunzhuo as package
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
 from yunzhuo.services import cursors
 from yunzhuo.services.access import Actor, Role
+from yunzhuo.services.quotas import Resource, Subject
 from yunzhuo.services.rules.lifecycle import Action
 
 LANGUAGES = {"en": {"Accept-Language": "en"}, "zh-CN": CHINESE}
@@ -59,19 +60,26 @@ def site(app: Flask, yunzhuo: Installation) -> Site:
     user = f"/admin/users/{lin.user_id}"
     administration = ["/admin", "/admin/users", "/admin/users?q=zzz", "/admin/users/new", user, f"{user}/delete"]
     administration += ["/admin/desktops", "/admin/desktops?q=zzz", "/admin/hosts", "/admin/catalog", "/admin/settings"]
+    head = somebody(yunzhuo, "head", Role.OPERATOR)
+    group = yunzhuo.services.groups.create(head, "一班")
+    yunzhuo.services.groups.put_member(head, group.id, lin.user_id, is_owner=True)
+    yunzhuo.services.roles.create(head, "助教", {"user:read": "group"})
+    yunzhuo.services.quotas.put(head, Subject.GROUP, group.id, Resource.DESKTOPS, 100)
+    administration += ["/admin/groups", f"/admin/groups/{group.id}", "/admin/roles", "/admin/quotas", "/admin/organizations"]
+    administration += ["/admin/audit", "/admin/audit?who=zzz", "/admin/audit/verification", "/admin/users/import", "/usage"]
     return Site(
         {
             "stranger": Visitor(app.test_client()),
             "newcomer": signed_in(app, newcomer),
             "first": signed_in(app, first.actor()),
             "lin": signed_in(app, lin),
-            "head": signed_in(app, somebody(yunzhuo, "head", Role.OPERATOR)),
+            "head": signed_in(app, head),
         },
         {
             "stranger": ["/sign-in", "/register", "/nothing-here"],
             "newcomer": ["/desktops", "/desktops/new"],
             "first": ["/password"],
-            "lin": ["/desktops", "/desktops?q=zzz", "/profile", "/password", "/desktops/x", *own, *questions, *details],
+            "lin": ["/usage", "/desktops", "/desktops?q=zzz", "/profile", "/password", "/desktops/x", *own, *questions, *details],
             "head": ["/desktops", "/profile", own[0], own[1], f"{running}/details", *forced, *administration],
         },
     )  # fmt: skip

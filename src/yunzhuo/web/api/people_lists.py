@@ -16,7 +16,7 @@ from yunzhuo.web.api.documentation import BODY, refusals
 from yunzhuo.web.errors import problem_of
 from yunzhuo.webkit import actor, services
 
-blueprint = APIBlueprint("people_lists", __name__, tag="Users")
+blueprint = APIBlueprint("people_lists", __name__, tag="Lists of users")
 MEDIA_TYPES = {
     FileKind.CSV: "text/csv; charset=utf-8",
     FileKind.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",

@@ -5,9 +5,9 @@ from werkzeug.wrappers import Response
 
 from yunzhuo.phoenix.common.errors import InvalidInput
 from yunzhuo.services.access import Scope, grants_of, scope_of
-from yunzhuo.services.verbs import VERBS
 from yunzhuo.web.portal.administration import for_those_who, require_token, saved
 from yunzhuo.web.portal.pages import blueprint, page
+from yunzhuo.web.portal.verb_words import VERBS
 from yunzhuo.webkit import actor, services
 
 _GIVEN = (Scope.OWN, Scope.GROUP, Scope.ORGANIZATION)
