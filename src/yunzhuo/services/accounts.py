@@ -19,9 +19,10 @@ from yunzhuo.phoenix.db.models import ApiToken, AuthSession, Organization, User
 from yunzhuo.phoenix.db.session import Database, Transaction
 from yunzhuo.phoenix.security.passwords import Passwords
 from yunzhuo.phoenix.security.secrets import digest
-from yunzhuo.services.access import Actor, Role, needs
+from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.attempts import AttemptCounter
 from yunzhuo.services.audit import AuditLog
+from yunzhuo.services.stated import needs
 
 DEFAULT_ORGANIZATION = "default"
 LANGUAGES = ("en", "zh_CN")
@@ -235,7 +236,7 @@ class AccountService:
     def default_organization_id(self) -> str:
         """The organization everybody belongs to for now; made on first use."""
         with self._db.reading() as tx:
-            found = tx.scalar(select(Organization.id).where(Organization.name == DEFAULT_ORGANIZATION))
+            found = tx.scalar(select(Organization.id).where(Organization.is_default.is_(True)))
         if found is not None:
             return found
         with self._db.transaction() as tx:
@@ -297,9 +298,9 @@ class AccountService:
         return user_view(user)
 
     def _default_organization(self, tx: Transaction) -> Organization:
-        found = tx.scalar(select(Organization).where(Organization.name == DEFAULT_ORGANIZATION))
+        found = tx.scalar(select(Organization).where(Organization.is_default.is_(True)))
         if found is None:
-            found = Organization(id=new_id(), name=DEFAULT_ORGANIZATION, created_at=self._clock.now())
+            found = Organization(id=new_id(), name=DEFAULT_ORGANIZATION, is_default=True, created_at=self._clock.now())
             tx.add(found)
             tx.flush()
         return found

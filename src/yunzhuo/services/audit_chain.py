@@ -18,9 +18,10 @@ from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.config.settings import AuditSettings
 from yunzhuo.phoenix.db.models import AuditChain, AuditEntry
 from yunzhuo.phoenix.db.session import Database, Transaction
-from yunzhuo.services.access import Actor, needs
+from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.rules.chain import link
+from yunzhuo.services.stated import needs
 
 _BATCH = 1000
 

@@ -10,8 +10,9 @@ from sqlalchemy.orm import aliased
 from yunzhuo.phoenix.common.errors import InvalidInput
 from yunzhuo.phoenix.db.models import AuditEntry, User
 from yunzhuo.phoenix.db.session import Database
-from yunzhuo.services.access import Actor, needs
+from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
+from yunzhuo.services.stated import needs
 
 MAX_PAGE = 200
 MAX_EXPORTED = 200_000

@@ -12,8 +12,9 @@ from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.db.models import Flavor, Image
 from yunzhuo.phoenix.db.session import Database, Transaction
-from yunzhuo.services.access import Actor, needs
+from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
+from yunzhuo.services.stated import needs
 
 
 @dataclass(frozen=True, slots=True)

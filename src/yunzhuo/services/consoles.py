@@ -15,12 +15,13 @@ from yunzhuo.phoenix.config.settings import ConsoleSettings
 from yunzhuo.phoenix.db.models import ConsoleSession, Desktop, Gateway, Ticket, User
 from yunzhuo.phoenix.db.session import Database, Transaction
 from yunzhuo.phoenix.security.secrets import digest
-from yunzhuo.services.access import Actor, Role, needs
+from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import state_of
 from yunzhuo.services.desktop_views import may_with, visible_desktop
 from yunzhuo.services.reach import widened
 from yunzhuo.services.rules.lifecycle import State
+from yunzhuo.services.stated import needs
 
 # ConsoleProtocol is for routes, which know no clouds.
 __all__ = ["Connection", "ConsoleProtocol", "ConsoleService", "Redemption"]

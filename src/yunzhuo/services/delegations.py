@@ -11,8 +11,9 @@ from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import InvalidInput, NotFound
 from yunzhuo.phoenix.db.models import Delegation, User
 from yunzhuo.phoenix.db.session import Database
-from yunzhuo.services.access import GRANTS, Actor, Role, needs
+from yunzhuo.services.access import GRANTS, Actor, Role
 from yunzhuo.services.audit import AuditLog
+from yunzhuo.services.stated import needs
 
 LONGEST = timedelta(days=366)
 # What can be let to somebody else: using a desktop, not giving it up or making a new one.

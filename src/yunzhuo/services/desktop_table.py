@@ -12,12 +12,13 @@ from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.db.models import Desktop, Operation, User
 from yunzhuo.phoenix.db.session import Database
-from yunzhuo.services.access import Actor, needs
+from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.desktop_views import MAX_PAGE, DesktopView, desktop_views
 from yunzhuo.services.reach import within_reach
 from yunzhuo.services.rules import lifecycle
 from yunzhuo.services.rules.lifecycle import Action, Facts, Observed, OperationStatus, State, Wanted
+from yunzhuo.services.stated import needs
 
 
 class SortBy(StrEnum):

@@ -15,7 +15,7 @@ from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, NotFound, Refu
 from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.db.models import Desktop, Flavor, IdempotencyKey, Image, Operation
 from yunzhuo.phoenix.db.session import Database, Transaction
-from yunzhuo.services.access import Actor, needs
+from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import ChangeFeed, OperationView, facts_of, operation_view, steps_of
 from yunzhuo.services.desktop_views import DesktopView, Page, desktop_views, may_see, read_page, verb_for, visible_desktop
@@ -25,6 +25,7 @@ from yunzhuo.services.rules import lifecycle, naming, sizes
 from yunzhuo.services.rules.lifecycle import Action, Observed, State, Wanted
 from yunzhuo.services.rules.quota import Resource
 from yunzhuo.services.rules.sizes import Misfit, Size
+from yunzhuo.services.stated import needs
 from yunzhuo.services.wishes import Accepted, Arguments, WishBook, accepted, refused
 
 # RebootKind is for routes, which know no clouds.

@@ -9,8 +9,9 @@ from sqlalchemy import delete, func, select
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.db.models import Event
 from yunzhuo.phoenix.db.session import Database, Transaction
-from yunzhuo.services.access import Actor, Scope, needs, scope_of
+from yunzhuo.services.access import Actor, Scope, scope_of
 from yunzhuo.services.audit import AuditLog
+from yunzhuo.services.stated import needs
 
 KEEP = timedelta(days=7)
 

@@ -13,10 +13,11 @@ from yunzhuo.phoenix.common.errors import Conflict, Forbidden, NotFound
 from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.db.models import Group, GroupMember, Quota, RoleGrant, User
 from yunzhuo.phoenix.db.session import Database, Transaction
-from yunzhuo.services.access import Actor, Scope, needs, scope_of
+from yunzhuo.services.access import Actor, Scope, scope_of
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.reach import is_group_within_reach
 from yunzhuo.services.rules import naming
+from yunzhuo.services.stated import needs
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,13 @@ from yunzhuo.phoenix.cloud.interface import PIECE_BYTES, Cloud
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput
 from yunzhuo.phoenix.config.settings import GuestSettings
 from yunzhuo.phoenix.db.session import Database
-from yunzhuo.services.access import Actor, needs
+from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import state_of
 from yunzhuo.services.desktop_views import visible_desktop
 from yunzhuo.services.rules import file_names
 from yunzhuo.services.rules.lifecycle import State
+from yunzhuo.services.stated import needs
 
 __all__ = ["PIECE_BYTES", "FileView", "GuestService", "Piece"]
 

@@ -8,10 +8,11 @@ from sqlalchemy import and_, or_, select
 from yunzhuo.phoenix.db.models import Operation, User
 from yunzhuo.phoenix.db.session import Database
 from yunzhuo.services import cursors
-from yunzhuo.services.access import Actor, needs
+from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import OperationView, operation_view, steps_of
 from yunzhuo.services.desktop_views import MAX_PAGE, visible_desktop
+from yunzhuo.services.stated import needs
 
 
 @dataclass(frozen=True, slots=True)

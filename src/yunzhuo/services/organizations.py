@@ -13,10 +13,11 @@ from yunzhuo.phoenix.common.errors import Conflict, NotFound
 from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.db.models import ApiToken, AuthSession, Desktop, Organization, User
 from yunzhuo.phoenix.db.session import Database, Transaction
-from yunzhuo.services.access import Actor, needs, scope_of
+from yunzhuo.services.access import Actor, scope_of
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.reach import widened
 from yunzhuo.services.rules import naming
+from yunzhuo.services.stated import needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class OrganizationService:
     @needs("organization:create")
     def create(self, actor: Actor, name: str) -> OrganizationView:
         """Make an organization with nobody in it. Raises InvalidInput, Conflict when the name is taken."""
-        row = Organization(id=new_id(), name=naming.checked_name(name), created_at=self._clock.now())
+        row = Organization(id=new_id(), name=naming.checked_name(name), is_default=False, created_at=self._clock.now())
         try:
             with self._db.transaction() as tx:
                 tx.add(row)

@@ -13,12 +13,13 @@ from yunzhuo.phoenix.config import reference
 from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.phoenix.db.models import ConsoleSession, Desktop, Operation, User
 from yunzhuo.phoenix.db.session import Database
-from yunzhuo.services.access import Actor, needs, scope_of
+from yunzhuo.services.access import Actor, scope_of
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.desktop_views import DesktopView, desktop_views
 from yunzhuo.services.health import HealthService
 from yunzhuo.services.rules import lifecycle
 from yunzhuo.services.rules.lifecycle import Observed, OperationStatus, State
+from yunzhuo.services.stated import needs
 
 MAX_SHOWN = 100
 _LOOKED_AT = (Observed.MISSING, Observed.ERROR, Observed.UNKNOWN)

@@ -16,13 +16,14 @@ from yunzhuo.phoenix.config.settings import AccountSettings
 from yunzhuo.phoenix.db.models import Desktop, User
 from yunzhuo.phoenix.db.session import Database, Transaction
 from yunzhuo.phoenix.security.passwords import Passwords, one_time_password
-from yunzhuo.services.access import GRANTS, Actor, Role, covers, grants_of, may, needs
+from yunzhuo.services.access import GRANTS, Actor, Role, covers, grants_of, may
 from yunzhuo.services.accounts import LANGUAGES, UserView, checked_password, end_sign_ins, normalized_email, user_view
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import OperationView
 from yunzhuo.services.desktops import DesktopService
 from yunzhuo.services.reach import in_groups_of, widened, within_reach
 from yunzhuo.services.rules.lifecycle import Action, Wanted
+from yunzhuo.services.stated import needs
 
 MAX_PAGE = 200
 _RUN_AN_ORGANIZATION = (Role.ADMINISTRATOR, Role.OPERATOR)

@@ -16,12 +16,13 @@ from yunzhuo.phoenix.db.models import Group, GroupMember, User
 from yunzhuo.phoenix.db.session import Database, Transaction
 from yunzhuo.phoenix.security.passwords import Passwords, one_time_password
 from yunzhuo.services import people_files
-from yunzhuo.services.access import GRANTS, Actor, Role, covers, grants_of, needs
+from yunzhuo.services.access import GRANTS, Actor, Role, covers, grants_of
 from yunzhuo.services.accounts import LANGUAGES, normalized_email, user_view
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.people import EMAIL_REFUSED, DesktopsOfDeleted, NewAccess, PeopleService
 from yunzhuo.services.people_files import COLUMNS, FileKind, Line
 from yunzhuo.services.reach import within_reach
+from yunzhuo.services.stated import needs
 
 MAX_AT_ONCE = 500
 _SEPARATOR = "|"

@@ -9,10 +9,11 @@ from sqlalchemy.orm import Session
 from yunzhuo.phoenix.common.errors import Forbidden, InvalidInput, NotFound
 from yunzhuo.phoenix.db.models import Group, Organization, Quota, User
 from yunzhuo.phoenix.db.session import Database
-from yunzhuo.services.access import Actor, Scope, may, needs, scope_of
+from yunzhuo.services.access import Actor, Scope, may, scope_of
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.quota_book import QuotaBook
 from yunzhuo.services.rules.quota import Allowance, Resource, Subject, tightest
+from yunzhuo.services.stated import needs
 
 __all__ = ["Allowance", "QuotaService", "QuotaView", "Resource", "Subject"]
 

@@ -12,9 +12,10 @@ from yunzhuo.phoenix.common.errors import Conflict, Forbidden, InvalidInput, Not
 from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.db.models import CustomRole, Group, RoleGrant, User
 from yunzhuo.phoenix.db.session import Database, Transaction
-from yunzhuo.services.access import GRANTS, Actor, Scope, covers, grants_of, needs
+from yunzhuo.services.access import GRANTS, Actor, Scope, covers, grants_of
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.rules import naming
+from yunzhuo.services.stated import needs
 from yunzhuo.services.verbs import VERBS
 
 _GIVEN_SCOPES = (Scope.OWN, Scope.GROUP, Scope.ORGANIZATION)

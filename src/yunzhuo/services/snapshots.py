@@ -13,13 +13,14 @@ from yunzhuo.phoenix.config.settings import LimitSettings
 from yunzhuo.phoenix.db.models import Desktop, Snapshot
 from yunzhuo.phoenix.db.session import Database, Transaction
 from yunzhuo.services import kept_snapshots
-from yunzhuo.services.access import Actor, needs
+from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.desktop_views import visible_desktop
 from yunzhuo.services.quota_book import QuotaBook
 from yunzhuo.services.rules import naming
 from yunzhuo.services.rules.lifecycle import Action, Wanted
 from yunzhuo.services.rules.quota import Resource
+from yunzhuo.services.stated import needs
 from yunzhuo.services.wishes import Accepted, Arguments, WishBook
 
 

@@ -11,10 +11,11 @@ from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import InvalidInput
 from yunzhuo.phoenix.db.models import Desktop, Flavor, UsageDay, UsageMark
 from yunzhuo.phoenix.db.session import Database, Transaction
-from yunzhuo.services.access import Actor, needs
+from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.reach import within_reach
 from yunzhuo.services.rules.lifecycle import Observed
+from yunzhuo.services.stated import needs
 
 # Nobody knows what ran while nobody looked for longer than this.
 _LONGEST_STRETCH = timedelta(minutes=15)

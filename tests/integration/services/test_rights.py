@@ -148,6 +148,16 @@ def test_an_operator_goes_into_an_organization_and_owns_nothing_there(yunzhuo: I
         widened(replace(chief, scopes=frozenset({"desktop:*"})), "Other")
 
 
+def test_the_first_organization_is_the_same_whatever_its_name(yunzhuo: Installation, lin: Actor) -> None:
+    chief = installation(lin.organization_id)
+    yunzhuo.pass_time(1)
+    yunzhuo.services.organizations.create(chief, "Other")
+    yunzhuo.services.organizations.rename(chief, lin.organization_id, "School")
+    assert yunzhuo.person("mei").organization_id == lin.organization_id
+    assert yunzhuo.services.accounts.default_organization_id() == lin.organization_id
+    assert len(yunzhuo.services.organizations.list(chief)) == 2
+
+
 def test_nobody_of_a_disabled_organization_gets_in(yunzhuo: Installation, boss: Actor) -> None:
     chief = yunzhuo.person("chief", Role.OPERATOR)
     organizations, accounts = yunzhuo.services.organizations, yunzhuo.services.accounts

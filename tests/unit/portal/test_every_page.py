@@ -67,6 +67,7 @@ def site(app: Flask, yunzhuo: Installation) -> Site:
     yunzhuo.services.quotas.put(head, Subject.GROUP, group.id, Resource.DESKTOPS, 100)
     administration += ["/admin/groups", f"/admin/groups/{group.id}", "/admin/roles", "/admin/quotas", "/admin/organizations"]
     administration += ["/admin/audit", "/admin/audit?who=zzz", "/admin/audit/verification", "/admin/users/import", "/usage"]
+    more = [*questions, *details]
     return Site(
         {
             "stranger": Visitor(app.test_client()),
@@ -79,7 +80,7 @@ def site(app: Flask, yunzhuo: Installation) -> Site:
             "stranger": ["/sign-in", "/register", "/nothing-here"],
             "newcomer": ["/desktops", "/desktops/new"],
             "first": ["/password"],
-            "lin": ["/usage", "/desktops", "/desktops?q=zzz", "/profile", "/password", "/desktops/x", *own, *questions, *details],
+            "lin": ["/usage", "/desktops", "/desktops?q=zzz", "/profile", "/password", "/desktops/x", *own, *more],
             "head": ["/desktops", "/profile", own[0], own[1], f"{running}/details", *forced, *administration],
         },
     )  # fmt: skip

@@ -7,7 +7,10 @@ from yunzhuo.phoenix.db.base import Base, Digest, Id, Name, Time, Word
 
 
 class Organization(Base):
-    """A tenant; none sees another's objects. Of a disabled one nobody can sign in."""
+    """A tenant; none sees another's objects. Of a disabled one nobody can sign in.
+
+    ``is_default``: the one that people who register, and the command line, are in; the first, whatever its name is by now.
+    """
 
     __tablename__ = "organizations"
 
@@ -15,6 +18,7 @@ class Organization(Base):
     name: Mapped[Name] = mapped_column(unique=True)
     created_at: Mapped[Time]
     disabled_at: Mapped[Time | None]
+    is_default: Mapped[bool]
 
 
 class User(Base):

@@ -22,6 +22,10 @@ def upgrade() -> None:
     _make_usage()
     with op.batch_alter_table("organizations", schema=None) as batch_op:
         batch_op.add_column(sa.Column("disabled_at", UtcDateTime(), nullable=True))
+        batch_op.add_column(sa.Column("is_default", sa.Boolean(), nullable=True))
+    op.execute("UPDATE organizations SET is_default = (name = 'default')")
+    with op.batch_alter_table("organizations", schema=None) as batch_op:
+        batch_op.alter_column("is_default", existing_type=sa.Boolean(), nullable=False)
     with op.batch_alter_table("audit_entries", schema=None) as batch_op:
         batch_op.add_column(sa.Column("owner_id", _ID, nullable=True))
         batch_op.add_column(sa.Column("sequence", sa.BigInteger(), nullable=True))
@@ -148,6 +152,7 @@ def downgrade() -> None:
         batch_op.drop_column("sequence")
         batch_op.drop_column("owner_id")
     with op.batch_alter_table("organizations", schema=None) as batch_op:
+        batch_op.drop_column("is_default")
         batch_op.drop_column("disabled_at")
     for table in ("usage_marks", "usage_days", "quotas", "delegations", "role_grants", "roles", "group_members", "groups"):
         op.drop_table(table)
