@@ -110,6 +110,7 @@ FORMS: Mapping[str, Content] = {
         "data": {"flavor": world.yunzhuo.services.catalog.flavors(world.actors[Role.USER])[1].id}
     },
     "POST /desktops/<desktop_id>/snapshots": _form(name="second"),
+    "POST /sharing": lambda world, target: {"data": {"change": "take back", "user": target.user}},
     "POST /password": _form(present=PASSWORD, chosen="another horse battery", repeated="another horse battery"),
     "POST /profile": _form(language="en"),
 }

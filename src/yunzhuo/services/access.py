@@ -43,10 +43,11 @@ class Scope(StrEnum):
 class Actor:
     """Whoever asks. ``client_address`` and ``request_id`` go into the audit log.
 
-    ``scopes`` are the only verbs that a token lets its person use, ``desktop:*`` meaning all of an object's; None: all that
-    the role has. They narrow rights and never give one. ``custom`` is what the organization's own roles add to the role,
-    ``delegated`` which verbs other people let them use on their things (``services/reach.py`` reads both).
-    ``is_visiting``: an operator who has gone into an organization that is not their own; there they own nothing.
+    ``scopes`` are the only verbs that the token they came with lets them use, ``desktop:*`` meaning all of an object's and
+    :data:`READ_ONLY` all that only look; None: all that the role has. They narrow rights and never give one. ``custom`` is
+    what the organization's own roles add to the role, ``delegated`` which verbs other people let them use on their things
+    (``services/reach.py`` reads both). ``is_visiting``: an operator who has gone into an organization that is not their own;
+    there they own nothing.
     """
 
     user_id: str
@@ -59,6 +60,9 @@ class Actor:
     custom: Mapping[str, Scope] = field(default_factory=dict)
     delegated: Mapping[str, frozenset[str]] = field(default_factory=dict)
     is_visiting: bool = False
+
+
+READ_ONLY = "*:read"
 
 
 def installation(organization_id: str) -> Actor:
@@ -205,7 +209,7 @@ def covers(holder: Mapping[str, Scope], grants: Mapping[str, Scope]) -> bool:
 
 def scope_of(actor: Actor, verb: str) -> Scope | None:
     """How far the actor's right to ``verb`` reaches; None: not at all."""
-    if actor.scopes is not None and actor.scopes.isdisjoint((verb, f"{verb.partition(':')[0]}:*")):
+    if actor.scopes is not None and not within(actor.scopes, verb):
         return None
     built_in, custom = GRANTS[actor.role].get(verb), actor.custom.get(verb)
     scope = built_in if custom is None or (built_in is not None and built_in.width > custom.width) else custom
@@ -213,6 +217,11 @@ def scope_of(actor: Actor, verb: str) -> Scope | None:
     if actor.is_visiting and scope in (Scope.OWN, Scope.GROUP) and not verb.startswith(("account:", "session:", "token:")):
         return None
     return scope
+
+
+def within(scopes: frozenset[str], verb: str) -> bool:
+    """Whether a token with these scopes may use this verb."""
+    return verb in scopes or f"{verb.partition(':')[0]}:*" in scopes or (READ_ONLY in scopes and verb.endswith(":read"))
 
 
 def may(

@@ -80,7 +80,7 @@ def site(app: Flask, yunzhuo: Installation) -> Site:
             "stranger": ["/sign-in", "/register", "/nothing-here"],
             "newcomer": ["/desktops", "/desktops/new"],
             "first": ["/password"],
-            "lin": ["/usage", "/desktops", "/desktops?q=zzz", "/profile", "/password", "/desktops/x", *own, *more],
+            "lin": ["/usage", "/sharing", "/desktops", "/desktops?q=zzz", "/profile", "/password", "/desktops/x", *own, *more],
             "head": ["/desktops", "/profile", own[0], own[1], f"{running}/details", *forced, *administration],
         },
     )  # fmt: skip

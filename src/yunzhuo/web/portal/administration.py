@@ -62,6 +62,17 @@ def require_token() -> None:
         raise InvalidInput("The form is not valid.")
 
 
+def person_with(email: str) -> str:
+    """The id of the person of one's organization with this address. Raises InvalidInput, whoever else may have it."""
+    try:
+        found = services().accounts.by_email(email)
+    except (NotFound, InvalidInput):
+        found = None
+    if found is None or found.organization_id != actor().organization_id:
+        raise InvalidInput("There is no such account.", fields={"person": "There is no such account."})
+    return found.id
+
+
 def saved(change: Callable[[], object], address: str) -> Response:
     """Make a change, and go on to ``address`` with what became of it. What is not there or not allowed is an error page."""
     try:

@@ -5,7 +5,7 @@ from werkzeug.wrappers import Response
 
 from yunzhuo.phoenix.common.errors import InvalidInput
 from yunzhuo.services.access import Scope, grants_of, scope_of
-from yunzhuo.web.portal.administration import for_those_who, require_token, saved
+from yunzhuo.web.portal.administration import for_those_who, person_with, require_token, saved
 from yunzhuo.web.portal.pages import blueprint, page
 from yunzhuo.web.portal.verb_words import VERBS
 from yunzhuo.webkit import actor, services
@@ -53,7 +53,7 @@ def change_group(group_id: str) -> Response:
         case "put":
             return saved(
                 lambda: groups.put_member(
-                    person, group_id, _user_id(asked.get("email", "")), is_owner=asked.get("is_owner") == "yes"
+                    person, group_id, person_with(asked.get("email", "")), is_owner=asked.get("is_owner") == "yes"
                 ),
                 here,
             )
@@ -104,13 +104,9 @@ def change_role_of(role_id: str) -> Response:
             raise InvalidInput("There is no such change.", fields={"change": "grant, withdraw or delete"})
 
 
-def _user_id(email: str) -> str:
-    return services().accounts.by_email(email).id
-
-
 def _holder_id(named: str) -> str:
     """A group's name or a person's address."""
     for each in services().groups.list(actor()):
         if each.name == named.strip():
             return each.id
-    return _user_id(named)
+    return person_with(named)

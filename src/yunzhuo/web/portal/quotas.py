@@ -10,7 +10,7 @@ from yunzhuo.phoenix.common.errors import InvalidInput
 from yunzhuo.services.access import Scope, scope_of
 from yunzhuo.services.quotas import Resource, Subject
 from yunzhuo.services.usage import UsageOfDay
-from yunzhuo.web.portal.administration import for_those_who, require_token, saved
+from yunzhuo.web.portal.administration import for_those_who, person_with, require_token, saved
 from yunzhuo.web.portal.pages import blueprint, page
 from yunzhuo.webkit import actor, services, sessions
 
@@ -90,7 +90,7 @@ def _subject(kind: str, email: str, subject_id: str) -> tuple[Subject, str]:
         case "organization":
             return Subject.ORGANIZATION, actor().organization_id
         case "user" if email:
-            return Subject.USER, services().accounts.by_email(email).id
+            return Subject.USER, person_with(email)
         case "user" | "group" if subject_id:
             return Subject(kind), subject_id
         case _:
