@@ -63,5 +63,9 @@ def _with_plain_names(spec: Json) -> Json:
         text = text.replace(f'"{_SCHEMAS}{name}"', f'"{_SCHEMAS}{plain}"')
     renamed: Json = json.loads(text)
     found: Json = renamed["components"]["schemas"]
-    renamed["components"]["schemas"] = {name.rpartition(".")[2]: found[name] for name in sorted(found)}
+    plain_schemas: Json = {}
+    for name in sorted(found):
+        if plain_schemas.setdefault(name.rpartition(".")[2], found[name]) != found[name]:
+            raise ValueError(f"two different schemas are called {name.rpartition('.')[2]}")
+    renamed["components"]["schemas"] = plain_schemas
     return renamed

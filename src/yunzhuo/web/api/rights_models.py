@@ -75,7 +75,7 @@ class NewRole(RoleGrants):
     name: _Name
 
 
-class Role(Shown):
+class RoleDetails(Shown):
     """A role. A built-in one has its name for an id, and is the same everywhere."""
 
     id: str
@@ -87,7 +87,7 @@ class Role(Shown):
 class RoleList(BaseModel):
     """The built-in roles, then the organization's own."""
 
-    items: list[Role]
+    items: list[RoleDetails]
     next_cursor: None = None
 
 

@@ -29,27 +29,27 @@ def verbs() -> models.VerbList:
 @blueprint.doc(responses=refusals(401, 403))
 def index() -> models.RoleList:
     """List roles: the built-in ones, then the organization's own"""
-    return models.RoleList(items=[models.Role.model_validate(each) for each in services().roles.list(actor())])
+    return models.RoleList(items=[models.RoleDetails.model_validate(each) for each in services().roles.list(actor())])
 
 
 @blueprint.post("/roles")
 @blueprint.auth_required(bearer)
 @blueprint.input(models.NewRole)
-@blueprint.output(models.Role, HTTPStatus.CREATED)
+@blueprint.output(models.RoleDetails, HTTPStatus.CREATED)
 @blueprint.doc(responses=refusals(*BODY, 401, 403, 409))
-def create(json_data: models.NewRole) -> models.Role:
+def create(json_data: models.NewRole) -> models.RoleDetails:
     """Put a role together from verbs that one has oneself"""
-    return models.Role.model_validate(services().roles.create(actor(), json_data.name, json_data.grants))
+    return models.RoleDetails.model_validate(services().roles.create(actor(), json_data.name, json_data.grants))
 
 
 @blueprint.put("/roles/<role_id>")
 @blueprint.auth_required(bearer)
 @blueprint.input(models.RoleGrants)
-@blueprint.output(models.Role)
+@blueprint.output(models.RoleDetails)
 @blueprint.doc(responses=refusals(*BODY, 401, 403, 404))
-def change(role_id: str, json_data: models.RoleGrants) -> models.Role:
+def change(role_id: str, json_data: models.RoleGrants) -> models.RoleDetails:
     """Let a role allow something else"""
-    return models.Role.model_validate(services().roles.change(actor(), role_id, json_data.grants))
+    return models.RoleDetails.model_validate(services().roles.change(actor(), role_id, json_data.grants))
 
 
 @blueprint.delete("/roles/<role_id>")
