@@ -4,7 +4,7 @@ SHELL := /bin/bash
 # Compiled modules are kept, whatever the shell says: without them every process compiles all of Yunzhuo again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-run setup-test image test test-fast test-image lint format docs docs-pages settings-file lock clean
+.PHONY: help run setup setup-run setup-test image light-image test test-fast test-image test-mariadb test-chaos lint format docs screenshots docs-pages settings-file lock clean
 
 # The first Python that is new enough; its own words when there is none. `make PYTHON=... run` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -13,8 +13,11 @@ ARGS ?=
 BIN := .venv/bin
 SETUP = $(PYTHON) -m infras.setup
 SLOW := slow or machine or browser or servers
+# In no ordinary run: each takes many minutes.
+LONG := image or chaos
+STATEFUL := tests/integration/services tests/integration/api tests/unit/portal
 # More than there are cores: many tests wait for something.
-FAST = $(BIN)/pytest -n 3 -m "not ($(SLOW) or image)"
+FAST = $(BIN)/pytest -n 3 -m "not ($(SLOW) or $(LONG))"
 
 help: ## Show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -22,7 +25,7 @@ help: ## Show this
 run: setup-run ## Set up what is missing and start Yunzhuo (ARGS="--port 9000" for flags)
 	@exec $(BIN)/yunzhuo up $(ARGS)
 
-setup: setup-test image ## All the set-up alone, for running and for the tests
+setup: setup-test image light-image ## All the set-up alone, for running and for the tests
 
 setup-run:
 	@$(SETUP) run
@@ -30,16 +33,26 @@ setup-run:
 setup-test:
 	@$(SETUP) test
 
-image: setup-run ## Build the desktop image, unless it stands
+image: setup-run ## Build the image that desktops start from, unless it stands
 	@$(BIN)/yunzhuo image build
 
-# Virtual machines and browsers have the computer to themselves: their tests measure time.
-test: lint image ## Set up what is missing, lint, and run all tests
-	@$(FAST) $(ARGS)
-	@$(BIN)/pytest -m "($(SLOW)) and not image" $(ARGS)
+# The small one is enough for all tests but those of the other's own, `make test-image`.
+light-image: setup-run
+	@$(BIN)/yunzhuo image build light
 
-test-image: setup-test ## Build the XFCE image, boot it, and look into it; takes minutes
+# Virtual machines and browsers have the computer to themselves: their tests measure time.
+test: lint light-image ## Set up what is missing, lint, and run all tests
+	@$(FAST) $(ARGS)
+	@$(BIN)/pytest -m "($(SLOW)) and not ($(LONG))" $(ARGS)
+
+test-image: setup-test ## Build the XFCE image, boot it, look into it; takes minutes, for whoever changes recipes
 	@$(BIN)/pytest -m image $(ARGS)
+
+test-mariadb: setup-test ## The tests of services, API and pages once more, on MariaDB
+	@$(BIN)/pytest -n 3 --database mariadb -m "not ($(SLOW) or $(LONG))" $(STATEFUL) $(ARGS)
+
+test-chaos: setup-test ## Three kills at every moment of every step of every operation; takes many minutes
+	@$(BIN)/pytest -m chaos -s $(ARGS)
 
 test-fast: setup-test ## The tests that need no virtual machine, browser or server
 	@$(FAST) $(ARGS)
@@ -49,7 +62,7 @@ lint: setup-test ## ruff, mypy, import-linter, djlint
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/mypy -p infras.setup
-	@$(BIN)/mypy tests bench
+	@$(BIN)/mypy tests bench docs/screenshots.py
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/djlint --lint --quiet src/yunzhuo
 
@@ -59,6 +72,9 @@ format: setup-test ## Put the code in form
 
 docs: setup-test ## Build the documentation into docs/_build
 	@$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+
+screenshots: image setup-test ## Photograph every page; the best become the documentation's pictures
+	@$(BIN)/python docs/screenshots.py $(ARGS)
 
 docs-pages: setup-test ## Write the pages anew that are made from the code, the recorded click among them
 	@REFRESH_DOCS=1 $(BIN)/pytest tests/integration/docs

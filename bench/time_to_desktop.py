@@ -1,9 +1,9 @@
 """How long a person waits for a desktop: from the click to available and to the first frame in a real browser.
 
-``python bench/time_to_desktop.py [--rounds N] [--image light|xfce] [--json]``. Starts a Yunzhuo of its own, with a golden. Each
-round makes one desktop through the portal (A) and one bare clone straight from the host, without manager or browser (B); what
-is compared is the median of the ratios of neighboring rounds. Then twelve desktops are asked for at once. With ``--json`` the
-last line is one JSON object; times are seconds.
+``python bench/time_to_desktop.py [--rounds N] [--image xfce|light] [--beside light|xfce] [--json]``. Starts a Yunzhuo of its
+own, with goldens of both images. Each round makes one desktop of each through the portal and one bare clone of the first
+straight from the host, without manager or browser; what is compared is the median of the ratios within the rounds. Then twelve
+desktops of the first are asked for at once. With ``--json`` the last line is one JSON object; times are seconds.
 """
 
 import argparse
@@ -28,12 +28,17 @@ from tests.support.chromium import launch_chromium  # noqa: E402 (the path has t
 from tests.support.running import PASSWORD, Running, running_yunzhuo  # noqa: E402
 from tests.support.waiting import eventually  # noqa: E402
 
+from yunzhuo.host.image_recipe import recipe_names  # noqa: E402
 from yunzhuo.phoenix import cloud as clouds  # noqa: E402
 from yunzhuo.phoenix.cloud.interface import Cloud  # noqa: E402
 from yunzhuo.phoenix.cloud.resources import ServerRequest, ServerStatus  # noqa: E402
 from yunzhuo.phoenix.common.ids import new_id  # noqa: E402
 
 AT_ONCE = 12
+SIZE = "medium"
+# Nothing else is prepared behind the measurement's back.
+GOLDENS = {"HOST__FLAVORS": json.dumps([{"id": SIZE, "name": "Medium", "vcpus": 2, "memory_mib": 1024, "disk_mib": 8192}])}
+GOLDENS["HOST__PREPARED_FLAVORS"] = json.dumps([SIZE])
 
 # Notes when a form is sent, and when the canvas first shows more than a few colors: twenty pixels, once a frame.
 STOPWATCH = """
@@ -54,11 +59,21 @@ requestAnimationFrame(look)
 
 
 @dataclass(frozen=True)
+class Kind:
+    """What a desktop is made from, by the names that people read."""
+
+    image: str
+    flavor: str
+
+
+@dataclass(frozen=True)
 class Round:
-    """One person's wait, and one bare clone's time."""
+    """One person's wait, the same for the other image, and one bare clone's time."""
 
     available: float
     first_frame: float
+    beside_available: float
+    beside_first_frame: float
     clone_running: float
     clone_ready: float
 
@@ -68,12 +83,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--image", default="light", help="the recipe that desktops start from")
+    parser.add_argument("--image", default="xfce", choices=recipe_names(), help="the recipe that desktops start from")
+    parser.add_argument("--beside", default="light", choices=recipe_names(), help="the recipe that it is compared with")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, running_yunzhuo(Path(folder) / "var", HOST__IMAGE=arguments.image) as yunzhuo:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_yunzhuo(Path(folder) / "var", HOST__IMAGE=arguments.image, **GOLDENS) as yunzhuo,
+    ):
         email = yunzhuo.add_user("bench@school.local")
         api, cloud = yunzhuo.api(email), clouds.connect(yunzhuo.settings())
-        rounds = measure(yunzhuo, email, api, cloud, arguments.rounds)
+        yunzhuo.command("image", "build", arguments.beside)
+        kinds = two_kinds(cloud, api)
+        rounds = measure(yunzhuo, email, api, cloud, kinds, arguments.rounds)
         at_once = twelve_at_once(api)
         cloud.close()
     figures = summary(rounds, at_once)
@@ -84,7 +105,16 @@ def main() -> int:
     return 0
 
 
-def measure(yunzhuo: Running, email: str, api: httpx.Client, cloud: Cloud, count: int) -> list[Round]:
+def two_kinds(cloud: Cloud, api: httpx.Client) -> list[Kind]:
+    """Both images in one size, so that the image is all that differs; returns when both start at once."""
+    images = eventually(lambda: cloud.images.list() if len(api.get("images").json()["items"]) == 2 else None, 60)
+    flavor = cloud.flavors.get(SIZE)
+    for image in images:
+        eventually(lambda: cloud.images.is_prepared(image.id, flavor.id), 900)  # noqa: B023 (called at once)
+    return [Kind(image.name, flavor.name) for image in images]
+
+
+def measure(yunzhuo: Running, email: str, api: httpx.Client, cloud: Cloud, kinds: list[Kind], count: int) -> list[Round]:
     """Round after round, each thing removed before the next begins; the first warms up and is not counted."""
     rounds = []
     with sync_playwright() as playwright, launch_chromium(playwright) as browser:
@@ -92,10 +122,10 @@ def measure(yunzhuo: Running, email: str, api: httpx.Client, cloud: Cloud, count
         page.add_init_script(STOPWATCH)
         sign_in(page, yunzhuo.url, email)
         for number in range(count + 1):
-            available, first_frame = by_a_person(page, yunzhuo.url, api)
-            clone_running, clone_ready = by_the_host(cloud)
+            waits = [by_a_person(page, yunzhuo.url, api, kind) for kind in kinds]
+            clone = by_the_host(cloud)
             if number:
-                rounds.append(Round(available, first_frame, clone_running, clone_ready))
+                rounds.append(Round(*waits[0], *waits[1], *clone))
     return rounds
 
 
@@ -108,9 +138,11 @@ def sign_in(page: Page, url: str, email: str) -> None:
     page.get_by_role("heading", name="My desktops").wait_for()
 
 
-def by_a_person(page: Page, url: str, api: httpx.Client) -> tuple[float, float]:
+def by_a_person(page: Page, url: str, api: httpx.Client, kind: Kind) -> tuple[float, float]:
     """Click; answers the seconds until the desktop is available, and until the browser shows it."""
     page.goto(f"{url}/desktops/new")
+    for name in (kind.image, kind.flavor):
+        page.locator(".choice", has_text=name).first.click()
     page.get_by_role("button", name="Create").click()
     page.wait_for_function("() => window.firstFrame", timeout=60_000)
     clicked, frame = page.evaluate("[Number(sessionStorage.getItem('clicked')), window.firstFrame]")
@@ -176,6 +208,10 @@ def summary(rounds: list[Round], at_once: list[float]) -> dict[str, float]:
         "available_max": round(max(each.available for each in rounds), 3),
         "first_frame_median": median(lambda each: each.first_frame),
         "first_frame_max": round(max(each.first_frame for each in rounds), 3),
+        "beside_available_median": median(lambda each: each.beside_available),
+        "beside_first_frame_median": median(lambda each: each.beside_first_frame),
+        "available_to_beside": median(lambda each: each.available / each.beside_available),
+        "first_frame_to_beside": median(lambda each: each.first_frame / each.beside_first_frame),
         "clone_running_median": median(lambda each: each.clone_running),
         "clone_ready_median": median(lambda each: each.clone_ready),
         "available_to_clone_ready": median(lambda each: each.available / each.clone_ready),

@@ -13,6 +13,8 @@ import { followMenus } from "./parts/menus.js";
 import { followNotices } from "./parts/notices.js";
 import { followTable } from "./parts/table.js";
 import { followTheme } from "./parts/theme_choice.js";
+import { followThumbnails } from "./parts/thumbnails.js";
+import { followQueue } from "./parts/waiting.js";
 
 followMenus();
 followNotices();
@@ -22,6 +24,8 @@ followDialogs(htmx);
 followChoices();
 followTheme();
 followCards(htmx);
+followThumbnails();
 followDetails(htmx);
 followTable();
+followQueue();
 followStream(document.body.dataset.events);

@@ -1,4 +1,4 @@
-// A desktop's details: the parts marked data-live are fetched again when the desktop changes; what is typed stays.
+// Details: the parts marked data-live are fetched again when the desktop (or "any" of them) changes; what is typed stays.
 
 import { fetchPart } from "./fetch_part.js";
 
@@ -7,7 +7,8 @@ export function followDetails(htmx) {
   const head = document.querySelector("[data-watched]");
   if (!head) return;
   const { watched, detailsUrl } = head.dataset;
-  document.addEventListener("live:change", (event) => event.detail.id === watched && refresh(htmx, detailsUrl));
+  const isMeant = (id) => watched === "any" || id === watched;
+  document.addEventListener("live:change", (event) => isMeant(event.detail.id) && refresh(htmx, detailsUrl));
   document.addEventListener("live:catch-up", () => refresh(htmx, detailsUrl));
 }
 

@@ -40,6 +40,7 @@ class Stream {
     this.source = new EventSource(this.url);
     this.source.addEventListener("open", () => this.opened());
     this.source.addEventListener("error", () => this.broke());
+    this.source.addEventListener("stream.reset", () => tell("live:catch-up"));
     this.source.addEventListener("desktop.changed", (event) => this.changed(event));
   }
 

@@ -1,4 +1,4 @@
-// The table of all desktops: select all, how many are selected, and rows that stay true. Without this it works by pages.
+// Tables of desktops and of operations: select all, how many are selected, rows that stay true. Without this they work by pages.
 
 import { fetchPart } from "./fetch_part.js";
 
@@ -6,7 +6,7 @@ const WAIT_MS = 600;
 
 /** Keeps the table on this page, if there is one, equal to what is, and what is selected in it selected. */
 export function followTable() {
-  if (!document.getElementById("many")) return;
+  if (!document.querySelector("#many, [data-takes-new]")) return;
   document.addEventListener("change", (event) => {
     if (event.target.id === "select-all") selectAll(event.target.checked);
     if (event.target.closest("#many")) show();
@@ -41,12 +41,23 @@ function show() {
   if (count.textContent !== text) count.textContent = text;
 }
 
-/** Takes the rows' states from the page as it is now. Rows that came or went wait for the next visit: nothing jumps away. */
+/** Takes the rows' states from the page as it is now. Rows that came or went wait for the next visit: nothing jumps away;
+ * but a table that takes new rows is taken whole while nobody is at it. */
 async function renew() {
   const answer = await fetchPart(window.location.href);
   if (!answer?.ok) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const whole = document.querySelector("[data-takes-new]");
+  const isAtRest = !boxes().some((box) => box.checked) && !document.querySelector("#many details[open]");
+  if (whole && isAtRest && !whole.contains(document.activeElement)) {
+    whole.replaceWith(fresh.getElementById(whole.id));
+    show();
+    return;
+  }
   for (const box of boxes()) {
+    const news = fresh.getElementById(box.id)?.closest("tr").querySelector(".row-news");
+    if (news) box.closest("tr").querySelector(".row-news").replaceWith(news);
+    if (news) continue;
     const state = fresh.getElementById(box.id)?.closest("tr").querySelector(".state");
     if (state) box.closest("tr").querySelector(".state").replaceWith(state);
   }

@@ -15,6 +15,7 @@ LISTS = Path(__file__).parent
 _NEEDED_BYTES = 2 * 1024**3
 _OLDEST_NODE = 18
 _LOCK_WAIT_SECONDS = 300
+_UNITS = {"rabbitmq-server": ("rabbitmq-server.service", "epmd.service", "epmd.socket")}
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,17 @@ def install(root: Path, lists: Iterable[str], log: Log) -> None:
     missing = [name for name in missing if name not in _not_offered(wanted)]
     if not missing:
         return
+    # Tests start their own servers: what comes with a service shall neither start now nor at the next boot.
+    quietly = ["sh", str(LISTS / "without-services.sh"), " ".join(_units_of(missing))] if _units_of(missing) else []
+    install = [*prefix, *quietly, *apt[len(prefix) :], "install", "--yes", "--no-install-recommends", *missing]
     try:
-        run("installing Debian packages", [*apt, "install", "--yes", "--no-install-recommends", *missing], log, cwd=root)
+        run("installing Debian packages", install, log, cwd=root)
     except SetupFailed as failed:
         raise stale or failed from failed
+
+
+def _units_of(packages: Iterable[str]) -> list[str]:
+    return [unit for package in packages for unit in _UNITS.get(package, ())]
 
 
 def _read_package_lists(apt: list[str], root: Path, log: Log) -> SetupFailed | None:

@@ -1,6 +1,7 @@
 """How each service method of the matrix is asked, with what it takes."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -8,21 +9,28 @@ from tests.access.world import Target, World
 from tests.support.installation import PASSWORD
 from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.audit_search import AuditWish
+from yunzhuo.services.bulk import Outcome
 from yunzhuo.services.consoles import ConsoleProtocol
 from yunzhuo.services.desktop_table import TableWish
-from yunzhuo.services.desktops import Outcome
+from yunzhuo.services.desktops import NewDesktop
+from yunzhuo.services.operation_desk import Dealt, OperationWish
 from yunzhuo.services.people import DesktopsOfDeleted
 from yunzhuo.services.people_files import FileKind
 from yunzhuo.services.people_import import Change, PersonOutcome
 from yunzhuo.services.quotas import Resource, Subject
 from yunzhuo.services.rules.lifecycle import Action
+from yunzhuo.services.rules.remedies import Remedy
 
 Ask = Callable[[World, Actor, Target], Any]
 NEW = "new@school.local"
 GRANTS = {"desktop:read": "organization"}
 
 
-def _refusing(outcome: Outcome | PersonOutcome) -> None:
+def _wish(world: World) -> NewDesktop:
+    return NewDesktop(world.yunzhuo.services.catalog.images(world.actors[Role.USER])[0].id, _flavor(world, 0))
+
+
+def _refusing(outcome: Outcome | Dealt | PersonOutcome) -> None:
     """One of several: raises what it was refused with."""
     if outcome.refusal is not None:
         raise outcome.refusal
@@ -44,6 +52,7 @@ def _of(name: str) -> Callable[[World], Any]:
 accounts, audit, catalog, delegations = _of("accounts"), _of("audit_reader"), _of("catalog"), _of("delegations")
 desktops, groups, guests, organizations = _of("desktops"), _of("groups"), _of("guests"), _of("organizations")
 overview, people, lists, quotas = _of("overview"), _of("people"), _of("people_import"), _of("quotas")
+bulk, operations, disks = _of("bulk"), _of("operations"), _of("personal_disks")
 roles, snapshots, usage = _of("roles"), _of("snapshots"), _of("usage")
 
 METHODS: Mapping[str, Ask] = {
@@ -54,6 +63,9 @@ METHODS: Mapping[str, Ask] = {
     "audit_keeper.verify_for": lambda w, a, t: w.yunzhuo.services.audit_keeper.verify_for(a),
     "audit_reader.export": lambda w, a, t: list(audit(w).export(a, AuditWish())),
     "audit_reader.search": lambda w, a, t: audit(w).search(a, AuditWish()),
+    "bulk.change": lambda w, a, t: _refusing(bulk(w).change(a, [t.desktop], Action.STOP).items[0]),
+    "bulk.create": lambda w, a, t: _refusing(bulk(w).create(a, [_wish(w)]).items[0]),
+    "bulk.create for": lambda w, a, t: _refusing(bulk(w).create(a, [replace(_wish(w), owner_id=t.user)]).items[0]),
     "catalog.flavors": lambda w, a, t: catalog(w).flavors(a),
     "catalog.images": lambda w, a, t: catalog(w).images(a),
     "consoles.open": lambda w, a, t: w.yunzhuo.services.consoles.open(a, t.desktop, ConsoleProtocol.VNC),
@@ -68,7 +80,6 @@ METHODS: Mapping[str, Ask] = {
     "desktops.act reboot": lambda w, a, t: desktops(w).act(a, t.desktop, Action.REBOOT),
     "desktops.act stop": lambda w, a, t: desktops(w).act(a, t.desktop, Action.STOP),
     "desktops.act suspend": lambda w, a, t: desktops(w).act(a, t.desktop, Action.SUSPEND),
-    "desktops.act_on_many": lambda w, a, t: _refusing(desktops(w).act_on_many(a, [t.desktop], Action.STOP)[0]),
     "desktops.get": lambda w, a, t: desktops(w).get(a, t.desktop),
     "desktops.list": lambda w, a, t: desktops(w).list(a),
     "desktops.operation": lambda w, a, t: desktops(w).operation(a, t.operation),
@@ -95,6 +106,12 @@ METHODS: Mapping[str, Ask] = {
     "guests.set_clipboard": lambda w, a, t: guests(w).set_clipboard(a, t.desktop, "text"),
     "guests.write_piece": lambda w, a, t: guests(w).write_piece(a, t.desktop, "x", b"x", offset=0, size_bytes=1),
     "history.of_desktop": lambda w, a, t: w.yunzhuo.services.history.of_desktop(a, t.desktop),
+    "operations.cancel": lambda w, a, t: operations(w).cancel(a, t.operation),
+    "operations.deal_with_many": lambda w, a, t: _refusing(operations(w).deal_with_many(a, [t.operation], Remedy.CANCEL)[0]),
+    "operations.list": lambda w, a, t: operations(w).list(a, OperationWish()),
+    "operations.record": lambda w, a, t: operations(w).record(a, t.operation),
+    "operations.retry": lambda w, a, t: operations(w).retry(a, t.operation),
+    "operations.undo": lambda w, a, t: operations(w).undo(a, t.operation),
     "organizations.create": lambda w, a, t: organizations(w).create(a, "new"),
     "organizations.disable": lambda w, a, t: organizations(w).disable(a, t.organization),
     "organizations.enable": lambda w, a, t: organizations(w).enable(a, t.organization),
@@ -118,6 +135,15 @@ METHODS: Mapping[str, Ask] = {
     "people_import.change_many": lambda w, a, t: _refusing(lists(w).change_many(a, [t.user], Change.DISABLE)[0]),
     "people_import.export": lambda w, a, t: lists(w).export(a, FileKind.CSV),
     "people_import.run": lambda w, a, t: lists(w).run(a, f"email\n{NEW}\n".encode(), FileKind.CSV),
+    "personal_disks.connect": lambda w, a, t: disks(w).connect(a, t.desktop),
+    "personal_disks.create": lambda w, a, t: disks(w).create(a),
+    "personal_disks.delete": lambda w, a, t: disks(w).delete(a),
+    "personal_disks.delete_snapshot": lambda w, a, t: disks(w).delete_snapshot(a, t.snapshot),
+    "personal_disks.disconnect": lambda w, a, t: disks(w).disconnect(a),
+    "personal_disks.get": lambda w, a, t: disks(w).get(a),
+    "personal_disks.restore": lambda w, a, t: disks(w).restore(a, t.snapshot),
+    "personal_disks.take_snapshot": lambda w, a, t: disks(w).take_snapshot(a, "first"),
+    "personal_disks.usage": lambda w, a, t: disks(w).usage(a),
     "quotas.list": lambda w, a, t: quotas(w).list(a),
     "quotas.mine": lambda w, a, t: quotas(w).mine(a),
     "quotas.of_user": lambda w, a, t: quotas(w).of_user(a, t.user),
@@ -136,5 +162,6 @@ METHODS: Mapping[str, Ask] = {
     "snapshots.get": lambda w, a, t: snapshots(w).get(a, t.desktop, t.snapshot),
     "snapshots.list": lambda w, a, t: snapshots(w).list(a, t.desktop),
     "snapshots.roll_back": lambda w, a, t: snapshots(w).roll_back(a, t.desktop, t.snapshot),
+    "thumbnails.look": lambda w, a, t: w.yunzhuo.services.thumbnails.look(a, t.desktop),
     "usage.days": lambda w, a, t: usage(w).days(a),
 }

@@ -26,6 +26,8 @@ def address(path: str, world: World, target: Target) -> str:
         "<name>": "x",
         "<question>": "rebuild",
         "<any('roll-back', 'delete'):verb>": "roll-back",
+        "<any('restore', 'delete'):verb>": "restore",
+        "<any(cancel, retry, undo):verb>": "cancel",
     }
     for name, value in ids.items():
         path = path.replace(name, value)
@@ -51,6 +53,12 @@ CONTENT: Mapping[str, Content] = {
     "PUT /api/v1/desktops/<desktop_id>/files/<name>": lambda world, target: {"data": b"x"},
     "POST /api/v1/desktops/<desktop_id>/snapshots": _json(name="second"),
     "POST /api/v1/desktops/actions": lambda world, target: {"json": {"ids": [target.desktop], "action": "stop"}},
+    "POST /api/v1/desktops/bulk": lambda world, target: {"json": {**_wish(world, target)["json"], "desktops": [{}]}},
+    "POST /api/v1/operations/actions": lambda world, target: {"json": {"ids": [target.operation], "action": "cancel"}},
+    "POST /api/v1/personal-disk": _json(),
+    "POST /api/v1/personal-disk/connect": lambda world, target: {"json": {"desktop": target.desktop}},
+    "POST /api/v1/personal-disk/disconnect": _json(),
+    "POST /api/v1/personal-disk/snapshots": _json(name="first"),
     "POST /api/v1/groups": _json(name="new"),
     "PATCH /api/v1/groups/<group_id>": _json(name="new"),
     "PUT /api/v1/groups/<group_id>/members/<user_id>": _json(is_owner=False),
@@ -83,6 +91,10 @@ FORMS: Mapping[str, Content] = {
     "POST /admin/desktops/actions": lambda world, target: {
         "data": {"id": target.desktop, "action": "stop", "confirmed": "yes"}
     },
+    "POST /admin/operations/actions": lambda world, target: {
+        "data": {"id": target.operation, "action": "cancel", "confirmed": "yes"}
+    },
+    "POST /personal-files/snapshots": _form(name="first"),
     "POST /admin/groups": _form(name="new"),
     "POST /admin/groups/<group_id>": _form(change="rename", name="new"),
     "POST /admin/organizations": _form(name="new"),

@@ -90,10 +90,30 @@ def pages(page: Page, yunzhuo: Portal, pupil: httpx.Client) -> Iterator[str]:
     page.wait_for_url("**/desktops")
     user = f"/admin/users/{pupil.get('users/me').json()['id']}"
     of_people = ("", "/users", "/users?q=zzz", "/users/new", "/users/import", "/groups", "/roles", "/quotas", "/organizations")
-    of_things = ("/desktops", "/desktops?q=zzz", "/hosts", "/catalog", "/settings", "/audit", "/audit?who=zzz")
+    of_things = ("/desktops", "/desktops?q=zzz", "/operations", "/hosts", "/catalog", "/settings", "/audit", "/audit?who=zzz")
     for path in (*of_people, *of_things):
         page.goto(f"{yunzhuo.url}/admin{path}")
         yield path
     for path in (user, f"{user}/delete", "/profile", "/usage", "/sharing"):
         page.goto(f"{yunzhuo.url}{path}")
         yield path
+
+
+def test_operations_come_and_change_without_a_reload(yunzhuo: Portal, page: Page, pupil: httpx.Client) -> None:
+    sign_in(page, yunzhuo, HEAD, "/admin/operations")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Operations")
+    page.evaluate("window.sameDocument = true")
+    yunzhuo.weather.change_options(build_seconds=300)
+    made = ask_for_desktop(pupil, "Geography")
+    row = page.get_by_role("row", name="Geography")
+    expect(row).to_contain_text("Going on")
+    expect(row).to_contain_text("Step 3 of 4: start-up")
+    yunzhuo.weather.change_options(build_seconds=0.2)
+    row.get_by_role("checkbox").check()
+    assert page.evaluate("window.sameDocument"), "nothing was loaded anew so far"
+    page.get_by_role("button", name="Cancel…").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Cancel 1 operation?")
+    page.get_by_role("button", name="Cancel them").click()
+    expect(page.get_by_text("1 operation was dealt with.")).to_be_visible()
+    expect(page.get_by_role("row", name="Geography").filter(has_text="Create")).to_contain_text("Cancelled")
+    eventually(lambda: pupil.get(f"desktops/{made}").status_code == 404, 60)

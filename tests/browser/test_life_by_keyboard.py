@@ -45,7 +45,7 @@ def test_details_change_by_themselves_and_what_is_typed_stays(
     assert api.post(f"desktops/{desktop_id}/snapshots", json={"name": "Before"}).status_code == 202
     expect(page.locator("#details-snapshots")).to_contain_text("with memory")
     expect(page.get_by_label("Name")).to_have_value("half a na")
-    page.get_by_role("link", name="Roll back to Before").click()
+    page.get_by_role("link", name="Roll back… Before").click()
     page.locator("#confirm-roll-back").click()
     expect(page.locator("#details-history")).to_contain_text("Roll back: Before")
     expect(page.locator("#details-state")).to_contain_text("Available")

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from tests.support.running import Running, answer_of, running_yunzhuo
 from tests.support.waiting import eventually
-
 from yunzhuo.phoenix import cloud as clouds
 
 ENDED = {"available", "error"}

@@ -8,7 +8,7 @@ from tests.drivers.driver_table import ALL, DRIVERS, OFFERS
 from yunzhuo.phoenix.cloud import interface
 from yunzhuo.phoenix.cloud.errors import CloudNotOffered
 from yunzhuo.phoenix.cloud.interface import Cloud
-from yunzhuo.phoenix.cloud.resources import RebootKind, Server
+from yunzhuo.phoenix.cloud.resources import RebootKind, Server, VolumeRequest
 
 #: How to ask for each operation that a driver may lack.
 _REQUESTS: dict[str, Callable[[Cloud, str], object]] = {
@@ -22,6 +22,18 @@ _REQUESTS: dict[str, Callable[[Cloud, str], object]] = {
     "servers.snapshots": lambda cloud, server_id: cloud.servers.snapshots(server_id),
     "servers.roll_back": lambda cloud, server_id: cloud.servers.roll_back(server_id, "snapshot"),
     "servers.delete_snapshot": lambda cloud, server_id: cloud.servers.delete_snapshot(server_id, "snapshot"),
+    "volumes.create": lambda cloud, server_id: cloud.volumes.create(VolumeRequest(server_id, "name", 64)),
+    "volumes.find": lambda cloud, server_id: cloud.volumes.find(server_id),
+    "volumes.get": lambda cloud, _server_id: cloud.volumes.get("volume"),
+    "volumes.list": lambda cloud, _server_id: cloud.volumes.list(),
+    "volumes.attach": lambda cloud, server_id: cloud.volumes.attach("volume", server_id),
+    "volumes.detach": lambda cloud, server_id: cloud.volumes.detach("volume", server_id),
+    "volumes.delete": lambda cloud, _server_id: cloud.volumes.delete("volume"),
+    "volumes.snapshot": lambda cloud, _server_id: cloud.volumes.snapshot("volume", "name"),
+    "volumes.snapshots": lambda cloud, _server_id: cloud.volumes.snapshots("volume"),
+    "volumes.restore": lambda cloud, _server_id: cloud.volumes.restore("volume", "snapshot"),
+    "volumes.delete_snapshot": lambda cloud, _server_id: cloud.volumes.delete_snapshot("volume", "snapshot"),
+    "servers.screenshot": lambda cloud, server_id: cloud.servers.screenshot(server_id),
     "guest.run": lambda cloud, server_id: cloud.guest.run(server_id, ["true"]),
     "guest.write_file": lambda cloud, server_id: cloud.guest.write_file(server_id, "/root/file", b""),
     "guest.read_file": lambda cloud, server_id: cloud.guest.read_file(server_id, "/root/file", max_bytes=1),
@@ -48,6 +60,7 @@ def test_what_is_not_offered_says_so(cloud: Cloud, shared_server: Server, operat
 def test_the_table_knows_every_operation_of_the_interface() -> None:
     parts = {
         "servers": interface.Servers,
+        "volumes": interface.Volumes,
         "flavors": interface.Flavors,
         "images": interface.Images,
         "networks": interface.Networks,

@@ -57,6 +57,20 @@ def test_a_stopped_server_has_no_screen_no_reboot_and_no_answering_guest(cloud: 
         cloud.guest.read_file(server.id, "/etc/hostname", max_bytes=100)
 
 
+def test_sessions_speak_what_was_asked_for_last(cloud: Cloud, desktops: Desktops, patience: float) -> None:
+    server = desktops.create_ready(language="zh_CN")
+    assert cloud.servers.get(server.id).language == "zh_CN"
+    cloud.servers.stop(server.id)
+    eventually_is(cloud, server.id, ServerStatus.STOPPED, patience)
+    cloud.servers.start(server.id, language="en")
+    eventually_is(cloud, server.id, ServerStatus.RUNNING, patience)
+    assert cloud.servers.get(server.id).language == "en"
+    desktops.wait_ready(server.id)
+    cloud.servers.reboot(server.id, RebootKind.HARD)
+    eventually_is(cloud, server.id, ServerStatus.RUNNING, patience)
+    assert cloud.servers.get(server.id).language == "en", "as before, where nothing is said"
+
+
 @_INSIDE
 @pytest.mark.parametrize("kind", RebootKind)
 def test_reboot_boots_anew_on_the_same_disk(cloud: Cloud, desktops: Desktops, patience: float, kind: RebootKind) -> None:

@@ -1,13 +1,12 @@
 """The API asked as programs ask it, in one process: the real application and a real installation below it."""
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from flask.testing import FlaskClient
-from tests.support.installation import PASSWORD, Installation, installation
+from tests.support.installation import PASSWORD, Installation, copy_home, installation
 from werkzeug.test import TestResponse
 
 from yunzhuo.services.access import Actor, Role
@@ -70,8 +69,7 @@ class Template:
 
     def copy_to(self, home: Path) -> Path:
         """The folder of an installation of one's own."""
-        shutil.copytree(self.home, home)
-        return home
+        return copy_home(self.home, home)
 
 
 def make_template(home: Path) -> Template:

@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 
 from argon2 import PasswordHasher
+from sqlalchemy import Connection, create_engine, inspect
+from tests.support.mariadb import MariaDb
 
 from yunzhuo.phoenix.cloud.memory import Control, MemoryCloud, connect, control
 from yunzhuo.phoenix.common.clock import FixedClock
@@ -29,6 +31,45 @@ QUICK_PASSWORDS = Passwords(PasswordHasher(time_cost=1, memory_cost=8, paralleli
 TICK = timedelta(milliseconds=50)
 
 
+_URL_FILE = "database-url"
+
+
+@cache
+def mariadb() -> MariaDb:
+    """The MariaDB of this test process, ended with it."""
+    server = MariaDb()
+    atexit.register(server.close)
+    return server
+
+
+def use_mariadb() -> None:
+    """From now on every installation has its database at MariaDB (``pytest --database mariadb``)."""
+    _DATABASES.append("mariadb")
+
+
+_DATABASES = ["sqlite"]
+
+
+def copy_home(source: Path, target: Path) -> Path:
+    """Copy an installation's folder and, where that is elsewhere, its database. Answers ``target``."""
+    shutil.copytree(source, target)
+    url_file = target / _URL_FILE
+    if url_file.exists():
+        url_file.write_text(mariadb().copy_of(url_file.read_text()))
+    return target
+
+
+def database_of(home: Path) -> dict[str, str]:
+    """The section ``database`` of the settings of an installation in ``home``."""
+    if _DATABASES[-1] == "sqlite":
+        return {}
+    url_file = home / _URL_FILE
+    if not url_file.exists():
+        home.mkdir(parents=True, exist_ok=True)
+        url_file.write_text(mariadb().make_database())
+    return {"url": url_file.read_text(), "pool_size": "2"}
+
+
 # Sections of the settings that make a prepared installation another one.
 _SEEN_BY_PREPARE = frozenset({"database", "gateway", "web"})
 
@@ -38,9 +79,9 @@ def _prepared_home() -> Path:
     """An installation with nothing in it: its migrations take longer than most tests."""
     folder = Path(tempfile.mkdtemp(prefix="yunzhuo-prepared-"))
     atexit.register(shutil.rmtree, folder)
-    settings = Settings.model_validate({"home": folder / "home", "cloud": {"driver": "memory"}})
-    prepare(settings)
-    return settings.home
+    home = folder / "home"
+    prepare(Settings.model_validate({"home": home, "cloud": {"driver": "memory"}, "database": database_of(home)}))
+    return home
 
 
 @dataclass(frozen=True)
@@ -81,6 +122,7 @@ class Installation:
 
     def work(self) -> int:
         """One worker takes every step that is due now; answers how many there were."""
+        self.services.admission.round()
         due = self.services.engine.due()
         for operation_id in due:
             self.services.engine.advance(operation_id)
@@ -98,6 +140,22 @@ class Installation:
             self.pass_time(tick.total_seconds())
             tick = min(tick * 1.5, timedelta(seconds=2))
 
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """The database below everything, in one transaction: for what no service tells or does."""
+        engine = create_engine(self.settings.database_url)
+        try:
+            with engine.begin() as connection:
+                yield connection
+        finally:
+            engine.dispose()
+
+    def everything_stored(self) -> str:
+        """All that the database holds, as text."""
+        with self.connection() as connection:
+            tables = inspect(connection).get_table_names()
+            return repr([connection.exec_driver_sql(f"SELECT * FROM {table}").all() for table in tables])
+
     def is_active(self, actor: Actor, operation_id: str) -> bool:
         """Whether an operation has not ended."""
         return self.services.desktops.operation(actor, operation_id).status in ACTIVE
@@ -106,14 +164,16 @@ class Installation:
 @contextmanager
 def installation(home: Path, *, passwords: Passwords = QUICK_PASSWORDS, **sections: object) -> Iterator[Installation]:
     """A fresh installation in ``home``; ``sections`` replace sections of the settings (``limits={...}``)."""
-    settings = Settings.model_validate({"home": home, "cloud": {"driver": "memory"}, **sections})
+    is_new = not (home / "secrets").exists()
+    is_like_prepared = is_new and not home.exists() and not sections.keys() & _SEEN_BY_PREPARE
+    if is_like_prepared:
+        copy_home(_prepared_home(), home)
+    settings = Settings.model_validate({"home": home, "cloud": {"driver": "memory"}, "database": database_of(home), **sections})
+    if is_new and not is_like_prepared:
+        prepare(settings)
     clock = FixedClock(START)
     cloud = connect(settings, clock=clock)
     weather = control(settings, clock=clock)
-    if not home.exists() and not sections.keys() & _SEEN_BY_PREPARE:
-        shutil.copytree(_prepared_home(), home)
-    elif not (home / "yunzhuo.db").exists():
-        prepare(settings)
     with services(settings, clock=clock, cloud=cloud, passwords=passwords) as all_services:
         all_services.catalog.synchronize(all_services.accounts.default_organization_id())
         yield Installation(settings, clock, cloud, weather, all_services)

@@ -35,6 +35,7 @@ def local_settings(home: Path, **host: object) -> Settings:
         "image": "light",
         "flavors": (SMALL, MEDIUM),
         "prepared_flavors": ("small",),
+        "prepared_languages": ("en",),
         "shutdown_seconds": 15,
     }
     return Settings(home=home, host=HostSettings.model_validate(defaults | host))
@@ -145,10 +146,10 @@ def put_image(settings: Settings) -> StoredImage:
 
 
 @contextmanager
-def host_process(settings: Settings, *, with_golden: bool = True) -> Iterator[HostProcess]:
-    """A running host process with an image; afterwards nothing of it is left."""
+def host_process(settings: Settings, *, with_golden: bool = True, path: str | None = None) -> Iterator[HostProcess]:
+    """A running host process with an image; afterwards nothing of it is left. ``path`` stands for $PATH."""
     put_image(settings)
-    host = HostProcess(settings)
+    host = HostProcess(settings, path=path)
     try:
         host.start()
         if with_golden:

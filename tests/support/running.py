@@ -80,6 +80,12 @@ class Running:
         os.killpg(self.process.pid, signal.SIGINT)
         return self.process.wait(timeout_seconds)
 
+    def restart(self) -> None:
+        """Stop all of Yunzhuo and start it again; its machines go on meanwhile."""
+        assert self.interrupt() == 0
+        self.process = _up(self.environment, self.output)
+        wait_until_ready(self)
+
 
 def free_ports(*names: str) -> dict[str, int]:
     """A free port for each name."""
@@ -96,12 +102,17 @@ def free_ports(*names: str) -> dict[str, int]:
 def launch(home: Path, ports: dict[str, int], **settings: str) -> Running:
     """Start `yunzhuo up`; ``settings`` are variables without their prefix (``CLOUD__DRIVER="memory"``)."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("YUNZHUO_")}
-    environment |= {f"YUNZHUO_{name}": value for name, value in {"HOST__IMAGE": "light", **settings}.items()}
+    defaults = {"HOST__IMAGE": "light", "HOST__PREPARED_LANGUAGES": '["en"]'}
+    environment |= {f"YUNZHUO_{name}": value for name, value in (defaults | settings).items()}
     environment |= {f"YUNZHUO_{name.upper()}__PORT": str(port) for name, port in ports.items()}
     environment["YUNZHUO_HOME"] = str(home)
     output = home.parent / f"{home.name}-up.log"
+    return Running(home, ports, environment, _up(environment, output), output)
+
+
+def _up(environment: dict[str, str], output: Path) -> subprocess.Popen[str]:
     with output.open("a") as log:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-m", "yunzhuo", "up"],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -110,7 +121,6 @@ def launch(home: Path, ports: dict[str, int], **settings: str) -> Running:
             env=environment,
             start_new_session=True,
         )
-    return Running(home, ports, environment, process, output)
 
 
 def wait_until_ready(running: Running, timeout_seconds: float = READY_SECONDS) -> None:

@@ -9,7 +9,7 @@ import click
 
 from yunzhuo.cli.context import CommandContext, print_answer
 from yunzhuo.cli.follow import follow
-from yunzhuo.phoenix.common.errors import Conflict, NotFound
+from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, NotFound
 from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.assembly import Services, services
 from yunzhuo.services.changes import OperationView
@@ -44,6 +44,7 @@ def as_data(desktop: DesktopView) -> dict[str, object]:
         "state": desktop.state,
         "wanted": desktop.wanted,
         "fault": desktop.fault,
+        "fault_code": desktop.fault_code,
         "observed_at": desktop.observed_at.isoformat() if desktop.observed_at else None,
         "created_at": desktop.created_at.isoformat(),
         "operation": operation_data(desktop.operation),
@@ -59,6 +60,14 @@ def operation_data(operation: OperationView) -> dict[str, object]:
         "status": operation.status,
         "steps": [{"name": step.name, "status": step.status, "detail": step.detail} for step in operation.steps],
         "error": {"code": operation.error.code, "message": operation.error.message} if operation.error else None,
+        "note_code": operation.note_code,
+        "queue": {
+            "position": operation.queue.position,
+            "length": operation.queue.length,
+            "expected_seconds": operation.queue.expected_seconds,
+        }
+        if operation.queue
+        else None,
     }
 
 
@@ -113,3 +122,13 @@ def sentence(operation: OperationView) -> str:
     if operation.action is Action.FORCE_DELETE and operation.status is OperationStatus.SUCCEEDED:
         return f"{words}. {operation.steps[-1].detail}"
     return words
+
+
+def chosen(what: str, known: dict[str, str], wish: str | None) -> str:
+    """The id of what was wished for by id or name; without a wish, the first."""
+    fitting = [each for each, name in known.items() if wish is None or wish in (each, name)]
+    if not fitting:
+        if not known:
+            raise InvalidInput(f"There is no {what} yet; is Yunzhuo running?")
+        raise InvalidInput(f"There is no {what} {wish}; there are: {', '.join(known.values())}.")
+    return fitting[0]

@@ -2,12 +2,12 @@
 
 import click
 
-from yunzhuo.cli.asking import acting, all_desktops, as_data, following, found, sentence, sure, told
+from yunzhuo.cli.asking import acting, all_desktops, as_data, chosen, following, found, sentence, sure, told
+from yunzhuo.cli.bulk import bulk, create_many
 from yunzhuo.cli.carrying import clipboard, get, put
 from yunzhuo.cli.context import CommandContext, Group, pass_context, print_answer
 from yunzhuo.cli.snapshots import entry_data, entry_row, snapshot
 from yunzhuo.cli.tables import table
-from yunzhuo.phoenix.common.errors import InvalidInput
 from yunzhuo.services.desktops import RebootKind
 from yunzhuo.services.rules.lifecycle import Action
 
@@ -23,17 +23,19 @@ def desktop(context: click.Context, email: str | None) -> None:
 @desktop.command()
 @click.option("--name", help="What it is called.")
 @click.option("--image", help="Name or id; else the default image.")
-@click.option("--flavor", help="Name or id; else the smallest flavor.")
+@click.option("--flavor", help="Name or id; else the smallest flavor that fits the image.")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Follow it until it is available.")
 @pass_context
 def create(context: CommandContext, name: str | None, image: str | None, flavor: str | None, wait: bool) -> int:
     """Make a desktop for the person."""
     with acting(context) as (all_services, actor):
-        images = {each.id: each.name for each in all_services.catalog.images(actor)}
-        flavors = {each.id: each.name for each in all_services.catalog.flavors(actor)}
-        accepted = all_services.desktops.request(
-            actor, image_id=_chosen("image", images, image), flavor_id=_chosen("flavor", flavors, flavor), name=name
-        )
+        images = {each.id: each for each in all_services.catalog.images(actor)}
+        image_id = chosen("image", {each.id: each.name for each in images.values()}, image)
+        flavors = all_services.catalog.flavors(actor)
+        # Who names one gets it, or is told why not.
+        fitting = [each for each in flavors if flavor is not None or each.fits(images[image_id])]
+        flavor_id = chosen("flavor", {each.id: each.name for each in fitting}, flavor)
+        accepted = all_services.desktops.request(actor, image_id=image_id, flavor_id=flavor_id, name=name)
         return told(context, all_services, actor, accepted.operation, wait=wait)
 
 
@@ -123,7 +125,7 @@ def rebuild(context: CommandContext, reference: str, image: str | None, follow_i
     """Put back to the image; what is on the disk is lost."""
     with acting(context) as (all_services, actor):
         images = {each.id: each.name for each in all_services.catalog.images(actor)}
-        image_id = _chosen("image", images, image) if image is not None else None
+        image_id = chosen("image", images, image) if image is not None else None
         asked = all_services.desktops.rebuild(actor, found(all_services, actor, reference).id, image_id=image_id)
         return told(context, all_services, actor, asked.operation, wait=follow_it)
 
@@ -137,9 +139,7 @@ def resize(context: CommandContext, reference: str, flavor: str, follow_it: bool
     """Change to FLAVOR (name or id); a running desktop is restarted."""
     with acting(context) as (all_services, actor):
         flavors = {each.id: each.name for each in all_services.catalog.flavors(actor)}
-        asked = all_services.desktops.resize(
-            actor, found(all_services, actor, reference).id, _chosen("flavor", flavors, flavor)
-        )
+        asked = all_services.desktops.resize(actor, found(all_services, actor, reference).id, chosen("flavor", flavors, flavor))
         return told(context, all_services, actor, asked.operation, wait=follow_it)
 
 
@@ -171,15 +171,5 @@ def history(context: CommandContext, reference: str, limit: int, cursor: str | N
     print_answer(data, text + more, as_json=context.json_output)
 
 
-for command in (snapshot, put, get, clipboard):
+for command in (snapshot, put, get, clipboard, bulk, create_many):
     desktop.add_command(command)
-
-
-def _chosen(what: str, known: dict[str, str], wish: str | None) -> str:
-    """The id of what was wished for by id or name; without a wish, the first."""
-    fitting = [each for each, name in known.items() if wish is None or wish in (each, name)]
-    if not fitting:
-        if not known:
-            raise InvalidInput(f"There is no {what} yet; is Yunzhuo running?")
-        raise InvalidInput(f"There is no {what} {wish}; there are: {', '.join(known.values())}.")
-    return fitting[0]

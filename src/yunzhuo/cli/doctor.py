@@ -185,13 +185,18 @@ def _state(settings: Settings) -> Iterator[Finding]:
     try:
         with assembly.services(settings) as services:
             missing = services.health.missing()
+            database = services.health.database()
     except (YunzhuoError, SQLAlchemyError, OSError, ImportError) as error:
         yield bad("database", f"cannot be used: {error}", "check [database] url and its server")
         return
     if "database" in missing:
         yield bad("database", missing["database"], "run `yunzhuo db upgrade`")
         return
-    yield good("database", "answers, at this release's schema")
+    yield good("database", f"{database} answers, at this release's schema")
+    if "queue" in missing:
+        yield bad("queue", missing["queue"], "check [queue] url and its broker: work goes on, but late")
+    else:
+        yield good("queue", "RabbitMQ lets us in" if settings.queue.url else "a folder in the state folder")
     if "cloud" in missing:
         yield note("cloud", missing["cloud"], "does `yunzhuo host` run? start it: make run")
         return

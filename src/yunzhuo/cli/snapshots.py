@@ -87,7 +87,8 @@ def entry_row(entry: HistoryEntry) -> tuple[str, str, str, str, str]:
     operation = entry.operation
     what = f"{operation.action} {entry.subject}" if entry.subject else str(operation.action)
     details = [step.detail for step in operation.steps if step.detail]
-    result = operation.error.message if operation.error else (details[-1] if details else "")
+    lost = operation.note_code.replace("_", " ") if operation.note_code else ""
+    result = operation.error.message if operation.error else lost or (details[-1] if details else "")
     return f"{operation.created_at:%Y-%m-%d %H:%M:%S}", what, entry.user_email, operation.status, result
 
 

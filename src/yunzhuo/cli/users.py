@@ -105,9 +105,10 @@ def role(context: CommandContext, email: str, role: str) -> None:
 @click.argument("email")
 @click.option("--delete-desktops", is_flag=True, help="Delete the person's desktops, too.")
 @click.option("--hand-over-to", metavar="EMAIL", help="Give the person's desktops to this one.")
+@click.option("--delete-disk", is_flag=True, help="Delete the person's own disk, too.")
 @pass_context
-def delete(context: CommandContext, email: str, delete_desktops: bool, hand_over_to: str | None) -> None:
-    """Delete an account; one with desktops needs an answer what happens to them."""
+def delete(context: CommandContext, email: str, delete_desktops: bool, hand_over_to: str | None, delete_disk: bool) -> None:
+    """Delete an account; one with desktops or a personal disk needs an answer what happens to them."""
     if delete_desktops and hand_over_to:
         raise click.UsageError("Say --delete-desktops or --hand-over-to, not both.")
     with _about(context, email) as (all_services, itself, person):
@@ -115,14 +116,20 @@ def delete(context: CommandContext, email: str, delete_desktops: bool, hand_over
         if hand_over_to:
             answer = DesktopsOfDeleted(all_services.accounts.by_email(hand_over_to).id)
         try:
-            operations = all_services.people.delete(itself, person.id, answer)
+            operations = all_services.people.delete(itself, person.id, answer, with_disk=delete_disk)
         except Conflict as error:
-            if error.code != "user_has_desktops":
+            if error.code not in _ANSWERS:
                 raise
-            raise Conflict(error.code, f"{error.message} Use --delete-desktops or --hand-over-to.", **error.details) from error
+            raise Conflict(error.code, f"{error.message} {_ANSWERS[error.code]}", **error.details) from error
     text = f"{person.email} is deleted." + (f" {len(operations)} desktops are being deleted." if operations else "")
     data = {"id": person.id, "email": person.email, "operations": [operation.id for operation in operations]}
     print_answer(data, text, as_json=context.json_output)
+
+
+_ANSWERS = {
+    "user_has_desktops": "Use --delete-desktops or --hand-over-to.",
+    "user_has_personal_disk": "Use --delete-disk.",
+}
 
 
 @user.command("import")

@@ -36,6 +36,16 @@ class _Remembered(BaseModel):
     accelerator: Accelerator
 
 
+def qemu_program() -> tuple[int, int, int] | None:
+    """Which file QEMU is: another answer after every upgrade. None when it is not there."""
+    path = shutil.which(QEMU)
+    try:
+        found = Path(path).stat() if path else None
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino, found.st_mtime_ns) if found else None
+
+
 async def qemu_version() -> str:
     """The first line of ``qemu-system-x86_64 --version``. Raises MachineFailed when QEMU is not there."""
     try:

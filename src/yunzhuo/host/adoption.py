@@ -130,7 +130,7 @@ class Adoption:
         self._power.follow(entry, machine)
         if entry.record.golden is not None:
             self._goldens.adopt_memory(entry.record.golden, machine.process.identity.pid)
-        machine.readiness.begin(is_silent=entry.record.is_silent)
+        machine.readiness.begin(begins_session=False, is_silent=entry.record.is_silent)
         if entry.record.process != machine.process.identity:
             await entry.save(process=machine.process.identity)
         if entry.record.rolling_back_to is not None:

@@ -70,7 +70,7 @@ async def delete_server(host: DesktopHost, request: Request) -> Response:
 
 
 async def start_server(host: DesktopHost, request: Request) -> Response:
-    await host.power.start(_id(request))
+    await host.power.start(_id(request), wire.Start.model_validate_json(await request.body()).language)
     return _nothing()
 
 
@@ -80,12 +80,14 @@ async def stop_server(host: DesktopHost, request: Request) -> Response:
 
 
 async def reboot_server(host: DesktopHost, request: Request) -> Response:
-    await host.power.reboot(_id(request), wire.Reboot.model_validate_json(await request.body()).kind)
+    wanted = wire.Reboot.model_validate_json(await request.body())
+    await host.power.reboot(_id(request), wanted.kind, wanted.language)
     return _nothing()
 
 
 async def rebuild_server(host: DesktopHost, request: Request) -> Response:
-    await host.reshaping.rebuild(_id(request), wire.Rebuild.model_validate_json(await request.body()).image_id)
+    wanted = wire.Rebuild.model_validate_json(await request.body())
+    await host.reshaping.rebuild(_id(request), wanted.image_id, wanted.language)
     return _nothing()
 
 
@@ -123,9 +125,60 @@ async def delete_snapshot(host: DesktopHost, request: Request) -> Response:
     return _nothing()
 
 
+async def create_volume(host: DesktopHost, request: Request) -> Response:
+    return _json(wire.VOLUME, await host.volumes.create(_parse(wire.VOLUME_REQUEST, await request.body())))
+
+
+async def list_volumes(host: DesktopHost, request: Request) -> Response:
+    return _json(wire.VOLUMES, tuple(host.volumes.list(request.query_params.get("disk_id"))))
+
+
+async def get_volume(host: DesktopHost, request: Request) -> Response:
+    return _json(wire.VOLUME, host.volumes.get(_id(request)))
+
+
+async def delete_volume(host: DesktopHost, request: Request) -> Response:
+    await host.volumes.delete(_id(request))
+    return _nothing()
+
+
+async def attach_volume(host: DesktopHost, request: Request) -> Response:
+    await host.volumes.attach(_id(request), wire.Attach.model_validate_json(await request.body()).server_id)
+    return _nothing()
+
+
+async def detach_volume(host: DesktopHost, request: Request) -> Response:
+    asked = wire.Detach.model_validate_json(await request.body())
+    await host.volumes.detach(_id(request), asked.server_id, force=asked.force)
+    return _nothing()
+
+
+async def take_volume_snapshot(host: DesktopHost, request: Request) -> Response:
+    name = wire.TakeSnapshot.model_validate_json(await request.body()).name
+    return _json(wire.VOLUME_SNAPSHOT, await host.volumes.snapshot(_id(request), name))
+
+
+async def list_volume_snapshots(host: DesktopHost, request: Request) -> Response:
+    return _json(wire.VOLUME_SNAPSHOTS, tuple(host.volumes.snapshots(_id(request))))
+
+
+async def restore_volume(host: DesktopHost, request: Request) -> Response:
+    await host.volumes.restore(_id(request), _snapshot_id(request))
+    return _nothing()
+
+
+async def delete_volume_snapshot(host: DesktopHost, request: Request) -> Response:
+    await host.volumes.delete_snapshot(_id(request), _snapshot_id(request))
+    return _nothing()
+
+
 async def get_console(host: DesktopHost, request: Request) -> Response:
     protocol = ConsoleProtocol(request.path_params["protocol"])
     return _json(wire.CONSOLE, host.servers.console(_id(request), protocol))
+
+
+async def get_screenshot(host: DesktopHost, request: Request) -> Response:
+    return Response(wire.pack_screenshot(await host.pictures.look(_id(request))), media_type="application/octet-stream")
 
 
 async def guest_ready(host: DesktopHost, request: Request) -> Response:
@@ -230,6 +283,7 @@ async def stop_all(host: DesktopHost, _request: Request) -> Response:
 
 
 _SERVER = "/servers/{id}"
+_VOLUME = "/volumes/{id}"
 _ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/check", check),
     ("POST", "/servers", create_server),
@@ -249,6 +303,7 @@ _ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", f"{_SERVER}/snapshots/{{snapshot_id}}/roll-back", roll_back),
     ("DELETE", f"{_SERVER}/snapshots/{{snapshot_id}}", delete_snapshot),
     ("GET", f"{_SERVER}/consoles/{{protocol}}", get_console),
+    ("GET", f"{_SERVER}/screenshot", get_screenshot),
     ("GET", f"{_SERVER}/guest/ready", guest_ready),
     ("POST", f"{_SERVER}/guest/run", guest_run),
     ("PUT", f"{_SERVER}/guest/file", guest_write_file),
@@ -261,6 +316,16 @@ _ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", f"{_SERVER}/guest/clipboard", get_clipboard),
     ("PUT", f"{_SERVER}/guest/clipboard", set_clipboard),
     ("POST", f"{_SERVER}/guest/message", show_message),
+    ("POST", "/volumes", create_volume),
+    ("GET", "/volumes", list_volumes),
+    ("GET", _VOLUME, get_volume),
+    ("DELETE", _VOLUME, delete_volume),
+    ("POST", f"{_VOLUME}/attach", attach_volume),
+    ("POST", f"{_VOLUME}/detach", detach_volume),
+    ("POST", f"{_VOLUME}/snapshots", take_volume_snapshot),
+    ("GET", f"{_VOLUME}/snapshots", list_volume_snapshots),
+    ("POST", f"{_VOLUME}/snapshots/{{snapshot_id}}/restore", restore_volume),
+    ("DELETE", f"{_VOLUME}/snapshots/{{snapshot_id}}", delete_volume_snapshot),
     ("GET", "/flavors", list_flavors),
     ("GET", "/flavors/{id}", get_flavor),
     ("GET", "/images", list_images),

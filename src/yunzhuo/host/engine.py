@@ -19,14 +19,16 @@ from yunzhuo.phoenix.config.settings import FlavorSettings, HostSettings
 
 @dataclass(slots=True)
 class Engine:
-    """The host's own surroundings; one for each host process."""
+    """The host's own surroundings; one for each host process. ``languages``: those to prepare, the installation's own first."""
 
     settings: HostSettings
     layout: Layout
     account: QemuAccount
     network: Network
     images: Images
+    languages: tuple[str, ...]
     _version: str | None = None
+    _program: object = None
     _accelerator: Accelerator | None = None
     _choosing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -43,9 +45,13 @@ class Engine:
         raise FlavorNotFound(flavor_id)
 
     async def version(self) -> str:
-        """QEMU's version. Raises MachineFailed when there is no QEMU; asked again then, as it may be installed meanwhile."""
-        if self._version is None:
-            self._version = await accelerator.qemu_version()
+        """QEMU's version, asked again when its file has changed: it may be upgraded while we run.
+
+        Raises MachineFailed when there is no QEMU.
+        """
+        program = accelerator.qemu_program()
+        if self._version is None or program != self._program:
+            self._version, self._program = await accelerator.qemu_version(), program
         return self._version
 
     async def accelerator(self, image: StoredImage) -> Accelerator:

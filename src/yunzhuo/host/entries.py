@@ -10,7 +10,7 @@ from yunzhuo.host.machine import Machine
 from yunzhuo.host.server_secrets import Identity, ServerSecrets
 from yunzhuo.host.store import Phase, ServerRecord, Wanted, save_record
 from yunzhuo.host.waiting import finish
-from yunzhuo.phoenix.cloud.resources import Server, ServerStatus
+from yunzhuo.phoenix.cloud.resources import FaultCode, Server, ServerStatus
 
 HOST_ID = "local"
 
@@ -28,6 +28,7 @@ class Change(StrEnum):
     RESUMING = "being resumed"
     SNAPSHOTTING = "being snapshotted"
     ROLLING_BACK = "being rolled back"
+    PLUGGING = "being given a disk, or giving one back"
     DELETING = "deleting"
 
 
@@ -88,9 +89,16 @@ class Entry:
         """What a person should know, if anything."""
         if self.running and self.running.stopped_by_full_disk:
             return "This computer's disk is full; the desktop is held until there is room."
-        if self.record.saved is not None and not self.state_fits and not self.comes_up:
-            return _CANNOT_GO_ON
-        return self.record.fault
+        return _CANNOT_GO_ON if self._has_lost_memory else self.record.fault
+
+    @property
+    def fault_code(self) -> FaultCode | None:
+        """What is lost of it, if anything."""
+        return FaultCode.MEMORY_LOST if self._has_lost_memory else self.record.fault_code
+
+    @property
+    def _has_lost_memory(self) -> bool:
+        return self.record.saved is not None and not self.state_fits and not self.comes_up
 
     @property
     def promised_mib(self) -> int:
@@ -107,7 +115,7 @@ class Entry:
     @property
     def identity(self) -> Identity:
         """Who the guest is to become, by the record as it is when it is told."""
-        return Identity(self.secrets, lambda: self.record.hostname)
+        return Identity(self.secrets, lambda: self.record.hostname, lambda: self.record.language)
 
     async def save(self, **changes: object) -> None:
         """Change the record, in memory and on disk."""
@@ -130,4 +138,6 @@ class Entry:
             created_at=of.created_at,
             observed_at=datetime.now(UTC),
             fault=self.fault,
+            fault_code=self.fault_code,
+            language=of.language,
         )

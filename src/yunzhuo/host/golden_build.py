@@ -46,7 +46,7 @@ _AWAIT_IDENTITY = ("/etc/desktop/await-identity",)
 _WARM_UP_TIMES = 3
 _WARM_UP_SECONDS = 30.0
 # Longer than the script itself ever waits: given up half way it would leave its windows in the golden.
-_OWN_WARM_UP_SECONDS = 900.0
+_OWN_WARM_UP_SECONDS = 1500.0
 _FRAME = f"{SCREEN_FOLDER}/frame.ppm"
 
 logger = get_logger()
@@ -61,12 +61,14 @@ class GoldenPlan:
     disk_mib: int
     hardware: Hardware
     image: StoredImage
+    language: str | None
 
 
-async def build_golden(engine: Engine, plan: GoldenPlan) -> tuple[Path, int]:
+async def build_golden(engine: Engine, plan: GoldenPlan, *, low_priority: bool) -> tuple[Path, int]:
     """Build the golden of ``plan``; the answer is its folder and its memory (a memfd). Raises MachineFailed, OSError.
 
-    Takes most of a minute of one processor, at low priority. Cancelled or killed, it leaves nothing that counts.
+    Takes minutes of one processor; with ``low_priority`` only those that nobody else wants. Cancelled or killed, it leaves
+    nothing that counts.
     """
     began_at = time.monotonic()
     folder = engine.layout.goldens / f"{BUILDING_PREFIX}{plan.key}"
@@ -78,13 +80,14 @@ async def build_golden(engine: Engine, plan: GoldenPlan) -> tuple[Path, int]:
     try:
         await make_overlay(folder / DISK_NAME, image_disk(plan.image), plan.disk_mib)
         engine.account.own(folder / DISK_NAME, 0o600)
-        awaits_identity = await _boot_and_freeze(engine, plan, folder, memory)
+        awaits_identity = await _boot_and_freeze(engine, plan, folder, memory, low_priority=low_priority)
         await asyncio.to_thread(_settle_files, folder, memory)
         manifest = GoldenManifest(
             key=plan.key,
             name=name,
             image_id=plan.image.id,
             flavor_id=plan.flavor_id,
+            language=plan.language,
             memory_mib=plan.hardware.memory_mib,
             awaits_identity=awaits_identity,
             qemu_version=await engine.version(),
@@ -102,7 +105,7 @@ async def build_golden(engine: Engine, plan: GoldenPlan) -> tuple[Path, int]:
     return place, memory
 
 
-async def _boot_and_freeze(engine: Engine, plan: GoldenPlan, folder: Path, memory: int) -> bool:
+async def _boot_and_freeze(engine: Engine, plan: GoldenPlan, folder: Path, memory: int, *, low_priority: bool) -> bool:
     """Whether the frozen machine has a program that waits for its identity."""
 
     def make_spec(channels: Channels) -> MachineSpec:
@@ -112,11 +115,13 @@ async def _boot_and_freeze(engine: Engine, plan: GoldenPlan, folder: Path, memor
 
     state = os.open(folder / STATE_NAME, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        launched = launch(folder, make_spec, engine.account, engine.network.entrance, inherited=(memory,), low_priority=True)
-        identity = Identity(new_secrets(folder.name), lambda: _HOSTNAME)
+        launched = launch(
+            folder, make_spec, engine.account, engine.network.entrance, inherited=(memory,), low_priority=low_priority
+        )
+        identity = Identity(new_secrets(folder.name), lambda: _HOSTNAME, lambda: plan.language)
         machine = await Machine.after_launch(folder, launched, identity, is_clone=False)
         try:
-            machine.readiness.begin()
+            machine.readiness.begin(begins_session=True)
             await _wait_until_ready(machine)
             awaits_identity = await _warm_up(machine)
             await _settle(machine, folder / _FRAME)

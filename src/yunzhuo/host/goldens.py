@@ -25,7 +25,7 @@ from yunzhuo.host.sparse import copy_data
 from yunzhuo.phoenix.common.logging import get_logger
 
 MANIFEST_NAME, RAM_NAME, STATE_NAME, OVERLAY_NAME = "golden.json", "ram", "state", "overlay.qcow2"
-_FORMAT = 2
+_FORMAT = 3
 _SEALED = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
 logger = get_logger()
@@ -44,6 +44,7 @@ class GoldenManifest(BaseModel):
     name: str
     image_id: str
     flavor_id: str
+    language: str | None
     memory_mib: int
     awaits_identity: bool
     qemu_version: str
@@ -72,10 +73,12 @@ class Golden:
         return self.manifest.name
 
 
-def golden_key(flavor_id: str, disk_mib: int, hardware: Hardware, image: StoredImage, qemu_version: str) -> str:
-    """What a golden fits, exactly: another image, QEMU, processor or machine has another key."""
+def golden_key(
+    flavor_id: str, disk_mib: int, hardware: Hardware, image: StoredImage, language: str | None, qemu_version: str
+) -> str:
+    """What a golden fits, exactly: another image, language, QEMU, processor or machine has another key."""
     cpu = host_cpu() if hardware.accelerator is Accelerator.KVM else ""
-    parts = [_FORMAT, image.id, image.digest, disk_mib, qemu_version, cpu, *hardware_args(hardware)]
+    parts = [_FORMAT, image.id, image.digest, language, disk_mib, qemu_version, cpu, *hardware_args(hardware)]
     return f"{flavor_id}-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]}"
 
 

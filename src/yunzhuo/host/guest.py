@@ -42,7 +42,7 @@ class Guests:
         """Whether a person could work in it now. Waits a moment for a clone that is about to be."""
         entry = self._registry.get(server_id)
         machine = entry.running
-        if machine is None or entry.change not in (None, Change.MAKING):
+        if machine is None or entry.change not in (None, Change.MAKING, Change.PLUGGING):
             return False
         if not machine.readiness.is_ready and machine.readiness.age_seconds < _IS_YOUNG_SECONDS:
             try:

@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 
+from yunzhuo.host.accelerator import qemu_program
 from yunzhuo.host.adoption import Adoption
 from yunzhuo.host.capacity import disk_size_mib, measure, meminfo
 from yunzhuo.host.engine import Engine
@@ -19,6 +20,7 @@ from yunzhuo.host.layout import Layout
 from yunzhuo.host.making import Maker
 from yunzhuo.host.monitor import MachineFailed
 from yunzhuo.host.network import Network
+from yunzhuo.host.pictures import Pictures
 from yunzhuo.host.power import Power
 from yunzhuo.host.privileges import qemu_account
 from yunzhuo.host.registry import Registry
@@ -26,6 +28,7 @@ from yunzhuo.host.reshaping import Reshaping
 from yunzhuo.host.servers import NETWORK_ID, Servers
 from yunzhuo.host.snapshots import Snapshots
 from yunzhuo.host.suspension import Suspension
+from yunzhuo.host.volumes import Volumes
 from yunzhuo.phoenix.cloud.errors import ImageNotFound
 from yunzhuo.phoenix.cloud.resources import Flavor, Host, Image
 from yunzhuo.phoenix.cloud.resources import Network as NetworkResource
@@ -46,7 +49,9 @@ class DesktopHost:
         layout = Layout(settings.host_dir.absolute())
         layout.make(account)
         self._network = Network(layout.network, layout.desktops, wants_internet=settings.host.guest_internet)
-        self._engine = Engine(settings.host, layout, account, self._network, Images(layout.images, settings.host.image))
+        images = Images(layout.images, settings.host.image)
+        languages = tuple(dict.fromkeys((settings.language, *settings.host.prepared_languages)))
+        self._engine = Engine(settings.host, layout, account, self._network, images, languages)
         self._goldens = Goldens(layout.goldens)
         self._registry = Registry(self._engine)
         self._keeper = GoldenKeeper(
@@ -62,6 +67,8 @@ class DesktopHost:
         self.reshaping = Reshaping(self._engine, self._registry, maker, self.power)
         self.suspension = Suspension(self._registry, maker, self.power)
         self.snapshots = Snapshots(self._registry, maker, self.power)
+        self.volumes = Volumes(self._engine, self._registry, self.power)
+        self.pictures = Pictures(self._registry)
         self.guests = Guests(self._registry)
         self.files = GuestFiles(self.guests)
         unfinished = (self.reshaping, self.suspension, self.snapshots)
@@ -73,6 +80,7 @@ class DesktopHost:
         self._goldens.load()
         await self._network.start()
         await self._adoption.run()
+        await self.volumes.load()
         if with_goldens:
             self._keeper.start()
         self._watch = asyncio.create_task(self._watch_over())
@@ -108,9 +116,9 @@ class DesktopHost:
         raise ImageNotFound(image_id)
 
     async def is_prepared(self, image_id: str, flavor_id: str) -> bool:
-        """Whether a golden stands. Raises ImageNotFound, FlavorNotFound, MachineFailed."""
+        """Whether a golden in the installation's language stands. Raises ImageNotFound, FlavorNotFound, MachineFailed."""
         image, flavor = self._engine.images.get(image_id), self._engine.flavor(flavor_id)
-        return await self._keeper.find(image, flavor) is not None
+        return await self._keeper.is_prepared(image, flavor)
 
     def flavors(self) -> list[Flavor]:
         """Smallest first, as the settings have them."""
@@ -145,7 +153,7 @@ class DesktopHost:
         ]
 
     def _problems(self) -> list[str]:
-        problems = [*self._adoption.problems, *self._keeper.problems]
+        problems = [*self._adoption.problems, *self.volumes.problems, *self._keeper.problems]
         if self._network.problem is not None:
             problems.append(self._network.problem)
         if self._engine.images.default() is None:
@@ -161,9 +169,13 @@ class DesktopHost:
             await self.power.begin_stop(entry)
 
     async def _watch_over(self) -> None:
-        """Let machines go on that were held because the disk was full, once it is not."""
+        """Let machines go on that were held because the disk was full, once it is not; notice an upgrade of QEMU."""
+        program = qemu_program()
         while True:
             await asyncio.sleep(_ROUND_SECONDS)
+            if program != (program := qemu_program()):
+                logger.info("qemu_changed")
+                await self.suspension.look_again()
             running = [entry.running for entry in self._registry if entry.running and entry.change is None]
             held = [machine for machine in running if machine.stopped_by_full_disk]
             if not held or measure(self._engine.layout.root).disk_mib <= self._engine.settings.disk_reserve_mib:

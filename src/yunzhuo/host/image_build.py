@@ -176,6 +176,7 @@ class _Build:
             "kernel_args": facts.kernel_args,
             "min_memory_mib": facts.min_memory_mib,
             "min_disk_mib": facts.min_disk_mib,
+            "languages": facts.languages,
             "size_mib": -(-(made / "disk.qcow2").stat().st_size // _MIB),
         }
         (made / "image.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")

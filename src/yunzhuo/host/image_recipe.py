@@ -2,7 +2,7 @@
 
 ::
 
-    recipe.toml          name, sizes, kernel arguments; ``extends`` names another recipe's folder
+    recipe.toml          name, sizes, languages, kernel arguments; ``extends`` names another recipe's folder
     packages.txt         Debian packages
     excluded-paths.txt   what of them is left out
     guest/               files laid over the packages
@@ -53,6 +53,7 @@ class Facts(BaseModel):
     kernel_args: str
     min_memory_mib: int
     min_disk_mib: int
+    languages: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

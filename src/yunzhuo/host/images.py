@@ -24,7 +24,7 @@ class Manifest(BaseModel):
     """``image.json``; written last, so an image without it is not there yet.
 
     ``kind`` is its recipe's. Without ``kernel_args`` it has no kernel beside its disk: it boots from that with its own boot
-    loader, and keeps none of the promises of docs/how-to/image.md.
+    loader, and keeps none of the promises of docs/how-to/image.md. It can be told which of ``languages`` to speak.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -39,6 +39,7 @@ class Manifest(BaseModel):
     min_memory_mib: int
     min_disk_mib: int
     size_mib: int
+    languages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,11 @@ class StoredImage:
     def fits(self, flavor: FlavorSettings) -> bool:
         """Whether a machine of this size is large enough for it."""
         return flavor.memory_mib >= self.manifest.min_memory_mib and flavor.disk_mib >= self.manifest.min_disk_mib
+
+    def spoken(self, *wishes: str | None) -> str | None:
+        """The first of ``wishes`` that its sessions can speak, else its first language; None where it cannot be told."""
+        languages = self.manifest.languages
+        return next((wish for wish in wishes if wish in languages), languages[0] if languages else None)
 
     def described(self, *, is_default: bool) -> Image:
         """As the cloud interface shows it."""

@@ -9,9 +9,11 @@ from yunzhuo.host.privileges import QemuAccount
 ROOT_FROM_MACHINE = "../.."
 
 RECORD_NAME = "server.json"
+VOLUME_RECORD_NAME = "volume.json"
 SECRETS_NAME = "secrets.json"
 DISK_NAME = "disk.qcow2"
 MEMORY_NAME = "suspended.state"
+PICTURE_NAME = "screen.jpg"
 SCREEN_FOLDER = "screen"
 VNC_SOCKET = f"{SCREEN_FOLDER}/vnc.sock"
 SPICE_SOCKET = f"{SCREEN_FOLDER}/spice.sock"
@@ -44,6 +46,11 @@ class Layout:
         return self.root / "desktops"
 
     @property
+    def volumes(self) -> Path:
+        """One folder a volume, named by its id."""
+        return self.root / "volumes"
+
+    @property
     def network(self) -> Path:
         """Working directory of the processes that hold the guests' network."""
         return self.root / "network"
@@ -60,6 +67,6 @@ class Layout:
     def make(self, account: QemuAccount) -> None:
         """Make what is missing. QEMU's user may pass through these folders, and list none of them."""
         self.root.parent.mkdir(parents=True, exist_ok=True)
-        for folder in (self.root, self.images, self.goldens, self.desktops, self.network):
+        for folder in (self.root, self.images, self.goldens, self.desktops, self.volumes, self.network):
             folder.mkdir(exist_ok=True)
             account.let_pass(folder)

@@ -50,6 +50,8 @@ class Machine:
         self.guest_shut_down = False
         self.stopped_by_full_disk = False
         self.is_held = False
+        #: Ids of the volumes that are plugged in, or on their way.
+        self.volumes: set[str] = set()
         self.was_reset = asyncio.Event()
         monitor.watch({"RESET": self._on_reset, "SHUTDOWN": self._on_shutdown, "BLOCK_IO_ERROR": self._on_io_error})
 

@@ -23,7 +23,7 @@ from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.phoenix.config.settings import FlavorSettings
 
-FindGolden = Callable[[StoredImage, FlavorSettings], Awaitable[Golden | None]]
+FindGolden = Callable[[StoredImage, FlavorSettings, str | None], Awaitable[Golden | None]]
 
 logger = get_logger()
 
@@ -43,7 +43,8 @@ class Maker:
     async def make(self, entry: Entry) -> Machine:
         """A new machine on a new disk. Raises MachineFailed, OSError, ImageNotFound."""
         image = self._engine.images.get(entry.record.image_id)
-        golden = await self._find_golden(image, entry.record.flavor)
+        entry.record = entry.record.but(language=self.spoken(entry.record, None))
+        golden = await self._find_golden(image, entry.record.flavor, entry.record.language)
         if golden is not None:
             # Said before anything stands on it, or it might be removed as unused.
             entry.record = entry.record.but(golden=golden.name)
@@ -60,7 +61,7 @@ class Maker:
         # Whatever ran in it before it was suspended is over now.
         (entry.folder / MEMORY_NAME).unlink(missing_ok=True)
         machine = await self._launch(entry, image, Memory.PLAIN)
-        machine.readiness.begin(is_silent=not image.has_kernel)
+        machine.readiness.begin(begins_session=True, is_silent=not image.has_kernel)
         return machine
 
     async def restore(self, entry: Entry) -> Machine:
@@ -94,6 +95,14 @@ class Maker:
         hardware = await self._engine.hardware(image, vcpus=record.vcpus, memory_mib=record.memory_mib)
         return state_key(record.disk_mib, hardware, await self._engine.version())
 
+    def spoken(self, record: ServerRecord, wish: str | None) -> str | None:
+        """What sessions of this server begin in: ``wish``, or what they did before, where its image speaks it.
+
+        Raises ImageNotFound.
+        """
+        image = self._engine.images.get(record.image_id)
+        return image.spoken(wish, record.language, *self._engine.languages)
+
     async def make_disk(self, entry: Entry) -> None:
         """A new disk, and no machine yet. Raises MachineFailed, OSError, ImageNotFound."""
         image = self._engine.images.get(entry.record.image_id)
@@ -120,7 +129,7 @@ class Maker:
             await self._or_kill(machine, machine.restore(state))
         finally:
             os.close(state)
-        machine.readiness.begin(desktop_is_up=True, is_awaited=golden.manifest.awaits_identity)
+        machine.readiness.begin(begins_session=True, desktop_is_up=True, is_awaited=golden.manifest.awaits_identity)
         return machine
 
     async def _launch(

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from socket import socket
 from typing import Any, Self
 
@@ -31,6 +31,8 @@ class Monitor:
     def __init__(self, client: QMPClient) -> None:
         self._client = client
         self._closing: asyncio.Task[None] | None = None
+        # QEMU keeps only the descriptor that came last, until a command takes it.
+        self._handing_over = asyncio.Lock()
 
     @classmethod
     async def connect(cls, connection: socket, name: str, *, timeout_seconds: float = 15) -> Self:
@@ -58,8 +60,20 @@ class Monitor:
 
     async def hand_over(self, descriptor: int, name: str) -> None:
         """Give QEMU a descriptor of ours, to be used once as ``fd:NAME``. Raises MachineFailed."""
-        self._client.send_fd_scm(descriptor)
-        await self.execute("getfd", {"fdname": name})
+        async with self._handing_over:
+            self._client.send_fd_scm(descriptor)
+            await self.execute("getfd", {"fdname": name})
+
+    @asynccontextmanager
+    async def lend(self, descriptor: int) -> AsyncIterator[str]:
+        """Let QEMU open a descriptor of ours as the file that this answers. Raises MachineFailed."""
+        async with self._handing_over:
+            self._client.send_fd_scm(descriptor)
+            number = (await self.execute("add-fd"))["fdset-id"]
+        try:
+            yield f"/dev/fdset/{number}"
+        finally:
+            await self.execute("remove-fd", {"fdset-id": number})
 
     async def migrate(self, command: str, uri: str, *, timeout_seconds: float) -> None:
         """Start a migration and return when it is through. Needs the capability ``events``. Raises MachineFailed."""
@@ -95,6 +109,34 @@ class Monitor:
         error = next((job.get("error") for job in jobs if job.get("id") == job_id), None)
         if error:
             raise MachineFailed(f"QEMU failed at {command}: {error}")
+
+    async def unplug(self, device: str, *, timeout_seconds: float) -> None:
+        """Ask the guest to let go of a device, and return when it is gone. Raises MachineFailed when it does not let go."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                with self._client.listener("DEVICE_DELETED") as events:
+                    try:
+                        await self.execute("device_del", {"id": device})
+                    except MachineFailed:
+                        # It was asked to already, and takes its time; or it is gone.
+                        if not await self.has_device(device):
+                            return
+                    async for event in events:
+                        data = event.get("data")
+                        if isinstance(data, Mapping) and data.get("device") == device:
+                            return
+        except TimeoutError:
+            raise MachineFailed("The desktop did not let go of the device in time.") from None
+
+    async def has_device(self, device: str) -> bool:
+        """Whether a device that was given this id is plugged in. Raises MachineFailed."""
+        found = await self.execute("qom-list", {"path": "/machine/peripheral"})
+        return any(entry.get("name") == device for entry in found)
+
+    async def has_node(self, name: str) -> bool:
+        """Whether QEMU has a block node of this name open. Raises MachineFailed."""
+        found = await self.execute("query-named-block-nodes", {"flat": True})
+        return any(node.get("node-name") == name for node in found)
 
     def watch(self, handlers: Mapping[str, Callable[[Mapping[str, Any]], None]]) -> None:
         """Call the handler of each event with the event's data, in order, as it arrives."""

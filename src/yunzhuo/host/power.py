@@ -12,6 +12,7 @@ from yunzhuo.host.entries import TAKES_DOWN, Change, Entry
 from yunzhuo.host.machine import Machine
 from yunzhuo.host.making import Maker
 from yunzhuo.host.monitor import MachineFailed
+from yunzhuo.host.pictures import keep_picture
 from yunzhuo.host.registry import Registry
 from yunzhuo.host.store import Phase, Wanted
 from yunzhuo.host.waiting import finish, unless
@@ -38,6 +39,12 @@ def require_not_suspended(entry: Entry) -> None:
         raise ServerBusy("The server is suspended; resume it first.", server_id=entry.id)
 
 
+def require_unplugged(entry: Entry) -> None:
+    """Raises ServerBusy while the machine has a volume: memory that knows its files must not meet another state of them."""
+    if entry.running is not None and entry.running.volumes:
+        raise ServerBusy("A volume is attached to the server; detach it first.", server_id=entry.id)
+
+
 class Power:
     """Start, stop, reboot. ``shutdown_seconds`` is how long a guest may take to switch itself off."""
 
@@ -47,8 +54,8 @@ class Power:
         self._shutdown_seconds = shutdown_seconds
         self._background: set[asyncio.Task[None]] = set()
 
-    async def start(self, server_id: str) -> None:
-        """Raises ServerNotFound, ServerBusy, NoCapacity, MachineFailed."""
+    async def start(self, server_id: str, language: str | None = None) -> None:
+        """Raises ServerNotFound, ServerBusy, NoCapacity, MachineFailed, ImageNotFound."""
         entry = self._registry.get(server_id)
         if entry.comes_up or (entry.running and entry.change in (None, Change.REBOOTING)):
             return
@@ -57,6 +64,7 @@ class Power:
         if entry.record.phase is Phase.FAILED:
             raise ServerBusy("The server is in error; delete it, or reboot it hard.", server_id=server_id)
         self._registry.require_room(entry.record.memory_mib)
+        entry.record = entry.record.but(language=self._maker.spoken(entry.record, language))
         await asyncio.shield(self.begin(entry, Change.STARTING, self._start(entry)))
 
     async def stop(self, server_id: str) -> None:
@@ -73,8 +81,8 @@ class Power:
         """Stop a server that nothing else is done to; the answer ends when it is off."""
         return self.begin(entry, Change.STOPPING, self._stop(entry))
 
-    async def reboot(self, server_id: str, kind: RebootKind) -> None:
-        """Raises ServerNotFound, ServerBusy, MachineFailed."""
+    async def reboot(self, server_id: str, kind: RebootKind, language: str | None = None) -> None:
+        """Raises ServerNotFound, ServerBusy, MachineFailed, ImageNotFound."""
         entry = self._registry.get(server_id)
         require_unchanged(entry)
         if entry.record.phase is Phase.FAILED and kind is RebootKind.HARD:
@@ -84,6 +92,7 @@ class Power:
         machine = entry.running
         if machine is None:
             raise ServerBusy("The server does not run.", server_id=server_id)
+        entry.record = entry.record.but(language=self._maker.spoken(entry.record, language))
         machine.was_reset.clear()
         if kind is RebootKind.HARD:
             await asyncio.shield(self.begin(entry, Change.REBOOTING, self._reset(machine)))
@@ -199,7 +208,7 @@ class Power:
         self.follow(entry, machine)
         await entry.save(**{**await self._now_running(entry, machine), "fault": None, **written})
         await machine.go_on()
-        machine.readiness.begin(desktop_is_up=desktop_is_up, is_silent=entry.record.is_silent)
+        machine.readiness.begin(begins_session=False, desktop_is_up=desktop_is_up, is_silent=entry.record.is_silent)
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.create_task(work)
@@ -223,6 +232,7 @@ class Power:
 
     async def _stop(self, entry: Entry) -> None:
         await entry.save(wanted=Wanted.STOPPED)
+        await keep_picture(entry)
         await self.switch_off(entry)
         logger.info("server_stopped", server_id=entry.id)
 

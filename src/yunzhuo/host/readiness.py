@@ -18,6 +18,8 @@ _DESKTOP_IS_UP = ("/bin/sh", "-c", "test -e /run/desktop/ready")
 _IDENTIFY_PATIENCE_SECONDS = 30.0
 _ASK_AGAIN_SECONDS = 1.0
 _AWAITED_SECONDS = 5.0
+# What a guest adds to "identified" when its desktop is not on the screen, or is no more.
+_STARTING = "starting"
 
 logger = get_logger()
 
@@ -38,6 +40,7 @@ class Readiness:
         self._work: asyncio.Task[None] | None = None
         self._began_at = time.monotonic()
         self._is_silent = False
+        self._begins_session = False
 
     @property
     def is_ready(self) -> bool:
@@ -48,13 +51,22 @@ class Readiness:
         """How long the present boot (or clone) has been followed."""
         return time.monotonic() - self._began_at
 
-    def begin(self, *, desktop_is_up: bool = False, is_awaited: bool = False, is_silent: bool = False) -> None:
+    def begin(
+        self,
+        *,
+        begins_session: bool,
+        desktop_is_up: bool = False,
+        is_awaited: bool = False,
+        is_silent: bool = False,
+    ) -> None:
         """Follow the machine from now on.
 
-        ``desktop_is_up`` for one that was cloned from a ready golden. ``is_awaited`` when a program in that golden waits at
-        the identity port: then the clone need not start one to become itself. ``is_silent`` for an image that promises no
-        word about its desktop: its machine is as ready as it will ever say when it runs.
+        ``begins_session`` for one that nobody has worked in since it was booted or cloned: only then its session may be begun
+        again in another language. ``desktop_is_up`` for one that was cloned from a ready golden. ``is_awaited`` when a program
+        in that golden waits at the identity port: then the clone need not start one to become itself. ``is_silent`` for an
+        image that promises no word about its desktop: its machine is as ready as it will ever say when it runs.
         """
+        self._begins_session = begins_session
         self._listeners = [asyncio.create_task(self._listen(self._ports[0]))]
         if is_awaited:
             self._listeners.append(asyncio.create_task(self._listen(self._ports[1], first_word=self._identity.for_port())))
@@ -73,6 +85,7 @@ class Readiness:
             return
         self._desktop_up.clear()
         self._identified.clear()
+        self._begins_session = not desktop_is_up
         if desktop_is_up:
             self._desktop_up.set()
         self._start_work()
@@ -120,11 +133,13 @@ class Readiness:
             writer.close()
 
     def _hear(self, line: str) -> None:
-        word, _, rest = line.partition(" ")
-        if word == "ready":
-            self._desktop_up.set()
-        elif word == "identified" and rest == self._identity.machine_id:
-            self._note_identified()
+        match line.split():
+            case ["ready"]:
+                self._desktop_up.set()
+            case ["identified", machine_id, *more] if machine_id == self._identity.machine_id:
+                if _STARTING in more:
+                    self._desktop_up.clear()
+                self._note_identified()
 
     def _note_identified(self) -> None:
         if not self._identified.is_set():
@@ -148,13 +163,14 @@ class Readiness:
 
     async def _identify(self) -> None:
         """One attempt; the word on the port usually comes before the agent is asked how the program ended."""
-        pid = await self._agent.start(_IDENTIFY, stdin=self._identity.for_program())
+        pid = await self._agent.start(_IDENTIFY, stdin=self._identity.for_program(with_language=self._begins_session))
         give_up_at = time.monotonic() + _IDENTIFY_PATIENCE_SECONDS
         while not await happens_within(self._identified, _ASK_AGAIN_SECONDS) and time.monotonic() < give_up_at:
             ended = await self._agent.ended(pid)
             if ended is None:
                 continue
             if ended.exit_code == 0:
+                self._hear(ended.stdout.decode(errors="replace").strip())
                 self._note_identified()
             else:
                 said = ended.stderr.decode(errors="replace")[-300:]

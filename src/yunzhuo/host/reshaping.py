@@ -3,6 +3,7 @@
 from yunzhuo.host.engine import Engine, require_fitting
 from yunzhuo.host.entries import Change, Entry
 from yunzhuo.host.making import Maker
+from yunzhuo.host.pictures import forget_picture
 from yunzhuo.host.power import Power, require_not_suspended, require_unchanged
 from yunzhuo.host.registry import Registry
 from yunzhuo.host.servers import in_words
@@ -25,7 +26,7 @@ class Reshaping:
         self._maker = maker
         self._power = power
 
-    async def rebuild(self, server_id: str, image_id: str) -> None:
+    async def rebuild(self, server_id: str, image_id: str, language: str | None = None) -> None:
         """Begin anew from an image, as somebody else.
 
         Raises ServerNotFound, ImageNotFound, InvalidInput, ServerBusy, NoCapacity.
@@ -39,7 +40,7 @@ class Reshaping:
         if status is ServerStatus.ERROR:
             self._registry.require_room(entry.record.memory_mib)
         wanted = Wanted.STOPPED if status is ServerStatus.STOPPED else Wanted.RUNNING
-        of_image = {"image_id": image.id, "is_silent": not image.has_kernel}
+        of_image = {"image_id": image.id, "is_silent": not image.has_kernel, "language": language or entry.record.language}
         written = {"phase": Phase.REBUILDING, **of_image, "wanted": wanted, "fault": None, "snapshots": ()}
         await self._power.accept(entry, Change.REBUILDING, self._rebuild, **written)
 
@@ -70,6 +71,7 @@ class Reshaping:
     async def _rebuild(self, entry: Entry) -> None:
         try:
             await self._power.pull_plug(entry)
+            forget_picture(entry)
             await self._maker.renew_secrets(entry)
             if entry.record.wanted is Wanted.RUNNING:
                 await self._power.bring_up(entry)

@@ -61,24 +61,31 @@ def load_secrets(folder: Path) -> ServerSecrets:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a machine is to become, in the words that its guest understands. ``hostname`` is asked anew every time."""
+    """Who a machine is to become, in the words that its guest understands.
+
+    ``hostname`` and ``language`` (None: whatever it speaks) are asked anew every time.
+    """
 
     secrets: ServerSecrets
     hostname: Callable[[], str]
+    language: Callable[[], str | None] = lambda: None
 
     @property
     def machine_id(self) -> str:
         return self.secrets.machine_id
 
-    def for_program(self) -> bytes:
-        """What ``/etc/desktop/identify`` in the guest reads from standard input."""
-        return self._lines(lambda key: base64.b64encode(key.encode()).decode())
+    def for_program(self, *, with_language: bool) -> bytes:
+        """What ``/etc/desktop/identify`` in the guest reads from standard input.
+
+        A guest that hears another language than its session's ends that session, with all that is open in it.
+        """
+        return self._lines(lambda key: base64.b64encode(key.encode()).decode(), with_language=with_language)
 
     def for_port(self) -> bytes:
         """What ``/etc/desktop/await-identity``, which waits in goldens, reads from its port."""
-        return self._lines(lambda key: key.strip().replace("\n", "|")) + b"end\n"
+        return self._lines(lambda key: key.strip().replace("\n", "|"), with_language=True) + b"end\n"
 
-    def _lines(self, encode: Callable[[str], str]) -> bytes:
+    def _lines(self, encode: Callable[[str], str], *, with_language: bool) -> bytes:
         lines = {
             # Guests drop the fraction, so half a second is what they are wrong at most.
             "time": f"{time.time() + 0.5:.3f}",
@@ -87,6 +94,8 @@ class Identity:
             "ssh-key-private": encode(self.secrets.ssh_key_private),
             "ssh-key-public": encode(self.secrets.ssh_key_public),
         }
+        if with_language and (language := self.language()) is not None:
+            lines["language"] = language
         return "".join(f"{key} {value}\n" for key, value in lines.items()).encode()
 
 

@@ -114,6 +114,7 @@ class Servers:
             metadata=request.metadata,
             created_at=datetime.now(UTC),
             is_silent=not image.has_kernel,
+            language=request.language,
         )
         entry = Entry(record, self._engine.layout.server(server_id), new_secrets(server_id))
         self._registry.add(entry)

@@ -14,12 +14,13 @@ from yunzhuo.host.kept_states import IdleDisk, LiveDisk
 from yunzhuo.host.machine import Machine
 from yunzhuo.host.making import Maker
 from yunzhuo.host.monitor import MachineFailed
-from yunzhuo.host.power import Power, require_not_suspended, require_unchanged
+from yunzhuo.host.pictures import forget_picture
+from yunzhuo.host.power import Power, require_not_suspended, require_unchanged, require_unplugged
 from yunzhuo.host.registry import Registry
 from yunzhuo.host.servers import in_words
 from yunzhuo.host.store import SnapshotPhase, SnapshotRecord, Wanted
 from yunzhuo.phoenix.cloud.errors import ServerBusy, ServerNotFound, SnapshotNotFound
-from yunzhuo.phoenix.cloud.resources import ServerStatus, Snapshot
+from yunzhuo.phoenix.cloud.resources import FaultCode, ServerStatus, Snapshot
 from yunzhuo.phoenix.common.errors import YunzhuoError
 from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.common.logging import get_logger
@@ -28,7 +29,7 @@ from yunzhuo.phoenix.common.logging import get_logger
 _DISK_MIB = 64
 # Less than a driver waits for an answer; what takes longer goes on.
 _WORTH_WAITING_SECONDS = 8.0
-_ONLY_DISK = "What ran when the snapshot was taken could not be brought back; the desktop was started from the snapshot's disk."
+_ONLY_DISK = "What ran when the snapshot was taken could not be brought back; only the disk was rolled back to it."
 
 logger = get_logger()
 Work = Callable[[Entry], Coroutine[Any, Any, None]]
@@ -57,6 +58,7 @@ class Snapshots:
         require_unchanged(entry)
         if entry.status not in (ServerStatus.RUNNING, ServerStatus.STOPPED):
             raise ServerBusy(f"A server that is {entry.status.value} has no snapshot taken.", server_id=server_id)
+        require_unplugged(entry)
         machine = entry.running
         self._registry.require_disk(_DISK_MIB + (entry.record.memory_mib if machine else 0))
         kept = SnapshotRecord(
@@ -79,6 +81,7 @@ class Snapshots:
             raise SnapshotNotFound(snapshot_id)
         require_unchanged(entry)
         require_not_suspended(entry)
+        require_unplugged(entry)
         if entry.running is None and kept.has_memory:
             self._registry.require_room(entry.record.memory_mib)
         wanted = Wanted.RUNNING if entry.running else Wanted.STOPPED
@@ -144,35 +147,34 @@ class Snapshots:
                 await self._forget(entry, kept)
 
     async def _roll_back(self, entry: Entry, kept: SnapshotRecord) -> None:
-        fault = None
         try:
-            if kept.has_memory and kept.key == await self._maker.state_key(entry.record):
-                fault = await self._to_memory(entry, kept)
-                if fault is None:
-                    return
-            await self._to_disk(entry, kept, fault)
+            forget_picture(entry)
+            fits = kept.has_memory and kept.key == await self._maker.state_key(entry.record)
+            if fits and await self._to_memory(entry, kept):
+                return
+            await self._to_disk(entry, kept)
         except (YunzhuoError, OSError) as error:
             fault = f"The server could not be rolled back: {in_words(error)}"
             await entry.save(rolling_back_to=None, wanted=Wanted.RUNNING if entry.running else Wanted.STOPPED, fault=fault)
             raise
 
-    async def _to_memory(self, entry: Entry, kept: SnapshotRecord) -> str | None:
-        """Let the server run on from the snapshot; else the answer is what to tell about it, and no machine is left."""
+    async def _to_memory(self, entry: Entry, kept: SnapshotRecord) -> bool:
+        """Let the server run on from the snapshot; False: it cannot, and no machine is left."""
         machine = entry.running
         try:
             if machine is not None and entry.record.state_key == kept.key:
                 await self._load_into(entry, machine, kept)
-                return None
+                return True
             await self._power.quit(entry)
             restored = await self._maker.restore_kept(entry, kept.id)
         except (MachineFailed, OSError) as error:
             logger.warning("snapshot_memory_refused", server_id=entry.id, snapshot_id=kept.id, why=in_words(error))
             await self._power.quit(entry)
             await entry.save(wanted=Wanted.RUNNING)
-            return _ONLY_DISK
+            return False
         written = {"rolling_back_to": None, "wanted": Wanted.RUNNING}
         await self._power.go_on_from(entry, restored, desktop_is_up=kept.desktop_was_up, **written)
-        return None
+        return True
 
     async def _load_into(self, entry: Entry, machine: Machine, kept: SnapshotRecord) -> None:
         """Into the machine that runs: whoever looks at its screen stays connected."""
@@ -183,14 +185,15 @@ class Snapshots:
         await machine.go_on()
         machine.readiness.begin_again(desktop_is_up=kept.desktop_was_up)
 
-    async def _to_disk(self, entry: Entry, kept: SnapshotRecord, fault: str | None) -> None:
+    async def _to_disk(self, entry: Entry, kept: SnapshotRecord) -> None:
         await self._power.quit(entry)
         await IdleDisk(entry.folder).load(kept.id)
         # The snapshot's disk may be from before the server was resized.
         await self._maker.grow_disk(entry, entry.record.disk_mib)
         if entry.record.wanted is Wanted.RUNNING:
             await self._power.boot(entry)
-        await entry.save(rolling_back_to=None, saved=None, fault=fault)
+        lost = {"fault": _ONLY_DISK, "fault_code": FaultCode.ONLY_DISK} if kept.has_memory else {"fault": None}
+        await entry.save(rolling_back_to=None, saved=None, **lost)
 
 
 def _live(entry: Entry) -> LiveDisk:

@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from yunzhuo.host.layout import RECORD_NAME
 from yunzhuo.host.processes import ProcessIdentity
+from yunzhuo.phoenix.cloud.resources import FaultCode
 from yunzhuo.phoenix.common.errors import Inconsistent
 from yunzhuo.phoenix.config.settings import FlavorSettings
 
@@ -77,7 +78,7 @@ class ServerRecord(BaseModel):
 
     ``next_flavor`` is the size that it is being given. ``state_key`` is of the machine that it last ran on. As long as there
     is ``saved``, the guest has not run since. ``snapshots`` are oldest first; ``rolling_back_to`` is the id of one.
-    ``is_silent`` says that its image promises no word about its desktop.
+    ``is_silent`` says that its image promises no word about its desktop. ``language`` is what its sessions begin in.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -96,6 +97,7 @@ class ServerRecord(BaseModel):
     created_at: datetime
     golden: str | None = None
     is_silent: bool = False
+    language: str | None = None
     phase: Phase = Phase.MAKING
     wanted: Wanted = Wanted.RUNNING
     process: ProcessIdentity | None = None
@@ -105,6 +107,7 @@ class ServerRecord(BaseModel):
     snapshots: tuple[SnapshotRecord, ...] = ()
     rolling_back_to: str | None = None
     fault: str | None = None
+    fault_code: FaultCode | None = None
 
     @property
     def flavor(self) -> FlavorSettings:
@@ -126,8 +129,9 @@ class ServerRecord(BaseModel):
         return tuple(kept for kept in self.snapshots if kept.id != snapshot_id)
 
     def but(self, **changes: object) -> "ServerRecord":
-        """The same record with some fields changed."""
-        return self.model_copy(update=changes)
+        """The same record with some fields changed; another fault has a code of its own, or none."""
+        code = {"fault_code": None} if "fault" in changes else {}
+        return self.model_copy(update={**code, **changes})
 
 
 class RecordUnreadable(Inconsistent):

@@ -13,7 +13,8 @@ from yunzhuo.host.layout import MEMORY_NAME
 from yunzhuo.host.machine import Machine, StateRefused
 from yunzhuo.host.making import Maker
 from yunzhuo.host.monitor import MachineFailed
-from yunzhuo.host.power import Power, require_unchanged
+from yunzhuo.host.pictures import keep_picture
+from yunzhuo.host.power import Power, require_unchanged, require_unplugged
 from yunzhuo.host.registry import Registry
 from yunzhuo.host.servers import in_words
 from yunzhuo.host.store import SavedMemory, Wanted, sync_folder
@@ -41,6 +42,7 @@ class Suspension:
         require_unchanged(entry)
         if entry.status is not ServerStatus.RUNNING:
             raise ServerBusy("The server does not run.", server_id=server_id)
+        require_unplugged(entry)
         self._registry.require_disk(entry.record.memory_mib)
         await self._power.accept(entry, Change.SUSPENDING, self._suspend, wanted=Wanted.SUSPENDED)
 
@@ -67,10 +69,17 @@ class Suspension:
         elif entry.record.wanted is Wanted.RUNNING:
             await entry.save(wanted=Wanted.SUSPENDED)
 
+    async def look_again(self) -> None:
+        """See whether suspended servers can still be resumed, after QEMU has changed."""
+        for entry in self._registry:
+            if entry.change is None and entry.record.saved is not None:
+                entry.state_fits = await self._fits(entry, entry.record.saved)
+
     async def _suspend(self, entry: Entry) -> None:
         machine = entry.machine
         if machine is None:
             return
+        await keep_picture(entry)
         try:
             saved = await self._write_memory(entry, machine)
         except (YunzhuoError, OSError) as error:

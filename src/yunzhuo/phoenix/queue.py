@@ -4,11 +4,19 @@ The database says what is due; a message only says "look now". So a message may 
 The default broker is a folder (kombu's filesystem transport); ``[queue] url`` names a real one.
 """
 
-from collections.abc import Mapping
+import heapq
+import itertools
+import threading
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from amqp.exceptions import AMQPError
 from celery import Celery
+from kombu import Queue as Declared
+from kombu.exceptions import KombuError
 
+from yunzhuo.phoenix.common.errors import Unavailable
 from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.phoenix.config.settings import Settings
 
@@ -17,6 +25,14 @@ log = get_logger()
 QUEUE_NAME = "yunzhuo"
 # Measured: 21 ms a hop and 1 % of a core when idle; the transport's own default is one second.
 FOLDER_POLL_SECONDS = 0.02
+_CONNECT_SECONDS = 3.0
+_CONFIRM_SECONDS = 5.0
+# Once more, at once: enough for a connection that a broker's restart has cut.
+_RETRY = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
+_AWAY = (AMQPError, KombuError, OSError)
+# On the disks of most of the broker's nodes before it is confirmed. Its length is bounded, the oldest message giving way:
+# when no worker runs, the same wake-ups are sent again and again. One that kills every worker is dropped in the end.
+_QUORUM = {"x-queue-type": "quorum", "x-max-length": 100_000, "x-delivery-limit": 20}
 
 
 def make_app(settings: Settings) -> Celery:
@@ -27,13 +43,18 @@ def make_app(settings: Settings) -> Celery:
         broker_transport=None if settings.queue.url else "yunzhuo.phoenix.folder_queue:Transport",
         broker_transport_options=_transport_options(settings),
         broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_connection_timeout=_CONNECT_SECONDS,
+        task_queues=[Declared(QUEUE_NAME, queue_arguments=_QUORUM if settings.queue.url else None)],
         task_default_queue=QUEUE_NAME,
+        task_create_missing_queues=False,
         task_serializer="json",
         accept_content=["json"],
         task_ignore_result=True,
         task_acks_late=True,
         worker_prefetch_multiplier=1,
         worker_enable_remote_control=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,  # what is being done is done twice at worst
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
         timezone="UTC",
@@ -60,11 +81,88 @@ class Queue:
 
     def __init__(self, app: Celery) -> None:
         self._app = app
+        self._later = _Later()
 
     def send(self, job: str, *ids: str, delay_seconds: float = 0) -> None:
         """Ask for ``job`` with ``ids`` to be run, after ``delay_seconds`` at the earliest.
 
-        A broker that is away raises kombu's OperationalError: the caller may ignore it, because what is due is found
-        in the database anyway.
+        What is delayed waits in this process, and is lost with it: no broker and no worker has to hold what nobody can
+        do yet. A broker that is away raises Unavailable, or is logged when the message was delayed: the caller may ignore
+        it, because what is due is found in the database anyway.
         """
-        self._app.send_task(job, args=ids, countdown=delay_seconds or None, queue=QUEUE_NAME, retry=False)
+        if delay_seconds > 0:
+            self._later.call(delay_seconds, lambda: self._send(job, ids))
+        else:
+            self._send(job, ids)
+
+    def check(self) -> None:
+        """Raises Unavailable when the broker does not let us in."""
+        try:
+            with self._app.connection_for_write(connect_timeout=_CONNECT_SECONDS) as connection:
+                connection.connect()
+        except _AWAY as error:
+            raise _unavailable(error) from error
+
+    def close(self) -> None:
+        """Forget what is delayed."""
+        self._later.close()
+
+    def _send(self, job: str, ids: tuple[str, ...]) -> None:
+        try:
+            self._app.send_task(job, args=ids, queue=QUEUE_NAME, retry_policy=_RETRY, confirm_timeout=_CONFIRM_SECONDS)
+        except _AWAY as error:
+            raise _unavailable(error) from error
+
+
+def _unavailable(error: Exception) -> Unavailable:
+    reason = str(error) or type(error).__name__
+    return Unavailable("queue_unavailable", "The queue does not answer: changes are late.", reason=reason)
+
+
+class _Later:
+    """Calls things after a while, in a thread of its own that begins with the first of them."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._waiting: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = itertools.count()
+        self._thread: threading.Thread | None = None
+        self._is_closed = False
+
+    def call(self, seconds: float, action: Callable[[], None]) -> None:
+        """Do ``action`` in ``seconds``; what it raises is logged."""
+        with self._changed:
+            heapq.heappush(self._waiting, (time.monotonic() + seconds, next(self._numbers), action))
+            if self._thread is None and not self._is_closed:
+                self._thread = threading.Thread(target=self._run, name="queue-later", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Do nothing more."""
+        with self._changed:
+            self._is_closed = True
+            self._waiting.clear()
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while (action := self._next()) is not None:
+            try:
+                action()
+            except Unavailable as error:
+                log.warning("message_not_sent", **error.details)
+            except Exception:
+                log.exception("message_not_sent")
+
+    def _next(self) -> Callable[[], None] | None:
+        with self._changed:
+            while not self._is_closed:
+                if not self._waiting:
+                    self._changed.wait()
+                elif (wait := self._waiting[0][0] - time.monotonic()) > 0:
+                    self._changed.wait(wait)
+                else:
+                    return heapq.heappop(self._waiting)[2]
+            return None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from yunzhuo.phoenix.common import lifeline
+from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import YunzhuoError
 from yunzhuo.phoenix.common.logging import configure, get_logger
 from yunzhuo.phoenix.config.settings import Settings
@@ -20,12 +21,17 @@ from yunzhuo.services.operations import OperationEngine
 log = get_logger()
 
 DUE_SECONDS = 0.25
+# For the pace of starts, and for whoever died between an end and the look for who is next.
+ADMISSION_SECONDS = 0.25
 # A message takes some 20 ms; what is overdue for longer than this had none, or lost it.
 GRACE = timedelta(seconds=0.5)
-WAKE_AGAIN_SECONDS = 3.0
+# How long until the same operation is woken again: longer each time, for when no worker runs.
+WAKE_AGAIN_FIRST_SECONDS = 3.0
+WAKE_AGAIN_LONGEST_SECONDS = 60.0
 CATALOG_SECONDS = 5.0
 AUDIT_SECONDS = 2.0
 USAGE_SECONDS = 60.0
+DISKS_SECONDS = 5.0
 CLEANUP_SECONDS = 3600.0
 
 
@@ -57,21 +63,34 @@ class Timer:
                 return
 
 
+@dataclass(frozen=True, slots=True)
+class _Woken:
+    """When an operation was last woken, and for how long that has to do."""
+
+    at: float
+    seconds: float
+
+
 class Waker:
-    """Sends a message for every operation that is overdue; the same one again only after a while."""
+    """Sends a message for every operation that is overdue; the same one again only after a while, and then a longer one."""
 
     def __init__(self, engine: OperationEngine) -> None:
         self._engine = engine
-        self._woken: dict[str, float] = {}
+        self._woken: dict[str, _Woken] = {}
 
     def wake_due(self) -> None:
-        """Look once."""
+        """Look once. Raises Unavailable when the database or the queue is away."""
         now = time.monotonic()
-        self._woken = {operation: at for operation, at in self._woken.items() if now - at < WAKE_AGAIN_SECONDS}
-        for operation_id in self._engine.due(grace=GRACE):
-            if operation_id not in self._woken:
-                self._woken[operation_id] = now
-                self._engine.wake(operation_id)
+        due = self._engine.due(grace=GRACE)
+        # Those that are not overdue any more begin anew.
+        self._woken = {operation_id: self._woken[operation_id] for operation_id in due if operation_id in self._woken}
+        for operation_id in due:
+            woken = self._woken.get(operation_id)
+            if woken is not None and now - woken.at < woken.seconds:
+                continue
+            self._engine.wake(operation_id)
+            seconds = WAKE_AGAIN_FIRST_SECONDS if woken is None else min(2 * woken.seconds, WAKE_AGAIN_LONGEST_SECONDS)
+            self._woken[operation_id] = _Woken(now, seconds)
 
 
 def timers(settings: Settings, all_services: Services) -> list[Timer]:
@@ -91,7 +110,9 @@ def timers(settings: Settings, all_services: Services) -> list[Timer]:
 
     return [
         Timer("due", DUE_SECONDS, Waker(all_services.engine).wake_due),
+        Timer("admission", ADMISSION_SECONDS, all_services.admission.round),
         Timer("reconcile", settings.cloud.poll_seconds, all_services.reconciler.round),
+        Timer("disks", DISKS_SECONDS, all_services.disk_upkeep.round),
         Timer("catalog", CATALOG_SECONDS, synchronize),
         Timer("audit", AUDIT_SECONDS, all_services.audit_keeper.seal),
         Timer("usage", USAGE_SECONDS, all_services.usage.count),
@@ -99,12 +120,12 @@ def timers(settings: Settings, all_services: Services) -> list[Timer]:
     ]
 
 
-def run(settings: Settings, supervised: bool) -> int:
+def run(settings: Settings, supervised: bool, *, clock: Clock | None = None) -> int:
     """Keep time until told to end. The exit code is 0."""
     configure("scheduler", level=settings.log.level, style=settings.log.style)
     ended = threading.Event()
     lifeline.watch(lambda _why: ended.set(), supervised=supervised)
-    with services(settings) as all_services:
+    with services(settings, clock=clock) as all_services:
         threads = [
             threading.Thread(target=timer.run, args=(ended,), name=timer.name) for timer in timers(settings, all_services)
         ]

@@ -84,13 +84,32 @@ _OWN_DESKTOP_VERBS = (
     "desktop:snapshot",
     "desktop:roll_back",
     "desktop:delete_snapshot",
+    "desktop:connect_disk",
+    "desktop:disconnect_disk",
+    "desktop:restore_disk",
     "desktop:delete",
     "desktop:connect",
     "desktop:clipboard",
     "desktop:files",
 )
+_OWN_DISK_VERBS = (
+    "personal_disk:read",
+    "personal_disk:create",
+    "personal_disk:snapshot",
+    "personal_disk:restore",
+    "personal_disk:delete_snapshot",
+    "personal_disk:delete",
+)
 # To look over somebody's shoulder, or into their things, is a right of its own, which nobody has yet.
-_OWNERS_ALONE = ("desktop:connect", "desktop:clipboard", "desktop:files")
+_OWNERS_ALONE = (
+    "desktop:connect",
+    "desktop:clipboard",
+    "desktop:files",
+    "desktop:connect_disk",
+    "desktop:disconnect_disk",
+    "desktop:restore_disk",
+    *_OWN_DISK_VERBS,
+)
 
 _PEOPLE_VERBS = (
     "user:read",
@@ -141,7 +160,7 @@ _TEACHERS_VERBS = (
 _EVERYBODYS: Mapping[str, Scope] = dict.fromkeys(_ACCOUNT_VERBS, Scope.OWN)
 _USERS: Mapping[str, Scope] = {
     **_EVERYBODYS,
-    **dict.fromkeys(_OWN_DESKTOP_VERBS, Scope.OWN),
+    **dict.fromkeys((*_OWN_DESKTOP_VERBS, *_OWN_DISK_VERBS), Scope.OWN),
     "catalog:read": Scope.ORGANIZATION,
     "event:read": Scope.OWN,
     "delegation:read": Scope.OWN,
@@ -158,6 +177,9 @@ _ADMINISTRATORS: Mapping[str, Scope] = {
     # It may leave things behind in the cloud, which people cannot clean up.
     "desktop:force_delete": Scope.ORGANIZATION,
     "desktop:hand_over": Scope.ORGANIZATION,
+    "desktop:create_for": Scope.ORGANIZATION,
+    # Who works on it, what the cloud said word by word, its request ids.
+    "operation:trace": Scope.ORGANIZATION,
     "event:read": Scope.ORGANIZATION,
     "overview:read": Scope.ORGANIZATION,
     **dict.fromkeys(_PEOPLE_VERBS, Scope.ORGANIZATION),

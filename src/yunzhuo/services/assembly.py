@@ -21,31 +21,38 @@ from yunzhuo.phoenix.security.passwords import Passwords
 from yunzhuo.phoenix.security.secrets import load_or_make
 from yunzhuo.services.access import Role
 from yunzhuo.services.accounts import AccountService
+from yunzhuo.services.admission import Admission
 from yunzhuo.services.attempts import AttemptCounter
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.audit_chain import AuditKeeper
 from yunzhuo.services.audit_search import AuditReader
+from yunzhuo.services.bulk import BulkService
 from yunzhuo.services.catalog import CatalogService
 from yunzhuo.services.changes import ChangeFeed
 from yunzhuo.services.consoles import ConsoleService
 from yunzhuo.services.delegations import DelegationService
 from yunzhuo.services.desktop_table import DesktopTable
 from yunzhuo.services.desktops import DesktopService
+from yunzhuo.services.disk_upkeep import DiskUpkeep
 from yunzhuo.services.events import EventService
 from yunzhuo.services.groups import GroupService
 from yunzhuo.services.guests import GuestService
 from yunzhuo.services.health import HealthService
 from yunzhuo.services.history import HistoryService
+from yunzhuo.services.leftovers import Leftovers
+from yunzhuo.services.operation_desk import OperationDesk
 from yunzhuo.services.operations import OperationEngine
 from yunzhuo.services.organizations import OrganizationService
 from yunzhuo.services.overview import OverviewService
 from yunzhuo.services.people import PeopleService
 from yunzhuo.services.people_import import PeopleImport
+from yunzhuo.services.personal_disks import PersonalDiskService
 from yunzhuo.services.quota_book import QuotaBook
 from yunzhuo.services.quotas import QuotaService
 from yunzhuo.services.reconciliation import Reconciler
 from yunzhuo.services.roles import RoleService
 from yunzhuo.services.snapshots import SnapshotService
+from yunzhuo.services.thumbnails import ThumbnailService
 from yunzhuo.services.usage import UsageService
 from yunzhuo.services.wishes import WishBook
 
@@ -60,14 +67,17 @@ class Services:
     settings: Settings
     queue_app: Celery
     accounts: AccountService
+    admission: Admission
     attempts: AttemptCounter
     audit_keeper: AuditKeeper
     audit_reader: AuditReader
+    bulk: BulkService
     catalog: CatalogService
     consoles: ConsoleService
     delegations: DelegationService
     desktop_table: DesktopTable
     desktops: DesktopService
+    disk_upkeep: DiskUpkeep
     engine: OperationEngine
     events: EventService
     groups: GroupService
@@ -79,10 +89,14 @@ class Services:
     people: PeopleService
     people_import: PeopleImport
     quotas: QuotaService
+    operations: OperationDesk
+    personal_disks: PersonalDiskService
+    leftovers: Leftovers
     reconciler: Reconciler
     roles: RoleService
     snapshots: SnapshotService
     usage: UsageService
+    thumbnails: ThumbnailService
 
 
 @contextmanager
@@ -97,29 +111,36 @@ def services(
     queue, audit = Queue(queue_app), AuditLog(db, clock)
     events = EventService(db, audit, clock)
     feed, quotas = ChangeFeed(events), QuotaBook(clock, settings.limits)
-    wishes = WishBook(queue, feed, audit, clock, settings.operations, quotas)
+    admission = Admission(db, queue, feed, clock, settings.admission, settings.operations)
+    wishes = WishBook(queue, feed, audit, clock, admission, quotas)
     attempts = AttemptCounter(db, clock, settings.accounts)
     worker = f"{socket.gethostname()}:{os.getpid()}:{new_id()[:8]}"
     catalog = CatalogService(db, connected, audit, clock)
     passwords = passwords or Passwords()
     accounts = AccountService(db, attempts, audit, clock, settings.accounts, passwords)
     desktops = DesktopService(db, wishes, feed, audit, clock, quotas)
-    people = PeopleService(db, desktops, audit, clock, settings.accounts, passwords)
-    health = HealthService(db, connected, catalog, accounts)
+    personal_disks = PersonalDiskService(db, connected, wishes, audit, clock, settings.limits)
+    people = PeopleService(db, desktops, personal_disks, audit, clock, settings.accounts, passwords)
+    leftovers = Leftovers(db, connected, settings.reconcile)
+    snapshots = SnapshotService(db, wishes, audit, clock, settings.limits, quotas)
+    health = HealthService(db, queue, connected, catalog, accounts)
     try:
         yield Services(
             settings=settings,
             queue_app=queue_app,
             accounts=accounts,
+            admission=admission,
             attempts=attempts,
             audit_keeper=AuditKeeper(db, audit, clock, settings.audit, settings.audit_heads_file),
             audit_reader=AuditReader(db, audit),
+            bulk=BulkService(db, desktops, admission, audit),
             catalog=catalog,
             consoles=ConsoleService(db, connected, audit, clock, settings.consoles),
             delegations=DelegationService(db, audit, clock),
             desktop_table=DesktopTable(db, audit),
             desktops=desktops,
-            engine=OperationEngine(db, connected, queue, feed, clock, settings.operations, worker=worker),
+            disk_upkeep=DiskUpkeep(db, connected, wishes, personal_disks, clock),
+            engine=OperationEngine(db, connected, queue, feed, clock, settings.operations, admission, worker=worker),
             events=events,
             groups=GroupService(db, audit, clock),
             guests=GuestService(db, connected, audit, settings.guests),
@@ -130,12 +151,17 @@ def services(
             people=people,
             people_import=PeopleImport(db, people, audit, clock, settings.accounts, passwords),
             quotas=QuotaService(db, quotas, audit),
-            reconciler=Reconciler(db, connected, feed, clock),
             roles=RoleService(db, audit, clock),
             usage=UsageService(db, audit, clock),
-            snapshots=SnapshotService(db, wishes, audit, clock, settings.limits, quotas),
+            operations=OperationDesk(db, desktops, snapshots, wishes, admission, feed, audit, clock),
+            personal_disks=personal_disks,
+            reconciler=Reconciler(db, connected, leftovers, feed, audit, clock),
+            leftovers=leftovers,
+            snapshots=snapshots,
+            thumbnails=ThumbnailService(db, connected, audit, clock, settings.consoles),
         )
     finally:
+        queue.close()
         connected.close()
         db.close()
 

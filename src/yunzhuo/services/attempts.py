@@ -9,7 +9,7 @@ from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import TooManyAttempts
 from yunzhuo.phoenix.config.settings import AccountSettings
 from yunzhuo.phoenix.db.models import SignInFailure
-from yunzhuo.phoenix.db.session import Database
+from yunzhuo.phoenix.db.session import Database, retried_when_contended
 from yunzhuo.phoenix.security.secrets import digest
 
 _ACCOUNT, _CLIENT = "account", "client"
@@ -34,6 +34,7 @@ class AttemptCounter:
         if client_address is not None:
             self._check(_CLIENT, digest(client_address), self._settings.attempts_per_client)
 
+    @retried_when_contended
     def count(self, email: str, client_address: str | None) -> None:
         """One more failure."""
         now = self._clock.now()

@@ -40,6 +40,10 @@ class FlavorView:
     memory_mib: int
     disk_mib: int
 
+    def fits(self, image: ImageView) -> bool:
+        """Whether it is large enough for the image."""
+        return self.memory_mib >= image.min_memory_mib and self.disk_mib >= image.min_disk_mib
+
 
 class CatalogService:
     """Lists what can be chosen, and keeps the list equal to the cloud's."""
@@ -66,17 +70,21 @@ class CatalogService:
             return [_flavor_view(row) for row in tx.scalars(query.order_by(*order))]
 
     def is_fast(self, organization_id: str) -> bool:
-        """Whether a desktop of the default image and smallest flavor would start at once now.
+        """Whether a desktop of the default image, in the smallest flavor that is large enough for it, would start at once now.
 
         Raises CloudUnavailable when the cloud does not answer.
         """
-        image_query = select(Image.cloud_id).where(
-            Image.organization_id == organization_id, Image.withdrawn_at.is_(None), Image.is_default.is_(True)
+        query = (
+            select(Image.cloud_id, Flavor.cloud_id)
+            .join(Flavor, (Flavor.memory_mib >= Image.min_memory_mib) & (Flavor.disk_mib >= Image.min_disk_mib))
+            .where(Image.organization_id == organization_id, Image.withdrawn_at.is_(None), Image.is_default.is_(True))
+            .where(Flavor.withdrawn_at.is_(None))
+            .order_by(Flavor.memory_mib, Flavor.vcpus)
+            .limit(1)
         )
-        flavor_query = select(Flavor.cloud_id).where(Flavor.withdrawn_at.is_(None)).order_by(Flavor.memory_mib, Flavor.vcpus)
         with self._db.reading() as tx:
-            image_id, flavor_id = tx.scalar(image_query), tx.scalar(flavor_query)
-        return bool(image_id and flavor_id) and self._cloud.images.is_prepared(str(image_id), str(flavor_id))
+            first = tx.execute(query).first()
+        return first is not None and self._cloud.images.is_prepared(*first)
 
     def synchronize(self, organization_id: str) -> None:
         """Make the catalog equal to what the cloud has: new ones added, changed ones changed, lost ones withdrawn."""

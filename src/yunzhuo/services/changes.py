@@ -12,6 +12,7 @@ from yunzhuo.phoenix.db.session import Transaction
 from yunzhuo.services.events import EventService
 from yunzhuo.services.rules import lifecycle
 from yunzhuo.services.rules.lifecycle import Action, Facts, Observed, OperationStatus, State, Step, Wanted
+from yunzhuo.services.rules.remedies import Remedy
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,16 @@ class Failure:
 
     code: str
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePlace:
+    """``position`` is how many are let in until it is this one's turn, itself counted, if nobody else comes; ``length``
+    how many wait. ``expected_seconds`` None: nothing has ended yet that would tell."""
+
+    position: int
+    length: int
+    expected_seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +46,11 @@ class StepView:
 
 @dataclass(frozen=True, slots=True)
 class OperationView:
-    """One change being made, or made. ``position`` counts the steps that are done."""
+    """One change being made, or made. ``position`` counts the steps that are done.
+
+    ``note_code`` says what was lost by it, or later of what it had made.
+    ``queue`` is where it stands while it waits to be let in; ``remedies`` what can be done about it by whoever looks.
+    """
 
     id: str
     desktop_id: str
@@ -44,8 +59,11 @@ class OperationView:
     position: int
     steps: Sequence[StepView]
     error: Failure | None
+    note_code: str | None
     created_at: datetime
     ended_at: datetime | None
+    queue: QueuePlace | None = None
+    remedies: frozenset[Remedy] = frozenset()
 
 
 def facts_of(desktop: Desktop, operation: Operation) -> Facts:
@@ -69,7 +87,13 @@ def failure_of(operation: Operation) -> Failure | None:
     return Failure(operation.error_code, operation.error_message or "") if operation.error_code else None
 
 
-def operation_view(operation: Operation, steps: Sequence[OperationStep]) -> OperationView:
+def operation_view(
+    operation: Operation,
+    steps: Sequence[OperationStep],
+    *,
+    queue: QueuePlace | None = None,
+    remedies: frozenset[Remedy] = frozenset(),
+) -> OperationView:
     """An operation with its steps, as people see it."""
     return OperationView(
         id=operation.id,
@@ -79,8 +103,11 @@ def operation_view(operation: Operation, steps: Sequence[OperationStep]) -> Oper
         position=operation.position,
         steps=[StepView(Step(s.name), OperationStatus(s.status), s.started_at, s.ended_at, s.detail) for s in steps],
         error=failure_of(operation),
+        note_code=operation.note_code,
         created_at=operation.created_at,
         ended_at=operation.ended_at,
+        queue=queue,
+        remedies=remedies,
     )
 
 

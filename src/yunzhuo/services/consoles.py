@@ -13,7 +13,7 @@ from yunzhuo.phoenix.common.errors import Conflict, Forbidden, NotOffered, NotSi
 from yunzhuo.phoenix.common.ids import new_id, new_secret
 from yunzhuo.phoenix.config.settings import ConsoleSettings
 from yunzhuo.phoenix.db.models import ConsoleSession, Desktop, Gateway, Ticket, User
-from yunzhuo.phoenix.db.session import Database, Transaction
+from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.phoenix.security.secrets import digest
 from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.audit import AuditLog
@@ -68,6 +68,7 @@ class ConsoleService:
         self._settings = settings
 
     @needs("desktop:connect")
+    @retried_when_contended
     def open(self, actor: Actor, desktop_id: str, protocol: ConsoleProtocol) -> Connection:
         """A ticket for one session on a desktop. Raises NotFound, NotOffered, Conflict when the desktop cannot be seen now."""
         now = self._clock.now()
@@ -141,6 +142,7 @@ class ConsoleService:
             )
         return Redemption(session_id, ticket.user_id, ticket.desktop_id, console)
 
+    @retried_when_contended
     def end_session(self, gateway_id: str, session_id: str, *, bytes_in: int, bytes_out: int, reason: str) -> None:
         """A gateway's word that a session of its own ended. Said twice, the first counts."""
         with self._db.transaction() as tx:

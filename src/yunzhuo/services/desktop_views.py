@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, TypeVar
 
 from sqlalchemy import Select, and_, or_, select
@@ -11,11 +12,13 @@ from sqlalchemy.orm import Session
 from yunzhuo.phoenix.common.errors import NotFound
 from yunzhuo.phoenix.db.models import Desktop, Flavor, Image, Operation, User
 from yunzhuo.services import cursors
-from yunzhuo.services.access import Actor, forbidden, may, require
+from yunzhuo.services.access import Actor, forbidden, may, require, scope_of
 from yunzhuo.services.changes import Failure, OperationView, facts_of, operation_view, state_of, steps_of
+from yunzhuo.services.queue_places import queue_places
 from yunzhuo.services.reach import in_groups_of
 from yunzhuo.services.rules import lifecycle
 from yunzhuo.services.rules.lifecycle import Action, State, Wanted
+from yunzhuo.services.rules.remedies import UNDO, Remedy, remedies
 
 MAX_PAGE = 200
 _Row = TypeVar("_Row", Image, Flavor, User)
@@ -24,7 +27,10 @@ Pair = tuple[Desktop, Operation]
 
 @dataclass(frozen=True, slots=True)
 class DesktopView:
-    """A desktop as a person sees it. ``operation`` is the latest, running or ended; ``actions`` what may be asked now."""
+    """A desktop as a person sees it. ``operation`` is the latest, running or ended; ``actions`` what may be asked now.
+
+    ``server_name`` and ``host`` are what the cloud calls its server and where it put it; None: not for the one who looks.
+    """
 
     id: str
     name: str
@@ -38,10 +44,13 @@ class DesktopView:
     state: State
     wanted: Wanted
     fault: str | None
+    fault_code: str | None
     observed_at: datetime | None
     created_at: datetime
     operation: OperationView
     actions: frozenset[Action]
+    server_name: str | None = None
+    host: str | None = None
 
     @property
     def failure(self) -> Failure | None:
@@ -87,9 +96,36 @@ def verb_for(action: Action) -> str:
     return f"desktop:{Action.START if action is Action.CREATE else action}"
 
 
-def desktop_views(tx: Session, actor: Actor, rows: Sequence[Pair]) -> Sequence[DesktopView]:
-    """Views of several desktops in five queries, whatever their number; ``actions`` are those that ``actor`` may ask for."""
+def visible_operation(tx: Session, actor: Actor, operation_id: str) -> tuple[Operation, Desktop]:
+    """The operation and its desktop, there or deleted. Raises NotFound when it does not exist for the actor."""
+    require(actor, "desktop:read")
+    operation = tx.get(Operation, operation_id)
+    desktop = tx.get(Desktop, operation.desktop_id) if operation else None
+    if operation is None or desktop is None or not may_see(tx, actor, desktop):
+        raise no_such_operation()
+    return operation, desktop
+
+
+def seen_operation(tx: Session, actor: Actor, operation: Operation, desktop: Desktop) -> OperationView:
+    """An operation as the actor sees it."""
+    return operation_view(
+        operation,
+        steps_of(tx, [operation.id])[operation.id],
+        queue=queue_places(tx, [operation]).get(operation.id),
+        remedies=possible_remedies(actor, desktop, operation, in_groups_of(tx, actor, [desktop.owner_id])),
+    )
+
+
+def no_such_operation() -> NotFound:
+    """There is none, or it is none of the asker's business."""
+    return NotFound("operation_not_found", "There is no such operation.")
+
+
+def desktop_views(tx: Session, actor: Actor, rows: Sequence[Pair], *, with_places: bool = True) -> Sequence[DesktopView]:
+    """Views of several desktops in a few queries, whatever their number; ``actions`` are those that ``actor`` may ask for."""
     steps = steps_of(tx, [operation.id for _, operation in rows])
+    is_told_all = scope_of(actor, "operation:trace") is not None
+    places = queue_places(tx, [operation for _, operation in rows]) if with_places else {}
     images = _by_id(tx, Image, {desktop.image_id for desktop, _ in rows})
     flavors = _by_id(tx, Flavor, {desktop.flavor_id for desktop, _ in rows})
     owners = _by_id(tx, User, {desktop.owner_id for desktop, _ in rows})
@@ -108,13 +144,37 @@ def desktop_views(tx: Session, actor: Actor, rows: Sequence[Pair]) -> Sequence[D
             state=state_of(desktop, operation),
             wanted=Wanted(desktop.wanted),
             fault=desktop.observed_fault,
+            fault_code=desktop.observed_fault_code,
             observed_at=desktop.observed_at,
             created_at=desktop.created_at,
-            operation=operation_view(operation, steps[operation.id]),
+            operation=operation_view(
+                operation,
+                steps[operation.id],
+                queue=places.get(operation.id),
+                remedies=possible_remedies(actor, desktop, operation, in_groups),
+            ),
             actions=_possible(actor, desktop, operation, in_groups),
+            server_name=desktop.server_name if is_told_all else None,
+            host=desktop.host if is_told_all else None,
         )
         for desktop, operation in rows
     ]
+
+
+def possible_remedies(actor: Actor, desktop: Desktop, operation: Operation, in_groups: frozenset[str]) -> frozenset[Remedy]:
+    """What the actor can do about an operation: nothing about one that is not the desktop's latest."""
+    if operation.id != desktop.operation_id or desktop.deleted_at is not None:
+        return frozenset()
+    whose = {"organization_id": desktop.organization_id, "owner_id": desktop.owner_id}
+    action = Action(operation.action)
+    needed = {
+        Remedy.CANCEL: verb_for(action),
+        Remedy.RETRY: verb_for(action),
+        Remedy.UNDO: verb_for(UNDO.get(action, action)),
+        Remedy.DELETE: verb_for(Action.DELETE),
+    }
+    found = remedies(facts_of(desktop, operation), is_undoing="undoes" in operation.arguments)
+    return frozenset(remedy for remedy in found if may(actor, needed[remedy], **whose, in_groups=in_groups))
 
 
 def _possible(actor: Actor, desktop: Desktop, operation: Operation, in_groups: frozenset[str]) -> frozenset[Action]:
@@ -125,38 +185,69 @@ def _possible(actor: Actor, desktop: Desktop, operation: Operation, in_groups: f
     return frozenset(action for action in lifecycle.allowed_actions(facts_of(desktop, operation)) if is_allowed(action))
 
 
+class Order(StrEnum):
+    """In what order a list of desktops is read: by when they were made, or by name."""
+
+    CREATED = "created"
+    NAME = "name"
+
+
 def read_page(
-    tx: Session, actor: Actor, query: Select[Desktop, Operation], *, limit: int, cursor: str | None, state: State | None
+    tx: Session,
+    actor: Actor,
+    query: Select[Desktop, Operation],
+    *,
+    limit: int,
+    cursor: str | None,
+    state: State | None,
+    order: Order = Order.CREATED,
+    is_descending: bool = True,
 ) -> Page:
-    """One page of ``query`` (ordered by creation time and id, newest first).
+    """One page of ``query``, in order.
 
     A state is computed and not stored, so what has another one is left out while reading on.
     """
     limit = min(max(limit, 1), MAX_PAGE)
     found: list[Pair] = []
-    for pair in _after(tx, query, cursor, batch=limit + 1):
+    for pair in _after(tx, query, cursor, order, is_descending=is_descending, batch=limit + 1):
         if state is None or state_of(*pair) is state:
             found.append(pair)
             if len(found) > limit:
                 break
     shown = found[:limit]
     last = shown[-1][0] if len(found) > limit else None
-    return Page(desktop_views(tx, actor, shown), cursors.after(last.created_at, last.id) if last else None)
+    return Page(desktop_views(tx, actor, shown), _cursor_after(last, order) if last else None)
 
 
-def _after(tx: Session, query: Select[Desktop, Operation], cursor: str | None, *, batch: int) -> Iterable[Pair]:
-    place = cursors.place(cursor) if cursor else None
+def _cursor_after(desktop: Desktop, order: Order) -> str:
+    if order is Order.NAME:
+        return cursors.after_value(desktop.name, desktop.id)
+    return cursors.after(desktop.created_at, desktop.id)
+
+
+def _after(
+    tx: Session, query: Select[Desktop, Operation], cursor: str | None, order: Order, *, is_descending: bool, batch: int
+) -> Iterable[Pair]:
+    column: Any = Desktop.name if order is Order.NAME else Desktop.created_at
+    keys = (column.desc(), Desktop.id.desc()) if is_descending else (column, Desktop.id)
+    ordered = query.order_by(*keys)
+    place: Any = None
+    if cursor:
+        place = cursors.value_place(cursor) if order is Order.NAME else cursors.place(cursor)
     while True:
-        part = query if place is None else query.where(_older_than(*place))
+        part = ordered if place is None else ordered.where(_beyond(column, *place, is_descending=is_descending))
         rows = [(desktop, operation) for desktop, operation in tx.execute(part.limit(batch))]
         yield from rows
         if len(rows) < batch:
             return
-        place = (rows[-1][0].created_at, rows[-1][0].id)
+        last = rows[-1][0]
+        place = (last.name if order is Order.NAME else last.created_at, last.id)
 
 
-def _older_than(created_at: datetime, desktop_id: str) -> Any:
-    return or_(Desktop.created_at < created_at, and_(Desktop.created_at == created_at, Desktop.id < desktop_id))
+def _beyond(column: Any, value: Any, desktop_id: str, *, is_descending: bool) -> Any:
+    if is_descending:
+        return or_(column < value, and_(column == value, Desktop.id < desktop_id))
+    return or_(column > value, and_(column == value, Desktop.id > desktop_id))
 
 
 def _by_id(tx: Session, model: type[_Row], ids: set[str]) -> Mapping[str, _Row]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
@@ -11,14 +11,25 @@ from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.cloud.resources import RebootKind
 from yunzhuo.phoenix.common.clock import Clock
-from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, NotFound, Refused
+from yunzhuo.phoenix.common.errors import Conflict, InvalidInput
 from yunzhuo.phoenix.common.ids import new_id
-from yunzhuo.phoenix.db.models import Desktop, Flavor, IdempotencyKey, Image, Operation
-from yunzhuo.phoenix.db.session import Database, Transaction
-from yunzhuo.services.access import Actor
+from yunzhuo.phoenix.db.models import Desktop, Flavor, IdempotencyKey, Image, Operation, User
+from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
+from yunzhuo.services import disk_claims
+from yunzhuo.services.access import Actor, require
 from yunzhuo.services.audit import AuditLog
-from yunzhuo.services.changes import ChangeFeed, OperationView, facts_of, operation_view, steps_of
-from yunzhuo.services.desktop_views import DesktopView, Page, desktop_views, may_see, read_page, verb_for, visible_desktop
+from yunzhuo.services.changes import ChangeFeed, OperationView, facts_of
+from yunzhuo.services.desktop_views import (
+    DesktopView,
+    Order,
+    Page,
+    desktop_views,
+    read_page,
+    seen_operation,
+    verb_for,
+    visible_desktop,
+    visible_operation,
+)
 from yunzhuo.services.quota_book import SWITCHED_ON, QuotaBook, size_of
 from yunzhuo.services.reach import within_reach
 from yunzhuo.services.rules import lifecycle, naming, sizes
@@ -29,14 +40,16 @@ from yunzhuo.services.stated import needs
 from yunzhuo.services.wishes import Accepted, Arguments, WishBook, accepted, refused
 
 # RebootKind is for routes, which know no clouds.
-__all__ = ["MAX_AT_ONCE", "Accepted", "DesktopService", "Outcome", "RebootKind"]
-
-MAX_AT_ONCE = 200
-
+__all__ = ["Accepted", "DesktopService", "NewDesktop", "RebootKind"]
 
 # What an action needs is only known with it; whoever may none of them is refused at once.
 ACTION_VERBS = tuple(sorted({verb_for(action) for action in Action}))
-_NEED_MORE = frozenset({Action.RESIZE, Action.REBUILD, Action.SNAPSHOT, Action.ROLL_BACK, Action.DELETE_SNAPSHOT})
+_NEED_MORE = frozenset(
+    {
+        *(Action.RESIZE, Action.REBUILD, Action.SNAPSHOT, Action.ROLL_BACK, Action.DELETE_SNAPSHOT),
+        *(Action.CONNECT_DISK, Action.DISCONNECT_DISK, Action.RESTORE_DISK),
+    }
+)
 _REASONS: Mapping[Misfit, str] = {
     Misfit.SAME: "The desktop has the size {flavor} already.",
     Misfit.TOO_SMALL: "{flavor} is too small for {image}.",
@@ -45,12 +58,24 @@ _REASONS: Mapping[Misfit, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a wish for one of several desktops: it was written down, or refused."""
+class NewDesktop:
+    """A wish for a desktop. ``owner_id`` None: for whoever asks."""
 
-    desktop_id: str
-    accepted: Accepted | None = None
-    refusal: Refused | None = None
+    image_id: str
+    flavor_id: str
+    name: str | None = None
+    owner_id: str | None = None
+
+    def checked(self) -> "NewDesktop":
+        """The wish with its name in form. Raises InvalidInput."""
+        return replace(self, name=naming.checked_name(self.name) if self.name is not None else None)
+
+    def digest(self) -> str:
+        """What tells one wish from another."""
+        wish = {"image": self.image_id, "flavor": self.flavor_id, "name": self.name}
+        if self.owner_id is not None:
+            wish["owner"] = self.owner_id
+        return hashlib.sha256(json.dumps(wish, sort_keys=True).encode()).hexdigest()
 
 
 class DesktopService:
@@ -73,30 +98,42 @@ class DesktopService:
         self._quotas = quotas
 
     @needs("desktop:create")
+    @retried_when_contended
     def request(
-        self, actor: Actor, *, image_id: str, flavor_id: str, name: str | None = None, idempotency_key: str | None = None
+        self,
+        actor: Actor,
+        *,
+        image_id: str,
+        flavor_id: str,
+        name: str | None = None,
+        idempotency_key: str | None = None,
+        owner_id: str | None = None,
     ) -> Accepted:
         """Ask for a new desktop; answers at once with the operation that builds it.
 
-        The same ``idempotency_key`` with the same wish answers with the first one's desktop. Raises InvalidInput (name,
-        image, flavor, key), LimitReached, Conflict (the key was used for another wish).
+        The same ``idempotency_key`` with the same wish answers with the first one's desktop. ``owner_id``: for somebody else
+        of the organization (permission ``desktop:create_for``), within their quota. Raises InvalidInput (name, image, flavor,
+        owner, key), LimitReached, Conflict (the key was used for another wish).
         """
-        chosen_name = naming.checked_name(name) if name is not None else None
-        wish_digest = _digest({"image": image_id, "flavor": flavor_id, "name": chosen_name})
+        wish = NewDesktop(image_id, flavor_id, name, owner_id)
         key = naming.checked_idempotency_key(idempotency_key) if idempotency_key is not None else None
         try:
             with self._db.transaction() as tx:
-                earlier = self._earlier(tx, actor, key, wish_digest)
-                if earlier is None:
-                    return self._create(tx, actor, image_id, flavor_id, chosen_name, key, wish_digest)
-                return earlier
+                return self.request_within(tx, actor, wish, key)
         except IntegrityError:
             # The same key came in twice at the same moment and the other was first.
             with self._db.transaction() as tx:
-                earlier = self._earlier(tx, actor, key, wish_digest)
+                earlier = self._earlier(tx, actor, key, wish.checked())
                 if earlier is None:
                     raise
                 return earlier
+
+    def request_within(self, tx: Transaction, actor: Actor, wish: "NewDesktop", key: str | None = None) -> Accepted:
+        """As :meth:`request`, as part of another service's transaction."""
+        require(actor, "desktop:create")
+        checked = wish.checked()
+        earlier = self._earlier(tx, actor, key, checked)
+        return earlier if earlier is not None else self._create(tx, actor, checked, key)
 
     @needs("desktop:read")
     def get(self, actor: Actor, desktop_id: str) -> DesktopView:
@@ -107,24 +144,38 @@ class DesktopService:
 
     @needs("desktop:read")
     def list(
-        self, actor: Actor, *, limit: int = 50, cursor: str | None = None, search: str | None = None, state: State | None = None
+        self,
+        actor: Actor,
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
+        search: str | None = None,
+        state: State | None = None,
+        owner_id: str | None = None,
+        order: Order = Order.CREATED,
+        is_descending: bool = True,
     ) -> Page:
         """The actor's desktops (an administrator: the organization's), newest first, ``limit`` at most at a time.
 
-        ``search`` is part of a name, ``state`` one of the computed states. Raises InvalidInput for a foreign cursor.
+        ``search`` is part of a name, ``state`` one of the computed states, ``owner_id`` whose they are. Raises InvalidInput
+        for a foreign cursor, or one of another order.
         """
         query = (
             select(Desktop, Operation)
             .join(Operation, Operation.id == Desktop.operation_id)
             .where(within_reach(actor, "desktop:read", Desktop.organization_id, Desktop.owner_id), Desktop.deleted_at.is_(None))
-            .order_by(Desktop.created_at.desc(), Desktop.id.desc())
         )
+        if owner_id is not None:
+            query = query.where(Desktop.owner_id == owner_id)
         if search:
             query = query.where(func.lower(Desktop.name).contains(search.lower(), autoescape=True))
         with self._db.reading() as tx:
-            return read_page(tx, actor, query, limit=limit, cursor=cursor, state=state)
+            return read_page(
+                tx, actor, query, limit=limit, cursor=cursor, state=state, order=order, is_descending=is_descending
+            )
 
     @needs("desktop:update")
+    @retried_when_contended
     def rename(self, actor: Actor, desktop_id: str, name: str) -> DesktopView:
         """Give a desktop another name. Raises InvalidInput, NotFound."""
         with self._db.transaction() as tx:
@@ -144,6 +195,7 @@ class DesktopService:
             return desktop_views(tx, actor, [(desktop, operation)])[0]
 
     @needs(*ACTION_VERBS)
+    @retried_when_contended
     def act(self, actor: Actor, desktop_id: str, action: Action, *, reboot_kind: RebootKind = RebootKind.SOFT) -> Accepted:
         """Ask for a change that needs to know nothing else (permission ``desktop:ACTION``); answers at once.
 
@@ -169,19 +221,25 @@ class DesktopService:
         return self._wishes.change(tx, actor, desktop_id, action, arguments)
 
     @needs("desktop:rebuild")
+    @retried_when_contended
     def rebuild(self, actor: Actor, desktop_id: str, *, image_id: str | None = None) -> Accepted:
         """Ask to put a desktop back to its image, or to another one (permission ``desktop:rebuild``); its disk is lost.
 
         Raises NotFound, Conflict, InvalidInput when there is no such image or the desktop is too small for it.
         """
         with self._db.transaction() as tx:
+            return self.rebuild_within(tx, actor, desktop_id, image_id=image_id)
 
-            def choose(desktop: Desktop) -> Arguments:
-                return {"image": _image_to_rebuild_from(tx, desktop, image_id or desktop.image_id).id}
+    def rebuild_within(self, tx: Transaction, actor: Actor, desktop_id: str, *, image_id: str | None = None) -> Accepted:
+        """As :meth:`rebuild`, as part of another service's transaction."""
 
-            return self._wishes.change(tx, actor, desktop_id, Action.REBUILD, choose)
+        def choose(desktop: Desktop) -> Arguments:
+            return {"image": _image_to_rebuild_from(tx, desktop, image_id or desktop.image_id).id}
+
+        return self._wishes.change(tx, actor, desktop_id, Action.REBUILD, choose)
 
     @needs("desktop:resize")
+    @retried_when_contended
     def resize(self, actor: Actor, desktop_id: str, flavor_id: str) -> Accepted:
         """Ask for another flavor (permission ``desktop:resize``); a running desktop is restarted.
 
@@ -215,23 +273,6 @@ class DesktopService:
                 flavor.id for flavor in flavors if sizes.why_not_resize(_size(present), _size(flavor), _minimum(image)) is None
             ]
 
-    @needs(*ACTION_VERBS)
-    def act_on_many(self, actor: Actor, desktop_ids: Sequence[str], action: Action) -> Sequence[Outcome]:
-        """Ask for the same change of several desktops, each in a transaction of its own; answers what became of each.
-
-        One that is refused keeps no other back. Raises InvalidInput for more than :data:`MAX_AT_ONCE`.
-        """
-        wanted = list(dict.fromkeys(desktop_ids))
-        if len(wanted) > MAX_AT_ONCE:
-            raise InvalidInput("These are too many desktops.", fields={"ids": f"At most {MAX_AT_ONCE} at once."})
-        outcomes: list[Outcome] = []
-        for desktop_id in wanted:
-            try:
-                outcomes.append(Outcome(desktop_id, accepted=self.act(actor, desktop_id, action)))
-            except Refused as refusal:
-                outcomes.append(Outcome(desktop_id, refusal=refusal))
-        return outcomes
-
     def hand_over_within(self, tx: Transaction, actor: Actor, desktop_id: str, new_owner_id: str) -> None:
         """Give a desktop to somebody else of its organization, whatever their quota. Its old owner sees it no more.
 
@@ -240,6 +281,11 @@ class DesktopService:
         desktop, latest = visible_desktop(tx, actor, desktop_id, "desktop:hand_over")
         if desktop.wanted == Wanted.GONE:
             raise refused(Action.DELETE, lifecycle.state(facts_of(desktop, latest)))
+        if disk_claims.at_desktop(tx, desktop.id) is not None:
+            # A personal disk stays with its person. What is open on it is theirs, and they are not asked any more.
+            if latest.status in lifecycle.ACTIVE:
+                raise refused(Action.DISCONNECT_DISK, lifecycle.state(facts_of(desktop, latest)))
+            latest, _ = self._wishes.add(tx, actor, desktop, Action.DISCONNECT_DISK, {"force": "yes"})
         before, desktop.owner_id = desktop.owner_id, new_owner_id
         self._audit.record(
             tx,
@@ -257,31 +303,20 @@ class DesktopService:
     def operation(self, actor: Actor, operation_id: str) -> OperationView:
         """One operation of a desktop that the actor can see. Raises NotFound."""
         with self._db.reading() as tx:
-            operation = tx.get(Operation, operation_id)
-            desktop = tx.get(Desktop, operation.desktop_id) if operation else None
-            if operation is None or desktop is None or not may_see(tx, actor, desktop):
-                raise NotFound("operation_not_found", "There is no such operation.")
-            return operation_view(operation, steps_of(tx, [operation.id])[operation.id])
+            return seen_operation(tx, actor, *visible_operation(tx, actor, operation_id))
 
-    def _create(
-        self,
-        tx: Transaction,
-        actor: Actor,
-        image_id: str,
-        flavor_id: str,
-        name: str | None,
-        key: str | None,
-        wish_digest: str,
-    ) -> Accepted:
-        image, flavor = _chosen(tx, actor, image_id, flavor_id)
+    def _create(self, tx: Transaction, actor: Actor, wish: "NewDesktop", key: str | None) -> Accepted:
+        image, flavor = _chosen(tx, actor, wish.image_id, wish.flavor_id)
+        owner_id = self._owner(tx, actor, wish.owner_id)
+        owned = self._owned(tx, owner_id)
         wanted = {Resource.DESKTOPS: 1, **SWITCHED_ON, **size_of(flavor)}
-        self._quotas.reserve(tx, actor.user_id, actor.organization_id, wanted)
+        self._quotas.reserve(tx, owner_id, actor.organization_id, wanted)
         desktop_id = new_id()
-        display_name = name or naming.default_name(image.name, self._owned(tx, actor) + 1)
+        display_name = wish.name or naming.default_name(image.name, owned + 1)
         desktop = Desktop(
             id=desktop_id,
             organization_id=actor.organization_id,
-            owner_id=actor.user_id,
+            owner_id=owner_id,
             name=display_name,
             hostname=naming.hostname(display_name, desktop_id),
             image_id=image.id,
@@ -291,14 +326,14 @@ class DesktopService:
             created_at=self._clock.now(),
         )
         tx.add(desktop)
-        operation, steps = self._wishes.add(tx, actor, desktop, Action.CREATE, {})
+        operation, _ = self._wishes.add(tx, actor, desktop, Action.CREATE, {})
         if key is not None:
             tx.add(
                 IdempotencyKey(
                     user_id=actor.user_id,
                     key=key,
                     organization_id=actor.organization_id,
-                    request_digest=wish_digest,
+                    request_digest=wish.digest(),
                     desktop_id=desktop.id,
                     operation_id=operation.id,
                     created_at=self._clock.now(),
@@ -308,20 +343,28 @@ class DesktopService:
         self._audit.record(tx, actor, "desktop:create", "desktop", desktop.id, owner_id=desktop.owner_id, after=after)
         self._feed.desktop_changed(tx, desktop, operation)
         tx.flush()
-        return accepted(tx, actor, desktop, operation, steps)
+        return accepted(tx, actor, desktop, operation)
 
-    def _earlier(self, tx: Transaction, actor: Actor, key: str | None, wish_digest: str) -> Accepted | None:
+    def _earlier(self, tx: Transaction, actor: Actor, key: str | None, wish: "NewDesktop") -> Accepted | None:
         row = tx.get(IdempotencyKey, (actor.user_id, key)) if key is not None else None
         if row is None:
             return None
-        if row.request_digest != wish_digest:
+        if row.request_digest != wish.digest():
             raise Conflict("idempotency_key_reused", "This Idempotency-Key was used for another request.")
         desktop, operation = tx.get_one(Desktop, row.desktop_id), tx.get_one(Operation, row.operation_id)
-        steps = steps_of(tx, [operation.id])[operation.id]
-        return accepted(tx, actor, desktop, operation, steps)
+        return accepted(tx, actor, desktop, operation)
 
-    def _owned(self, tx: Session, actor: Actor) -> int:
-        query = select(func.count()).where(Desktop.owner_id == actor.user_id, Desktop.deleted_at.is_(None))
+    def _owner(self, tx: Session, actor: Actor, owner_id: str | None) -> str:
+        if owner_id is None or owner_id == actor.user_id:
+            return actor.user_id
+        require(actor, "desktop:create_for")
+        owner = tx.get(User, owner_id)
+        if owner is None or owner.organization_id != actor.organization_id or owner.disabled_at or owner.deleted_at:
+            raise InvalidInput("The desktop cannot be made for this person.", fields={"owner": "There is no such account."})
+        return owner.id
+
+    def _owned(self, tx: Session, owner_id: str) -> int:
+        query = select(func.count()).where(Desktop.owner_id == owner_id, Desktop.deleted_at.is_(None))
         return tx.scalar(query) or 0
 
 
@@ -361,7 +404,3 @@ def _minimum(image: Image) -> Size:
 
 def _cannot_resize(reason: str, code: str = "invalid_input") -> InvalidInput:
     return InvalidInput("The desktop cannot get this size.", code=code, fields={"flavor": reason})
-
-
-def _digest(wish: Mapping[str, str | None]) -> str:
-    return hashlib.sha256(json.dumps(wish, sort_keys=True).encode()).hexdigest()

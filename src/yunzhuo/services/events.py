@@ -11,9 +11,12 @@ from yunzhuo.phoenix.db.models import Event
 from yunzhuo.phoenix.db.session import Database, Transaction
 from yunzhuo.services.access import Actor, Scope, scope_of
 from yunzhuo.services.audit import AuditLog
+from yunzhuo.services.rules import event_order
 from yunzhuo.services.stated import needs
 
 KEEP = timedelta(days=7)
+_LOOKED_AT = 200
+_FORGOTTEN_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +56,17 @@ class EventService:
         )
 
     def latest_id(self) -> int:
-        """The newest event's id; 0 when there is none."""
+        """The id of the last event before which none is still to come (:mod:`yunzhuo.services.rules.event_order`): whoever
+        goes on after it misses nothing. 0 when there is none."""
+        query = select(Event.id, Event.at).order_by(Event.id.desc()).limit(_LOOKED_AT)
         with self._db.reading() as tx:
-            return tx.scalar(select(func.max(Event.id))) or 0
+            return event_order.settled([(number, at) for number, at in tx.execute(query)], self._clock.now())
+
+    def is_forgotten(self, last_id: int) -> bool:
+        """Whether some of what came after an event has been dropped since (see :meth:`forget_old`)."""
+        with self._db.reading() as tx:
+            oldest = tx.scalar(select(func.min(Event.id)))
+        return oldest is not None and 0 < last_id < oldest - 1
 
     def after(self, last_id: int, *, limit: int = 500) -> Sequence[EventView]:
         """The events after ``last_id``, oldest first. For the stream process, which decides with :meth:`concerns`."""
@@ -81,10 +92,16 @@ class EventService:
         return scope is Scope.ORGANIZATION or (scope is Scope.OWN and event.user_id == actor.user_id)
 
     def forget_old(self) -> int:
-        """Drop events older than a week, and say how many."""
-        with self._db.transaction() as tx:
-            result = tx.execute(delete(Event).where(Event.at < self._clock.now() - KEEP))
-            return int(getattr(result, "rowcount", 0))
+        """Drop events older than a week, some at a time so that nobody waits for it, and say how many."""
+        old = select(Event.id).where(Event.at < self._clock.now() - KEEP).limit(_FORGOTTEN_AT_ONCE)
+        forgotten = 0
+        while True:
+            with self._db.transaction() as tx:
+                ids = list(tx.scalars(old))
+                tx.execute(delete(Event).where(Event.id.in_(ids)))
+            forgotten += len(ids)
+            if len(ids) < _FORGOTTEN_AT_ONCE:
+                return forgotten
 
 
 def _view(row: Event) -> EventView:

@@ -3,20 +3,23 @@
 from sqlalchemy import func, select
 
 from yunzhuo.phoenix.cloud.interface import Cloud
-from yunzhuo.phoenix.common.errors import YunzhuoError
+from yunzhuo.phoenix.common.errors import Unavailable, YunzhuoError
 from yunzhuo.phoenix.db import migrate
-from yunzhuo.phoenix.db.models import ConsoleSession, Desktop, Operation
+from yunzhuo.phoenix.db.models import ConsoleSession, Desktop, Leftover, Operation
 from yunzhuo.phoenix.db.session import Database
+from yunzhuo.phoenix.queue import Queue
 from yunzhuo.services.accounts import AccountService
 from yunzhuo.services.catalog import CatalogService
 from yunzhuo.services.rules import lifecycle
+from yunzhuo.services.rules.lifecycle import OperationStatus
 
 
 class HealthService:
     """Answers without a permission: it says nothing about anybody."""
 
-    def __init__(self, db: Database, cloud: Cloud, catalog: CatalogService, accounts: AccountService) -> None:
+    def __init__(self, db: Database, queue: Queue, cloud: Cloud, catalog: CatalogService, accounts: AccountService) -> None:
         self._db = db
+        self._queue = queue
         self._cloud = cloud
         self._catalog = catalog
         self._accounts = accounts
@@ -27,12 +30,20 @@ class HealthService:
         if not migrate.is_current(self._db):
             return {"database": "The database is not at this release's schema."}
         try:
+            self._queue.check()
+        except Unavailable as error:
+            missing["queue"] = error.message
+        try:
             self._cloud.check()
             if not self._catalog.is_fast(self._accounts.default_organization_id()):
                 missing["desktops"] = "The default image is still being prepared."
         except YunzhuoError as error:
             missing["cloud"] = error.message
         return missing
+
+    def database(self) -> str:
+        """Which database this is, with its version. Raises Unavailable."""
+        return self._db.server()
 
     def figures(self) -> dict[str, int]:
         """How many there are of what, for the metrics page."""
@@ -41,5 +52,7 @@ class HealthService:
             return {
                 "desktops": tx.scalar(select(func.count()).where(Desktop.deleted_at.is_(None))) or 0,
                 "operations_active": tx.scalar(select(func.count()).where(Operation.status.in_(active))) or 0,
+                "operations_waiting": tx.scalar(select(func.count()).where(Operation.status == OperationStatus.WAITING)) or 0,
+                "leftovers": tx.scalar(select(func.count()).select_from(Leftover)) or 0,
                 "sessions_open": tx.scalar(select(func.count()).where(ConsoleSession.ended_at.is_(None))) or 0,
             }

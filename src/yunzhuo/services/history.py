@@ -11,7 +11,9 @@ from yunzhuo.services import cursors
 from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import OperationView, operation_view, steps_of
-from yunzhuo.services.desktop_views import MAX_PAGE, visible_desktop
+from yunzhuo.services.desktop_views import MAX_PAGE, possible_remedies, visible_desktop
+from yunzhuo.services.queue_places import queue_places
+from yunzhuo.services.reach import in_groups_of
 from yunzhuo.services.stated import needs
 
 
@@ -54,14 +56,24 @@ class HistoryService:
                 )
             )
         with self._db.reading() as tx:
-            visible_desktop(tx, actor, desktop_id, "desktop:read")
+            desktop, _ = visible_desktop(tx, actor, desktop_id, "desktop:read")
             order = (Operation.created_at.desc(), Operation.id.desc())
             rows = [(operation, email) for operation, email in tx.execute(query.order_by(*order).limit(limit + 1))]
             shown = rows[:limit]
             steps = steps_of(tx, [operation.id for operation, _ in shown])
+            places = queue_places(tx, [operation for operation, _ in shown])
+            in_groups = in_groups_of(tx, actor, [desktop.owner_id])
         items = [
             HistoryEntry(
-                operation_view(operation, steps[operation.id]), operation.user_id, email, operation.arguments.get("name")
+                operation_view(
+                    operation,
+                    steps[operation.id],
+                    queue=places.get(operation.id),
+                    remedies=possible_remedies(actor, desktop, operation, in_groups),
+                ),
+                operation.user_id,
+                email,
+                operation.arguments.get("name"),
             )
             for operation, email in shown
         ]

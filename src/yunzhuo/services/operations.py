@@ -5,6 +5,7 @@ present step outside any transaction, and writes what came of it (transaction tw
 next look is asked for by message; ``due_at`` and the lease's end in the database are the truth behind the message.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,26 +13,29 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from yunzhuo.phoenix.cloud.errors import ServerNotFound
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Refused, Unavailable, YunzhuoError
 from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.phoenix.config.settings import OperationSettings
-from yunzhuo.phoenix.db.models import Desktop, Flavor, Image, Operation, OperationStep
-from yunzhuo.phoenix.db.session import Database, Transaction
+from yunzhuo.phoenix.db.models import Desktop, Flavor, Image, Operation, OperationStep, User
+from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.phoenix.queue import Queue
-from yunzhuo.services import kept_snapshots
+from yunzhuo.services import disk_claims, kept_snapshots
+from yunzhuo.services.admission import ADVANCE_JOB, Admission
 from yunzhuo.services.changes import ChangeFeed
+from yunzhuo.services.releasing import release_all
 from yunzhuo.services.rules import lifecycle
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, Step
 from yunzhuo.services.steps import Outcome, ServerFailed, Subject, perform
 
 log = get_logger()
 
-ADVANCE_JOB = "operation.advance"
-_ACTIVE = [status.value for status in lifecycle.ACTIVE]
+_ADMITTED = [status.value for status in lifecycle.ADMITTED]
 # Clocks of computers differ a little; a message that is this early is not sent away.
 _EARLY = timedelta(milliseconds=50)
+_BELIEVED_MISSING_AFTER = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,7 @@ class OperationEngine:
         feed: ChangeFeed,
         clock: Clock,
         settings: OperationSettings,
+        admission: Admission,
         *,
         worker: str,
     ) -> None:
@@ -69,6 +74,7 @@ class OperationEngine:
         self._feed = feed
         self._clock = clock
         self._settings = settings
+        self._admission = admission
         self._worker = worker
 
     def advance(self, operation_id: str) -> None:
@@ -83,15 +89,18 @@ class OperationEngine:
             outcome = perform(claim.step, self._cloud, claim.subject)
         except Unavailable as error:
             self._record_trouble(claim, error)
+        except ServerNotFound as error:
+            self._record_missing(claim, error)
         except Refused as error:
-            self.record_failure(claim, error.code, error.message, _cloud_request_id(error), was_refused=True)
+            self.record_failure(claim, error.code, error.message, details=error.details, was_refused=True)
         except ServerFailed as error:
-            self.record_failure(claim, error.code, error.message, seen=error.seen)
+            self.record_failure(claim, error.code, error.message, details=error.details, seen=error.seen)
         except YunzhuoError as error:
-            self.record_failure(claim, error.code, error.message, _cloud_request_id(error))
-        except Exception:
+            self.record_failure(claim, error.code, error.message, details=error.details)
+        except Exception as error:
             log.exception("step_crashed", operation_id=operation_id, step=claim.step)
-            self.record_failure(claim, "internal_error", "Something went wrong inside Yunzhuo.")
+            details = {"error": f"{type(error).__name__}: {error}"}
+            self.record_failure(claim, "internal_error", "Something went wrong inside Yunzhuo.", details=details)
         else:
             self.record_outcome(claim, outcome)
 
@@ -99,7 +108,7 @@ class OperationEngine:
         """Ids of the operations that have been due for ``grace`` with nobody working on them, longest first."""
         now = self._clock.now()
         free = or_(Operation.lease_expires_at.is_(None), Operation.lease_expires_at <= now)
-        query = select(Operation.id).where(Operation.status.in_(_ACTIVE), Operation.due_at <= now - grace, free)
+        query = select(Operation.id).where(Operation.status.in_(_ADMITTED), Operation.due_at <= now - grace, free)
         with self._db.reading() as tx:
             return list(tx.scalars(query.order_by(Operation.due_at).limit(limit)))
 
@@ -107,6 +116,7 @@ class OperationEngine:
         """Ask for a look at the operation now."""
         self._queue.send(ADVANCE_JOB, operation_id)
 
+    @retried_when_contended
     def claim(self, operation_id: str) -> Claim | None:
         """Take the lease of an operation that is due; None when it is not, or when another worker holds it."""
         now = self._clock.now()
@@ -116,7 +126,7 @@ class OperationEngine:
                 update(Operation)
                 .where(
                     Operation.id == operation_id,
-                    Operation.status.in_(_ACTIVE),
+                    Operation.status.in_(_ADMITTED),
                     Operation.due_at <= now + _EARLY,
                     or_(Operation.lease_expires_at.is_(None), Operation.lease_expires_at <= now),
                 )
@@ -127,12 +137,12 @@ class OperationEngine:
             return self._begin_step(tx, operation_id, now)
 
     def _begin_step(self, tx: Transaction, operation_id: str, now: datetime) -> Claim:
-        operation = tx.get_one(Operation, operation_id)
-        desktop = tx.get_one(Desktop, operation.desktop_id)
-        image = tx.get_one(Image, operation.arguments.get("image", desktop.image_id))
-        flavor = tx.get_one(Flavor, operation.arguments.get("flavor", desktop.flavor_id))
-        step = tx.scalars(_step_at(operation.id, operation.position)).one()
+        operation, step, desktop, image, flavor, language = tx.execute(_everything_about(operation_id)).one()
+        image = tx.get_one(Image, operation.arguments.get("image", image.id))
+        flavor = tx.get_one(Flavor, operation.arguments.get("flavor", flavor.id))
         if step.started_at is None:
+            if _is_first(operation):  # however long it had to wait for its turn: rather late than never
+                operation.deadline_at = now + (operation.deadline_at - (operation.admitted_at or operation.created_at))
             step.started_at = now
             step.status = OperationStatus.RUNNING
             self._feed.desktop_changed(tx, desktop, operation)
@@ -153,20 +163,26 @@ class OperationEngine:
                 flavor_cloud_id=flavor.cloud_id,
                 server_id=desktop.server_id,
                 arguments=operation.arguments,
-                predecessor_at_work=_predecessor_at_work(tx, operation, now),
+                predecessor_at_work=_is_first(operation) and _predecessor_at_work(tx, operation, now),
+                disk=disk_claims.begin(tx, desktop, operation, Step(step.name)),
+                language=language,
             ),
         )
 
+    @retried_when_contended
     def record_outcome(self, claim: Claim, outcome: Outcome) -> None:
         """Write down what came of a step and give the lease back; nothing when it is another worker's by now."""
         now = self._clock.now()
         with self._db.transaction() as tx:
-            operation = self._held(tx, claim)
-            if operation is None:
+            held = self._held(tx, claim)
+            if held is None:
                 return
-            desktop = tx.get_one(Desktop, claim.desktop_id, with_for_update=True)
-            step = tx.scalars(_step_at(claim.operation_id, claim.position)).one()
+            operation, desktop = held
+            step, *later = tx.scalars(_steps_from(claim.operation_id, claim.position))
             _observe(desktop, outcome, now)
+            if outcome.observed is not None:
+                operation.note_code = outcome.fault_code
+            operation.host = desktop.host
             if outcome.snapshots is not None:
                 kept_snapshots.write_down(tx, desktop, outcome.snapshots)
             if not outcome.done:
@@ -178,69 +194,88 @@ class OperationEngine:
                 return
             step.status, step.ended_at, step.detail = OperationStatus.SUCCEEDED, now, outcome.detail
             _take_over(desktop, operation, claim.step)
+            disk_claims.settle(tx, desktop, operation, claim.step, now, is_attached=outcome.disk_is_attached)
             operation.attempts = 0
             operation.position += 1
-            if tx.scalars(_step_at(operation.id, operation.position)).first() is not None:
+            if later:
                 self._look_again(tx, operation, now, 0)
             else:
                 self._finish(tx, operation, desktop, now)
             self._feed.desktop_changed(tx, desktop, operation)
 
-    def _record_trouble(self, claim: Claim, error: Unavailable) -> None:
+    @retried_when_contended
+    def _record_trouble(self, claim: Claim, error: YunzhuoError) -> None:
         if claim.attempts + 1 >= self._settings.max_attempts:
-            self.record_failure(claim, error.code, error.message, _cloud_request_id(error))
+            self.record_failure(claim, error.code, error.message, details=error.details)
             return
         now = self._clock.now()
         with self._db.transaction() as tx:
-            operation = self._held(tx, claim)
-            if operation is None:
+            held = self._held(tx, claim)
+            if held is None:
                 return
+            operation, desktop = held
             operation.attempts += 1
             step = tx.scalars(_step_at(claim.operation_id, claim.position)).one()
-            step.detail, step.cloud_request_id = error.message[:1000], _cloud_request_id(error)
+            step.detail, step.cloud_request_id = error.message[:1000], _cloud_request_id(error.details)
             self._look_again(tx, operation, now, lifecycle.retry_delay_seconds(operation.attempts))
-            self._feed.desktop_changed(tx, tx.get_one(Desktop, claim.desktop_id), operation)
+            self._feed.desktop_changed(tx, desktop, operation)
         log.warning(
             "step_retried", operation_id=claim.operation_id, step=claim.step, code=error.code, attempts=operation.attempts
         )
 
+    def _record_missing(self, claim: Claim, error: ServerNotFound) -> None:
+        """A cloud that forgets for a moment is asked again; what is missing again and again is believed to be gone."""
+        if claim.attempts + 1 < min(_BELIEVED_MISSING_AFTER, self._settings.max_attempts):
+            self._record_trouble(claim, error)
+        else:
+            self.record_failure(claim, error.code, error.message, details=error.details, was_refused=True)
+
+    @retried_when_contended
     def record_failure(
         self,
         claim: Claim,
         code: str,
         message: str,
-        cloud_request_id: str | None = None,
         *,
+        details: Mapping[str, object] | None = None,
         was_refused: bool = False,
         seen: Outcome | None = None,
     ) -> None:
         """End an operation that failed, with a plain reason; nothing when the lease is another worker's by now.
 
+        ``details`` is what an administrator is told besides, the cloud's own id of the request among it.
         What the cloud refused at the first step (``was_refused``) has changed nothing, so what was wanted before is again.
         """
         now = self._clock.now()
         with self._db.transaction() as tx:
-            operation = self._held(tx, claim)
-            if operation is None:
+            held = self._held(tx, claim)
+            if held is None:
                 return
+            operation, desktop = held
             step = tx.scalars(_step_at(claim.operation_id, claim.position)).one()
             step.status, step.ended_at = OperationStatus.FAILED, now
-            step.detail, step.cloud_request_id = message[:1000], cloud_request_id
+            step.detail, step.cloud_request_id = message[:1000], _cloud_request_id(details or {})
             operation.status, operation.ended_at = OperationStatus.FAILED, now
             operation.active_desktop_id = None
             operation.error_code, operation.error_message = code, message[:1000]
-            desktop = tx.get_one(Desktop, claim.desktop_id)
+            operation.error_detail = json.dumps(dict(details), default=str)[:2000] if details else None
             if seen is not None:
                 _observe(desktop, seen, now)
             if claim.action is Action.SNAPSHOT:
                 kept_snapshots.forget_unmade(tx, desktop.id)
-            if was_refused and claim.position == 0 and claim.action is not Action.DELETE:
+            disk_claims.fail(tx, desktop, claim.step, now)
+            is_first_change = "undoes" not in operation.arguments and lifecycle.changes_first(claim.action, claim.step)
+            if was_refused and is_first_change and claim.action is not Action.DELETE:
                 desktop.wanted = operation.arguments.get("wanted_before", desktop.wanted)
             self._feed.desktop_changed(tx, desktop, operation)
+            self._make_room(tx, operation)
         log.warning("operation_failed", operation_id=claim.operation_id, action=claim.action, step=claim.step, code=code)
 
-    def _held(self, tx: Transaction, claim: Claim) -> Operation | None:
-        """The operation with its lease given back, if the lease was still ours; None when it went on without us."""
+    def _held(self, tx: Transaction, claim: Claim) -> tuple[Operation, Desktop] | None:
+        """The operation with its lease given back, and its desktop, if the lease was still ours; None when it went on
+        without us."""
+        # The desktop's row first, as wishes and cancellations take them: in another order two would wait for each other.
+        desktop = tx.get_one(Desktop, claim.desktop_id, with_for_update=True)
         released = tx.execute(
             update(Operation)
             .where(
@@ -252,10 +287,10 @@ class OperationEngine:
             log.warning("lease_lost", operation_id=claim.operation_id, step=claim.step)
             return None
         operation = tx.get_one(Operation, claim.operation_id)
-        if operation.status not in _ACTIVE:
+        if operation.status not in _ADMITTED:
             log.info("operation_superseded", operation_id=claim.operation_id, step=claim.step)
             return None
-        return operation
+        return operation, desktop
 
     def _look_again(self, tx: Transaction, operation: Operation, now: datetime, delay_seconds: float) -> None:
         operation.due_at = now + timedelta(seconds=delay_seconds)
@@ -265,10 +300,13 @@ class OperationEngine:
     def _finish(self, tx: Transaction, operation: Operation, desktop: Desktop, now: datetime) -> None:
         operation.status, operation.ended_at = OperationStatus.SUCCEEDED, now
         operation.active_desktop_id = None
+        self._make_room(tx, operation)
         if operation.action in (Action.DELETE, Action.FORCE_DELETE):
-            desktop.deleted_at = now
-            desktop.server_id = None
-            kept_snapshots.forget_all(tx, desktop.id)
+            release_all(tx, desktop, now)
+
+    def _make_room(self, tx: Transaction, operation: Operation) -> None:
+        if operation.lane:
+            tx.after_commit(self._admission.round)
 
 
 _TOO_LATE: Mapping[Step, str] = {
@@ -289,8 +327,11 @@ _TOO_LATE: Mapping[Step, str] = {
 def _observe(desktop: Desktop, outcome: Outcome, now: datetime) -> None:
     if outcome.server_id is not None:
         desktop.server_id = outcome.server_id
+        desktop.server_name = outcome.server_name or desktop.server_name
+        desktop.host = outcome.host or desktop.host
     if outcome.observed is not None:
-        desktop.observed_status, desktop.observed_fault = outcome.observed, outcome.fault
+        desktop.observed_status = outcome.observed
+        desktop.observed_fault, desktop.observed_fault_code = outcome.fault, outcome.fault_code
         desktop.observed_at, desktop.missing_since = outcome.observed_at or now, None
     if outcome.is_ready is not None:
         desktop.ready_at = now if outcome.is_ready else None
@@ -304,8 +345,32 @@ def _take_over(desktop: Desktop, operation: Operation, step: Step) -> None:
         desktop.flavor_id = operation.arguments["flavor"]
 
 
+def _everything_about(operation_id: str) -> Select[Operation, OperationStep, Desktop, Image, Flavor, str | None]:
+    """An operation, its present step, its desktop, what that is made of and its owner's language: one question, not six."""
+    return (
+        select(Operation, OperationStep, Desktop, Image, Flavor, User.language)
+        .join(OperationStep, and_(OperationStep.operation_id == Operation.id, OperationStep.position == Operation.position))
+        .join(Desktop, Desktop.id == Operation.desktop_id)
+        .join(Image, Image.id == Desktop.image_id)
+        .join(Flavor, Flavor.id == Desktop.flavor_id)
+        .join(User, User.id == Desktop.owner_id)
+        .where(Operation.id == operation_id)
+    )
+
+
+def _steps_from(operation_id: str, position: int) -> Select[OperationStep]:
+    """The step at this position and the one after it, if there is one."""
+    at = OperationStep.position.between(position, position + 1)
+    return select(OperationStep).where(OperationStep.operation_id == operation_id, at).order_by(OperationStep.position)
+
+
 def _step_at(operation_id: str, position: int) -> Select[OperationStep]:
     return select(OperationStep).where(OperationStep.operation_id == operation_id, OperationStep.position == position)
+
+
+def _is_first(operation: Operation) -> bool:
+    """Whether nothing was asked of the cloud before the present step. Who waited there need not look for others again."""
+    return operation.position == (1 if operation.action == Action.CREATE else 0)
 
 
 def _predecessor_at_work(tx: Session, operation: Operation, now: datetime) -> bool:
@@ -314,6 +379,6 @@ def _predecessor_at_work(tx: Session, operation: Operation, now: datetime) -> bo
     return bool(tx.scalar(at_work))
 
 
-def _cloud_request_id(error: YunzhuoError) -> str | None:
-    request_id = error.details.get("cloud_request_id")
+def _cloud_request_id(details: Mapping[str, object]) -> str | None:
+    request_id = details.get("cloud_request_id")
     return str(request_id) if request_id else None

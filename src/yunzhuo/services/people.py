@@ -14,13 +14,15 @@ from yunzhuo.phoenix.common.errors import Conflict, Forbidden, InvalidInput, Not
 from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.config.settings import AccountSettings
 from yunzhuo.phoenix.db.models import Desktop, User
-from yunzhuo.phoenix.db.session import Database, Transaction
+from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.phoenix.security.passwords import Passwords, one_time_password
+from yunzhuo.services import disk_claims
 from yunzhuo.services.access import GRANTS, Actor, Role, covers, grants_of, may
 from yunzhuo.services.accounts import LANGUAGES, UserView, checked_password, end_sign_ins, normalized_email, user_view
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import OperationView
 from yunzhuo.services.desktops import DesktopService
+from yunzhuo.services.personal_disks import PersonalDiskService
 from yunzhuo.services.reach import in_groups_of, widened, within_reach
 from yunzhuo.services.rules.lifecycle import Action, Wanted
 from yunzhuo.services.stated import needs
@@ -33,10 +35,11 @@ _NOBODYS = "@deleted.invalid"  # RFC 2606, section 2: no address ends so
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """An account, and how many desktops it has (those that are being deleted left out)."""
+    """An account, how many desktops it has (those that are being deleted left out), and how large its personal disk is."""
 
     user: UserView
     desktops: int
+    disk_mib: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ class PeopleService:
         self,
         db: Database,
         desktops: DesktopService,
+        disks: PersonalDiskService,
         audit: AuditLog,
         clock: Clock,
         settings: AccountSettings,
@@ -80,6 +84,7 @@ class PeopleService:
     ) -> None:
         self._db = db
         self._desktops = desktops
+        self._disks = disks
         self._audit = audit
         self._clock = clock
         self._settings = settings
@@ -119,7 +124,8 @@ class PeopleService:
         """One person. Raises NotFound, also for another organization's."""
         with self._db.reading() as tx:
             row = _found(tx, actor, user_id)
-            return Person(user_view(row), _desktop_counts(tx, [row.id]).get(row.id, 0))
+            disk = disk_claims.of_owner(tx, row.id)
+            return Person(user_view(row), _desktop_counts(tx, [row.id]).get(row.id, 0), disk.size_mib if disk else None)
 
     @needs("user:create")
     def create(
@@ -155,6 +161,7 @@ class PeopleService:
         return NewAccess(user_view(user), made)
 
     @needs("user:disable")
+    @retried_when_contended
     def disable(self, actor: Actor, user_id: str) -> UserView:
         """Let nobody in by this account from now on: its sessions and tokens end in the same transaction.
 
@@ -171,6 +178,7 @@ class PeopleService:
             return user_view(user)
 
     @needs("user:enable")
+    @retried_when_contended
     def enable(self, actor: Actor, user_id: str) -> UserView:
         """Let an account in again; its old sessions and tokens stay ended. Raises NotFound, Conflict. Twice is harmless."""
         with self._db.transaction() as tx:
@@ -181,6 +189,7 @@ class PeopleService:
             return user_view(user)
 
     @needs("user:reset_password")
+    @retried_when_contended
     def reset_password(self, actor: Actor, user_id: str) -> NewAccess:
         """A one-time password in place of the present one; sessions and tokens end with that. Raises NotFound, Conflict."""
         made, now = one_time_password(self._settings.password_min_length), self._clock.now()
@@ -195,6 +204,7 @@ class PeopleService:
             return NewAccess(user_view(user), made)
 
     @needs("user:change_role")
+    @retried_when_contended
     def change_role(self, actor: Actor, user_id: str, role: Role) -> UserView:
         """Give a person another role, at once for what they have open. Raises NotFound, Conflict as :meth:`disable`."""
         with self._db.transaction() as tx:
@@ -209,18 +219,27 @@ class PeopleService:
             return user_view(user)
 
     @needs("user:delete")
-    def delete(self, actor: Actor, user_id: str, desktops: DesktopsOfDeleted | None = None) -> Sequence[OperationView]:
+    @retried_when_contended
+    def delete(
+        self, actor: Actor, user_id: str, desktops: DesktopsOfDeleted | None = None, *, with_disk: bool = False
+    ) -> Sequence[OperationView]:
         """Delete an account; answers the operations that delete its desktops, if that is what happens to them.
 
-        Everything is written in one transaction. The address is free again; what the person did stays on record. Raises
-        NotFound, InvalidInput (no such new owner), and Conflict: for oneself, for the last administrator, and while there are
-        desktops and nobody said what happens to them.
+        ``with_disk`` deletes its personal disk, too. Everything is written in one transaction. The address is free again; what
+        the person did stays on record. Raises NotFound, InvalidInput (no such new owner), and Conflict: for oneself, for the
+        last administrator, and while there are desktops, or a personal disk, and nobody said what happens to them.
         """
         now = self._clock.now()
         with self._db.transaction() as tx:
             user = self._another(tx, actor, user_id, "user:delete")
             self._keep_an_administrator(tx, user)
+            disk = disk_claims.of_owner(tx, user.id)
+            if disk is not None and not with_disk:
+                message = "This person has files on a personal disk; say that it is to be deleted, too."
+                raise Conflict("user_has_personal_disk", message, size_mib=disk.size_mib)
             operations = self._part_from_desktops(tx, actor, user, desktops)
+            if disk is not None:
+                self._disks.give_up_within(tx, actor, disk)
             end_sign_ins(tx, user.id, now)
             before = {"email": user.email, "role": user.role}
             user.email, user.password_hash = f"{user.id}{_NOBODYS}", ""

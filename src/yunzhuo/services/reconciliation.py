@@ -1,7 +1,8 @@
 """Making the database agree with the cloud: what was seen is written down, what was left behind is cleaned up."""
 
-from collections import Counter
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import Session
@@ -11,99 +12,134 @@ from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.phoenix.db.models import Desktop, Operation, Snapshot
-from yunzhuo.phoenix.db.session import Database, Transaction
+from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services import kept_snapshots
+from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import ChangeFeed
+from yunzhuo.services.leftovers import Leftovers
 from yunzhuo.services.rules import lifecycle
 from yunzhuo.services.rules.lifecycle import Observed
-from yunzhuo.services.rules.reconcile import Finding, FindingKind, KnownDesktop, SeenServer, compare
+from yunzhuo.services.rules.reconcile import LEFTOVERS, Finding, FindingKind, KnownDesktop, SeenServer, compare
 
 log = get_logger()
-_ACTIVE = [status.value for status in lifecycle.ACTIVE]
+_ACTIVE = frozenset(status.value for status in lifecycle.ACTIVE)
+# How many rows are read, or changed in one transaction: a round over ten thousand desktops holds nobody up for long.
+_AT_ONCE = 200
+_GUESTS_AT_ONCE = 50
+_Thing = TypeVar("_Thing")
 
 
 class Reconciler:
     """One look at the whole cloud per round. Two at once are harmless: each row is changed only if it still differs."""
 
-    def __init__(self, db: Database, cloud: Cloud, feed: ChangeFeed, clock: Clock) -> None:
+    def __init__(
+        self, db: Database, cloud: Cloud, leftovers: Leftovers, feed: ChangeFeed, audit: AuditLog, clock: Clock
+    ) -> None:
         self._db = db
         self._cloud = cloud
+        self._leftovers = leftovers
         self._feed = feed
+        self._audit = audit
         self._clock = clock
-        self._strangers: set[str] = set()
-        self._left_behind: Counter[str] = Counter()
         self._snapshots_told_of = ""
+        self._asked_whether_ready = ""
 
-    def round(self) -> None:
-        """Ask the cloud for its list once and write down what differs. Raises the cloud's errors when it does not answer."""
+    def look(self) -> Sequence[Finding]:
+        """Ask the cloud for its list once and answer what differs; nothing is changed. Raises the cloud's errors."""
         with self._db.reading() as tx:
-            known = _known(tx, Desktop.deleted_at.is_(None))
-        servers = self._cloud.servers.list()
-        seen = [SeenServer(server.id, server.desktop_id, Observed(server.status), server.fault) for server in servers]
-        unknown = {server.desktop_id for server in seen} - known.keys()
-        if unknown:  # deleted ones, and those that are younger than the first look
-            with self._db.reading() as tx:
-                known |= _known(tx, Desktop.id.in_(unknown))
-        findings = compare(known, seen)
+            known = {desktop.id: desktop for desktop in _known(tx, Desktop.deleted_at.is_(None))}
+        servers = [
+            SeenServer(
+                id=server.id,
+                desktop_id=server.desktop_id,
+                status=Observed(server.status),
+                fault=server.fault,
+                fault_code=server.fault_code,
+                name=server.name,
+                host=server.host or None,
+            )
+            for server in self._cloud.servers.list()
+        ]
+        # Deleted ones, and those that are younger than the first look.
+        unknown = sorted({server.desktop_id for server in servers} - known.keys())
+        with self._db.reading() as tx:
+            for ids in _parts(unknown):
+                known |= {desktop.id: desktop for desktop in _known(tx, Desktop.id.in_(ids))}
+        return compare(known, servers)
+
+    def round(self) -> Sequence[Finding]:
+        """:meth:`look`, write down what differs, and remove what a rule says; answers what was found."""
+        findings = self.look()
         now = self._clock.now()
-        for finding in findings:
-            match finding.kind:
-                case FindingKind.STRANGER:
-                    self._report_stranger(finding)
-                case FindingKind.LEFT_BEHIND:
-                    self._remove_left_behind(finding)
-                case _:
-                    self._write_down(finding, now)
-        left_behind = {finding.server_id for finding in findings if finding.kind is FindingKind.LEFT_BEHIND}
-        self._left_behind = Counter({server: n for server, n in self._left_behind.items() if server in left_behind})
+        told = [finding for finding in findings if not finding.is_only_told and finding.kind not in LEFTOVERS]
+        for part in _parts(told):
+            self._write_down({finding.desktop_id: finding for finding in part}, now)
+        self._leftovers.found([finding for finding in findings if finding.kind in LEFTOVERS], now)
         self._look_for_ready()
         self._look_at_snapshots()
+        return findings
 
-    def _write_down(self, finding: Finding, now: datetime) -> None:
+    @retried_when_contended
+    def _write_down(self, findings: dict[str, Finding], now: datetime) -> None:
         with self._db.transaction() as tx:
-            desktop = tx.get(Desktop, finding.desktop_id, with_for_update=True)
-            operation = tx.get(Operation, desktop.operation_id) if desktop else None
-            if desktop is None or operation is None or operation.status in _ACTIVE or desktop.server_id != finding.server_id:
-                return
-            if finding.kind is FindingKind.MISSING_FIRST:
-                desktop.missing_since = now
-                return
-            if finding.status is None:
-                return
-            was = desktop.observed_status
-            desktop.observed_status, desktop.observed_fault, desktop.observed_at = finding.status, finding.fault, now
-            if finding.kind is FindingKind.CHANGED:
-                desktop.missing_since = None
-            if finding.status is not Observed.RUNNING:
-                desktop.ready_at = None
-            self._feed.desktop_changed(tx, desktop, operation)
-        log.info("desktop_changed_behind_us", desktop_id=finding.desktop_id, was=was, now=finding.status, fault=finding.fault)
+            query = select(Desktop).where(Desktop.id.in_(findings)).order_by(Desktop.id).with_for_update()
+            desktops = list(tx.scalars(query))
+            wanted = Operation.id.in_([desktop.operation_id for desktop in desktops])
+            operations = {operation.id: operation for operation in tx.scalars(select(Operation).where(wanted))}
+            for desktop in desktops:
+                finding, operation = findings[desktop.id], operations.get(desktop.operation_id)
+                is_adopted = finding.kind is FindingKind.ADOPTED and desktop.server_id is None
+                if operation is None or operation.status in _ACTIVE or desktop.deleted_at is not None:
+                    continue  # an operation knows better, and sees for itself
+                if desktop.server_id == finding.server_id or is_adopted:
+                    self._agree(tx, desktop, operation, finding, now)
 
-    def _report_stranger(self, finding: Finding) -> None:
-        # Never touched: it carries our kind of tag, and whose it is only a person can say.
-        if finding.server_id and finding.server_id not in self._strangers:
-            self._strangers.add(finding.server_id)
-            log.warning("stranger_in_cloud", server_id=finding.server_id, desktop_id=finding.desktop_id)
-
-    def _remove_left_behind(self, finding: Finding) -> None:
-        server_id = finding.server_id
-        if server_id is None:
+    def _agree(self, tx: Transaction, desktop: Desktop, operation: Operation, finding: Finding, now: datetime) -> None:
+        """Make a desktop's row say what the cloud says."""
+        if finding.kind is FindingKind.MISSING_FIRST:
+            desktop.missing_since = now
             return
-        self._left_behind[server_id] += 1
-        if self._left_behind[server_id] > 1:  # never at first sight
-            log.warning("left_behind_removed", server_id=server_id, desktop_id=finding.desktop_id)
-            self._cloud.servers.delete(server_id)
+        was = {"status": desktop.observed_status, "name": desktop.server_name}
+        server = finding.server
+        if server is None:
+            desktop.observed_status, desktop.observed_fault, desktop.observed_fault_code = Observed.MISSING, None, None
+        else:
+            desktop.server_id, desktop.missing_since = server.id, None
+            desktop.observed_status = server.status
+            desktop.observed_fault, desktop.observed_fault_code = server.fault, server.fault_code
+            desktop.server_name, desktop.host = server.name, server.host
+        desktop.observed_at = now
+        # The history says of the last change what became of it later.
+        operation.note_code = desktop.observed_fault_code
+        if desktop.observed_status != Observed.RUNNING:
+            desktop.ready_at = None
+        now_is = {"status": desktop.observed_status, "name": desktop.server_name}
+        # A name that was never heard before is no news.
+        is_news = was["status"] != now_is["status"] or was["name"] not in (None, now_is["name"])
+        if is_news:
+            organization = desktop.organization_id
+            self._audit.record(
+                tx, None, "cloud:change", "desktop", desktop.id, organization_id=organization, before=was, after=now_is
+            )
+            log.info("desktop_changed_behind_us", desktop_id=desktop.id, kind=finding.kind, was=was, now=now_is)
+        if is_news or finding.kind not in (FindingKind.RENAMED, FindingKind.MOVED):
+            self._feed.desktop_changed(tx, desktop, operation)
 
     def _look_for_ready(self) -> None:
-        """Desktops that run again without an operation of ours (started behind our back) are asked whether they are ready."""
+        """Desktops that run again without an operation of ours (started behind our back) are asked whether they are ready,
+        so many a round, taking turns: each is a call to the cloud."""
         query = (
             select(Desktop.id, Desktop.server_id)
             .join(Operation, Operation.id == Desktop.operation_id)
             .where(Desktop.deleted_at.is_(None), Desktop.ready_at.is_(None), Desktop.observed_status == Observed.RUNNING)
-            .where(Operation.status.not_in(_ACTIVE))
+            .where(Operation.status.not_in(_ACTIVE), Desktop.server_id.is_not(None))
+            .where(Desktop.id > self._asked_whether_ready)
+            .order_by(Desktop.id)
+            .limit(_GUESTS_AT_ONCE)
         )
         with self._db.reading() as tx:
             waiting = [(desktop_id, server_id) for desktop_id, server_id in tx.execute(query) if server_id is not None]
+        self._asked_whether_ready = waiting[-1][0] if len(waiting) == _GUESTS_AT_ONCE else ""
         for desktop_id, server_id in waiting:
             try:
                 is_ready = self._cloud.guest.ready(server_id)
@@ -148,17 +184,41 @@ class Reconciler:
             self._feed.desktop_changed(tx, desktop, operation)
 
 
-def _known(tx: Session, which: ColumnElement[bool]) -> dict[str, KnownDesktop]:
-    query = select(Desktop, Operation.status).join(Operation, Operation.id == Desktop.operation_id).where(which)
-    return {
-        desktop.id: KnownDesktop(
-            id=desktop.id,
-            server_id=desktop.server_id,
-            observed=Observed(desktop.observed_status) if desktop.observed_status else None,
-            fault=desktop.observed_fault,
-            missing_since=desktop.missing_since,
-            is_deleted=desktop.deleted_at is not None,
-            is_changing=status in _ACTIVE,
+def _parts(things: Sequence[_Thing]) -> Iterator[Sequence[_Thing]]:
+    for start in range(0, len(things), _AT_ONCE):
+        yield things[start : start + _AT_ONCE]
+
+
+def _known(tx: Session, which: ColumnElement[bool]) -> Iterator[KnownDesktop]:
+    """Columns, not objects: ten thousand of those would be most of the round's cost."""
+    query = (
+        select(
+            Desktop.id,
+            Desktop.name,
+            Desktop.server_id,
+            Desktop.observed_status,
+            Desktop.observed_fault,
+            Desktop.observed_fault_code,
+            Desktop.missing_since,
+            Desktop.deleted_at,
+            Operation.status,
+            Desktop.server_name,
+            Desktop.host,
         )
-        for desktop, status in tx.execute(query)
-    }
+        .join(Operation, Operation.id == Desktop.operation_id)
+        .where(which)
+    )
+    for row in tx.execute(query.execution_options(yield_per=1000)):
+        yield KnownDesktop(
+            id=row.id,
+            name=row.name,
+            server_id=row.server_id,
+            observed=Observed(row.observed_status) if row.observed_status else None,
+            fault=row.observed_fault,
+            fault_code=row.observed_fault_code,
+            missing_since=row.missing_since,
+            is_deleted=row.deleted_at is not None,
+            is_changing=row.status in _ACTIVE,
+            server_name=row.server_name,
+            host=row.host,
+        )

@@ -11,7 +11,7 @@ from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, LimitReached, NotFound
 from yunzhuo.phoenix.config.settings import LimitSettings
 from yunzhuo.phoenix.db.models import Desktop, Snapshot
-from yunzhuo.phoenix.db.session import Database, Transaction
+from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services import kept_snapshots
 from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
@@ -72,6 +72,7 @@ class SnapshotService:
             return _view(_row(tx, desktop_id, snapshot_id))
 
     @needs("desktop:snapshot")
+    @retried_when_contended
     def create(self, actor: Actor, desktop_id: str, name: str) -> Accepted:
         """Ask for a snapshot (permission ``desktop:snapshot``).
 
@@ -100,6 +101,7 @@ class SnapshotService:
         return {"snapshot": row.id, "name": row.name, "cloud_name": row.cloud_name}
 
     @needs("desktop:roll_back")
+    @retried_when_contended
     def roll_back(self, actor: Actor, desktop_id: str, snapshot_id: str) -> Accepted:
         """Ask to return to a snapshot (permission ``desktop:roll_back``). Raises NotFound, Conflict."""
         with self._db.transaction() as tx:
@@ -114,6 +116,7 @@ class SnapshotService:
             return self._wishes.change(tx, actor, desktop_id, Action.ROLL_BACK, choose)
 
     @needs("desktop:delete_snapshot")
+    @retried_when_contended
     def delete(self, actor: Actor, desktop_id: str, snapshot_id: str) -> Accepted:
         """Ask to forget a snapshot (permission ``desktop:delete_snapshot``). Raises NotFound, Conflict."""
         with self._db.transaction() as tx:

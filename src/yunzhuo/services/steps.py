@@ -8,6 +8,8 @@ from yunzhuo.phoenix.cloud.errors import CloudNotOffered, GuestUnreachable, Serv
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.resources import RebootKind, Server, ServerRequest, ServerStatus, Snapshot
 from yunzhuo.phoenix.common.errors import Inconsistent, Unavailable
+from yunzhuo.services import disk_steps
+from yunzhuo.services.disk_claims import ClaimedDisk
 from yunzhuo.services.rules.lifecycle import Observed, Step
 
 
@@ -15,7 +17,7 @@ from yunzhuo.services.rules.lifecycle import Observed, Step
 class Subject:
     """The desktop a step works on, as it stood when the step was claimed.
 
-    Image and flavor are those that the operation leads to.
+    Image and flavor are those that the operation leads to, the language is what its person reads now.
     """
 
     desktop_id: str
@@ -26,6 +28,8 @@ class Subject:
     server_id: str | None
     arguments: Mapping[str, str]
     predecessor_at_work: bool
+    disk: ClaimedDisk | None = None
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +40,14 @@ class Outcome:
     server_id: str | None = None
     observed: Observed | None = None
     fault: str | None = None
+    fault_code: str | None = None
     observed_at: datetime | None = None
     is_ready: bool | None = None
     detail: str | None = None
     snapshots: Sequence[Snapshot] | None = None
+    disk_is_attached: bool = False
+    server_name: str | None = None
+    host: str | None = None
 
 
 class ServerFailed(Inconsistent):
@@ -53,8 +61,11 @@ class ServerFailed(Inconsistent):
 def perform(step: Step, cloud: Cloud, subject: Subject) -> Outcome:
     """Take one step. Raises the cloud's errors: Refused ends the operation, Broken is tried again.
 
-    A server that could do it, but is still changing, is asked again later.
+    A server that could do it, but is still changing, is asked again later. While the operation before, which this one
+    replaced, may be inside a call to the cloud, nothing is asked: what that call makes must be seen here.
     """
+    if subject.predecessor_at_work and step is not Step.LEAVE:
+        return Outcome(done=False, detail="Waiting for the change before to end.")
     try:
         return _STEPS[step](cloud, subject)
     except ServerBusy:
@@ -81,13 +92,14 @@ def _server(cloud: Cloud, subject: Subject) -> Outcome:
             hostname=subject.hostname,
             image_id=subject.image_cloud_id,
             flavor_id=subject.flavor_cloud_id,
+            language=subject.language,
         )
     )
     return _seen(server, done=True)
 
 
 def _start(cloud: Cloud, subject: Subject) -> Outcome:
-    cloud.servers.start(_server_id(subject))
+    cloud.servers.start(_server_id(subject), language=subject.language)
     return Outcome(done=True, is_ready=False)
 
 
@@ -97,7 +109,8 @@ def _stop(cloud: Cloud, subject: Subject) -> Outcome:
 
 
 def _reboot(cloud: Cloud, subject: Subject) -> Outcome:
-    cloud.servers.reboot(_server_id(subject), RebootKind(subject.arguments.get("kind", RebootKind.SOFT)))
+    kind = RebootKind(subject.arguments.get("kind", RebootKind.SOFT))
+    cloud.servers.reboot(_server_id(subject), kind, language=subject.language)
     return Outcome(done=True, is_ready=False)
 
 
@@ -114,7 +127,7 @@ def _resume(cloud: Cloud, subject: Subject) -> Outcome:
 def _rebuild(cloud: Cloud, subject: Subject) -> Outcome:
     server_id = _server_id(subject)
     try:
-        cloud.servers.rebuild(server_id, subject.image_cloud_id)
+        cloud.servers.rebuild(server_id, subject.image_cloud_id, language=subject.language)
     except ServerBusy:
         if cloud.servers.get(server_id).status is not ServerStatus.BUILDING:
             raise
@@ -215,11 +228,8 @@ def _suspended(cloud: Cloud, subject: Subject) -> Outcome:
     return _seen(server, done=server.status is ServerStatus.SUSPENDED, detail="Its memory is being put to disk.")
 
 
-def _settle(_cloud: Cloud, subject: Subject) -> Outcome:
-    # The operation that this one superseded may be inside a call to the cloud: what that call makes must be seen here.
-    if subject.predecessor_at_work:
-        return Outcome(done=False, detail="Waiting for the change before to end.")
-    return Outcome(done=True)
+def _settle(_cloud: Cloud, _subject: Subject) -> Outcome:
+    return Outcome(done=True)  # no step is taken before that (see :func:`perform`)
 
 
 def _remove(cloud: Cloud, subject: Subject) -> Outcome:
@@ -287,11 +297,24 @@ def _seen(server: Server, *, done: bool, detail: str | None = None) -> Outcome:
     return Outcome(
         done=done,
         server_id=server.id,
+        server_name=server.name,
+        host=server.host or None,
         observed=Observed(server.status),
         fault=server.fault,
+        fault_code=server.fault_code,
         observed_at=server.observed_at,
         detail=None if done else detail,
     )
+
+
+def _disk(work: disk_steps.Work) -> Callable[[Cloud, Subject], Outcome]:
+    def take(cloud: Cloud, subject: Subject) -> Outcome:
+        if subject.disk is None:
+            return Outcome(done=True, detail=disk_steps.NOTHING_TO_DO[work])
+        came = work(cloud, subject.disk, subject.server_id, subject.arguments)
+        return Outcome(done=came.done, detail=came.detail, disk_is_attached=came.is_attached)
+
+    return take
 
 
 _STEPS: Mapping[Step, Callable[[Cloud, Subject], Outcome]] = {
@@ -316,6 +339,10 @@ _STEPS: Mapping[Step, Callable[[Cloud, Subject], Outcome]] = {
     Step.KEPT: _kept,
     Step.ROLLED_BACK: _rolled_back,
     Step.DROPPED: _dropped,
+    Step.FETCH_DISK: _disk(disk_steps.fetch),
+    Step.CONNECT_DISK: _disk(disk_steps.connect),
+    Step.DISCONNECT_DISK: _disk(disk_steps.disconnect),
+    Step.RESTORE_DISK: _disk(disk_steps.restore),
     Step.SETTLE: _settle,
     Step.REMOVE: _remove,
     Step.GONE: _gone,
@@ -333,4 +360,6 @@ _POSSIBLE_IN: Mapping[Step, frozenset[ServerStatus]] = {
     Step.RESIZE: frozenset({ServerStatus.RUNNING, ServerStatus.STOPPED}),
     Step.SNAPSHOT: frozenset({ServerStatus.RUNNING, ServerStatus.STOPPED}),
     Step.ROLL_BACK: frozenset({ServerStatus.RUNNING, ServerStatus.STOPPED}),
+    Step.CONNECT_DISK: frozenset({ServerStatus.RUNNING}),
+    Step.DISCONNECT_DISK: frozenset({ServerStatus.RUNNING, ServerStatus.STOPPED}),
 }

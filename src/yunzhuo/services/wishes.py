@@ -2,30 +2,31 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 
-from sqlalchemy import update
+from sqlalchemy import ColumnElement, update
 
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Conflict
 from yunzhuo.phoenix.common.ids import new_id
-from yunzhuo.phoenix.config.settings import OperationSettings
 from yunzhuo.phoenix.db.models import Desktop, Operation, OperationStep
 from yunzhuo.phoenix.db.session import Transaction
 from yunzhuo.phoenix.queue import Queue
+from yunzhuo.services import disk_claims, kept_snapshots
 from yunzhuo.services.access import Actor
+from yunzhuo.services.admission import ADVANCE_JOB, Admission
 from yunzhuo.services.audit import AuditLog
-from yunzhuo.services.changes import ChangeFeed, OperationView, facts_of, operation_view
+from yunzhuo.services.changes import ChangeFeed, OperationView, facts_of
 from yunzhuo.services.desktop_views import DesktopView, desktop_views, verb_for, visible_desktop
-from yunzhuo.services.operations import ADVANCE_JOB
 from yunzhuo.services.quota_book import SWITCHED_ON, QuotaBook
-from yunzhuo.services.rules import lifecycle
-from yunzhuo.services.rules.lifecycle import Action, OperationStatus, State, Step, Wanted
+from yunzhuo.services.rules import lifecycle, personal_disks
+from yunzhuo.services.rules.admission import LANES
+from yunzhuo.services.rules.lifecycle import Action, Facts, OperationStatus, State, Step, Wanted
+from yunzhuo.services.rules.remedies import REMOVALS
 
 Arguments = Mapping[str, str]
 # What an audit entry says of an operation beside what is wanted.
 _TOLD = ("image", "flavor", "snapshot", "name", "kind")
-_MAKES_A_DISK = frozenset({Action.CREATE, Action.REBUILD, Action.RESIZE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +37,25 @@ class Accepted:
     operation: OperationView
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An operation that was written down, and its steps."""
+
+    operation: Operation
+    steps: Sequence[OperationStep]
+
+
 class WishBook:
     """Writes operations into the transaction of whoever asks."""
 
     def __init__(
-        self, queue: Queue, feed: ChangeFeed, audit: AuditLog, clock: Clock, settings: OperationSettings, quotas: QuotaBook
+        self, queue: Queue, feed: ChangeFeed, audit: AuditLog, clock: Clock, admission: Admission, quotas: QuotaBook
     ) -> None:
         self._queue = queue
         self._feed = feed
         self._audit = audit
         self._clock = clock
-        self._settings = settings
+        self._admission = admission
         self._quotas = quotas
 
     def change(
@@ -66,15 +75,15 @@ class WishBook:
         facts = facts_of(desktop, latest)
         if action not in lifecycle.allowed_actions(facts):
             raise refused(action, lifecycle.state(facts))
-        particulars = {"wanted_before": desktop.wanted, "from": desktop.observed_status or ""}
+        particulars = {"wanted_before": _wanted_at_rest(desktop, latest), "from": desktop.observed_status or ""}
         if action in lifecycle.KEEPS_POWER:
             particulars["ends"] = lifecycle.power_after(facts)
         particulars |= arguments(desktop)
         wanted = lifecycle.WANTED_AFTER.get(action, particulars.get("ends", desktop.wanted))
         if wanted == Wanted.RUNNING and desktop.wanted != Wanted.RUNNING:
             self._quotas.reserve(tx, desktop.owner_id, desktop.organization_id, SWITCHED_ON)
-        self._supersede(tx, latest)
-        operation, steps = self.add(tx, actor, desktop, action, particulars)
+        self._supersede(tx, latest, action, facts)
+        operation, _ = self.add(tx, actor, desktop, action, particulars)
         desktop.wanted = wanted
         self._audit.record(
             tx,
@@ -87,15 +96,33 @@ class WishBook:
             after={"wanted": desktop.wanted, **{name: particulars[name] for name in _TOLD if name in particulars}},
         )
         self._feed.desktop_changed(tx, desktop, operation)
-        return accepted(tx, actor, desktop, operation, steps)
+        return accepted(tx, actor, desktop, operation)
+
+    def undo(self, tx: Transaction, actor: Actor, desktop: Desktop, undone: Operation, action: Action) -> Written:
+        """Write down what takes back a change that was cancelled in the middle, whatever the desktop's state is called."""
+        particulars = {"wanted_before": desktop.wanted, "from": desktop.observed_status or ""}
+        if action not in REMOVALS:
+            particulars["undoes"] = undone.action
+        operation, steps = self.add(tx, actor, desktop, action, particulars)
+        desktop.wanted = lifecycle.WANTED_AFTER[action]
+        self._feed.desktop_changed(tx, desktop, operation)
+        return Written(operation, steps)
 
     def add(
         self, tx: Transaction, actor: Actor, desktop: Desktop, action: Action, arguments: Arguments
     ) -> tuple[Operation, Sequence[OperationStep]]:
         """Write down an operation with its steps, and ask for a look at it once the transaction holds."""
         now = self._clock.now()
-        seconds = self._settings.create_deadline_seconds if action in _MAKES_A_DISK else self._settings.default_deadline_seconds
-        plan = lifecycle.plan(action, Wanted(arguments["ends"]) if "ends" in arguments else None)
+        ends = Wanted(arguments["ends"]) if "ends" in arguments else None
+        undoes = Action(arguments["undoes"]) if "undoes" in arguments else None
+        plan = personal_disks.with_disk(
+            action,
+            lifecycle.plan(action, ends, undoes),
+            has_disk=disk_claims.of_owner(tx, desktop.owner_id) is not None,
+            is_here=disk_claims.at_desktop(tx, desktop.id) is not None,
+            ends=ends,
+        )
+        lane = LANES.get(action)
         reserved = plan[0] is Step.RESERVE  # this very transaction is that step
         operation = Operation(
             id=new_id(),
@@ -105,11 +132,13 @@ class WishBook:
             user_id=actor.user_id,
             action=action,
             arguments=dict(arguments),
-            status=OperationStatus.QUEUED,
+            status=OperationStatus.WAITING if lane else OperationStatus.QUEUED,
+            lane=lane,
+            host=desktop.host,
             position=1 if reserved else 0,
             attempts=0,
             due_at=now,
-            deadline_at=now + timedelta(seconds=seconds),
+            deadline_at=self._admission.deadline(action, now),
             created_at=now,
         )
         tx.flush()
@@ -122,21 +151,50 @@ class WishBook:
             steps[0].status, steps[0].started_at, steps[0].ended_at = OperationStatus.SUCCEEDED, now, now
         tx.add_all(steps)
         desktop.operation_id = operation.id
-        tx.after_commit(lambda: self._queue.send(ADVANCE_JOB, operation.id))
+        if lane:
+            tx.after_commit(self._admission.round)
+        else:
+            tx.after_commit(lambda: self._queue.send(ADVANCE_JOB, operation.id))
         return operation, steps
 
-    def _supersede(self, tx: Transaction, latest: Operation) -> None:
-        """End a running operation in favor of a newer wish. Its worker may be at it still: its lease stays until then."""
-        tx.execute(
-            update(Operation)
-            .where(Operation.id == latest.id, Operation.active_desktop_id.is_not(None))
-            .values(status=OperationStatus.CANCELLED, active_desktop_id=None, ended_at=self._clock.now())
-        )
+    def _supersede(self, tx: Transaction, latest: Operation, action: Action, facts: Facts) -> None:
+        """End what is in the way of a newer wish. Its worker may be at it still: its lease stays until then.
+
+        Only a deletion ends what has begun. Raises Conflict for what began while this was decided.
+        """
+        if facts.status not in lifecycle.ACTIVE:
+            return
+        in_the_way = [Operation.id == latest.id, Operation.active_desktop_id.is_not(None)]
+        if action not in REMOVALS:
+            in_the_way.append(Operation.status == OperationStatus.WAITING)
+        ended = end(tx, latest.id, self._clock.now(), *in_the_way)
+        if not ended and action not in REMOVALS:
+            raise Conflict("operation_in_progress", "Another change to this desktop is still going on.")
+        if Action(latest.action) is Action.SNAPSHOT:
+            kept_snapshots.forget_unmade(tx, latest.desktop_id)
 
 
-def accepted(tx: Transaction, actor: Actor, desktop: Desktop, operation: Operation, steps: Sequence[OperationStep]) -> Accepted:
-    """What whoever asked is told."""
-    return Accepted(desktop_views(tx, actor, [(desktop, operation)])[0], operation_view(operation, steps))
+def end(tx: Transaction, operation_id: str, now: datetime, *where: ColumnElement[bool]) -> bool:
+    """Make an operation a cancelled one, if ``where`` holds still; answers whether it did."""
+    ended = tx.execute(
+        update(Operation)
+        .where(Operation.id == operation_id, *where)
+        .values(status=OperationStatus.CANCELLED, active_desktop_id=None, ended_at=now)
+    )
+    return getattr(ended, "rowcount", 0) == 1
+
+
+def _wanted_at_rest(desktop: Desktop, latest: Operation) -> str:
+    """What was wanted before all that has not been let in."""
+    if latest.status == OperationStatus.WAITING:
+        return latest.arguments.get("wanted_before", desktop.wanted)
+    return desktop.wanted
+
+
+def accepted(tx: Transaction, actor: Actor, desktop: Desktop, operation: Operation) -> Accepted:
+    """What whoever asked is told. Where it stands in the queue is decided after this transaction only."""
+    view = desktop_views(tx, actor, [(desktop, operation)], with_places=False)[0]
+    return Accepted(view, view.operation)
 
 
 def refused(action: Action, state: State) -> Conflict:

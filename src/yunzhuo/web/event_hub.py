@@ -20,6 +20,7 @@ from yunzhuo.web.event_tail import Tail
 log = get_logger()
 
 KEEPALIVE = b": keepalive\n\n"
+RESET = b"event: stream.reset\ndata: {}\n\n"
 TOO_SLOW = b": too slow, come again\nretry: 1000\n\n"
 _BEGIN_SECONDS = 5.0
 _PAUSE_AFTER_FAILURE_SECONDS = 1.0
@@ -57,11 +58,16 @@ def authenticate(accounts: AccountService, credential: Credential) -> UserView:
     return accounts.session_user(credential.secret)
 
 
-def as_message(event: EventView) -> bytes:
-    """An event as it is sent (HTML standard, "Server-sent events")."""
+def as_message(event: EventView, settled_id: int) -> bytes:
+    """An event as it is sent (HTML standard, "Server-sent events").
+
+    Its id is where a client goes on after it: not after ``settled_id``, because an event with a smaller number may still
+    come. So what came in between is told twice after a cut, and nothing is lost.
+    """
     at = event.at.isoformat().replace("+00:00", "Z")
-    data = json.dumps({"object_id": event.object_id, "at": at, **event.data}, ensure_ascii=False, separators=(",", ":"))
-    return f"id: {event.id}\nevent: {event.kind}\ndata: {data}\n\n".encode()
+    names = {"event_id": event.id, "object_id": event.object_id, "at": at}
+    data = json.dumps({**names, **event.data}, ensure_ascii=False, separators=(",", ":"))
+    return f"id: {min(event.id, settled_id)}\nevent: {event.kind}\ndata: {data}\n\n".encode()
 
 
 class Subscriber:
@@ -194,12 +200,12 @@ class EventHub:
                 log.exception("events_unreadable")
                 await asyncio.sleep(_PAUSE_AFTER_FAILURE_SECONDS)
                 continue
-            self._spread(tail.fresh(events, loop.time()))
+            self._spread(tail.fresh(events, loop.time()), tail.position)
             await asyncio.sleep(self._poll_seconds)
 
-    def _spread(self, events: Iterable[EventView]) -> None:
+    def _spread(self, events: Iterable[EventView], settled_id: int) -> None:
         for event in events:
-            message = as_message(event)
+            message = as_message(event, settled_id)
             for subscriber in self._subscribers:
                 if self._events.concerns(subscriber.actor, event):
                     subscriber.offer(event.id, message)

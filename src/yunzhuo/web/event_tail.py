@@ -7,8 +7,9 @@ number 10. So a missing number is waited for, for a while: most come, and those 
 from collections.abc import Sequence
 
 from yunzhuo.services.events import EventView
+from yunzhuo.services.rules.event_order import GAP
 
-GAP_SECONDS = 5.0
+GAP_SECONDS = GAP.total_seconds()
 
 
 class Tail:

@@ -15,7 +15,9 @@ log = get_logger()
 
 _FIGURES = {
     "desktops": "Desktops that there are.",
-    "operations_active": "Operations that are queued or running.",
+    "operations_active": "Operations that have not ended.",
+    "operations_waiting": "Operations that wait to be let in.",
+    "leftovers": "Things in the cloud that no desktop owns.",
     "sessions_open": "Sessions that people have open through a gateway.",
 }
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

@@ -20,7 +20,7 @@ from yunzhuo.services.events import EventService
 from yunzhuo.web import serving
 from yunzhuo.web.asgi import Receive, Scope, Send, raw_headers, send_problem, until_disconnect
 from yunzhuo.web.errors import problem_of
-from yunzhuo.web.event_hub import Credential, EventHub, Proof, Subscriber, as_message
+from yunzhuo.web.event_hub import RESET, Credential, EventHub, Proof, Subscriber, as_message
 from yunzhuo.webkit.cookies import COOKIE_NAME, session_secret
 from yunzhuo.webkit.request_ids import HEADER, sane_or_new
 
@@ -78,11 +78,14 @@ class EventStream:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _replay(self, subscriber: Subscriber, last_id: int, position: int, send: Send) -> None:
-        """Send what was missed. What the hub may offer as well (all after ``position``) is sent only once."""
+        """Send what was missed; first of all that it is not everything, if it is too long ago. What the hub may offer as
+        well (all after ``position``) is sent only once."""
+        if await asyncio.to_thread(self._events.is_forgotten, last_id):
+            await _send(send, RESET)
         while True:
             missed = await asyncio.to_thread(self._events.missed_by, subscriber.actor, last_id, limit=_REPLAY_PAGE)
             subscriber.has_replayed([event.id for event in missed if event.id > position])
-            await _send(send, b"".join(as_message(event) for event in missed))
+            await _send(send, b"".join(as_message(event, position) for event in missed))
             if len(missed) < _REPLAY_PAGE:
                 return
             last_id = missed[-1].id

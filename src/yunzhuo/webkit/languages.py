@@ -53,6 +53,13 @@ def remember(language: str) -> None:
         context.services().accounts.choose_language(context.actor(), language)
 
 
+def settle() -> None:
+    """Keep the language of this page as the choice of a signed-in person who has made none: their desktops speak it."""
+    user = context.signed_in_user()
+    if user is not None and user.language is None:
+        context.services().accounts.choose_language(context.actor(), current())
+
+
 def _chosen() -> str | None:
     if not has_request_context():
         return None

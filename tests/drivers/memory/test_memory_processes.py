@@ -107,3 +107,16 @@ def test_processes_killed_at_any_moment_leave_a_whole_cloud(tmp_path: Path, clou
     with closing(sqlite3.connect(tmp_path / "memory-cloud.db")) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     assert sum(host.servers for host in cloud.hosts.list()) == len(cloud.servers.list())
+
+
+@pytest.mark.slow
+def test_a_cloud_that_kills_its_caller_has_done_what_was_asked(tmp_path: Path, cloud: MemoryCloud) -> None:
+    cloud.control.faults.set(Fault(operation="servers.create", kind=FaultKind.CRASH))
+    with _user(tmp_path, "create_one", "one") as user:
+        _go(user)
+        assert _answer(user) == ""
+        assert user.wait(20) == -signal.SIGKILL
+    made = cloud.servers.find("one")
+    assert made is not None
+    assert [call.outcome for call in cloud.control.calls.list("servers.create")] == [None]
+    assert cloud.servers.create(make_request("one")).id == made.id

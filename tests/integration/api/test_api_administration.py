@@ -95,6 +95,63 @@ def test_many_desktops_at_once(yunzhuo: Installation, boss: Api, lin: Api, mei: 
     problem(boss.post("/desktops/actions", json={"ids": [], "action": "stop"}), 422, "invalid_input")
 
 
+def test_many_changes_are_rehearsed_first(yunzhuo: Installation, boss: Api, lin: Api) -> None:
+    first, second = lin.desktop(), lin.desktop()
+    yunzhuo.run()
+    wish = {"ids": [first, second, "nothing"], "action": "rebuild", "dry_run": True}
+    before = yunzhuo.services.events.latest_id()
+    told = boss.post("/desktops/actions", json=wish).get_json()
+    assert (told["dry_run"], told["accepted"], told["refused"], told["at_once"]) == (True, 2, 1, 3)
+    assert [result["operation"] for result in told["results"]] == [None, None, None]
+    assert told["results"][2]["problem"]["code"] == "desktop_not_found"
+    assert yunzhuo.services.events.latest_id() == before
+    assert boss.get(f"/desktops/{first}").get_json()["state"] == "available"
+    done = boss.post("/desktops/actions", json={**wish, "dry_run": False}).get_json()
+    assert [bool(result["operation"]) for result in done["results"]] == [True, True, False]
+    problem(boss.post("/desktops/actions", json={**wish, "action": "resize"}), 422, "invalid_input")
+
+
+def test_many_desktops_are_made_once_within_quotas(yunzhuo: Installation, boss: Api, lin: Api, mei: Api) -> None:
+    owner = lin.get("/users/me").get_json()["id"]
+    limit = yunzhuo.settings.limits.desktops_per_user
+    wish = {**lin.wish(), "desktops": [{"name": f"Lesson {n}", "owner": owner} for n in range(limit + 2)], "dry_run": True}
+    wish = {name: value for name, value in wish.items() if name in ("image", "flavor", "desktops", "dry_run")}
+    told = boss.post("/desktops/bulk", json=wish).get_json()
+    assert (told["accepted"], told["refused"]) == (limit, 2)
+    assert told["results"][-1]["problem"]["code"] == "desktop_limit_reached"
+    assert lin.get("/desktops").get_json()["items"] == []
+    for _ in range(2):
+        answer = boss.post("/desktops/bulk", json={**wish, "dry_run": False}, headers={"Idempotency-Key": "lesson"})
+        assert answer.get_json()["accepted"] == limit
+    yunzhuo.run()
+    assert len(yunzhuo.cloud.servers.list()) == limit == len(lin.get("/desktops?limit=100").get_json()["items"])
+    (refused,) = mei.post("/desktops/bulk", json={**wish, "desktops": [{"owner": owner}]}).get_json()["results"]
+    assert refused["problem"]["code"] == "forbidden"
+
+
+def test_operations_are_listed_cancelled_and_tried_again(yunzhuo: Installation, boss: Api, lin: Api, mei: Api) -> None:
+    yunzhuo.weather.faults.set(Fault(operation="servers.create", kind=FaultKind.REFUSE, count=2))
+    first, second = lin.desktop(name="one"), lin.desktop(name="two")
+    yunzhuo.run()
+    failed = boss.get("/operations?status=failed&q=lin@").get_json()["items"]
+    assert {operation["desktop_id"] for operation in failed} == {first, second}
+    assert all(set(operation["remedies"]) == {"retry", "delete"} for operation in failed)
+    assert failed[0]["trace"]["cloud_request_ids"]
+    assert lin.get(f"/operations/{failed[0]['id']}").get_json()["trace"] is None
+    assert mei.get("/operations").get_json() == {"items": [], "next_cursor": None}
+    problem(mei.post(f"/operations/{failed[0]['id']}/retry"), 404, "operation_not_found")
+    ids = [operation["id"] for operation in failed]
+    results = boss.post("/operations/actions", json={"ids": ids, "action": "retry"}).get_json()["results"]
+    assert all(result["operation"]["status"] == "waiting" for result in results)
+    assert {item["desktop_name"] for item in boss.get("/operations?active=true").get_json()["items"]} == {"one", "two"}
+    cancelled = lin.post(f"/operations/{results[0]['operation']['id']}/cancel")
+    assert (cancelled.status_code, cancelled.get_json()["status"]) == (202, "cancelled")
+    problem(lin.post(f"/operations/{results[0]['operation']['id']}/cancel"), 409, "nothing_to_cancel")
+    yunzhuo.run()
+    assert lin.get(f"/desktops/{results[1]['operation']['desktop_id']}").get_json()["state"] == "available"
+    problem(boss.post("/operations/actions", json={"ids": ids, "action": "delete"}), 422, "invalid_input")
+
+
 def test_hosts_and_the_overview(yunzhuo: Installation, boss: Api) -> None:
     hosts = boss.get("/hosts").get_json()["items"]
     assert hosts

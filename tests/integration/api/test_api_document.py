@@ -117,7 +117,8 @@ def test_answers_are_as_documented(yunzhuo: Installation, lin: Api, still: Api, 
 
 
 def test_every_action_that_there_is_can_be_asked_for() -> None:
-    assert set(ACTIONS.values()) == set(Action)
+    at_addresses_of_their_own = {Action.CONNECT_DISK, Action.DISCONNECT_DISK, Action.RESTORE_DISK}
+    assert set(ACTIONS.values()) | at_addresses_of_their_own == set(Action)
 
 
 def test_the_hosts_name_of_a_request_is_not_believed(app: Flask) -> None:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from flask import Flask
+from sqlalchemy import text
 from tests.support.api import Api, problem
 from tests.support.installation import Installation
 
@@ -146,8 +147,13 @@ def test_health_is_told_to_machines(yunzhuo: Installation, app: Flask) -> None:
 
 
 def test_a_database_that_is_gone_is_not_ready_and_the_process_lives(yunzhuo: Installation, app: Flask) -> None:
-    (yunzhuo.settings.home / "yunzhuo.db").write_bytes(b"this is no database" * 1000)
-    (yunzhuo.settings.home / "yunzhuo.db-wal").unlink(missing_ok=True)
+    if yunzhuo.settings.database.url:
+        with yunzhuo.connection() as connection:
+            for statement in ("SET foreign_key_checks = 0", "DROP TABLE users, api_tokens, organizations, alembic_version"):
+                connection.execute(text(statement))
+    else:
+        (yunzhuo.settings.home / "yunzhuo.db").write_bytes(b"this is no database" * 1000)
+        (yunzhuo.settings.home / "yunzhuo.db-wal").unlink(missing_ok=True)
     client = app.test_client()
     assert client.get("/readyz").status_code == 503
     assert client.get("/healthz").status_code == 200

@@ -113,3 +113,15 @@ async def test_a_refusal_comes_before_the_whole_file_does(front: Front, desktop_
     await talk.end()
     assert talk.status == 401
     assert (await front.ask("GET", f"/desktops/{desktop_id}/files.zip", headers={"Authorization": "Bearer no"})).status == 401
+
+
+def test_a_thumbnail_is_sent_only_when_it_is_another(lin: Api, mei: Api, boss: Api, desktop_id: str) -> None:
+    path = f"/desktops/{desktop_id}/thumbnail"
+    first = lin.get(path)
+    assert (first.status_code, first.mimetype) == (200, "image/jpeg")
+    assert first.data.startswith(b"\xff\xd8")
+    assert first.headers["Cache-Control"] == "private, no-cache"
+    again = lin.ask("GET", path, headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+    problem(mei.get(path), 404, "desktop_not_found")
+    problem(boss.get(path), 403, "forbidden")

@@ -17,7 +17,7 @@ from tests.support.local_cloud import HostProcess, pids_working_below
 from tests.support.waiting import eventually
 from yunzhuo.phoenix.cloud.errors import CloudUnavailable, GuestUnreachable, NoCapacity, ServerBusy
 from yunzhuo.phoenix.cloud.interface import Cloud
-from yunzhuo.phoenix.cloud.resources import Server, ServerStatus, Snapshot
+from yunzhuo.phoenix.cloud.resources import FaultCode, Server, ServerStatus, Snapshot
 
 pytestmark = [pytest.mark.machine, pytest.mark.timeout(900)]
 
@@ -78,6 +78,7 @@ def test_memory_that_fits_no_more_is_told_in_plain_words(host: HostProcess, clou
     assert seen.status is ServerStatus.STOPPED
     assert seen.fault is not None
     assert "can be started afresh from its disk" in seen.fault
+    assert seen.fault_code is FaultCode.MEMORY_LOST
     with pytest.raises(ServerBusy, match="QEMU"):
         cloud.servers.resume(server.id)
     with changed_record(host, server) as record:

@@ -49,6 +49,20 @@ def test_clones_are_nobody_elses_copy_and_stay_themselves(cloud: Cloud, desktops
     assert said(cloud, one, WHO_ARE_YOU).splitlines() == lines[0]
 
 
+def test_the_session_begins_in_the_persons_language(cloud: Cloud, desktops: Desktops) -> None:
+    server = desktops.create_ready(language="zh_CN")  # of which there is no golden here
+    speaks = "tr '\\0' '\\n' < /proc/$(pgrep -o -u user icewm)/environ | grep ^LANG="
+    folders = "ls /home/user"
+    assert said(cloud, server, speaks) == "LANG=zh_CN.UTF-8\n"
+    before = said(cloud, server, folders)
+    cloud.servers.stop(server.id)
+    eventually_is(cloud, server.id, ServerStatus.STOPPED, 60)
+    cloud.servers.start(server.id, language="en")
+    desktops.wait_ready(server.id)
+    assert said(cloud, server, speaks) == "LANG=en_US.UTF-8\n"
+    assert said(cloud, server, folders) == before
+
+
 def test_a_clones_clock_is_right(cloud: Cloud, desktops: Desktops) -> None:
     server = desktops.create_ready()
 

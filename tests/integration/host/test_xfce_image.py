@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -97,8 +98,29 @@ def test_programs_are_there(cloud: Cloud, desktop: Server) -> None:
     said(cloud, desktop, "command -v firefox-esr netsurf-gtk thunar mousepad ristretto xarchiver pavucontrol")
 
 
-def test_the_session_speaks_chinese_when_told_to(cloud: Cloud, desktop: Server) -> None:
-    said(cloud, desktop, "/etc/desktop/set-language zh_CN", as_user=False)
-    eventually(lambda: said(cloud, desktop, "test -e /run/desktop/ready && echo yes || echo no") == "yes", 600, what="ready")
-    environment = "cat /proc/$(pgrep -x xfce4-session)/environ"
-    assert "LANG=zh_CN.UTF-8" in said(cloud, desktop, environment, as_user=False).split("\0")
+def session_language(cloud: Cloud, server: Server) -> str:
+    """What the session was begun in."""
+    environment = said(cloud, server, "cat /proc/$(pgrep -x xfce4-session)/environ", as_user=False).split("\0")
+    return next(value.removeprefix("LANG=") for value in environment if value.startswith("LANG="))
+
+
+def test_a_session_in_a_language_without_a_golden_begins_again(cloud: Cloud) -> None:
+    desktops = Desktops(cloud, 600)
+    with desktops.all_removed():
+        server = desktops.create_ready(flavor_id="medium", language="zh_CN")
+        assert session_language(cloud, server) == "zh_CN.UTF-8"
+        assert said(cloud, server, "pgrep -xc xfce4-session") == "1"
+        assert said(cloud, server, "systemctl --failed --no-legend --plain", as_user=False) == ""
+
+
+def test_a_golden_in_chinese(tmp_path: Path) -> None:
+    settings = local_settings(tmp_path / "var", image="xfce", prepared_flavors=("medium",), prepared_languages=("zh_CN",))
+    with host_process(settings.model_copy(update={"language": "zh_CN"})) as host, host.connected() as cloud:
+        desktops = Desktops(cloud, 60)
+        with desktops.all_removed():
+            server = desktops.create_ready(flavor_id="medium", language="zh_CN")
+            assert session_language(cloud, server) == "zh_CN.UTF-8"
+            assert "server_not_awaited" not in host.log
+            assert said(cloud, server, "fcitx5-remote") == "1"
+            assert {"Desktop", "Documents", "Downloads"} <= set(said(cloud, server, "ls /home/user").split())
+            assert said(cloud, server, "xdg-user-dir DOWNLOAD") == "/home/user/Downloads"

@@ -98,7 +98,7 @@ def test_tokens(yunzhuo: Installation, lin: Actor) -> None:
     assert accounts.token_user(granted.secret).id == lin.user_id
     with pytest.raises(NotSignedIn):
         accounts.session_user(granted.secret)
-    assert granted.secret.encode() not in (yunzhuo.settings.home / "yunzhuo.db").read_bytes()
+    assert granted.secret not in yunzhuo.everything_stored()
     accounts.revoke_token(lin, granted.secret)
     with pytest.raises(NotSignedIn):
         accounts.token_user(granted.secret)

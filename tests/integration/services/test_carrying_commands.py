@@ -16,6 +16,7 @@ def desktop_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("YUNZHUO_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("YUNZHUO_CLOUD__DRIVER", "memory")
     with installation(tmp_path / "home") as yunzhuo:
+        monkeypatch.setenv("YUNZHUO_DATABASE__URL", yunzhuo.settings.database.url)
         lin = yunzhuo.person("lin")
         yunzhuo.person("boss", Role.ADMINISTRATOR)
         desktop_id = yunzhuo.available(lin, name="Maths")

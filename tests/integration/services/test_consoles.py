@@ -1,11 +1,14 @@
 """Tickets: for one person, one desktop, one time, one minute, one gateway."""
 
 import pytest
+from sqlalchemy import select
 from tests.support.installation import Installation
 
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
 from yunzhuo.phoenix.cloud.resources import ConsoleProtocol
 from yunzhuo.phoenix.common.errors import Conflict, Forbidden, NotFound, NotOffered, NotSignedIn, Unavailable
+from yunzhuo.phoenix.db.models import Ticket
+from yunzhuo.phoenix.db.session import Database
 from yunzhuo.services.access import Actor
 from yunzhuo.services.assembly import gateway_key_file
 from yunzhuo.services.consoles import Connection
@@ -108,3 +111,21 @@ def test_who_gets_a_ticket(yunzhuo: Installation, lin: Actor, mei: Actor, boss: 
 def test_an_unknown_gateway_is_nobody(yunzhuo: Installation) -> None:
     with pytest.raises(NotSignedIn):
         yunzhuo.services.consoles.gateway_id("guess")
+
+
+@pytest.mark.parametrize("way", [Action.DELETE, Action.FORCE_DELETE])
+def test_a_desktop_that_is_gone_gives_back_sessions_and_tickets(
+    yunzhuo: Installation, lin: Actor, boss: Actor, gateway_id: str, way: Action
+) -> None:
+    consoles, desktop_id = yunzhuo.services.consoles, yunzhuo.available(lin)
+    spent = consoles.open(lin, desktop_id, ConsoleProtocol.VNC)
+    consoles.open(lin, desktop_id, ConsoleProtocol.VNC)
+    consoles.redeem(gateway_id, spent.ticket, client_address=CLIENT)
+    yunzhuo.services.desktops.act(boss, desktop_id, way)
+    yunzhuo.run()
+    assert yunzhuo.services.health.figures()["sessions_open"] == 0, "though its gateway never said so"
+    db = Database(yunzhuo.settings.database_url)
+    with db.reading() as tx:
+        tickets = list(tx.scalars(select(Ticket).where(Ticket.desktop_id == desktop_id)))
+        assert [ticket.redeemed_at is not None for ticket in tickets] == [True]
+    db.close()

@@ -14,7 +14,8 @@ from yunzhuo.services.rules.lifecycle import Action, OperationStatus, State, Ste
 def test_a_desktop_is_built_step_by_step(yunzhuo: Installation, lin: Actor) -> None:
     accepted = yunzhuo.request(lin, name="Physics")
     assert accepted.desktop.state is State.BUILDING
-    assert accepted.operation.status is OperationStatus.QUEUED
+    assert accepted.operation.status is OperationStatus.WAITING
+    assert yunzhuo.services.desktops.get(lin, accepted.desktop.id).operation.status is OperationStatus.QUEUED
     assert [step.name for step in accepted.operation.steps] == [Step.RESERVE, Step.SERVER, Step.RUNNING, Step.READY]
     yunzhuo.run()
     desktop = yunzhuo.services.desktops.get(lin, accepted.desktop.id)

@@ -9,6 +9,7 @@ from tests.support.installation import Installation, installation
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
 from yunzhuo.phoenix.cloud.resources import ServerStatus
 from yunzhuo.phoenix.common.errors import NotFound
+from yunzhuo.scheduler.timers import GRACE, Waker
 from yunzhuo.services.access import Actor
 from yunzhuo.services.assembly import services
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, State
@@ -201,7 +202,9 @@ def test_what_a_crash_left_behind_is_removed_and_strangers_are_not(yunzhuo: Inst
     for tag in (desktop_id, "11111111-2222-4333-8444-555555555555"):
         yunzhuo.cloud.servers.create(ServerRequest(tag, "ghost", "ghost", server.image_id, server.flavor_id))
     yunzhuo.services.reconciler.round()
+    yunzhuo.services.reconciler.round()
     assert len(yunzhuo.cloud.servers.list()) == 2, "never at first sight"
+    yunzhuo.pass_time(yunzhuo.settings.reconcile.leftover_seconds)
     yunzhuo.services.reconciler.round()
     yunzhuo.pass_time(1)
     (stranger,) = yunzhuo.cloud.servers.list()
@@ -214,3 +217,47 @@ def test_a_message_that_gets_lost_costs_time_only(yunzhuo: Installation, lin: Ac
     assert yunzhuo.services.engine.due(grace=timedelta(seconds=0.5)) == []
     yunzhuo.pass_time(0.6)
     assert yunzhuo.services.engine.due(grace=timedelta(seconds=0.5)) == [accepted.operation.id]
+
+
+def test_a_cloud_that_forgets_a_server_for_a_moment_is_asked_again(yunzhuo: Installation, lin: Actor) -> None:
+    yunzhuo.weather.faults.set(Fault(operation="servers.get", kind=FaultKind.FORGET, count=2))
+    desktop_id = yunzhuo.available(lin)
+    assert yunzhuo.services.desktops.get(lin, desktop_id).state is State.AVAILABLE
+
+
+def test_a_server_that_stays_away_is_believed_to_be_gone(yunzhuo: Installation, lin: Actor) -> None:
+    desktop_id = yunzhuo.available(lin)
+    yunzhuo.weather.disturb.delete(yunzhuo.cloud.servers.list()[0].id)
+    accepted = yunzhuo.services.desktops.act(lin, desktop_id, Action.STOP)
+    asked_before = yunzhuo.weather.calls.count("servers.stop")
+    yunzhuo.run(seconds=30)
+    operation = yunzhuo.services.desktops.operation(lin, accepted.operation.id)
+    assert operation.error is not None
+    assert operation.error.code == "server_not_found"
+    assert 1 < yunzhuo.weather.calls.count("servers.stop") - asked_before < 8
+
+
+def test_time_spent_waiting_for_a_worker_is_not_counted_against_the_deadline(yunzhuo: Installation, lin: Actor) -> None:
+    desktop_id = yunzhuo.request(lin).desktop.id
+    yunzhuo.pass_time(3600)
+    yunzhuo.run()
+    assert yunzhuo.services.desktops.get(lin, desktop_id).state is State.AVAILABLE
+    yunzhuo.services.desktops.act(lin, desktop_id, Action.STOP)
+    yunzhuo.pass_time(3600)
+    yunzhuo.run()
+    assert yunzhuo.services.desktops.get(lin, desktop_id).state is State.STOPPED
+
+
+def test_what_is_overdue_is_woken_and_not_at_every_look(yunzhuo: Installation, lin: Actor) -> None:
+    yunzhuo.request(lin)
+    messages = yunzhuo.settings.home / "queue" / "messages"
+    waker = Waker(yunzhuo.services.engine)
+    for file in messages.iterdir():
+        file.unlink()  # as if it got lost
+    for _ in range(3):
+        waker.wake_due()
+    assert list(messages.iterdir()) == [], "not overdue yet"
+    yunzhuo.pass_time(GRACE.total_seconds() + 0.1)
+    for _ in range(3):
+        waker.wake_due()
+    assert len(list(messages.iterdir())) == 1

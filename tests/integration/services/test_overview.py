@@ -7,8 +7,8 @@ from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
 from yunzhuo.phoenix.cloud.resources import ServerRequest
 from yunzhuo.phoenix.common.errors import Forbidden, InvalidInput
 from yunzhuo.services.access import Actor, Role
+from yunzhuo.services.bulk import MAX_AT_ONCE
 from yunzhuo.services.desktop_table import SortBy, TableWish
-from yunzhuo.services.desktops import MAX_AT_ONCE
 from yunzhuo.services.rules.lifecycle import Action, State
 
 
@@ -54,7 +54,7 @@ def test_a_users_table_has_their_own_alone(yunzhuo: Installation, school: dict[s
 
 def test_many_at_once_each_with_its_own_result(yunzhuo: Installation, school: dict[str, str], boss: Actor, lin: Actor) -> None:
     asked = [school["beta"], school["Alpha"], school["Alpha"], "nothing"]
-    outcomes = yunzhuo.services.desktops.act_on_many(boss, asked, Action.STOP)
+    outcomes = yunzhuo.services.bulk.change(boss, asked, Action.STOP).items
     assert [outcome.desktop_id for outcome in outcomes] == [school["beta"], school["Alpha"], "nothing"]
     assert [outcome.refusal.code if outcome.refusal else None for outcome in outcomes] == [
         "not_possible_now",
@@ -63,11 +63,11 @@ def test_many_at_once_each_with_its_own_result(yunzhuo: Installation, school: di
     ]
     yunzhuo.run()
     assert yunzhuo.services.desktops.get(lin, school["Alpha"]).state is State.STOPPED
-    (others,) = yunzhuo.services.desktops.act_on_many(lin, [school["gamma"]], Action.DELETE)
+    (others,) = yunzhuo.services.bulk.change(lin, [school["gamma"]], Action.DELETE).items
     assert others.refusal
     assert others.refusal.code == "desktop_not_found"
     with pytest.raises(InvalidInput):
-        yunzhuo.services.desktops.act_on_many(boss, [str(number) for number in range(MAX_AT_ONCE + 1)], Action.STOP)
+        yunzhuo.services.bulk.change(boss, [str(number) for number in range(MAX_AT_ONCE + 1)], Action.STOP)
 
 
 @pytest.fixture

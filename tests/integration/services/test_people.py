@@ -1,11 +1,11 @@
 """Administrators and accounts: who may, what ends at once, what is kept."""
 
 import json
-import sqlite3
 from collections.abc import Callable
 from functools import partial
 
 import pytest
+from sqlalchemy import text
 from tests.support.installation import PASSWORD, Installation
 
 from yunzhuo.phoenix.common.errors import Conflict, Forbidden, InvalidInput, NotFound, NotSignedIn
@@ -25,10 +25,9 @@ CHANGES: dict[str, Callable[[PeopleService, Actor, str], object]] = {
 
 def entries(yunzhuo: Installation, verb: str) -> list[dict[str, object]]:
     """What the audit log says of this verb."""
-    with sqlite3.connect(yunzhuo.settings.home / "yunzhuo.db") as connection:
-        connection.row_factory = sqlite3.Row
-        rows = connection.execute("SELECT * FROM audit_entries WHERE verb = ? ORDER BY id", (verb,)).fetchall()
-    connection.close()
+    with yunzhuo.connection() as connection:
+        query = text("SELECT * FROM audit_entries WHERE verb = :verb ORDER BY id")
+        rows = connection.execute(query, {"verb": verb}).mappings().all()
     return [{**row, "before": json.loads(row["before"] or "null"), "after": json.loads(row["after"] or "null")} for row in rows]
 
 
@@ -46,7 +45,7 @@ def test_a_generated_password_is_told_once_and_has_to_be_changed(yunzhuo: Instal
     assert made.one_time_password is not None
     granted = yunzhuo.services.accounts.sign_in("wang@school.local", made.one_time_password, client_address=CLIENT)
     assert granted.user.must_change_password
-    assert made.one_time_password.encode() not in (yunzhuo.settings.home / "yunzhuo.db").read_bytes()
+    assert made.one_time_password not in yunzhuo.everything_stored()
     (entry,) = (entry for entry in entries(yunzhuo, "user:create") if entry["object_id"] == made.user.id)
     assert (entry["actor_id"], entry["after"]) == (boss.user_id, {"email": "wang@school.local", "role": "user"})
 

@@ -1,6 +1,7 @@
 """A machine is ready when its desktop is up and it is itself, after every boot anew."""
 
 import asyncio
+import base64
 import json
 import socket
 from collections.abc import AsyncIterator
@@ -29,6 +30,7 @@ class FakeGuest:
         self.identify_exits = [0]
         self.says_identified = True
         self.has_desktop = False
+        self.answer = "identified 42"
         self.identities: list[str] = []
         self.hung_up = asyncio.Event()
         self.hung_up.set()
@@ -70,10 +72,10 @@ class FakeGuest:
             return 0 if self.has_desktop else 1
         if arguments["path"] != "/etc/desktop/identify":
             return 0
-        self.identities.append(arguments["input-data"])
+        self.identities.append(base64.b64decode(arguments["input-data"]).decode())
         exit_code = self.identify_exits.pop(0) if len(self.identify_exits) > 1 else self.identify_exits[0]
         if exit_code == 0 and self.says_identified:
-            self.say("identified 42")
+            self.say(self.answer)
         return exit_code
 
 
@@ -86,7 +88,7 @@ async def guest(folder: Path) -> AsyncIterator[tuple[Readiness, FakeGuest]]:
     fake = FakeGuest(theirs, waiting)
     server = await asyncio.start_unix_server(fake.serve, sock=sockets.listen(folder / "agent.sock"))
     agent = GuestAgent(folder / "agent.sock")
-    identity = Identity(SECRETS, lambda: "pc-1")
+    identity = Identity(SECRETS, lambda: "pc-1", lambda: "zh_CN")
     readiness = Readiness("abc", agent, ours, identity, identity_port=our_identity)
     try:
         yield readiness, fake
@@ -106,7 +108,7 @@ async def becomes_ready(readiness: Readiness, seconds: float = 5) -> None:
 
 async def test_a_clone_is_ready_when_it_is_itself(tmp_path: Path) -> None:
     async with guest(tmp_path) as (readiness, fake):
-        readiness.begin(desktop_is_up=True)
+        readiness.begin(begins_session=True, desktop_is_up=True)
         assert not readiness.is_ready
         await becomes_ready(readiness, 0.5)
         assert len(fake.identities) == 1
@@ -114,7 +116,7 @@ async def test_a_clone_is_ready_when_it_is_itself(tmp_path: Path) -> None:
 
 async def test_a_booted_machine_also_needs_its_desktop(tmp_path: Path) -> None:
     async with guest(tmp_path) as (readiness, fake):
-        readiness.begin()
+        readiness.begin(begins_session=True)
         await asyncio.sleep(0.1)
         assert not readiness.is_ready
         fake.say("xorg")
@@ -126,7 +128,7 @@ async def test_another_machines_word_does_not_count(tmp_path: Path) -> None:
     async with guest(tmp_path) as (readiness, fake):
         fake.says_identified = False
         fake.identify_exits = [1]
-        readiness.begin(desktop_is_up=True)
+        readiness.begin(begins_session=True, desktop_is_up=True)
         fake.say("identified 41")
         fake.say("identified")
         await asyncio.sleep(0.1)
@@ -138,21 +140,21 @@ async def test_a_word_that_got_lost_is_asked_for(tmp_path: Path) -> None:
     async with guest(tmp_path) as (readiness, fake):
         fake.says_identified = False
         fake.has_desktop = True
-        readiness.begin()
+        readiness.begin(begins_session=True)
         await becomes_ready(readiness, 10)
 
 
 async def test_a_failed_identify_is_tried_again(tmp_path: Path) -> None:
     async with guest(tmp_path) as (readiness, fake):
         fake.identify_exits = [1, 0]
-        readiness.begin(desktop_is_up=True)
+        readiness.begin(begins_session=True, desktop_is_up=True)
         await becomes_ready(readiness, 10)
         assert len(fake.identities) == 2
 
 
 async def test_a_reboot_makes_it_unready_until_all_is_true_again(tmp_path: Path) -> None:
     async with guest(tmp_path) as (readiness, fake):
-        readiness.begin(desktop_is_up=True)
+        readiness.begin(begins_session=True, desktop_is_up=True)
         await becomes_ready(readiness)
         readiness.begin_again()
         assert not readiness.is_ready
@@ -163,9 +165,32 @@ async def test_a_reboot_makes_it_unready_until_all_is_true_again(tmp_path: Path)
         assert len(fake.identities) == 2
 
 
+async def test_a_session_that_begins_again_in_another_language_is_waited_for(tmp_path: Path) -> None:
+    async with guest(tmp_path) as (readiness, fake):
+        fake.answer = "identified 42 starting"
+        readiness.begin(begins_session=True, desktop_is_up=True)
+        await asyncio.sleep(0.1)
+        assert "language zh_CN" in fake.identities[0].splitlines()
+        assert not readiness.is_ready
+        fake.say("ready")
+        await becomes_ready(readiness, 0.5)
+
+
+async def test_a_session_that_somebody_may_work_in_hears_no_language(tmp_path: Path) -> None:
+    async with guest(tmp_path) as (readiness, fake):
+        readiness.begin(begins_session=False, desktop_is_up=True)
+        await becomes_ready(readiness)
+        readiness.begin_again(desktop_is_up=True)
+        await becomes_ready(readiness)
+        readiness.begin_again()
+        fake.say("ready")
+        await becomes_ready(readiness)
+    assert ["language" in told for told in fake.identities] == [False, False, True]
+
+
 async def test_a_clone_that_is_awaited_needs_no_agent(tmp_path: Path) -> None:
     async with guest(tmp_path) as (readiness, fake):
-        readiness.begin(desktop_is_up=True, is_awaited=True)
+        readiness.begin(begins_session=True, desktop_is_up=True, is_awaited=True)
         told = await fake.await_identity()
         assert {"hostname pc-1", "machine-id 42", "ssh-key-private private"} <= set(told.splitlines())
         await becomes_ready(readiness, 0.5)
@@ -175,20 +200,20 @@ async def test_a_clone_that_is_awaited_needs_no_agent(tmp_path: Path) -> None:
 @pytest.mark.slow
 async def test_a_clone_that_was_to_be_awaited_and_is_not_gets_ready_through_the_agent(tmp_path: Path) -> None:
     async with guest(tmp_path) as (readiness, fake):
-        readiness.begin(desktop_is_up=True, is_awaited=True)
+        readiness.begin(begins_session=True, desktop_is_up=True, is_awaited=True)
         await becomes_ready(readiness, 10)
         assert len(fake.identities) == 1
 
 
 async def test_a_golden_is_asked_whether_it_awaits(tmp_path: Path) -> None:
     async with guest(tmp_path) as (readiness, fake):
-        readiness.begin(desktop_is_up=True)
+        readiness.begin(begins_session=True, desktop_is_up=True)
         await becomes_ready(readiness)
         waiting = asyncio.create_task(fake.await_identity())
         assert await readiness.is_awaited(times=1, seconds=2)
         assert "end" in await waiting
     (tmp_path / "other").mkdir()
     async with guest(tmp_path / "other") as (readiness, fake):
-        readiness.begin(desktop_is_up=True)
+        readiness.begin(begins_session=True, desktop_is_up=True)
         await becomes_ready(readiness)
         assert not await readiness.is_awaited(times=1, seconds=0.1)

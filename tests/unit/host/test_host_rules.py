@@ -60,6 +60,7 @@ def put_golden(folder: Path, key: str, *, created_at: datetime | None = None) ->
         name=place.name,
         image_id="light",
         flavor_id="small",
+        language="en",
         memory_mib=512,
         awaits_identity=True,
         qemu_version="7.2",
@@ -185,20 +186,34 @@ def test_an_image_fits_sizes_that_are_large_enough(tmp_path: Path) -> None:
         assert image.fits(FlavorSettings(id="a", name="A", vcpus=1, memory_mib=memory_mib, disk_mib=disk_mib)) is fits
 
 
+def test_an_image_speaks_the_first_wish_that_it_can(tmp_path: Path) -> None:
+    put_image(tmp_path, "light")
+    mute = Images(tmp_path).get("light")
+    assert mute.spoken("zh_CN") is None
+    speaking = replace(mute, manifest=mute.manifest.model_copy(update={"languages": ("en", "zh_CN")}))
+    assert [speaking.spoken(*wishes) for wishes in (("zh_CN", "en"), (None, "zh_CN"), ("fr", None), ())] == [
+        "zh_CN",
+        "zh_CN",
+        "en",
+        "en",
+    ]
+
+
 def test_a_goldens_key_changes_with_everything_it_depends_on(tmp_path: Path) -> None:
     put_image(tmp_path, "light")
     image = Images(tmp_path).get("light")
     keys = {
-        golden_key("small", 4096, HARDWARE, image, "7.2"),
-        golden_key("medium", 4096, HARDWARE, image, "7.2"),
-        golden_key("small", 8192, HARDWARE, image, "7.2"),
-        golden_key("small", 4096, replace(HARDWARE, vcpus=2), image, "7.2"),
-        golden_key("small", 4096, replace(HARDWARE, accelerator=Accelerator.KVM), image, "7.2"),
-        golden_key("small", 4096, HARDWARE, replace(image, digest="built anew"), "7.2"),
-        golden_key("small", 4096, HARDWARE, image, "8.2"),
+        golden_key("small", 4096, HARDWARE, image, "en", "7.2"),
+        golden_key("medium", 4096, HARDWARE, image, "en", "7.2"),
+        golden_key("small", 8192, HARDWARE, image, "en", "7.2"),
+        golden_key("small", 4096, replace(HARDWARE, vcpus=2), image, "en", "7.2"),
+        golden_key("small", 4096, replace(HARDWARE, accelerator=Accelerator.KVM), image, "en", "7.2"),
+        golden_key("small", 4096, HARDWARE, replace(image, digest="built anew"), "en", "7.2"),
+        golden_key("small", 4096, HARDWARE, image, "en", "8.2"),
+        golden_key("small", 4096, HARDWARE, image, "zh_CN", "7.2"),
     }
-    assert len(keys) == 7
-    assert golden_key("small", 4096, HARDWARE, image, "7.2") in keys
+    assert len(keys) == 8
+    assert golden_key("small", 4096, HARDWARE, image, "en", "7.2") in keys
 
 
 async def test_only_whole_goldens_stand_and_the_newest_is_cloned(tmp_path: Path) -> None:

@@ -118,18 +118,21 @@ def test_secrets_are_new_for_each_server_and_kept_for_its_life(folder: Path) -> 
 
 def test_the_identity_is_told_in_lines() -> None:
     secrets = new_secrets("one")
-    identity = Identity(secrets, lambda: "pc-1")
-    for_program = dict(line.split(" ", 1) for line in identity.for_program().decode().splitlines())
+    identity = Identity(secrets, lambda: "pc-1", lambda: "zh_CN")
+    for_program = dict(line.split(" ", 1) for line in identity.for_program(with_language=True).decode().splitlines())
     *port_lines, end = identity.for_port().decode().splitlines()
     for_port = dict(line.split(" ", 1) for line in port_lines)
     assert end == "end"
     for lines in (for_program, for_port):
-        assert list(lines) == ["time", "hostname", "machine-id", "ssh-key-private", "ssh-key-public"]
+        assert list(lines) == ["time", "hostname", "machine-id", "ssh-key-private", "ssh-key-public", "language"]
+        assert lines["language"] == "zh_CN"
         assert (lines["hostname"], lines["machine-id"]) == ("pc-1", secrets.machine_id)
         assert abs(float(lines["time"]) - time.time()) < 5
     assert base64.b64decode(for_program["ssh-key-private"]).decode() == secrets.ssh_key_private
     assert for_port["ssh-key-private"].replace("|", "\n") + "\n" == secrets.ssh_key_private
     assert for_port["ssh-key-public"] + "\n" == secrets.ssh_key_public
+    assert b"language" not in identity.for_program(with_language=False)
+    assert b"language" not in Identity(secrets, lambda: "pc-1").for_port()
 
 
 def test_a_folder_that_cannot_be_synced_is_told(tmp_path: Path) -> None:

@@ -11,7 +11,16 @@ from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
 from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.rules.lifecycle import Action, State
 
-PATHS = ["/admin", "/admin/users", "/admin/users/new", "/admin/desktops", "/admin/hosts", "/admin/catalog", "/admin/settings"]
+PATHS = [
+    "/admin",
+    "/admin/users",
+    "/admin/users/new",
+    "/admin/desktops",
+    "/admin/operations",
+    "/admin/hosts",
+    "/admin/catalog",
+    "/admin/settings",
+]
 
 
 @pytest.mark.parametrize("path", PATHS)

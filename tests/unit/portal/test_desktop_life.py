@@ -2,7 +2,7 @@
 
 from flask import Flask
 from tests.support.installation import Installation
-from tests.support.pages import PART, Page, Visitor, signed_in, somebody
+from tests.support.pages import CHINESE, PART, Page, Visitor, signed_in, somebody
 
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
 from yunzhuo.services.access import Actor
@@ -16,6 +16,26 @@ def test_a_desktop_is_suspended_and_resumed_from_its_card(visitor: Visitor, yunz
         assert on_its_way in visitor.get("/desktops").text
         yunzhuo.run()
         assert afterwards in visitor.get("/desktops").text
+
+
+def test_lost_memory_is_told_with_what_to_do_on_every_page(visitor: Visitor, yunzhuo: Installation, lin: Actor) -> None:
+    desktop_id = yunzhuo.available(lin)
+    yunzhuo.services.desktops.act(lin, desktop_id, Action.SUSPEND)
+    yunzhuo.run()
+    server = yunzhuo.cloud.servers.find(desktop_id)
+    assert server is not None
+    yunzhuo.weather.disturb.lose_memory(server.id)
+    yunzhuo.services.reconciler.round()
+    pages = ("/desktops", f"/desktops/{desktop_id}", f"/desktops/{desktop_id}/details")
+    for headers, sentence in (
+        ({}, "cannot be brought back: the software it runs on has changed"),
+        (CHINESE, "挂起时打开的程序已无法恢复"),
+    ):
+        for page in pages:
+            assert sentence in visitor.get(page, headers=headers).text, page
+    yunzhuo.services.desktops.act(lin, desktop_id, Action.START)
+    yunzhuo.run()
+    assert ["cannot be brought back" in visitor.get(page).text for page in pages] == [False, False, True]
 
 
 def test_restoring_and_a_forced_reboot_ask_first(visitor: Visitor, yunzhuo: Installation, lin: Actor) -> None:

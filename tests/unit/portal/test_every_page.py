@@ -55,10 +55,18 @@ def site(app: Flask, yunzhuo: Installation) -> Site:
         f"{running}/snapshots/{kept}/delete",
         f"{running}/snapshots/{kept}/roll-back",
     ]
+    yunzhuo.services.personal_disks.create(lin)
+    yunzhuo.services.personal_disks.take_snapshot(lin, "期末")
+    files = "/personal-files"
+    own_files = [files, f"{files}/connect/{ids[-1]}", f"{files}/connect/{ids[-1]}?force=yes", f"{files}/delete"]
+    (disk_snapshot,) = yunzhuo.services.personal_disks.get(lin).snapshots
+    own_files += [f"{files}/snapshots/{disk_snapshot.id}/{verb}" for verb in ("restore", "delete")]
+    questions += own_files
     details = [f"{running}/details", f"{own[0]}/details", f"{running}/details?cursor={end}"]
     forced = [f"{running}/confirm/force-delete"]
     user = f"/admin/users/{lin.user_id}"
     administration = ["/admin", "/admin/users", "/admin/users?q=zzz", "/admin/users/new", user, f"{user}/delete"]
+    administration += ["/admin/operations", "/admin/operations?q=zzz"]
     administration += ["/admin/desktops", "/admin/desktops?q=zzz", "/admin/hosts", "/admin/catalog", "/admin/settings"]
     head = somebody(yunzhuo, "head", Role.OPERATOR)
     group = yunzhuo.services.groups.create(head, "一班")
@@ -78,7 +86,7 @@ def site(app: Flask, yunzhuo: Installation) -> Site:
         },
         {
             "stranger": ["/sign-in", "/register", "/nothing-here"],
-            "newcomer": ["/desktops", "/desktops/new"],
+            "newcomer": ["/desktops", "/desktops/new", "/personal-files"],
             "first": ["/password"],
             "lin": ["/usage", "/sharing", "/desktops", "/desktops?q=zzz", "/profile", "/password", "/desktops/x", *own, *more],
             "head": ["/desktops", "/profile", own[0], own[1], f"{running}/details", *forced, *administration],

@@ -2,7 +2,7 @@
 
 from flask import Flask
 from tests.support.installation import Installation
-from tests.support.pages import PART, Page, Visitor, signed_in, somebody
+from tests.support.pages import CHINESE, PART, Page, Visitor, signed_in, somebody
 
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind, ImageOption
 from yunzhuo.services.access import Actor
@@ -38,6 +38,24 @@ def test_a_new_desktop_is_what_was_chosen(visitor: Visitor, yunzhuo: Installatio
     desktop = yunzhuo.services.desktops.list(lin).items[0]
     assert made.headers["Location"] == f"/desktops/{desktop.id}"
     assert (desktop.name, desktop.flavor_name) == ("Maths", "Medium")
+
+
+def test_who_never_chose_a_language_gets_a_desktop_in_that_of_the_page(
+    visitor: Visitor, yunzhuo: Installation, lin: Actor
+) -> None:
+    visitor.headers = CHINESE
+    visitor.send("/desktops/new", visitor.get("/desktops/new").form("/desktops"))
+    yunzhuo.run()
+    desktop = yunzhuo.services.desktops.list(lin).items[0]
+    server = yunzhuo.cloud.servers.find(desktop.id)
+    assert server is not None
+    assert server.language == "zh_CN"
+    # What was chosen stays, whatever the next browser asks for.
+    yunzhuo.services.accounts.choose_language(lin, "en")
+    visitor.send("/desktops/new", visitor.get("/desktops/new").form("/desktops"))
+    yunzhuo.run()
+    seen = [yunzhuo.cloud.servers.find(each.id) for each in yunzhuo.services.desktops.list(lin).items]
+    assert sorted(str(each.language) for each in seen if each) == ["en", "zh_CN"]
 
 
 def test_what_cannot_be_made_is_said_beside_the_field(visitor: Visitor, yunzhuo: Installation, lin: Actor) -> None:

@@ -97,4 +97,4 @@ def test_names_are_never_read_as_markup(visitor: Visitor, yunzhuo: Installation,
     desktop_id = yunzhuo.available(lin, name="<img src=x onerror=alert(1)>\"'")
     for path in ("/desktops", f"/desktops/{desktop_id}", f"/desktops/{desktop_id}/delete", f"/desktops/{desktop_id}/name"):
         assert Page(visitor.get(path).html).inline == []
-        assert "<img" not in visitor.get(path).html
+        assert "<img src=x" not in visitor.get(path).html

@@ -3,9 +3,13 @@
 import threading
 from pathlib import Path
 
+import pytest
 from celery import Celery
 from kombu import Connection
+from tests.support.server_process import free_port
+from tests.support.waiting import eventually
 
+from yunzhuo.phoenix.common.errors import Unavailable
 from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.phoenix.queue import QUEUE_NAME, Queue, make_app
 
@@ -54,3 +58,27 @@ def test_a_reader_never_sees_half_a_message(tmp_path: Path) -> None:
     for thread in writers:
         thread.join()
     assert len(received) == len(set(received)) == MESSAGES // 8 * 8
+
+
+def test_a_message_that_is_due_later_waits_at_its_sender(tmp_path: Path) -> None:
+    queue, folder = Queue(app(tmp_path)), tmp_path / "queue" / "messages"
+    queue.send("operation.advance", "never", delay_seconds=3600)
+    queue.send("operation.advance", "second", delay_seconds=0.2)
+    queue.send("operation.advance", "first", delay_seconds=0.1)
+    assert list(folder.iterdir()) == []
+    eventually(lambda: len(list(folder.glob("*.msg"))) == 2, 10)
+    queue.close()
+    queue.send("operation.advance", "too late", delay_seconds=0.001)
+    with app(tmp_path).connection_for_read() as connection:
+        assert receive(connection, 2) == ["first", "second"]
+    assert list(folder.iterdir()) == []
+
+
+def test_a_broker_that_is_away_is_told_in_our_words() -> None:
+    settings = Settings.model_validate({"queue": {"url": f"amqp://nobody:secret@127.0.0.1:{free_port()}//"}})
+    queue = Queue(make_app(settings))
+    for ask in (queue.check, lambda: queue.send("operation.advance", "id")):
+        with pytest.raises(Unavailable) as told:
+            ask()
+        assert told.value.code == "queue_unavailable"
+        assert "secret" not in f"{told.value} {told.value.details}"

@@ -48,8 +48,10 @@ def test_calls_are_told_below_their_callers(hook: ModuleType, installed: Install
     lin = installed.person("lin")
     paths = recorded(hook, tmp_path, lambda: installed.request(lin, name="Physics"))
 
-    # A generator that libraries run for us, and what it calls after the commit.
-    assert (REQUEST, Call("phoenix.db", "Database.transaction"), Call("phoenix.queue", "Queue.send")) in paths
+    # A generator that libraries run for us, and what it calls after the commit; never what a decorator puts around them.
+    transaction = Call("phoenix.db", "Database.transaction")
+    admission = Call("services.admission", "Admission.round")
+    assert (REQUEST, transaction, admission, transaction, Call("phoenix.queue", "Queue.send")) in paths
     assert (REQUEST, Call("services.rules", "checked_name")) in paths
 
 

@@ -16,7 +16,8 @@ ALL_FACTS = [
 
 def test_tables_are_complete() -> None:
     assert set(lifecycle.PLANS) == set(Action) == set(lifecycle.STATE_DURING)
-    assert set(lifecycle.WANTED_AFTER) | lifecycle.KEEPS_POWER | {Action.DELETE_SNAPSHOT} == set(Action)
+    changes_nothing = {Action.DELETE_SNAPSHOT, Action.CONNECT_DISK, Action.DISCONNECT_DISK}
+    assert set(lifecycle.WANTED_AFTER) | lifecycle.KEEPS_POWER | changes_nothing == set(Action)
     assert set(lifecycle.ALLOWED) == set(State)
     assert set(lifecycle.ALLOWED_IN_ERROR) | {Observed.STOPPED, Observed.SUSPENDED} == {None, *Observed}
 
@@ -25,18 +26,30 @@ def test_every_combination_has_a_state_and_can_be_deleted_unless_it_is_gone() ->
     for facts in ALL_FACTS:
         state = lifecycle.state(facts)
         allowed = lifecycle.allowed_actions(facts)
-        assert (Action.DELETE in allowed) is (state not in (State.DELETING, State.DELETED)), facts
+        if facts.status is not OperationStatus.WAITING or facts.action not in (Action.DELETE, Action.FORCE_DELETE):
+            assert (Action.DELETE in allowed) is (state not in (State.DELETING, State.DELETED)), facts  # deletions never wait
 
 
 def test_while_an_operation_runs_only_deletion_can_be_asked_for() -> None:
     for facts in ALL_FACTS:
-        if facts.status in lifecycle.ACTIVE:
+        if facts.status in lifecycle.ADMITTED:
             assert lifecycle.allowed_actions(facts) <= {Action.DELETE, Action.FORCE_DELETE}
+
+
+def test_what_waits_to_be_let_in_gives_way_to_another_wish() -> None:
+    for facts in ALL_FACTS:
+        if facts.status is OperationStatus.WAITING:
+            allowed = lifecycle.allowed_actions(facts)
+            assert facts.action not in allowed
+            if facts.action is Action.CREATE:
+                assert allowed == {Action.DELETE, Action.FORCE_DELETE}
+    waiting = Facts(Wanted.RUNNING, Observed.STOPPED, False, Action.START, OperationStatus.WAITING)
+    assert {Action.RESIZE, Action.SNAPSHOT, Action.DELETE} <= lifecycle.allowed_actions(waiting)
 
 
 def test_a_deletion_that_hangs_can_be_forced_and_a_forced_one_cannot_be_asked_for_twice() -> None:
     for facts in ALL_FACTS:
-        if facts.status in lifecycle.ACTIVE and facts.action in (Action.DELETE, Action.FORCE_DELETE):
+        if facts.status in lifecycle.ADMITTED and facts.action in (Action.DELETE, Action.FORCE_DELETE):
             assert lifecycle.allowed_actions(facts) == ({Action.FORCE_DELETE} if facts.action is Action.DELETE else set())
 
 
@@ -85,7 +98,11 @@ def test_available_means_running_and_ready() -> None:
 
 def test_a_failed_create_is_an_error_whatever_the_cloud_says() -> None:
     for facts in ALL_FACTS:
-        if facts.action is Action.CREATE and facts.status is OperationStatus.FAILED and facts.wanted is not Wanted.GONE:
+        if (
+            facts.action is Action.CREATE
+            and facts.status in (OperationStatus.FAILED, OperationStatus.CANCELLED)
+            and facts.wanted is not Wanted.GONE
+        ):
             assert lifecycle.state(facts) is State.ERROR
             assert Action.START not in lifecycle.allowed_actions(facts)
 

@@ -1,14 +1,16 @@
 """What a look at the cloud says."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from yunzhuo.services.rules.lifecycle import Observed
-from yunzhuo.services.rules.reconcile import FindingKind, KnownDesktop, SeenServer, compare
+from yunzhuo.services.rules.reconcile import FindingKind, KnownDesktop, SeenServer, compare, may_remove
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
+faults = st.sampled_from([None, "broke"])
+codes = st.sampled_from([None, "memory_lost"])
 statuses = st.sampled_from([status for status in Observed if status is not Observed.MISSING])
 
 
@@ -19,16 +21,23 @@ def worlds(draw: st.DrawFn) -> tuple[dict[str, KnownDesktop], list[SeenServer]]:
     desktops = {
         str(n): KnownDesktop(
             id=str(n),
+            name=f"desktop {n}",
             server_id=draw(st.sampled_from([None, f"s{n}"])),
             observed=draw(st.none() | st.sampled_from(list(Observed))),
             fault=draw(st.sampled_from([None, "broke"])),
+            fault_code=draw(codes),
             missing_since=draw(st.sampled_from([None, NOW])),
             is_deleted=draw(st.booleans()),
             is_changing=draw(st.booleans()),
         )
         for n in ours
     }
-    servers = [SeenServer(f"s{n}", str(n), draw(statuses), draw(st.sampled_from([None, "broke"]))) for n in theirs]
+    servers = [
+        SeenServer(
+            f"{draw(st.sampled_from('st'))}{n}", str(n), draw(statuses), draw(st.sampled_from([None, "broke"])), draw(codes)
+        )
+        for n in theirs
+    ]
     return desktops, servers
 
 
@@ -45,10 +54,16 @@ def test_findings(world: tuple[dict[str, KnownDesktop], list[SeenServer]]) -> No
                 assert desktop is not None
                 assert desktop.is_deleted
                 assert finding.desktop_id in present
-            case FindingKind.CHANGED:
+            case FindingKind.CHANGED | FindingKind.RENAMED | FindingKind.MOVED | FindingKind.ADOPTED | FindingKind.DOUBLE:
                 assert desktop is not None
                 assert not desktop.is_changing
                 assert finding.desktop_id in present
+                assert (finding.kind is FindingKind.ADOPTED) is (desktop.server_id is None)
+                assert (finding.kind is FindingKind.DOUBLE) is (desktop.server_id not in (None, finding.server_id))
+            case FindingKind.NO_SERVER:
+                assert desktop is not None
+                assert desktop.server_id is None
+                assert finding.desktop_id not in present
             case FindingKind.MISSING_FIRST | FindingKind.MISSING_AGAIN:
                 assert desktop is not None
                 assert finding.desktop_id not in present
@@ -66,3 +81,21 @@ def test_every_server_that_is_not_a_living_desktops_is_found(
         desktop = desktops.get(server.desktop_id)
         if desktop is None or desktop.is_deleted:
             assert server.id in found
+
+
+def test_a_cloud_that_says_what_we_know_is_not_news() -> None:
+    desktop = KnownDesktop("1", "Chemistry", "s1", Observed.RUNNING, None, None, None, False, False, "Chemistry", "h1")
+    same = SeenServer("s1", "1", Observed.RUNNING, None, None, "Chemistry", "h1")
+    assert compare({"1": desktop}, [same]) == []
+    renamed = SeenServer("s1", "1", Observed.RUNNING, None, None, "Physics", "h1")
+    assert [finding.kind for finding in compare({"1": desktop}, [renamed])] == [FindingKind.RENAMED]
+    moved = SeenServer("s1", "1", Observed.RUNNING, None, None, "Chemistry", "h2")
+    assert [finding.kind for finding in compare({"1": desktop}, [moved])] == [FindingKind.MOVED]
+
+
+def test_only_what_a_deleted_desktop_left_is_removed_and_never_at_first_sight() -> None:
+    grace = timedelta(seconds=2)
+    for kind in FindingKind:
+        assert not may_remove(kind, NOW, NOW, grace)
+        assert not may_remove(kind, NOW, NOW + timedelta(seconds=1.9), grace)
+        assert may_remove(kind, NOW, NOW + grace, grace) is (kind is FindingKind.LEFT_BEHIND)

@@ -4,6 +4,8 @@ Drivers translate their cloud's errors into these and keep the cloud's own reque
 Refused errors are shown to people; broken ones are retried.
 """
 
+from collections.abc import Sequence
+
 from yunzhuo.phoenix.common.errors import Conflict, LimitReached, NotFound, NotOffered, Unavailable
 
 
@@ -35,11 +37,48 @@ class SnapshotNotFound(NotFound):
         super().__init__("snapshot_not_found", "The server has no such snapshot.", snapshot_id=snapshot_id)
 
 
+class VolumeNotFound(NotFound):
+    """No volume of ours has this id."""
+
+    def __init__(self, volume_id: str) -> None:
+        super().__init__("volume_not_found", "The cloud has no such volume.", volume_id=volume_id)
+
+
+class VolumeSnapshotNotFound(NotFound):
+    """The volume has no snapshot with this id."""
+
+    def __init__(self, snapshot_id: str) -> None:
+        super().__init__("volume_snapshot_not_found", "The volume has no such snapshot.", snapshot_id=snapshot_id)
+
+
+class NoScreenshot(NotFound):
+    """There is no picture of the server's screen."""
+
+    def __init__(self, server_id: str) -> None:
+        super().__init__("no_screenshot", "There is no picture of this screen.", server_id=server_id)
+
+
 class ServerBusy(Conflict):
     """The server is in a state that does not allow this (or is still changing)."""
 
     def __init__(self, message: str, **details: object) -> None:
         super().__init__("server_busy", message, **details)
+
+
+class VolumeBusy(Conflict):
+    """The volume is attached, or is changing, and this needs it not to be."""
+
+    def __init__(self, message: str, **details: object) -> None:
+        super().__init__("volume_busy", message, **details)
+
+
+class VolumeInUse(Conflict):
+    """Programs in the guest have files open on the volume. ``programs`` are their names, as the guest says them."""
+
+    def __init__(self, volume_id: str, programs: Sequence[str]) -> None:
+        who = ", ".join(programs) or "a program"
+        message = f"Files on the disk are open in the desktop ({who}); close them first."
+        super().__init__("volume_in_use", message, volume_id=volume_id, programs=list(programs))
 
 
 class NoCapacity(LimitReached):

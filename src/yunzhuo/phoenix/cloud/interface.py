@@ -9,7 +9,8 @@ Every driver is held to the same contract suite (``tests/drivers``). Promises co
   already is or is on its way (start a running server) is accepted and changes nothing; any other verb on a server that is
   still changing raises :class:`~yunzhuo.phoenix.cloud.errors.ServerBusy`, except ``delete`` and ``rename``.
 * An id that the cloud does not know, whatever its form, raises the NotFound error of its kind: ServerNotFound for every
-  ``server_id`` (but ``delete`` and ``delete_snapshot`` are content), ImageNotFound, FlavorNotFound, SnapshotNotFound.
+  ``server_id`` (but ``delete`` and ``delete_snapshot`` are content), ImageNotFound, FlavorNotFound, SnapshotNotFound,
+  VolumeNotFound, VolumeSnapshotNotFound.
 * A refused call (any :class:`~yunzhuo.phoenix.common.errors.Refused`) has changed nothing.
 * Results are frozen, hold aware UTC times, and do not change after they were returned.
 * What a cloud does not have raises :class:`~yunzhuo.phoenix.cloud.errors.CloudNotOffered`.
@@ -30,9 +31,13 @@ from yunzhuo.phoenix.cloud.resources import (
     Image,
     Network,
     RebootKind,
+    Screenshot,
     Server,
     ServerRequest,
     Snapshot,
+    Volume,
+    VolumeRequest,
+    VolumeSnapshot,
 )
 
 #: The largest part of a file that is asked for or given at once.
@@ -68,15 +73,18 @@ class Servers(Protocol):
         """All servers of ours, in one call, in no particular order."""
         ...
 
-    def start(self, server_id: str) -> None:
-        """Switch on. Raises NoCapacity, and ServerBusy when the server is suspended (see ``resume``) or in ERROR."""
+    def start(self, server_id: str, *, language: str | None = None) -> None:
+        """Switch on. Raises NoCapacity, and ServerBusy when the server is suspended (see ``resume``) or in ERROR.
+
+        Here, in ``reboot`` and in ``rebuild``, the session that begins speaks ``language``; None: as before.
+        """
         ...
 
     def stop(self, server_id: str) -> None:
         """Ask the guest to shut down; the cloud pulls the plug when it does not. A suspended server raises ServerBusy."""
         ...
 
-    def reboot(self, server_id: str, kind: RebootKind) -> None:
+    def reboot(self, server_id: str, kind: RebootKind, *, language: str | None = None) -> None:
         """Restart; the status stays RUNNING, the guest is not ready until it has started again.
 
         A stopped or suspended server raises ServerBusy; one in ERROR can only be rebooted hard. Each call restarts: here
@@ -87,7 +95,10 @@ class Servers(Protocol):
     def suspend(self, server_id: str) -> None:
         """Put memory to disk and free the host's memory. Raises NoCapacity, and ServerBusy when the server does not run.
 
-        Memory that the cloud cannot go on from any more (its software has changed) makes the server STOPPED, with a ``fault``.
+        This, ``snapshot`` and ``roll_back`` of a running server may raise ServerBusy while a volume is attached to it: memory
+        that knows a volume's files must not meet another state of them.
+
+        Memory that the cloud cannot go on from any more makes the server STOPPED, with the ``fault_code`` MEMORY_LOST.
         """
         ...
 
@@ -95,7 +106,7 @@ class Servers(Protocol):
         """Go on where ``suspend`` stopped: no new boot. Raises NoCapacity, and ServerBusy when the server is stopped."""
         ...
 
-    def rebuild(self, server_id: str, image_id: str) -> None:
+    def rebuild(self, server_id: str, image_id: str, *, language: str | None = None) -> None:
         """Put back to the image; the server keeps its id, tag, name, flavor and addresses, and loses its disk.
 
         It is BUILDING meanwhile and afterwards running or stopped as it was before (from ERROR: running). Whether its
@@ -132,8 +143,8 @@ class Servers(Protocol):
         """Return to a snapshot; it stays, as do the others.
 
         With memory the server afterwards runs on from where the snapshot was taken; without, or where its memory fits the
-        server no more, a running server is restarted and a stopped one stays stopped. Raises SnapshotNotFound, NoCapacity,
-        and ServerBusy when the server is suspended.
+        server no more (then with the ``fault_code`` ONLY_DISK), a running server is restarted and a stopped one stays stopped.
+        Raises SnapshotNotFound, NoCapacity, and ServerBusy when the server is suspended.
         """
         ...
 
@@ -153,6 +164,82 @@ class Servers(Protocol):
 
         Raises ServerBusy when the server is not RUNNING, CloudNotOffered for a protocol that the cloud does not carry.
         """
+        ...
+
+    def screenshot(self, server_id: str) -> Screenshot:
+        """A small picture of the screen: of a running server as it is now, else as it was before it was switched off.
+
+        Answers within a few seconds, and disturbs nobody. A suspended or stopped server's is from the moment before that;
+        rebuild and roll back forget it. Raises NoScreenshot, and CloudUnavailable when the screen does not answer in time.
+        """
+        ...
+
+
+class Volumes(Protocol):
+    """Disks of ours that outlive servers; volumes of others are never listed, returned or touched.
+
+    A volume is attached to one server at most: whatever is asked for, and however many ask at once.
+    """
+
+    def create(self, request: VolumeRequest) -> Volume:
+        """Make an empty volume, or return the one that already carries ``request.disk_id``, whatever else the request says.
+
+        Raises InvalidInput for a size that no volume can have, NoCapacity.
+        """
+        ...
+
+    def find(self, disk_id: str) -> Volume | None:
+        """The volume tagged with ``disk_id``, or None."""
+        ...
+
+    def get(self, volume_id: str) -> Volume:
+        """The volume as it is now. Raises VolumeNotFound."""
+        ...
+
+    def list(self) -> Sequence[Volume]:
+        """All volumes of ours, in one call, in no particular order."""
+        ...
+
+    def attach(self, volume_id: str, server_id: str) -> None:
+        """Plug into a running server; its guest mounts the volume by itself, and formats one that was never used.
+
+        Twice is harmless. Raises VolumeBusy when it is attached to another server or is changing, ServerBusy when the server
+        does not run or is changing.
+        """
+        ...
+
+    def detach(self, volume_id: str, server_id: str, *, force: bool = False) -> None:
+        """Let the guest write everything out, and unplug.
+
+        One that is not attached there (or not there) is no error. Raises VolumeInUse while programs in the guest have files
+        open on it, which ``force`` ends instead; GuestUnreachable or CloudUnavailable when a running guest does not let go, or
+        has much to write out: then it goes on, and asking again tells; and ServerBusy while the server is changing. A server
+        that is deleted has let go of its volumes, whatever was not written out yet; whether one that is stopped, suspended or
+        rebuilt has, differs between clouds.
+        """
+        ...
+
+    def delete(self, volume_id: str) -> None:
+        """Remove the volume and its snapshots; one that is not there is no error. Raises VolumeBusy while it is attached."""
+        ...
+
+    def snapshot(self, volume_id: str, name: str) -> VolumeSnapshot:
+        """Keep what is on the volume now under a name, attached or not.
+
+        Names need not be unique. Raises NoCapacity, VolumeBusy.
+        """
+        ...
+
+    def snapshots(self, volume_id: str) -> Sequence[VolumeSnapshot]:
+        """The volume's snapshots, oldest first."""
+        ...
+
+    def restore(self, volume_id: str, snapshot_id: str) -> None:
+        """Put the volume back to a snapshot; it stays, as do the others. Raises VolumeBusy while the volume is attached."""
+        ...
+
+    def delete_snapshot(self, volume_id: str, snapshot_id: str) -> None:
+        """Forget a snapshot; one that is not there, or whose volume is not there, is no error. Raises VolumeBusy."""
         ...
 
 
@@ -176,7 +263,7 @@ class Images(Protocol):
         ...
 
     def is_prepared(self, image_id: str, flavor_id: str) -> bool:
-        """Whether a server of this image and flavor would start at once (a golden stands).
+        """Whether a server of this image and flavor, in the cloud's own language, would start at once (a golden stands).
 
         Clouds that prepare nothing answer True. Raises ImageNotFound, FlavorNotFound.
         """
@@ -280,6 +367,8 @@ class Cloud(Protocol):
 
     @property
     def servers(self) -> Servers: ...
+    @property
+    def volumes(self) -> Volumes: ...
     @property
     def flavors(self) -> Flavors: ...
     @property

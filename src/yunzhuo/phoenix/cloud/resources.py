@@ -96,6 +96,7 @@ class ServerRequest:
 
     ``desktop_id`` is our tag: the cloud stores it with the server, and a second request with the same tag answers with
     the server that is there already. ``hostname`` is what the machine calls itself (RFC 1123 label).
+    ``language`` is what its person reads (``en``, ``zh_CN``); where the image does not speak it, it begins in the cloud's own.
     """
 
     desktop_id: str
@@ -105,11 +106,26 @@ class ServerRequest:
     flavor_id: str
     network_id: str | None = None
     metadata: tuple[tuple[str, str], ...] = ()
+    language: str | None = None
+
+
+class FaultCode(StrEnum):
+    """What a server has lost."""
+
+    MEMORY_LOST = "memory_lost"
+    """It was suspended, and what ran in it cannot be brought back: the cloud's software or its machine has changed since."""
+    ONLY_DISK = "only_disk"
+    """It was rolled back, and only its disk could be: the cloud's software or its machine has changed since the snapshot."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A virtual machine of ours as the cloud saw it at ``observed_at``. ``fault`` is the cloud's own reason for ERROR."""
+    """A virtual machine of ours as the cloud saw it at ``observed_at``. ``fault`` is the cloud's own reason for ERROR.
+
+    In another status it says that something of the server was lost, and ``fault_code`` what.
+
+    ``language`` is what its sessions begin in; None: whatever its image speaks.
+    """
 
     id: str
     desktop_id: str
@@ -122,6 +138,8 @@ class Server:
     observed_at: datetime
     addresses: tuple[Address, ...] = ()
     fault: str | None = None
+    fault_code: FaultCode | None = None
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +154,48 @@ class Snapshot:
     has_memory: bool
 
 
+class VolumeStatus(StrEnum):
+    """Whether a volume can be attached: it is free, attached, on its way to one of these, or broken."""
+
+    AVAILABLE = "available"
+    IN_USE = "in_use"
+    CHANGING = "changing"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeRequest:
+    """What is needed to make a volume. ``disk_id`` is our tag, as ``ServerRequest.desktop_id`` is a server's."""
+
+    disk_id: str
+    name: str
+    size_mib: int
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A disk of ours that outlives servers. ``server_id`` is where it is attached, or on its way to or from."""
+
+    id: str
+    disk_id: str
+    name: str
+    size_mib: int
+    status: VolumeStatus
+    server_id: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeSnapshot:
+    """A named state of a volume that it can be put back to. ``size_mib`` is the volume's at that time."""
+
+    id: str
+    volume_id: str
+    name: str
+    created_at: datetime
+    size_mib: int
+
+
 @dataclass(frozen=True, slots=True)
 class Console:
     """Where a server's screen can be reached, for a gateway only: never shown to a person.
@@ -148,6 +208,14 @@ class Console:
     unix_path: str | None = None
     host: str | None = None
     port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Screenshot:
+    """A small picture of a server's screen (JPEG, see ``phoenix.common.pictures``), and when that looked so."""
+
+    content: bytes = field(repr=False)
+    taken_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,8 +89,11 @@ class HostSettings(Section):
         ),
         description="Sizes offered, smallest first.",
     )
-    image: Literal["light", "xfce"] = Field("light", description="Recipe of the image built first, and offered first.")
+    image: Literal["light", "xfce"] = Field("xfce", description="Recipe of the image built first, and offered first.")
     prepared_flavors: tuple[str, ...] = Field(("small", "medium"), description="Flavors that get a golden in the background.")
+    prepared_languages: tuple[Literal["en", "zh_CN"], ...] = Field(
+        ("en", "zh_CN"), description="Languages that get goldens of their own, beside that of the installation (language)."
+    )
     accelerator: Literal["auto", "kvm", "tcg"] = Field("auto", description="auto uses KVM only after it has proved itself.")
     qemu_user: str = Field("yunzhuo-qemu", description="System user that QEMU runs as when the host is started by root.")
     memory_reserve_mib: int = Field(1024, ge=0, description="Memory that is never given to desktops, MiB.")
@@ -117,21 +120,44 @@ class LimitSettings(Section):
 
     desktops_per_user: int = Field(20, ge=0, description="Desktops one user may have.")
     snapshots_per_desktop: int = Field(5, ge=0, description="Snapshots one desktop may have.")
+    personal_disk_mib: int = Field(10240, ge=0, le=16777216, description="Largest personal disk, MiB; 0: nobody gets one.")
+    snapshots_per_disk: int = Field(5, ge=0, description="Snapshots one personal disk may have.")
 
 
 class OperationSettings(Section):
     """How operations are worked on."""
 
     lease_seconds: Seconds = Field(20, description="A worker that dies loses its step after this long; others take over.")
-    create_deadline_seconds: Seconds = Field(300, description="A create that has not ended by then fails.")
-    default_deadline_seconds: Seconds = Field(180, description="Any other operation that has not ended by then fails.")
+    create_deadline_seconds: Seconds = Field(600, description="A create that has not ended by then fails.")
+    default_deadline_seconds: Seconds = Field(300, description="Any other operation that has not ended by then fails.")
     max_attempts: int = Field(8, ge=1, description="Tries of one step that breaks before the operation fails.")
+
+
+class AdmissionSettings(Section):
+    """How much may go on in the cloud at once. What is over it waits in a queue; 0 means no limit."""
+
+    builds_per_cloud: int = Field(24, ge=0, description="Desktops being built, restored or resized at once.")
+    builds_per_host: int = Field(8, ge=0, description="The same on one host, of those whose host is known.")
+    builds_per_organization: int = Field(0, ge=0, description="The same of one organization.")
+    starts_per_cloud: int = Field(48, ge=0, description="Desktops being started, rebooted or resumed at once.")
+    starts_per_host: int = Field(8, ge=0, description="The same on one host.")
+    starts_per_organization: int = Field(0, ge=0, description="The same of one organization.")
+    builds_per_second: float = Field(0, ge=0, description="Builds that may begin in a second.")
+    starts_per_second: float = Field(10, ge=0, description="Starts that may begin in a second.")
+
+
+class ReconcileSettings(Section):
+    """Making the database agree with the cloud."""
+
+    leftover_seconds: Seconds = Field(2, description="What a deleted desktop left in the cloud is removed after this long.")
 
 
 class ConsoleSettings(Section):
     """Opening a screen."""
 
     ticket_seconds: Seconds = Field(60, description="A ticket not used by then is worthless.")
+    thumbnails: bool = Field(True, description="Small pictures of a person's own desktops in their list.")
+    thumbnail_seconds: Seconds = Field(5, description="How old such a picture may be before the screen is looked at again.")
 
 
 class GuestSettings(Section):
@@ -171,6 +197,8 @@ class Settings(Section):
     accounts: AccountSettings = Field(AccountSettings(), description=AccountSettings.__doc__)
     limits: LimitSettings = Field(LimitSettings(), description=LimitSettings.__doc__)
     operations: OperationSettings = Field(OperationSettings(), description=OperationSettings.__doc__)
+    admission: AdmissionSettings = Field(AdmissionSettings(), description=AdmissionSettings.__doc__)
+    reconcile: ReconcileSettings = Field(ReconcileSettings(), description=ReconcileSettings.__doc__)
     consoles: ConsoleSettings = Field(ConsoleSettings(), description=ConsoleSettings.__doc__)
     guests: GuestSettings = Field(GuestSettings(), description=GuestSettings.__doc__)
     audit: AuditSettings = Field(AuditSettings(), description=AuditSettings.__doc__)

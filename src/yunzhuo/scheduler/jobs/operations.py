@@ -3,8 +3,12 @@
 import structlog
 from celery import Celery
 
+from yunzhuo.phoenix.common.errors import Unavailable
+from yunzhuo.phoenix.common.logging import get_logger
+from yunzhuo.services.admission import ADVANCE_JOB
 from yunzhuo.services.assembly import Services
-from yunzhuo.services.operations import ADVANCE_JOB
+
+log = get_logger()
 
 
 def register(app: Celery, services: Services) -> None:
@@ -12,6 +16,9 @@ def register(app: Celery, services: Services) -> None:
 
     def advance(operation_id: str) -> None:
         with structlog.contextvars.bound_contextvars(operation_id=operation_id):
-            services.engine.advance(operation_id)
+            try:
+                services.engine.advance(operation_id)
+            except Unavailable as error:  # the database is away; what was due stays due
+                log.warning("advance_given_up", code=error.code)
 
     app.task(name=ADVANCE_JOB)(advance)

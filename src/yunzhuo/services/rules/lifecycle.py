@@ -40,6 +40,9 @@ class Action(StrEnum):
     SNAPSHOT = "snapshot"
     ROLL_BACK = "roll_back"
     DELETE_SNAPSHOT = "delete_snapshot"
+    CONNECT_DISK = "connect_disk"
+    DISCONNECT_DISK = "disconnect_disk"
+    RESTORE_DISK = "restore_disk"
     DELETE = "delete"
     FORCE_DELETE = "force_delete"
 
@@ -68,6 +71,10 @@ class Step(StrEnum):
     KEPT = "kept"
     ROLLED_BACK = "rolled_back"
     DROPPED = "dropped"
+    FETCH_DISK = "fetch_disk"
+    CONNECT_DISK = "connect_disk"
+    DISCONNECT_DISK = "disconnect_disk"
+    RESTORE_DISK = "restore_disk"
     SETTLE = "settle"
     REMOVE = "remove"
     GONE = "gone"
@@ -75,8 +82,9 @@ class Step(StrEnum):
 
 
 class OperationStatus(StrEnum):
-    """Where an operation stands."""
+    """Where an operation stands. ``waiting``: not let in yet; ``queued``: nobody has begun with it."""
 
+    WAITING = "waiting"
     QUEUED = "queued"
     RUNNING = "running"
     SUCCEEDED = "succeeded"
@@ -100,12 +108,16 @@ class State(StrEnum):
     RESIZING = "resizing"
     SNAPSHOTTING = "snapshotting"
     ROLLING_BACK = "rolling_back"
+    CHANGING_DISK = "changing_disk"
     DELETING = "deleting"
     DELETED = "deleted"
     ERROR = "error"
 
 
-ACTIVE = frozenset({OperationStatus.QUEUED, OperationStatus.RUNNING})
+ACTIVE = frozenset({OperationStatus.WAITING, OperationStatus.QUEUED, OperationStatus.RUNNING})
+# Let in, and not at its end: what a worker may take a step of.
+ADMITTED = frozenset({OperationStatus.QUEUED, OperationStatus.RUNNING})
+_UNDONE = frozenset({OperationStatus.FAILED, OperationStatus.CANCELLED})
 
 PLANS: Mapping[Action, tuple[Step, ...]] = {
     Action.CREATE: (Step.RESERVE, Step.SERVER, Step.RUNNING, Step.READY),
@@ -119,6 +131,9 @@ PLANS: Mapping[Action, tuple[Step, ...]] = {
     Action.SNAPSHOT: (Step.SNAPSHOT, Step.KEPT, Step.READY),
     Action.ROLL_BACK: (Step.ROLL_BACK, Step.ROLLED_BACK, Step.READY),
     Action.DELETE_SNAPSHOT: (Step.DROP_SNAPSHOT, Step.DROPPED),
+    Action.CONNECT_DISK: (Step.FETCH_DISK, Step.CONNECT_DISK),
+    Action.DISCONNECT_DISK: (Step.DISCONNECT_DISK,),
+    Action.RESTORE_DISK: (Step.DISCONNECT_DISK, Step.RESTORE_DISK, Step.CONNECT_DISK),
     Action.DELETE: (Step.SETTLE, Step.REMOVE, Step.GONE),
     Action.FORCE_DELETE: (Step.LEAVE,),
 }
@@ -136,7 +151,7 @@ WANTED_AFTER: Mapping[Action, Wanted] = {
 }
 
 # Changes after which the server is as it was before: they end running, or stopped.
-KEEPS_POWER = frozenset({Action.REBUILD, Action.RESIZE, Action.SNAPSHOT, Action.ROLL_BACK})
+KEEPS_POWER = frozenset({Action.REBUILD, Action.RESIZE, Action.SNAPSHOT, Action.ROLL_BACK, Action.RESTORE_DISK})
 
 STATE_DURING: Mapping[Action, State] = {
     Action.CREATE: State.BUILDING,
@@ -150,18 +165,25 @@ STATE_DURING: Mapping[Action, State] = {
     Action.SNAPSHOT: State.SNAPSHOTTING,
     Action.ROLL_BACK: State.ROLLING_BACK,
     Action.DELETE_SNAPSHOT: State.SNAPSHOTTING,
+    Action.CONNECT_DISK: State.CHANGING_DISK,
+    Action.DISCONNECT_DISK: State.CHANGING_DISK,
+    Action.RESTORE_DISK: State.CHANGING_DISK,
     Action.DELETE: State.DELETING,
     Action.FORCE_DELETE: State.DELETING,
 }
 
 _REMOVALS = frozenset({Action.DELETE, Action.FORCE_DELETE})
 _ON_DISK = frozenset({Action.REBUILD, Action.ROLL_BACK, Action.DELETE_SNAPSHOT})
+_OF_PERSON = frozenset({Action.DISCONNECT_DISK, Action.RESTORE_DISK})
 
 # What may be asked for in each state. Deletion supersedes whatever is running; everything else waits its turn.
 ALLOWED: Mapping[State, frozenset[Action]] = {
     **dict.fromkeys(STATE_DURING.values(), _REMOVALS),
-    State.AVAILABLE: _REMOVALS | _ON_DISK | {Action.STOP, Action.REBOOT, Action.SUSPEND, Action.RESIZE, Action.SNAPSHOT},
-    State.STOPPED: _REMOVALS | _ON_DISK | {Action.START, Action.RESIZE, Action.SNAPSHOT},
+    State.AVAILABLE: _REMOVALS
+    | _ON_DISK
+    | _OF_PERSON
+    | {Action.STOP, Action.REBOOT, Action.SUSPEND, Action.RESIZE, Action.SNAPSHOT, Action.CONNECT_DISK},
+    State.STOPPED: _REMOVALS | _ON_DISK | _OF_PERSON | {Action.START, Action.RESIZE, Action.SNAPSHOT},
     State.SUSPENDED: _REMOVALS | {Action.RESUME, Action.DELETE_SNAPSHOT},
     State.DELETING: frozenset({Action.FORCE_DELETE}),
     State.DELETED: frozenset(),
@@ -170,8 +192,8 @@ ALLOWED: Mapping[State, frozenset[Action]] = {
 
 # What helps a desktop that needs attention depends on what the cloud says of its server.
 ALLOWED_IN_ERROR: Mapping[Observed | None, frozenset[Action]] = {
-    Observed.RUNNING: _REMOVALS | _ON_DISK | {Action.STOP, Action.REBOOT},
-    Observed.ERROR: _REMOVALS | _ON_DISK | {Action.STOP, Action.REBOOT},
+    Observed.RUNNING: _REMOVALS | _ON_DISK | {Action.STOP, Action.REBOOT, Action.DISCONNECT_DISK},
+    Observed.ERROR: _REMOVALS | _ON_DISK | {Action.STOP, Action.REBOOT, Action.DISCONNECT_DISK},
     Observed.UNKNOWN: _REMOVALS | {Action.START, Action.STOP},
     Observed.BUILDING: _REMOVALS | {Action.START, Action.STOP},
     Observed.MISSING: _REMOVALS,
@@ -194,10 +216,18 @@ def state(facts: Facts) -> State:
     """What a person reads."""
     if facts.status in ACTIVE:
         return STATE_DURING[facts.action]
-    if facts.wanted is Wanted.GONE and facts.status is OperationStatus.SUCCEEDED:
+    if facts.wanted is Wanted.GONE and facts.status in (OperationStatus.SUCCEEDED, OperationStatus.CANCELLED):
         return State.DELETED
-    if facts.status is OperationStatus.FAILED and facts.action in {Action.CREATE, *_REMOVALS}:
+    if _was_never_made(facts) or (facts.status is OperationStatus.FAILED and facts.action in _REMOVALS):
         return State.ERROR
+    return _state_at_rest(facts)
+
+
+def _was_never_made(facts: Facts) -> bool:
+    return facts.action is Action.CREATE and facts.status in _UNDONE
+
+
+def _state_at_rest(facts: Facts) -> State:
     match facts.observed:
         case Observed.RUNNING:
             return State.AVAILABLE if facts.is_ready else State.ERROR
@@ -210,15 +240,22 @@ def state(facts: Facts) -> State:
 
 
 def allowed_actions(facts: Facts) -> frozenset[Action]:
-    """What may be asked for now. A desktop that was never made can only be tried again or deleted."""
+    """What may be asked for now. A desktop that was never made can only be tried again or deleted.
+
+    What waits to be let in has changed nothing yet: another wish takes its place.
+    """
     present = state(facts)
+    if facts.status is OperationStatus.WAITING and facts.action is not Action.CREATE:
+        at_rest = _state_at_rest(facts)
+        allowed = ALLOWED_IN_ERROR.get(facts.observed, _REMOVALS) if at_rest is State.ERROR else ALLOWED[at_rest]
+        return allowed - {facts.action}
     if present is State.DELETING and facts.action is Action.FORCE_DELETE:
         return frozenset()
     if present is not State.ERROR:
         return ALLOWED[present]
-    if facts.action in _REMOVALS:
+    if facts.action in _REMOVALS and facts.status is OperationStatus.FAILED:
         return _REMOVALS
-    if facts.action is Action.CREATE and facts.status is OperationStatus.FAILED and facts.observed is not Observed.MISSING:
+    if _was_never_made(facts) and facts.observed is not Observed.MISSING:
         return _REMOVALS | {Action.CREATE}
     return ALLOWED_IN_ERROR.get(facts.observed, _REMOVALS)
 
@@ -228,10 +265,24 @@ def power_after(facts: Facts) -> Wanted:
     return Wanted.STOPPED if facts.observed is Observed.STOPPED else Wanted.RUNNING
 
 
-def plan(action: Action, ends: Wanted | None = None) -> tuple[Step, ...]:
-    """The steps of an operation; nobody waits for the system inside a server that ends stopped."""
+def plan(action: Action, ends: Wanted | None = None, undoes: Action | None = None) -> tuple[Step, ...]:
+    """The steps of an operation; nobody waits for the system inside a server that ends stopped, nor gives it a disk.
+
+    One that undoes a change nobody knows how far it came takes that change to its end first: each of those steps is safe
+    twice, and from there the way back is known.
+    """
     steps = PLANS[action]
-    return tuple(step for step in steps if step is not Step.READY) if ends is Wanted.STOPPED else steps
+    if undoes is not None:
+        steps = (*(step for step in PLANS[undoes] if step is not Step.READY), *steps)
+    return tuple(step for step in steps if step not in _OF_RUNNING) if ends is Wanted.STOPPED else steps
+
+
+_OF_RUNNING = frozenset({Step.READY, Step.CONNECT_DISK})
+
+
+def changes_first(action: Action, step: Step) -> bool:
+    """Whether nothing was changed before this step was taken; what is refused there leaves all as it was."""
+    return step in (PLANS[action][0], Step.DISCONNECT_DISK)
 
 
 RETRY_FIRST_SECONDS = 0.5

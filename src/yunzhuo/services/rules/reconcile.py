@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from yunzhuo.services.rules.lifecycle import Observed
@@ -10,35 +10,53 @@ from yunzhuo.services.rules.lifecycle import Observed
 
 @dataclass(frozen=True, slots=True)
 class KnownDesktop:
-    """A desktop as the database has it."""
+    """A desktop as the database has it. ``server_name`` and ``host`` None: the cloud has not been heard of them yet."""
 
     id: str
+    name: str
     server_id: str | None
     observed: Observed | None
     fault: str | None
+    fault_code: str | None
     missing_since: datetime | None
     is_deleted: bool
     is_changing: bool
+    server_name: str | None = None
+    host: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SeenServer:
-    """A server as the cloud has it."""
+    """A server as the cloud has it. ``host`` None: the cloud does not tell."""
 
     id: str
     desktop_id: str
     status: Observed
     fault: str | None
+    fault_code: str | None
+    name: str = ""
+    host: str | None = None
 
 
 class FindingKind(StrEnum):
     """What can be found."""
 
     CHANGED = "changed"
+    RENAMED = "renamed"
+    MOVED = "moved"
+    ADOPTED = "adopted"
     MISSING_FIRST = "missing_first"
     MISSING_AGAIN = "missing_again"
+    NO_SERVER = "no_server"
     LEFT_BEHIND = "left_behind"
+    DOUBLE = "double"
     STRANGER = "stranger"
+
+
+#: What the cloud holds and no desktop owns.
+LEFTOVERS = frozenset({FindingKind.LEFT_BEHIND, FindingKind.DOUBLE, FindingKind.STRANGER})
+#: What is only told of.
+_TOLD = frozenset({FindingKind.NO_SERVER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +66,13 @@ class Finding:
     kind: FindingKind
     desktop_id: str
     server_id: str | None
-    status: Observed | None = None
-    fault: str | None = None
+    name: str
+    server: SeenServer | None = None
+
+    @property
+    def is_only_told(self) -> bool:
+        """Whether nothing is written down for it."""
+        return self.kind in _TOLD
 
 
 def compare(desktops: Mapping[str, KnownDesktop], servers: Iterable[SeenServer]) -> Sequence[Finding]:
@@ -57,30 +80,51 @@ def compare(desktops: Mapping[str, KnownDesktop], servers: Iterable[SeenServer])
 
     A desktop whose operation is running is left to its operation, except that it is never called missing. A server is
     missing only when it was missing in an earlier round too. A server whose desktop was deleted was left behind by a
-    crash; one whose tag we do not know is reported and never touched.
+    crash; a second one with the tag of a desktop that has its own is a double; one whose tag we do not know is a stranger.
+    A desktop that knows of no server, and whose tag one carries, is given it.
     """
     findings: list[Finding] = []
     seen: set[str] = set()
     for server in servers:
         seen.add(server.desktop_id)
         desktop = desktops.get(server.desktop_id)
-        if desktop is None:
-            findings.append(Finding(FindingKind.STRANGER, server.desktop_id, server.id))
-        elif desktop.is_deleted:
-            findings.append(Finding(FindingKind.LEFT_BEHIND, server.desktop_id, server.id))
-        elif _differs(desktop, server):
-            findings.append(Finding(FindingKind.CHANGED, desktop.id, server.id, server.status, server.fault))
+        kind = _kind_of(desktop, server)
+        if kind is not None:
+            findings.append(Finding(kind, server.desktop_id, server.id, desktop.name if desktop else server.name, server))
     for desktop in desktops.values():
-        if desktop.id in seen or desktop.server_id is None or desktop.is_deleted or desktop.is_changing:
+        if desktop.id in seen or desktop.is_deleted or desktop.is_changing:
             continue
-        if desktop.missing_since is None:
-            findings.append(Finding(FindingKind.MISSING_FIRST, desktop.id, desktop.server_id))
+        if desktop.server_id is None:
+            findings.append(Finding(FindingKind.NO_SERVER, desktop.id, None, desktop.name))
+        elif desktop.missing_since is None:
+            findings.append(Finding(FindingKind.MISSING_FIRST, desktop.id, desktop.server_id, desktop.name))
         elif desktop.observed is not Observed.MISSING:
-            findings.append(Finding(FindingKind.MISSING_AGAIN, desktop.id, desktop.server_id, Observed.MISSING))
+            findings.append(Finding(FindingKind.MISSING_AGAIN, desktop.id, desktop.server_id, desktop.name))
     return findings
 
 
-def _differs(desktop: KnownDesktop, server: SeenServer) -> bool:
-    if desktop.is_changing or desktop.server_id is None:
-        return False
-    return desktop.observed is not server.status or desktop.fault != server.fault or desktop.missing_since is not None
+def _kind_of(desktop: KnownDesktop | None, server: SeenServer) -> FindingKind | None:
+    if desktop is None:
+        return FindingKind.STRANGER
+    if desktop.is_deleted:
+        return FindingKind.LEFT_BEHIND
+    if desktop.is_changing:
+        return None
+    if desktop.server_id is None:
+        return FindingKind.ADOPTED
+    if desktop.server_id != server.id:
+        return FindingKind.DOUBLE
+    knew = (desktop.observed, desktop.fault, desktop.fault_code, desktop.missing_since)
+    if knew != (server.status, server.fault, server.fault_code, None):
+        return FindingKind.CHANGED
+    if desktop.server_name != server.name:
+        return FindingKind.RENAMED
+    return FindingKind.MOVED if desktop.host != server.host else None
+
+
+def may_remove(kind: FindingKind, first_seen_at: datetime, now: datetime, grace: timedelta) -> bool:
+    """Whether a leftover is removed now: only what a deleted desktop left, and never at first sight.
+
+    A stranger or a double may be somebody's: only a person can say.
+    """
+    return kind is FindingKind.LEFT_BEHIND and now - first_seen_at >= grace

@@ -2,21 +2,19 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, Field
 
 from yunzhuo.services.access import Role
 from yunzhuo.services.changes import OperationView
-from yunzhuo.services.desktops import MAX_AT_ONCE, Outcome
 from yunzhuo.services.overview import HostView, Stranger
 from yunzhuo.services.overview import Overview as FoundOverview
 from yunzhuo.services.people import MAX_PAGE, NewAccess, PeoplePage
 from yunzhuo.services.people import Person as FoundPerson
-from yunzhuo.web.api.models import Asked, AskedAction, Desktop, Id, Operation, User
+from yunzhuo.web.api.models import Desktop, User
+from yunzhuo.web.api.operation_models import Asked, Id, Operation, Refusal
 from yunzhuo.web.errors import problem_of
-
-_Ids = Annotated[list[Annotated[str, Field(max_length=64)]], Field(min_length=1, max_length=MAX_AT_ONCE)]
 
 
 class PeopleQuery(BaseModel):
@@ -59,20 +57,22 @@ class DesktopsAnswer(StrEnum):
 
 
 class UserDeletion(BaseModel):
-    """How an account is deleted. An account with desktops is not deleted without an answer."""
+    """How an account is deleted. An account with desktops or a personal disk is not deleted without an answer."""
 
     desktops: DesktopsAnswer | None = Field(None, description="What happens to the account's desktops.")
     to: str | None = Field(None, max_length=64, description="With `hand_over`: the id of their new owner.")
+    personal_disk: Literal["delete"] | None = Field(None, description="Needed when the account has a personal disk.")
 
 
 class Person(User):
     """An account as administrators see it."""
 
     desktops: int = Field(description="How many desktops it has.")
+    personal_disk_mib: int | None = Field(description="How large its personal disk is; told of one account only, not in lists.")
 
     @classmethod
     def of_person(cls, person: FoundPerson) -> Self:
-        return cls(**User.of(person.user).model_dump(), desktops=person.desktops)
+        return cls(**User.of(person.user).model_dump(), desktops=person.desktops, personal_disk_mib=person.disk_mib)
 
 
 class PersonList(BaseModel):
@@ -105,44 +105,6 @@ class DeletedUser(BaseModel):
     @classmethod
     def of(cls, operations: Sequence[OperationView]) -> Self:
         return cls(operations=[Operation.of(operation) for operation in operations])
-
-
-class ManyActions(Asked):
-    """The same change of several desktops."""
-
-    ids: _Ids
-    action: AskedAction
-
-
-class Refusal(BaseModel):
-    """Why one of several wishes was refused."""
-
-    status: int = Field(examples=[409])
-    code: str = Field(examples=["not_possible_now"])
-    detail: str
-
-
-class Result(BaseModel):
-    """What became of the wish for one desktop: an operation, or a problem."""
-
-    id: Id
-    operation: Operation | None
-    problem: Refusal | None
-
-    @classmethod
-    def of(cls, outcome: Outcome) -> Self:
-        problem = problem_of(outcome.refusal) if outcome.refusal else None
-        return cls(
-            id=outcome.desktop_id,
-            operation=Operation.of(outcome.accepted.operation) if outcome.accepted else None,
-            problem=Refusal(status=problem.status, code=problem.code, detail=problem.detail) if problem else None,
-        )
-
-
-class Results(BaseModel):
-    """What became of each wish, in the order in which they were asked."""
-
-    results: list[Result]
 
 
 class Host(BaseModel):

@@ -11,9 +11,10 @@ from typing import TypeVar
 from apiflask import APIBlueprint
 
 from yunzhuo.phoenix.common.errors import InvalidInput
+from yunzhuo.services.desktop_views import Order
 from yunzhuo.services.desktops import Accepted
 from yunzhuo.services.rules.lifecycle import Action
-from yunzhuo.web.api import admin_models, models
+from yunzhuo.web.api import bulk_models, models
 from yunzhuo.web.api.authentication import bearer
 from yunzhuo.web.api.documentation import BODY, refusals
 from yunzhuo.web.api.paths import operation_path
@@ -42,12 +43,19 @@ def of_visible_desktop(route: Callable[..., _Answer]) -> Callable[..., _Answer]:
 @blueprint.output(models.DesktopList)
 @blueprint.doc(responses=refusals(401, 422))
 def index(query_data: models.DesktopQuery) -> models.DesktopList:
-    """List desktops, the newest first
+    """List desktops, the newest first unless another order is asked for
 
     A user's own; an administrator's whole organization. `next_cursor` is null on the last page.
     """
     page = services().desktops.list(
-        actor(), limit=query_data.limit, cursor=query_data.cursor, search=query_data.q, state=query_data.state
+        actor(),
+        limit=query_data.limit,
+        cursor=query_data.cursor,
+        search=query_data.q,
+        state=query_data.state,
+        owner_id=query_data.owner,
+        order=query_data.sort,
+        is_descending=query_data.sort is Order.CREATED if query_data.descending is None else query_data.descending,
     )
     return models.DesktopList.of(page)
 
@@ -57,7 +65,7 @@ def index(query_data: models.DesktopQuery) -> models.DesktopList:
 @blueprint.input(models.CreateHeaders, location="headers")
 @blueprint.input(models.NewDesktop)
 @blueprint.output(models.Accepted, HTTPStatus.ACCEPTED)
-@blueprint.doc(responses=refusals(*BODY, 401, 409))
+@blueprint.doc(responses=refusals(*BODY, 401, 403, 409))
 def create(json_data: models.NewDesktop, headers_data: models.CreateHeaders) -> AcceptedAnswer:
     """Ask for a new desktop"""
     accepted = services().desktops.request(
@@ -65,23 +73,48 @@ def create(json_data: models.NewDesktop, headers_data: models.CreateHeaders) -> 
         image_id=json_data.image,
         flavor_id=json_data.flavor,
         name=json_data.name,
+        owner_id=json_data.owner,
         idempotency_key=headers_data.idempotency_key,
     )
     return accepted_answer(accepted)
 
 
+@blueprint.post("/desktops/bulk")
+@blueprint.auth_required(bearer)
+@blueprint.input(models.CreateHeaders, location="headers")
+@blueprint.input(bulk_models.ManyDesktops)
+@blueprint.output(bulk_models.Results)
+@blueprint.doc(responses=refusals(*BODY, 401))
+def create_many(json_data: bulk_models.ManyDesktops, headers_data: models.CreateHeaders) -> bulk_models.Results:
+    """Ask for hundreds of new desktops
+
+    Each has its own result, in the order asked. With an `Idempotency-Key` the same request again makes none twice.
+    """
+    outcomes = services().bulk.create(
+        actor(), json_data.wanted(), idempotency_key=headers_data.idempotency_key, rehearse=json_data.dry_run
+    )
+    return bulk_models.Results.of(outcomes)
+
+
 @blueprint.post("/desktops/actions")
 @blueprint.auth_required(bearer)
-@blueprint.input(admin_models.ManyActions)
-@blueprint.output(admin_models.Results)
+@blueprint.input(bulk_models.ManyActions)
+@blueprint.output(bulk_models.Results)
 @blueprint.doc(responses=refusals(*BODY, 401))
-def act_on_many(json_data: admin_models.ManyActions) -> admin_models.Results:
-    """Start, stop, reboot, delete several desktops
+def act_on_many(json_data: bulk_models.ManyActions) -> bulk_models.Results:
+    """Start, stop, reboot, rebuild, delete hundreds of desktops
 
     Each has its own result, in the order asked: an operation, or why it was refused.
     """
-    outcomes = services().desktops.act_on_many(actor(), json_data.ids, models.ACTIONS[json_data.action])
-    return admin_models.Results(results=[admin_models.Result.of(outcome) for outcome in outcomes])
+    outcomes = services().bulk.change(
+        actor(),
+        json_data.ids,
+        models.ACTIONS[json_data.action],
+        image_id=json_data.image,
+        reboot_kind=json_data.kind,
+        rehearse=json_data.dry_run,
+    )
+    return bulk_models.Results.of(outcomes)
 
 
 @blueprint.get("/desktops/<desktop_id>")

@@ -1,11 +1,11 @@
-"""What is carried into a desktop and out of it: clipboard and files. For its owner alone, while it is available."""
+"""What is carried into a desktop and out of it: clipboard, files, a look at its screen. For its owner alone."""
 
 from http import HTTPStatus
 
 from apiflask import APIBlueprint
 from flask import Response
 
-from yunzhuo.web import file_pieces
+from yunzhuo.web import file_pieces, thumbnails
 from yunzhuo.web.api import models
 from yunzhuo.web.api.authentication import bearer
 from yunzhuo.web.api.desktops import of_visible_desktop
@@ -97,3 +97,26 @@ def drop_upload(desktop_id: str, name: str) -> tuple[str, int]:
     """Forget the pieces of a file that is not going to be whole"""
     services().guests.drop_partial(actor(), desktop_id, name)
     return "", HTTPStatus.NO_CONTENT
+
+
+@blueprint.get("/desktops/<desktop_id>/thumbnail")
+@blueprint.auth_required(bearer)
+@blueprint.doc(
+    responses=refusals(
+        401,
+        403,
+        404,
+        422,
+        503,
+        also={
+            200: {"description": "The picture, at most 480 by 300 pixels.", "content": {"image/jpeg": _BYTES}},
+            304: {"description": "It is the one that `If-None-Match` names."},
+        },
+    )
+)
+def get_thumbnail(desktop_id: str) -> Response:
+    """Get a small picture of the desktop's screen
+
+    At most a few seconds old; of a suspended or stopped desktop it shows what was there before.
+    """
+    return thumbnails.give(desktop_id)

@@ -6,28 +6,25 @@ What comes in may have no fields that are not known: a misspelled one would be l
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from yunzhuo.services.access import Role
 from yunzhuo.services.accounts import Granted, UserView
 from yunzhuo.services.catalog import FlavorView, ImageView
-from yunzhuo.services.changes import Failure, OperationView, StepView
 from yunzhuo.services.consoles import Connection as ConnectionRight
 from yunzhuo.services.consoles import ConsoleProtocol
-from yunzhuo.services.desktop_views import MAX_PAGE, DesktopView, Page
+from yunzhuo.services.desktop_views import MAX_PAGE, DesktopView, Order, Page
 from yunzhuo.services.desktops import Accepted as AcceptedWish
 from yunzhuo.services.desktops import RebootKind
 from yunzhuo.services.guests import FileView
-from yunzhuo.services.rules.lifecycle import Action, OperationStatus, State, Step, Wanted
-
-_EXAMPLE_ID = "0b6f7a0e-6d0c-4d6a-9a35-0f0a3f6d8a11"
-Id = Annotated[str, Field(examples=[_EXAMPLE_ID])]
+from yunzhuo.services.rules.lifecycle import Action, State, Wanted
+from yunzhuo.web.api.operation_models import EXAMPLE_ID, Asked, Id, Operation, Owner
 
 
 class AskedAction(StrEnum):
-    """What can be asked of a desktop. ``retry`` tries a failed creation again."""
+    """What can be asked of a desktop. ``retry`` tries a failed creation again. Its owner's disk has addresses of its own."""
 
     START = "start"
     STOP = "stop"
@@ -50,12 +47,6 @@ ACTIONS: dict[AskedAction, Action] = {
 _ASKED: dict[Action, AskedAction] = {action: asked for asked, action in ACTIONS.items()}
 
 
-class Asked(BaseModel):
-    """A request's body."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 class NewToken(Asked):
     """Who wants a token."""
 
@@ -69,6 +60,7 @@ class NewDesktop(Asked):
     image: Id = Field(max_length=64, description="The id of an image.")
     flavor: Id = Field(max_length=64, description="The id of a flavor.")
     name: str | None = Field(None, description="1 to 64 visible characters.", examples=["Chemistry"])
+    owner: Id | None = Field(None, max_length=64, description="For somebody else, by their id; for administrators.")
 
 
 class DesktopChange(Asked):
@@ -107,6 +99,9 @@ class DesktopQuery(BaseModel):
     cursor: str | None = Field(None, max_length=256, description="`next_cursor` of the page before.")
     q: str | None = Field(None, max_length=256, description="Part of a name.")
     state: State | None = Field(None, description="Only desktops in this state.")
+    owner: str | None = Field(None, max_length=64, description="Only one person's, by their id.")
+    sort: Order = Field(Order.CREATED, description="In what order.")
+    descending: bool | None = Field(None, description="From the end; left out: the newest first, names from A.")
 
 
 class CreateHeaders(BaseModel):
@@ -212,66 +207,6 @@ class FlavorList(BaseModel):
     next_cursor: str | None
 
 
-class OperationError(BaseModel):
-    """Why an operation failed."""
-
-    code: str = Field(examples=["no_capacity"])
-    message: str
-
-    @classmethod
-    def of(cls, failure: Failure) -> Self:
-        return cls(code=failure.code, message=failure.message)
-
-
-class OperationStep(BaseModel):
-    """One step of an operation."""
-
-    name: Step
-    status: OperationStatus
-    started_at: datetime | None
-    ended_at: datetime | None
-    detail: str | None
-
-    @classmethod
-    def of(cls, view: StepView) -> Self:
-        return cls(name=view.name, status=view.status, started_at=view.started_at, ended_at=view.ended_at, detail=view.detail)
-
-
-class Operation(BaseModel):
-    """One change of a desktop, being made or made. ``position`` counts the steps that are done."""
-
-    id: Id
-    desktop_id: Id
-    action: Action
-    status: OperationStatus
-    position: int
-    steps: list[OperationStep]
-    error: OperationError | None
-    created_at: datetime
-    ended_at: datetime | None
-
-    @classmethod
-    def of(cls, view: OperationView) -> Self:
-        return cls(
-            id=view.id,
-            desktop_id=view.desktop_id,
-            action=view.action,
-            status=view.status,
-            position=view.position,
-            steps=[OperationStep.of(step) for step in view.steps],
-            error=OperationError.of(view.error) if view.error else None,
-            created_at=view.created_at,
-            ended_at=view.ended_at,
-        )
-
-
-class Owner(BaseModel):
-    """Whose a desktop is."""
-
-    id: Id
-    email: str
-
-
 class Chosen(BaseModel):
     """What a desktop was made from."""
 
@@ -291,10 +226,15 @@ class Desktop(BaseModel):
     state: State
     wanted: Wanted
     fault: str | None = Field(description="The cloud's own word for what is wrong with the machine.")
+    fault_code: str | None = Field(
+        description="What the machine has lost, while nothing fails: memory_lost, only_disk.", examples=["memory_lost"]
+    )
     observed_at: datetime | None = Field(description="When the cloud was last seen to speak of it.")
     created_at: datetime
     operation: Operation
     actions: list[AskedAction]
+    server_name: str | None = Field(description="What the cloud calls its machine; for administrators.")
+    host: str | None = Field(description="Where the cloud put it; for administrators.")
 
     @classmethod
     def of(cls, view: DesktopView) -> Self:
@@ -308,10 +248,13 @@ class Desktop(BaseModel):
             state=view.state,
             wanted=view.wanted,
             fault=view.fault,
+            fault_code=view.fault_code,
             observed_at=view.observed_at,
             created_at=view.created_at,
             operation=Operation.of(view.operation),
-            actions=sorted(_ASKED[action] for action in view.actions),
+            actions=sorted(_ASKED[action] for action in view.actions if action in _ASKED),
+            server_name=view.server_name,
+            host=view.host,
         )
 
 
@@ -396,5 +339,5 @@ class Problem(BaseModel):
     status: int = Field(examples=[404])
     detail: str = Field(examples=["There is no such desktop."])
     code: str = Field(examples=["desktop_not_found"])
-    request_id: str = Field(examples=[_EXAMPLE_ID])
+    request_id: str = Field(examples=[EXAMPLE_ID])
     errors: dict[str, str] = Field(default_factory=dict, description="Only with some statuses.")

@@ -13,6 +13,7 @@ from yunzhuo.web.api import admin_models
 from yunzhuo.web.api import record_models as models
 from yunzhuo.web.api.authentication import bearer
 from yunzhuo.web.api.documentation import BODY, refusals
+from yunzhuo.web.api.operation_models import Refusal
 from yunzhuo.web.errors import problem_of
 from yunzhuo.webkit import actor, services
 
@@ -86,6 +87,6 @@ def _outcome(outcome: PersonOutcome) -> models.PersonOutcome:
     problem = problem_of(outcome.refusal) if outcome.refusal else None
     return models.PersonOutcome(
         user_id=outcome.user_id,
-        problem=admin_models.Refusal(status=problem.status, code=problem.code, detail=problem.detail) if problem else None,
+        problem=Refusal(status=problem.status, code=problem.code, detail=problem.detail) if problem else None,
         one_time_password=outcome.access.one_time_password if outcome.access else None,
     )

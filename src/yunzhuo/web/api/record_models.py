@@ -12,8 +12,8 @@ from yunzhuo.services.people_files import FileKind
 from yunzhuo.services.people_import import Change
 from yunzhuo.services.quotas import Resource, Subject
 from yunzhuo.services.usage import MAX_DAYS
-from yunzhuo.web.api.admin_models import Access, DesktopsAnswer, Refusal
-from yunzhuo.web.api.models import Asked, Id
+from yunzhuo.web.api.admin_models import Access, DesktopsAnswer
+from yunzhuo.web.api.operation_models import Asked, Id, Refusal
 from yunzhuo.web.api.rights_models import Shown
 
 

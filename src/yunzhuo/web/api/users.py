@@ -1,6 +1,6 @@
 """Users: who is asking, and for administrators everybody."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from http import HTTPStatus
 from typing import TypeVar, cast
@@ -9,6 +9,7 @@ from apiflask import APIBlueprint
 
 from yunzhuo.phoenix.common.errors import InvalidInput
 from yunzhuo.services.accounts import UserView
+from yunzhuo.services.changes import OperationView
 from yunzhuo.services.people import DesktopsOfDeleted
 from yunzhuo.web.api import admin_models, models
 from yunzhuo.web.api.authentication import bearer
@@ -124,9 +125,10 @@ def change(user_id: str, json_data: admin_models.UserChange) -> admin_models.Per
 def delete(user_id: str, query_data: admin_models.UserDeletion) -> admin_models.DeletedUser:
     """Delete an account
 
-    One that has desktops needs an answer in `desktops`: `delete` them, or `hand_over` with `to`.
+    One that has desktops needs an answer in `desktops`: `delete` them, or `hand_over` with `to`. One that has a personal disk
+    needs `personal_disk=delete`.
     """
-    return admin_models.DeletedUser.of(services().people.delete(actor(), user_id, _answer(query_data)))
+    return admin_models.DeletedUser.of(_deleted(user_id, query_data))
 
 
 @blueprint.post("/users/<user_id>/password-reset")
@@ -139,6 +141,11 @@ def reset_password(user_id: str) -> admin_models.Access:
     Told this once; all sessions and tokens of the account end.
     """
     return admin_models.Access.of(services().people.reset_password(actor(), user_id))
+
+
+def _deleted(user_id: str, query: admin_models.UserDeletion) -> Sequence[OperationView]:
+    with_disk = query.personal_disk is not None
+    return services().people.delete(actor(), user_id, _answer(query), with_disk=with_disk)
 
 
 def _answer(query: admin_models.UserDeletion) -> DesktopsOfDeleted | None:

@@ -11,9 +11,11 @@ from yunzhuo.web.portal import (
     groups,
     guests,
     life,
+    operations,
     organizations,
     people,
     people_lists,
+    personal_disks,
     profile,
     quotas,
 )
@@ -31,9 +33,11 @@ __all__ = [
     "groups",
     "guests",
     "life",
+    "operations",
     "organizations",
     "people",
     "people_lists",
+    "personal_disks",
     "profile",
     "quotas",
 ]

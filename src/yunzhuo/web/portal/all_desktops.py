@@ -7,9 +7,9 @@ from flask_babel import gettext
 from werkzeug.wrappers import Response
 
 from yunzhuo.phoenix.common.errors import InvalidInput, NotFound, Refused
+from yunzhuo.services.bulk import MAX_AT_ONCE
 from yunzhuo.services.desktop_table import SortBy, TableWish
 from yunzhuo.services.desktop_views import DesktopView
-from yunzhuo.services.desktops import MAX_AT_ONCE
 from yunzhuo.services.rules.lifecycle import Action, State
 from yunzhuo.web.portal import messages
 from yunzhuo.web.portal.administration import for_administrators
@@ -20,7 +20,13 @@ from yunzhuo.webkit import actor, services, sessions
 PAGE_SIZE = 50
 MAX_SEARCH = 64
 MAX_PAGE_NUMBER = 1_000_000
-_MANY = {"start": Action.START, "stop": Action.STOP, "reboot": Action.REBOOT, "delete": Action.DELETE}
+_MANY = {
+    "start": Action.START,
+    "stop": Action.STOP,
+    "reboot": Action.REBOOT,
+    "rebuild": Action.REBUILD,
+    "delete": Action.DELETE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +70,16 @@ def change_many() -> Response:
         return back_to(back)
     chosen = _found(ids)
     if request.form.get("confirmed") != "yes":
-        return page("admin/confirm_many.html", action=action, chosen=chosen, back=back)
-    outcomes = services().desktops.act_on_many(actor(), ids, action)
+        rehearsal = services().bulk.change(actor(), ids, action, rehearse=True)
+        against = {each.desktop_id: _why(each.refusal) for each in rehearsal.items if each.refusal}
+        return page(
+            "admin/confirm_many.html", action=action, chosen=chosen, against=against, outlook=rehearsal.outlook, back=back
+        )
+    outcomes = services().bulk.change(actor(), ids, action).items
     names = {desktop.id: desktop.name for desktop in chosen}
     results = [
-        _Shown(names.get(each.desktop_id, each.desktop_id), _why(each.refusal) if each.refusal else None) for each in outcomes
+        _Shown(names.get(each.desktop_id or "", each.desktop_id or ""), _why(each.refusal) if each.refusal else None)
+        for each in outcomes
     ]
     return page("admin/results.html", action=action, results=results, back=back)
 

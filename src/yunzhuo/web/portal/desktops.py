@@ -14,7 +14,7 @@ from yunzhuo.web.portal import messages
 from yunzhuo.web.portal.consoles import may_connect
 from yunzhuo.web.portal.forms import ActionForm, EmptyForm, NameForm, NewDesktopForm
 from yunzhuo.web.portal.pages import HOME, admin_ways, back_to, blueprint, events_from_now, is_part, notice, page, part
-from yunzhuo.webkit import actor, services, sessions
+from yunzhuo.webkit import actor, languages, services, sessions
 
 PAGE_SIZE = 24
 MAX_SEARCH = 64
@@ -45,6 +45,7 @@ def desktop_list() -> Response:
         search=search,
         is_first=cursor is None,
         offered=_Offered(),
+        thumbnails=services().thumbnails.is_on,
         may_connect=may_connect,
         idempotency_key=new_id(),
         events_url=events_url,
@@ -66,6 +67,7 @@ def request_desktop() -> Response:
     form = NewDesktopForm()
     status = STATUS[InvalidInput]
     if form.validate_on_submit():
+        languages.settle()
         try:
             accepted = services().desktops.request(
                 actor(),
@@ -150,11 +152,7 @@ class _Offered:
         self.images = catalog.images(person)
         self.flavors = catalog.flavors(person)
         self.image = self.images[0] if self.images else None
-        self.flavor = next((flavor for flavor in self.flavors if self.fits(flavor.memory_mib, flavor.disk_mib)), None)
-
-    def fits(self, memory_mib: int, disk_mib: int) -> bool:
-        """Whether a size is large enough for the image that is taken when nobody chooses."""
-        return self.image is not None and memory_mib >= self.image.min_memory_mib and disk_mib >= self.image.min_disk_mib
+        self.flavor = next((flavor for flavor in self.flavors if self.image and flavor.fits(self.image)), None)
 
 
 def _new_page(form: NewDesktopForm, status: int = 200) -> Response:

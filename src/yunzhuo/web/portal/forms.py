@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from flask_babel import lazy_gettext
 from flask_wtf import FlaskForm
-from wtforms import EmailField, HiddenField, PasswordField, RadioField, SelectField, StringField
+from wtforms import BooleanField, EmailField, HiddenField, PasswordField, RadioField, SelectField, StringField
 from wtforms.validators import EqualTo, InputRequired, Length, Optional
 
 from yunzhuo.services.access import Role
@@ -90,6 +90,13 @@ class DeleteUserForm(Form):
 
     desktops = RadioField(lazy_gettext("Desktops"), [Optional()], choices=["delete", "hand_over"], validate_choice=False)
     to = EmailField(lazy_gettext("E-mail address of the new owner"), [Length(max=MAX_EMAIL, message=_TOO_LONG)])
+    personal_disk = BooleanField(lazy_gettext("Delete the personal disk, too"))
+
+
+class DiskForm(Form):
+    """Whether programs that have files open on the personal disk are ended."""
+
+    force = HiddenField()
 
 
 class NewDesktopForm(Form):

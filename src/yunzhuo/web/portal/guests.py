@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from yunzhuo.phoenix.common.errors import InvalidInput, YunzhuoError
 from yunzhuo.services.guests import FileView
-from yunzhuo.web import file_pieces
+from yunzhuo.web import file_pieces, thumbnails
 from yunzhuo.web.errors import problem_of
 from yunzhuo.web.portal import messages
 from yunzhuo.web.portal.pages import blueprint
@@ -88,6 +88,13 @@ def drop_upload(desktop_id: str, name: str) -> Response:
     """Forget the pieces of a file that is not going to be whole."""
     services().guests.drop_partial(actor(), desktop_id, name)
     return make_response("", HTTPStatus.NO_CONTENT)
+
+
+@blueprint.get("/desktops/<desktop_id>/thumbnail")
+@_for_a_script
+def get_thumbnail(desktop_id: str) -> Response:
+    """A small picture of the desktop's screen."""
+    return thumbnails.give(desktop_id)
 
 
 def _listed(items: list[dict[str, object]]) -> Response:

@@ -12,13 +12,14 @@ from flask_babel import format_datetime, format_decimal, gettext, ngettext
 from yunzhuo.phoenix.common.clock import SystemClock
 from yunzhuo.phoenix.common.errors import InvalidInput, TooManyAttempts, YunzhuoError
 from yunzhuo.services.access import Role, Scope
+from yunzhuo.services.changes import OperationView, QueuePlace
 from yunzhuo.services.desktop_views import DesktopView
 from yunzhuo.services.history import HistoryEntry
 from yunzhuo.services.people import is_deleted
 from yunzhuo.services.people_import import Change
 from yunzhuo.services.quotas import Allowance, Resource, Subject
 from yunzhuo.services.roles import RoleView
-from yunzhuo.services.rules.lifecycle import ACTIVE, Action, State, Step
+from yunzhuo.services.rules.lifecycle import ACTIVE, Action, OperationStatus, State, Step
 from yunzhuo.web.portal import words
 from yunzhuo.webkit.problems import Problem
 
@@ -89,17 +90,63 @@ def question(name: str, desktop: DesktopView) -> Question:
 
 def action(entry: HistoryEntry) -> str:
     """What was done."""
-    return str(words.ACTIONS[entry.operation.action])
+    return action_name(entry.operation.action)
+
+
+def action_name(action: Action) -> str:
+    """What is done, in a word."""
+    return str(words.ACTIONS[action])
 
 
 def status(entry: HistoryEntry) -> str:
     """How it ended."""
-    return str(words.STATUSES[entry.operation.status])
+    return status_name(entry.operation.status)
+
+
+def status_name(status: OperationStatus) -> str:
+    """Where an operation stands, in a word."""
+    return str(words.STATUSES[status])
+
+
+def is_waiting(operation: OperationView) -> bool:
+    """Whether it has not been let in yet."""
+    return operation.status is OperationStatus.WAITING
+
+
+def progress(operation: OperationView) -> str:
+    """How far it is, where in the queue it stands, or why it failed; empty when there is nothing to say."""
+    if operation.queue is not None:
+        return _place(operation.queue)
+    if operation.status is OperationStatus.WAITING:
+        return str(gettext("Waiting for its turn"))
+    if operation.status is OperationStatus.RUNNING:
+        number = min(operation.position + 1, len(operation.steps))
+        name = step_name(operation.steps[number - 1].name)
+        return str(gettext("Step %(number)s of %(count)s: %(name)s", number=number, count=len(operation.steps), name=name))
+    return cause(operation)
+
+
+def _place(queue: QueuePlace) -> str:
+    place = {"position": queue.position, "length": queue.length}
+    if queue.expected_seconds is None:
+        return str(gettext("Place %(position)s of %(length)s in the queue", **place))
+    seconds = round(queue.expected_seconds)
+    if seconds < _SECONDS_PER_MINUTE:
+        return str(
+            gettext("Place %(position)s of %(length)s in the queue, about %(seconds)s s", **place, seconds=max(1, seconds))
+        )
+    minutes = -(-seconds // _SECONDS_PER_MINUTE)
+    return str(gettext("Place %(position)s of %(length)s in the queue, about %(minutes)s min", **place, minutes=minutes))
 
 
 def result(entry: HistoryEntry) -> str:
-    """Why it failed; empty when it did not."""
-    error = entry.operation.error
+    """Why it failed, or what was lost; empty when it went well."""
+    return cause(entry.operation) or loss(entry.operation.note_code)
+
+
+def cause(operation: OperationView) -> str:
+    """Why an operation failed; empty when it did not."""
+    error = operation.error
     if error is None:
         return ""
     sentence = words.REASONS.get(error.code)
@@ -205,11 +252,19 @@ def reason(desktop: DesktopView) -> str:
     if desktop.failure is not None:
         sentence = words.REASONS.get(desktop.failure.code)
         return str(sentence) if sentence else str(gettext("The cause is not known here (%(code)s).", code=desktop.failure.code))
+    if desktop.operation.action is Action.CREATE and desktop.operation.status is OperationStatus.CANCELLED:
+        return str(gettext("Its creation was cancelled."))
     if desktop.fault:
         return str(gettext("The cloud says: %(fault)s", fault=desktop.fault))
     if desktop.actions <= {Action.DELETE, Action.FORCE_DELETE}:
         return str(words.REASONS["server_not_found"])
     return str(gettext("Its virtual machine is not in the state it should be in."))
+
+
+def loss(code: str | None) -> str:
+    """What was lost of a desktop, and what to do; empty when nothing was."""
+    sentence = words.LOSSES.get(code or "")
+    return str(sentence) if sentence else ""
 
 
 def step_name(step: Step) -> str:

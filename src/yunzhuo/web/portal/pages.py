@@ -25,6 +25,7 @@ _WAYS = (
     ("roles", "portal.role_list", lazy_gettext("Roles"), "role:read"),
     ("quotas", "portal.quota_list", lazy_gettext("Quotas"), "quota:change"),
     ("desktops", "portal.all_desktops", lazy_gettext("All desktops"), "overview:read"),
+    ("operations", "portal.operation_list", lazy_gettext("Operations"), "overview:read"),
     ("hosts", "portal.host_list", lazy_gettext("Hosts"), "host:read"),
     ("catalog", "portal.catalog", lazy_gettext("Images and sizes"), "overview:read"),
     ("audit", "portal.audit_log", lazy_gettext("Audit log"), "audit:read"),

@@ -115,7 +115,7 @@ def delete_user(user_id: str) -> Response:
     status = STATUS[InvalidInput] if form.is_submitted() else 200
     if form.validate_on_submit():
         try:
-            operations = services().people.delete(actor(), user_id, _answer(form))
+            operations = services().people.delete(actor(), user_id, _answer(form), with_disk=form.personal_disk.data)
         except InvalidInput as error:
             form.refuse_fields(messages.field_errors(error))
         except Conflict as error:

@@ -24,6 +24,7 @@ STATES: Mapping[State, LazyString] = {
     State.RESIZING: lazy_gettext("Resizing"),
     State.SNAPSHOTTING: lazy_gettext("Snapshots at work"),
     State.ROLLING_BACK: lazy_gettext("Rolling back"),
+    State.CHANGING_DISK: lazy_gettext("Moving files"),
     State.DELETING: lazy_gettext("Deleting"),
     State.DELETED: lazy_gettext("Deleted"),
     State.ERROR: lazy_gettext("Needs attention"),
@@ -79,6 +80,7 @@ MANY: Mapping[Action, LazyString] = {
     Action.START: lazy_gettext("Start"),
     Action.STOP: lazy_gettext("Stop"),
     Action.REBOOT: lazy_gettext("Reboot"),
+    Action.REBUILD: lazy_gettext("Restore to the image"),
     Action.DELETE: lazy_gettext("Delete"),
 }
 
@@ -111,6 +113,10 @@ STEPS: Mapping[Step, LazyString] = {
     Step.KEPT: lazy_gettext("snapshot kept"),
     Step.ROLLED_BACK: lazy_gettext("earlier state"),
     Step.DROPPED: lazy_gettext("snapshot gone"),
+    Step.FETCH_DISK: lazy_gettext("personal files fetched"),
+    Step.CONNECT_DISK: lazy_gettext("personal files connected"),
+    Step.DISCONNECT_DISK: lazy_gettext("personal files given back"),
+    Step.RESTORE_DISK: lazy_gettext("personal files restored"),
     Step.SETTLE: lazy_gettext("earlier work"),
     Step.REMOVE: lazy_gettext("removal"),
     Step.GONE: lazy_gettext("clean-up"),
@@ -130,12 +136,16 @@ ACTIONS: Mapping[Action, LazyString] = {
     Action.SNAPSHOT: lazy_gettext("Take a snapshot"),
     Action.ROLL_BACK: lazy_gettext("Roll back"),
     Action.DELETE_SNAPSHOT: lazy_gettext("Delete a snapshot"),
+    Action.CONNECT_DISK: lazy_gettext("Bring the personal files"),
+    Action.DISCONNECT_DISK: lazy_gettext("Take the personal files away"),
+    Action.RESTORE_DISK: lazy_gettext("Restore the personal files"),
     Action.DELETE: lazy_gettext("Delete"),
     Action.FORCE_DELETE: lazy_gettext("Force delete"),
 }
 
 STATUSES: Mapping[OperationStatus, LazyString] = {
-    OperationStatus.QUEUED: lazy_gettext("Waiting"),
+    OperationStatus.WAITING: lazy_gettext("In the queue"),
+    OperationStatus.QUEUED: lazy_gettext("About to begin"),
     OperationStatus.RUNNING: lazy_gettext("Going on"),
     OperationStatus.SUCCEEDED: lazy_gettext("Done"),
     OperationStatus.FAILED: lazy_gettext("Failed"),
@@ -175,6 +185,9 @@ FAILED: Mapping[Action, LazyString] = {
     Action.SNAPSHOT: lazy_gettext("The snapshot could not be taken."),
     Action.ROLL_BACK: lazy_gettext("The desktop could not be rolled back."),
     Action.DELETE_SNAPSHOT: lazy_gettext("The snapshot could not be deleted."),
+    Action.CONNECT_DISK: lazy_gettext("The personal files could not be brought here."),
+    Action.DISCONNECT_DISK: lazy_gettext("The personal files could not be taken away."),
+    Action.RESTORE_DISK: lazy_gettext("The personal files could not be restored."),
     Action.DELETE: lazy_gettext("The desktop could not be deleted."),
     Action.FORCE_DELETE: lazy_gettext("The desktop could not be deleted."),
 }
@@ -193,7 +206,26 @@ REASONS: Mapping[str, LazyString] = {
     "snapshot_not_found": lazy_gettext("This snapshot is not there any more."),
     "disk_would_shrink": lazy_gettext("The size has a smaller disk, and a disk cannot shrink."),
     "server_busy": lazy_gettext("Its virtual machine was busy with something else. Try again."),
+    "volume_in_use": lazy_gettext("Programs have files open on the personal disk. Close them first."),
+    "volume_busy": lazy_gettext("The personal disk is busy with something else. Try again in a moment."),
+    "volume_not_found": lazy_gettext("The personal disk is not there any more. Tell your administrator."),
+    "volume_snapshot_not_found": lazy_gettext("This snapshot is not there any more."),
+    "personal_disk_elsewhere": lazy_gettext("The personal files are at another desktop."),
+    "machine_failed": lazy_gettext("Its virtual machine does not do what it is asked."),
+    "guest_unreachable": lazy_gettext("The desktop does not answer right now. Try again in a moment."),
     "not_offered_by_cloud": lazy_gettext("This cloud cannot do that."),
+}
+
+# What was lost of a desktop that nothing is wrong with otherwise, and what to do.
+LOSSES: Mapping[str, LazyString] = {
+    "memory_lost": lazy_gettext(
+        "What was open when it was suspended cannot be brought back: the software it runs on has changed since. Start it: "
+        "everything on its disk is there, only what was not saved is gone."
+    ),
+    "only_disk": lazy_gettext(
+        "Its files are those of the snapshot, but the programs that were open then cannot be brought back: the software it "
+        "runs on has changed since. Open them again."
+    ),
 }
 
 REFUSALS: Mapping[str, LazyString] = {
@@ -208,6 +240,11 @@ REFUSALS: Mapping[str, LazyString] = {
     "flavor_too_small": lazy_gettext("This size does not fit the image of the desktop."),
     "flavor_disk_shrinks": lazy_gettext("The size has a smaller disk, and a disk cannot shrink."),
     "operation_in_progress": lazy_gettext("Another change to this desktop is still going on."),
+    "operation_just_began": lazy_gettext("The change has just begun. Cancel it once more."),
+    "nothing_to_cancel": lazy_gettext("There is nothing to cancel any more."),
+    "nothing_to_retry": lazy_gettext("There is nothing to try again any more."),
+    "nothing_to_undo": lazy_gettext("There is nothing to undo any more."),
+    "operation_not_found": lazy_gettext("There is no such operation."),
     "not_possible_now": lazy_gettext("This is not possible now: the desktop has changed in the meantime."),
     "desktop_not_found": lazy_gettext("There is no such desktop."),
     "desktop_not_available": lazy_gettext("The screen cannot be opened while the desktop is not running."),
@@ -215,7 +252,9 @@ REFUSALS: Mapping[str, LazyString] = {
     "protocol_not_offered": lazy_gettext("Screens cannot be opened this way here."),
     "idempotency_key_reused": lazy_gettext("This form was sent already. Reload the page."),
     "desktop_not_running": lazy_gettext("The desktop cannot be reached while it is not running."),
-    "guest_unreachable": lazy_gettext("The desktop does not answer right now. Try again in a moment."),
+    "no_screenshot": lazy_gettext("There is no picture of this screen."),
+    "thumbnails_off": lazy_gettext("There are no small pictures of screens here."),
+    "thumbnail_not_now": lazy_gettext("The picture is not there yet. Try again in a moment."),
     "clipboard_too_large": lazy_gettext("This text is too long for the clipboard."),
     "file_too_large": lazy_gettext("This file is too large to be carried."),
     "folder_too_large": lazy_gettext("The folder is too large to be downloaded as a whole."),
@@ -232,6 +271,17 @@ REFUSALS: Mapping[str, LazyString] = {
     "email_refused": lazy_gettext("This address cannot be used here."),
     "more_rights": lazy_gettext("This may do more than you. Ask somebody who may as much."),
     "quota_reached": lazy_gettext("This is more than the quota allows: %(used)s of %(limit)s are used."),
+    "personal_disk_not_found": lazy_gettext("You have no personal disk."),
+    "personal_disk_there": lazy_gettext("You have a personal disk already."),
+    "personal_disk_limit": lazy_gettext("Personal disks are not offered here."),
+    "personal_disk_size": lazy_gettext("A personal disk cannot have this size."),
+    "personal_disk_free": lazy_gettext("No desktop has your personal files right now."),
+    "personal_disk_connected": lazy_gettext("A desktop has your personal files. Disconnect them first."),
+    "personal_disk_being_made": lazy_gettext("Your personal disk is still being made."),
+    "disk_snapshot_not_found": lazy_gettext("This snapshot is not there any more."),
+    "disk_snapshot_limit_reached": lazy_gettext("Your disk has %(used)s of %(limit)s snapshots. Delete one first."),
+    "disk_snapshot_name_taken": lazy_gettext("Another snapshot of your disk has this name."),
+    "user_has_personal_disk": lazy_gettext("Say that this person's disk is to be deleted, too."),
     "own_account": lazy_gettext("This cannot be done to your own account. Ask another administrator."),
     "last_administrator": lazy_gettext("This is the last administrator. Make another one first."),
     "user_has_desktops": lazy_gettext("Say what happens to this person's desktops."),

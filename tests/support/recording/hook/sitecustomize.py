@@ -123,6 +123,8 @@ class Recorder:
 def _told(frame: FrameType) -> str | None:
     """The part of a function that is told of; None for others' code, and for what reads like a value where it is used."""
     code, name = frame.f_code, frame.f_code.co_name
+    if _is_wrapper(code):
+        return None
     if code.co_filename.startswith("<") or name.startswith("<") or (name.startswith("__") and name != "__call__"):
         return None
     # None when the interpreter is ending and takes modules to pieces.
@@ -143,6 +145,12 @@ def _outer(frame: FrameType) -> FrameType | None:
     if caller is None or caller.f_globals.get("__name__") in _BOUNDARIES:
         return None
     return caller
+
+
+def _is_wrapper(code: CodeType) -> bool:
+    """Whether this stands around another function and passes on whatever it is given, as decorators put it there."""
+    takes_anything = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
+    return bool(code.co_freevars) and code.co_flags & takes_anything == takes_anything
 
 
 def _is_private(name: str) -> bool:

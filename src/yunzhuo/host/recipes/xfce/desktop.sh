@@ -1,9 +1,5 @@
 # What only commands can do for the XFCE desktop; configure.sh runs it inside the new root file system.
 
-# its two languages; the sources of all others are not needed any more
-for language in en_US zh_CN; do localedef --inputfile=$language --charmap=UTF-8 $language.UTF-8; done
-rm -rf /usr/share/i18n/charmaps /usr/share/i18n/locales
-
 # The Super key opens the menu.
 shortcuts=/etc/xdg/xfce4/xfconf/xfce-perchannel-xml/xfce4-keyboard-shortcuts.xml
 entry='<property name="Super_L" type="string" value="xfce4-popup-whiskermenu"/>'

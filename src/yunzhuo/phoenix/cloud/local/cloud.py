@@ -9,6 +9,7 @@ from yunzhuo.phoenix.cloud.local.hosts import LocalHosts
 from yunzhuo.phoenix.cloud.local.images import LocalImages
 from yunzhuo.phoenix.cloud.local.networks import LocalNetworks
 from yunzhuo.phoenix.cloud.local.servers import LocalServers
+from yunzhuo.phoenix.cloud.local.volumes import LocalVolumes
 
 
 class LocalCloud:
@@ -17,6 +18,7 @@ class LocalCloud:
     def __init__(self, socket: Path, *, timeout_seconds: float) -> None:
         self._connection = Connection(socket, timeout_seconds=timeout_seconds)
         self.servers = LocalServers(self._connection)
+        self.volumes = LocalVolumes(self._connection)
         self.flavors = LocalFlavors(self._connection)
         self.images = LocalImages(self._connection)
         self.networks = LocalNetworks(self._connection)

@@ -20,9 +20,14 @@ from yunzhuo.phoenix.cloud.errors import (
     GuestUnreachable,
     ImageNotFound,
     NoCapacity,
+    NoScreenshot,
     ServerBusy,
     ServerNotFound,
     SnapshotNotFound,
+    VolumeBusy,
+    VolumeInUse,
+    VolumeNotFound,
+    VolumeSnapshotNotFound,
 )
 from yunzhuo.phoenix.cloud.local.wire import Problem, to_segment
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, LimitReached, NotFound, NotOffered, YunzhuoError
@@ -38,6 +43,13 @@ _BY_CODE: Mapping[str, Callable[[Problem], YunzhuoError]] = {
     "image_not_found": lambda problem: ImageNotFound(_text(problem, "image_id")),
     "flavor_not_found": lambda problem: FlavorNotFound(_text(problem, "flavor_id")),
     "snapshot_not_found": lambda problem: SnapshotNotFound(_text(problem, "snapshot_id")),
+    "volume_not_found": lambda problem: VolumeNotFound(_text(problem, "volume_id")),
+    "volume_snapshot_not_found": lambda problem: VolumeSnapshotNotFound(_text(problem, "snapshot_id")),
+    "volume_busy": lambda problem: VolumeBusy(problem.message, **problem.details),
+    "volume_in_use": lambda problem: VolumeInUse(
+        _text(problem, "volume_id"), [str(name) for name in problem.details.get("programs", ())]
+    ),
+    "no_screenshot": lambda problem: NoScreenshot(_text(problem, "server_id")),
     "server_busy": lambda problem: ServerBusy(problem.message, **problem.details),
     "no_capacity": lambda problem: NoCapacity(problem.message, **problem.details),
     "guest_unreachable": lambda problem: GuestUnreachable(_text(problem, "server_id")),
@@ -75,19 +87,21 @@ class Connection:
         content: bytes | str = b"",
         params: Mapping[str, str] | None = None,
         extra_seconds: float = 0,
+        within_seconds: float | None = None,
     ) -> bytes:
         """The body of a successful answer. Raises CloudUnavailable, and what the host refuses with.
 
-        ``extra_seconds`` is for calls that are themselves told to wait.
+        ``extra_seconds`` is for calls that are themselves told to wait, ``within_seconds`` for those that must be short.
         """
+        limit = min(within_seconds or self._timeout_seconds, self._timeout_seconds) + extra_seconds
         address = f"{path}?{urlencode(params)}" if params else path
         body = content.encode() if isinstance(content, str) else content
         connection = self._take()
         try:
-            status, answer = connection.ask(method, address, body, self._timeout_seconds + extra_seconds)
+            status, answer = connection.ask(method, address, body, limit)
         except TimeoutError as error:
             connection.close()
-            raise CloudUnavailable(f"The host process did not answer within {self._timeout_seconds:g} s.") from error
+            raise CloudUnavailable(f"The host process did not answer within {limit:g} s.") from error
         except (OSError, HTTPException) as error:
             connection.close()
             raise CloudUnavailable(_HOST_AWAY, why=str(error)) from error

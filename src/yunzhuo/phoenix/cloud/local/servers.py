@@ -4,7 +4,10 @@ from collections.abc import Sequence
 
 from yunzhuo.phoenix.cloud.local import wire
 from yunzhuo.phoenix.cloud.local.connection import Connection, of_server
-from yunzhuo.phoenix.cloud.resources import Console, ConsoleProtocol, RebootKind, Server, ServerRequest, Snapshot
+from yunzhuo.phoenix.cloud.resources import Console, ConsoleProtocol, RebootKind, Screenshot, Server, ServerRequest, Snapshot
+
+# Somebody's page waits for it, one of many: what is late is not worth waiting for.
+_SCREENSHOT_SECONDS = 3.0
 
 
 class LocalServers:
@@ -27,14 +30,15 @@ class LocalServers:
     def list(self) -> Sequence[Server]:
         return wire.SERVERS.validate_json(self._connection.call("GET", "/servers"))
 
-    def start(self, server_id: str) -> None:
-        self._connection.call("POST", of_server(server_id, "/start"))
+    def start(self, server_id: str, *, language: str | None = None) -> None:
+        self._connection.call("POST", of_server(server_id, "/start"), content=wire.Start(language=language).model_dump_json())
 
     def stop(self, server_id: str) -> None:
         self._connection.call("POST", of_server(server_id, "/stop"))
 
-    def reboot(self, server_id: str, kind: RebootKind) -> None:
-        self._connection.call("POST", of_server(server_id, "/reboot"), content=wire.Reboot(kind=kind).model_dump_json())
+    def reboot(self, server_id: str, kind: RebootKind, *, language: str | None = None) -> None:
+        body = wire.Reboot(kind=kind, language=language).model_dump_json()
+        self._connection.call("POST", of_server(server_id, "/reboot"), content=body)
 
     def rename(self, server_id: str, name: str) -> None:
         self._connection.call("PATCH", of_server(server_id), content=wire.Rename(name=name).model_dump_json())
@@ -45,16 +49,19 @@ class LocalServers:
     def console(self, server_id: str, protocol: ConsoleProtocol) -> Console:
         return wire.CONSOLE.validate_json(self._connection.call("GET", of_server(server_id, f"/consoles/{protocol.value}")))
 
+    def screenshot(self, server_id: str) -> Screenshot:
+        address = of_server(server_id, "/screenshot")
+        return wire.unpack_screenshot(self._connection.call("GET", address, within_seconds=_SCREENSHOT_SECONDS))
+
     def suspend(self, server_id: str) -> None:
         self._connection.call("POST", of_server(server_id, "/suspend"))
 
     def resume(self, server_id: str) -> None:
         self._connection.call("POST", of_server(server_id, "/resume"))
 
-    def rebuild(self, server_id: str, image_id: str) -> None:
-        self._connection.call(
-            "POST", of_server(server_id, "/rebuild"), content=wire.Rebuild(image_id=image_id).model_dump_json()
-        )
+    def rebuild(self, server_id: str, image_id: str, *, language: str | None = None) -> None:
+        body = wire.Rebuild(image_id=image_id, language=language).model_dump_json()
+        self._connection.call("POST", of_server(server_id, "/rebuild"), content=body)
 
     def resize(self, server_id: str, flavor_id: str) -> None:
         self._connection.call(

@@ -4,6 +4,7 @@ import base64
 import re
 import struct
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, TypeAdapter
@@ -18,9 +19,13 @@ from yunzhuo.phoenix.cloud.resources import (
     Image,
     Network,
     RebootKind,
+    Screenshot,
     Server,
     ServerRequest,
     Snapshot,
+    Volume,
+    VolumeRequest,
+    VolumeSnapshot,
 )
 
 Resource = TypeVar("Resource")
@@ -63,12 +68,18 @@ class Rename(Message):
     name: str
 
 
+class Start(Message):
+    language: str | None = None
+
+
 class Reboot(Message):
     kind: RebootKind
+    language: str | None = None
 
 
 class Rebuild(Message):
     image_id: str
+    language: str | None = None
 
 
 class Resize(Message):
@@ -77,6 +88,15 @@ class Resize(Message):
 
 class TakeSnapshot(Message):
     name: str
+
+
+class Attach(Message):
+    server_id: str
+
+
+class Detach(Message):
+    server_id: str
+    force: bool
 
 
 class Run(Message):
@@ -119,6 +139,11 @@ SERVERS = TypeAdapter(tuple[Server, ...])
 SERVER_REQUEST = TypeAdapter(ServerRequest)
 SNAPSHOT = TypeAdapter(Snapshot)
 SNAPSHOTS = TypeAdapter(tuple[Snapshot, ...])
+VOLUME = TypeAdapter(Volume)
+VOLUMES = TypeAdapter(tuple[Volume, ...])
+VOLUME_REQUEST = TypeAdapter(VolumeRequest)
+VOLUME_SNAPSHOT = TypeAdapter(VolumeSnapshot)
+VOLUME_SNAPSHOTS = TypeAdapter(tuple[VolumeSnapshot, ...])
 CONSOLE = TypeAdapter(Console)
 FLAVORS = TypeAdapter(tuple[Flavor, ...])
 FLAVOR = TypeAdapter(Flavor)
@@ -128,6 +153,7 @@ NETWORKS = TypeAdapter(tuple[Network, ...])
 HOSTS = TypeAdapter(tuple[Host, ...])
 GUEST_FILES = TypeAdapter(tuple[GuestFile, ...])
 _SIZE = struct.Struct("!Q")
+_SECONDS = struct.Struct("!d")
 
 
 def command_result(ended: RunEnded) -> CommandResult:
@@ -143,3 +169,14 @@ def pack_piece(piece: FilePiece) -> bytes:
 def unpack_piece(body: bytes) -> FilePiece:
     """What :func:`pack_piece` packed."""
     return FilePiece(body[_SIZE.size :], _SIZE.unpack_from(body)[0])
+
+
+def pack_screenshot(screenshot: Screenshot) -> bytes:
+    """A screenshot as an answer's body: when it was taken, in seconds since 1970 in eight bytes, then the picture."""
+    return _SECONDS.pack(screenshot.taken_at.timestamp()) + screenshot.content
+
+
+def unpack_screenshot(body: bytes) -> Screenshot:
+    """What :func:`pack_screenshot` packed."""
+    taken_at = datetime.fromtimestamp(_SECONDS.unpack_from(body)[0], UTC)
+    return Screenshot(body[_SECONDS.size :], taken_at)

@@ -1,6 +1,7 @@
 """The one way into the memory cloud: every call is written down, meets the faults in force, and then does its work."""
 
 import os
+import signal
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -83,7 +84,8 @@ class Gate:
     def perform(self, operation: str, action: Callable[[Transaction, Plan], _Result], *, subject: str = "") -> _Result:
         """Do ``action`` as one all-or-nothing change, in the way of the faults that strike it.
 
-        Raises what the action raises, and CloudUnavailable or a refusal when a fault says so.
+        Raises what the action raises, and CloudUnavailable or a refusal when a fault says so. Its number in the log is the
+        cloud's id of the request.
         """
         with self._state.transaction() as transaction:
             call_id = _begin(transaction, operation, subject)
@@ -92,6 +94,7 @@ class Gate:
             result = self._in_the_way_of(plan, operation, action)
         except YunzhuoError as error:
             self._end(call_id, error.code)
+            error.details = {**error.details, "cloud_request_id": f"call-{call_id}"}
             raise
         self._end(call_id, "ok")
         return result
@@ -115,8 +118,12 @@ class Gate:
         if plan.never_happens:
             self.wait(seconds / 2)
             raise _unavailable("did not answer in time", operation)
-        with self._state.transaction() as transaction:
-            result = action(transaction, plan)
+        try:
+            with self._state.transaction() as transaction:
+                result = action(transaction, plan)
+        finally:
+            if plan.has(FaultKind.CRASH):
+                _crash()
         self.wait(seconds / 2)
         if plan.has(FaultKind.FAIL_AFTER):
             raise _unavailable("failed after it happened", operation)
@@ -127,6 +134,12 @@ class Gate:
     def _end(self, call_id: int, outcome: str) -> None:
         with self._state.transaction() as transaction:
             transaction.execute("UPDATE calls SET ended_at = ?, outcome = ? WHERE id = ?", transaction.now, outcome, call_id)
+
+
+def _crash() -> None:
+    """End this process as a power cut would."""
+    os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+    threading.Event().wait()  # other threads may run until the signal has come; this one does not go on
 
 
 def _begin(transaction: Transaction, operation: str, subject: str) -> int:

@@ -29,18 +29,19 @@ def create(transaction: Transaction, plan: Plan, request: ServerRequest) -> Serv
     return as_server(known, transaction.now)
 
 
-def change(transaction: Transaction, plan: Plan, server_id: str, verb: str) -> None:
-    """A verb that needs to know nothing else."""
+def change(transaction: Transaction, plan: Plan, server_id: str, verb: str, language: str | None) -> None:
+    """A verb that needs to know nothing else but, where it begins a session, its ``language``."""
     record = store.read_server(transaction, server_id)
     if not is_already(record, verb):
-        _begin(transaction, plan, record, verb)
+        _begin(transaction, plan, record, verb, {"language": language or record.language})
 
 
-def rebuild(transaction: Transaction, plan: Plan, server_id: str, image_id: str) -> None:
+def rebuild(transaction: Transaction, plan: Plan, server_id: str, image_id: str, language: str | None) -> None:
     """A new disk from an image; the files and snapshots of the old one are gone at once."""
     record = store.read_server(transaction, server_id)
     check_minimum(choose_image(transaction.options, image_id), memory_mib=record.memory_mib, disk_mib=record.disk_mib)
-    _begin(transaction, plan, record, "rebuild", {"image_id": image_id, "identity": transaction.draw().hex()})
+    becomes = {"image_id": image_id, "identity": transaction.draw().hex(), "language": language or record.language}
+    _begin(transaction, plan, record, "rebuild", becomes)
     store.remove_disk(transaction, server_id)
 
 
@@ -137,6 +138,7 @@ def _make(transaction: Transaction, plan: Plan, request: ServerRequest) -> Serve
         network_name=network.name,
         address=next_address(transaction, network),
         metadata=dict(request.metadata),
+        language=request.language,
         host_id=host_id,
         vcpus=flavor.vcpus,
         memory_mib=flavor.memory_mib,
@@ -162,6 +164,8 @@ def _begin(
         boot = {"boot_id": transaction.draw_id(), "console_password": _draw_password(transaction), "clipboard": ""}
         changed = changed.model_copy(update=boot)
         store.remove_volatile_files(transaction, record.id)
+        if changed.status is not ServerStatus.ERROR:
+            changed = changed.model_copy(update={"fault": None, "fault_code": None})
     changed = changed.model_copy(update=updates)
     _check_room(transaction, record, changed)
     store.write_server(transaction, changed)

@@ -12,6 +12,7 @@ from yunzhuo.phoenix.cloud.memory.images import Images
 from yunzhuo.phoenix.cloud.memory.networks import Networks
 from yunzhuo.phoenix.cloud.memory.servers import Servers
 from yunzhuo.phoenix.cloud.memory.state import StateFile
+from yunzhuo.phoenix.cloud.memory.volumes import Volumes
 from yunzhuo.phoenix.common.clock import Clock
 
 
@@ -22,6 +23,7 @@ class MemoryCloud:
         self._state = StateFile(path, clock, timeout_seconds=timeout_seconds)
         self._gate = Gate(self._state, timeout_seconds=timeout_seconds)
         self.servers: interface.Servers = Servers(self._gate)
+        self.volumes: interface.Volumes = Volumes(self._gate)
         self.flavors: interface.Flavors = Flavors(self._gate)
         self.images: interface.Images = Images(self._gate)
         self.networks: interface.Networks = Networks(self._gate)

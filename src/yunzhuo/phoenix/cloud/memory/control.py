@@ -9,7 +9,7 @@ from yunzhuo.phoenix.cloud.memory.networks import next_address
 from yunzhuo.phoenix.cloud.memory.options import Options
 from yunzhuo.phoenix.cloud.memory.records import Change, ServerRecord
 from yunzhuo.phoenix.cloud.memory.state import StateFile, Transaction
-from yunzhuo.phoenix.cloud.resources import ServerStatus
+from yunzhuo.phoenix.cloud.resources import FaultCode, ServerStatus
 
 
 class Disturbances:
@@ -28,6 +28,13 @@ class Disturbances:
     def fail(self, server_id: str, reason: str = "The machine broke.") -> None:
         """The server goes into ERROR with ``reason`` as its fault."""
         self._replace(server_id, lambda record, now: _put(record, ServerStatus.ERROR, now, fault=reason))
+
+    def lose_memory(self, server_id: str) -> None:
+        """The cloud's software changes, and what ran in a suspended server cannot be brought back: it is stopped."""
+        code = FaultCode.MEMORY_LOST
+        self._replace(
+            server_id, lambda record, now: _put(record, ServerStatus.STOPPED, now, fault="Its memory fits no more.", code=code)
+        )
 
     def delete(self, server_id: str) -> None:
         """Somebody deletes the server; nothing of it is left."""
@@ -108,9 +115,12 @@ class Control:
         self._state.close()
 
 
-def _put(record: ServerRecord, status: ServerStatus, now: float, *, fault: str | None = None) -> ServerRecord:
+def _put(
+    record: ServerRecord, status: ServerStatus, now: float, *, fault: str | None = None, code: FaultCode | None = None
+) -> ServerRecord:
+    why = {"fault": fault, "fault_code": code}
     return record.model_copy(
-        update={"status": status, "previous_status": record.status, "change": None, "frees_at": now, "fault": fault}
+        update={"status": status, "previous_status": record.status, "change": None, "frees_at": now, **why}
     )
 
 

@@ -27,6 +27,7 @@ class FaultKind(StrEnum):
     ``LIE``                 get, find and list of servers answer ``status``, or when it is None the status from before the
                             last change; ``guest.ready`` and ``images.is_prepared`` answer the opposite
     ``FORGET``              get and find do not know the server; list leaves out ``subject``, or one drawn by chance
+    ``CRASH``               it happened, and before there is an answer the calling process is killed
     ======================= ==========================================================================================
     """
 
@@ -38,6 +39,7 @@ class FaultKind(StrEnum):
     BREAK = "break"
     LIE = "lie"
     FORGET = "forget"
+    CRASH = "crash"
 
 
 _READS = frozenset({"servers.get", "servers.find", "servers.list"})

@@ -1,6 +1,7 @@
 """The inside of a server: its files, its clipboard, what was shown on its screen."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ from yunzhuo.phoenix.cloud.memory.calls import Gate
 from yunzhuo.phoenix.cloud.memory.faults import FaultKind, Plan
 from yunzhuo.phoenix.cloud.memory.records import ServerRecord
 from yunzhuo.phoenix.cloud.memory.state import Transaction
+from yunzhuo.phoenix.cloud.memory.volumes import read_volume, volume_of
 from yunzhuo.phoenix.cloud.resources import CommandResult, FilePiece, GuestFile, ServerStatus
 from yunzhuo.phoenix.common.errors import InvalidInput, NotFound
 
@@ -87,6 +89,30 @@ class Guest:
         return self._gate.perform(operation, ask, subject=server_id)
 
 
+@dataclass(frozen=True, slots=True)
+class _Shelf:
+    """How files are kept somewhere; the first value of each statement is whose they are."""
+
+    read: str
+    list: str
+    put: str
+    remove: str
+
+
+_OF_SERVER = _Shelf(
+    read="SELECT content FROM files WHERE server_id = ? AND path = ?",
+    list="SELECT path, LENGTH(content) FROM files WHERE server_id = ? AND SUBSTR(path, 1, ?) = ? ORDER BY path",
+    put="INSERT INTO files VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET content = excluded.content",
+    remove="DELETE FROM files WHERE server_id = ? AND path = ?",
+)
+_OF_VOLUME = _Shelf(
+    read="SELECT content FROM volume_files WHERE volume_id = ? AND path = ?",
+    list="SELECT path, LENGTH(content) FROM volume_files WHERE volume_id = ? AND SUBSTR(path, 1, ?) = ? ORDER BY path",
+    put="INSERT INTO volume_files VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET content = excluded.content",
+    remove="DELETE FROM volume_files WHERE volume_id = ? AND path = ?",
+)
+
+
 class _System:
     """The pretended system of one server that answers, within one transaction."""
 
@@ -99,8 +125,17 @@ class _System:
         return self._transaction.now
 
     def read(self, path: str) -> bytes | None:
-        row = self._transaction.row("SELECT content FROM files WHERE server_id = ? AND path = ?", self.record.id, path)
+        shelf, owner = self._place(path)
+        row = self._transaction.row(shelf.read, owner, path)
         return bytes(row[0]) if row else guest_system.system_file(self.record, path)
+
+    def volume_kib(self) -> tuple[int, int] | None:
+        volume_id = volume_of(self._transaction, self.record.id)
+        if volume_id is None:
+            return None
+        row = self._transaction.row("SELECT SUM(LENGTH(content)) FROM volume_files WHERE volume_id = ?", volume_id)
+        used = int(row[0] or 0) if row else 0
+        return read_volume(self._transaction, volume_id).size_mib * 1024, -(-used // 1024)
 
     def read_whole(self, path: str, max_bytes: int) -> bytes:
         content = self._present(path)
@@ -116,12 +151,8 @@ class _System:
         self._put(path, content)
 
     def list_folder(self, folder: str) -> Sequence[GuestFile]:
-        rows = self._transaction.rows(
-            "SELECT path, LENGTH(content) FROM files WHERE server_id = ? AND SUBSTR(path, 1, ?) = ? ORDER BY path",
-            self.record.id,
-            len(folder) + 1,
-            f"{folder}/",
-        )
+        shelf, owner = self._place(f"{folder}/")
+        rows = self._transaction.rows(shelf.list, owner, len(folder) + 1, f"{folder}/")
         modified_at = datetime.fromtimestamp(self.now, UTC)
         found = [GuestFile(path.removeprefix(f"{folder}/"), size, modified_at) for path, size in rows]
         return tuple(file for file in found if "/" not in file.name and not file.name.startswith("."))
@@ -146,7 +177,15 @@ class _System:
         self._put(new_path, content)
 
     def remove(self, path: str) -> None:
-        self._transaction.execute("DELETE FROM files WHERE server_id = ? AND path = ?", self.record.id, path)
+        shelf, owner = self._place(path)
+        self._transaction.execute(shelf.remove, owner, path)
+
+    def _place(self, path: str) -> tuple["_Shelf", str]:
+        """Where a file of this path is kept: with the server, or with the volume that is mounted there."""
+        volume_id = volume_of(self._transaction, self.record.id) if path.startswith(guest_system.VOLUME_FOLDER) else None
+        if volume_id is None:
+            return _OF_SERVER, self.record.id
+        return _OF_VOLUME, volume_id
 
     def _present(self, path: str) -> bytes:
         content = self.read(path)
@@ -155,12 +194,8 @@ class _System:
         return content
 
     def _put(self, path: str, content: bytes) -> None:
-        self._transaction.execute(
-            "INSERT INTO files VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET content = excluded.content",
-            self.record.id,
-            path,
-            content,
-        )
+        shelf, owner = self._place(path)
+        self._transaction.execute(shelf.put, owner, path, content)
 
     def set_clipboard(self, text: str) -> None:
         store.write_server(self._transaction, self.record.model_copy(update={"clipboard": text}))

@@ -16,6 +16,9 @@ FOLDERS = frozenset(
     {"/", "/etc", "/etc/ssh", "/home", "/home/user", "/opt", "/root", "/run", "/srv", "/tmp", "/usr", "/var", "/var/tmp"}  # noqa: S108 - of the guest
 )
 
+#: Where an attached volume is mounted.
+VOLUME_FOLDER = "/home/user/Personal/"
+
 OUTPUT_BYTES = 1024 * 1024
 COMMAND_NOT_FOUND = 127
 
@@ -30,6 +33,10 @@ class Files(Protocol):
 
     def read(self, path: str) -> bytes | None:
         """What the file holds, or None when it is not there."""
+        ...
+
+    def volume_kib(self) -> tuple[int, int] | None:
+        """Size of the volume that is mounted and what is used of it, or None when none is."""
         ...
 
 
@@ -106,6 +113,14 @@ def _date(_arguments: Sequence[str], _stdin: bytes, files: Files) -> _Outcome:
     return 0, datetime.fromtimestamp(files.now, UTC).strftime("%a %b %e %H:%M:%S UTC %Y\n").encode(), b""
 
 
+def _personal(arguments: Sequence[str], _stdin: bytes, files: Files) -> _Outcome:
+    """What the images' own program for the personal disk answers."""
+    if list(arguments) != ["usage"]:
+        return 2, b"", b"usage: personal usage\n"
+    mounted = files.volume_kib()
+    return (0, f"{mounted[0]} {mounted[1]}\n".encode(), b"") if mounted else (17, b"", b"")
+
+
 def _true(_arguments: Sequence[str], _stdin: bytes, _files: Files) -> _Outcome:
     return 0, b"", b""
 
@@ -121,6 +136,7 @@ _COMMANDS: dict[str, Callable[[Sequence[str], bytes, Files], _Outcome]] = {
     "false": _false,
     "hostname": _hostname,
     "id": _id,
+    "personal": _personal,
     "sleep": _true,
     "true": _true,
 }

@@ -57,10 +57,11 @@ def check_minimum(image: ImageOption, *, memory_mib: int, disk_mib: int) -> None
 
 def _is_prepared(transaction: Transaction, plan: Plan, image_id: str, flavor_id: str) -> bool:
     image = choose_image(transaction.options, image_id)
-    choose_flavor(transaction.options, flavor_id)
+    flavor = choose_flavor(transaction.options, flavor_id)
+    fits = flavor.memory_mib >= image.min_memory_mib and flavor.disk_mib >= image.min_disk_mib
     row = transaction.row("SELECT value FROM facts WHERE name = 'made_at'")
     made_at = float(json.loads(row[0])) if row else 0.0
-    is_prepared = transaction.now >= made_at + image.prepared_after_seconds
+    is_prepared = fits and transaction.now >= made_at + image.prepared_after_seconds
     return is_prepared is not plan.has(FaultKind.LIE)
 
 

@@ -16,6 +16,8 @@ _ERROR = ServerStatus.ERROR
 
 #: Servers that take memory and vCPU of their host.
 TAKES_ROOM = frozenset({_BUILDING, _RUNNING})
+# After these the screen shows another desktop than before.
+_FORGET_PICTURE = frozenset({"rebuild", "roll back", "roll back to memory"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,10 @@ def accept(record: ServerRecord, verb: str, *, now: float, options: Options, pac
     ready_at = max(due_at, record.ready_at) if record.ready_at is not None else None
     if rule.boots:
         ready_at = due_at + options.ready_seconds if options.guests_get_ready else None
+    pictured_at = now if record.status is _RUNNING else record.pictured_at
     return record.model_copy(
         update={
+            "pictured_at": None if verb in _FORGET_PICTURE else pictured_at,
             "status": status,
             "previous_status": record.status,
             "change": Change(verb=verb, status=ends, due_at=due_at, ready_at=ready_at, fault=pace.breaks),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from yunzhuo.phoenix.cloud.resources import Address, Server, ServerStatus, Snapshot
+from yunzhuo.phoenix.cloud.resources import Address, FaultCode, Server, ServerStatus, Snapshot
 
 
 class _Record(BaseModel):
@@ -30,7 +30,7 @@ class ServerRecord(_Record):
     """A server. ``boot_id`` and ``console_password`` change with each boot, ``identity`` with each new disk.
 
     ``previous_status`` is what a stale answer says. From ``frees_at`` on it takes no memory and no vCPU (None: it does),
-    from ``gone_at`` on it is not there.
+    from ``gone_at`` on it is not there. ``pictured_at`` is when its screen was last seen before it was switched off.
     """
 
     id: str
@@ -59,6 +59,9 @@ class ServerRecord(_Record):
     gone_at: float | None = None
     fault: str | None = None
     clipboard: str = ""
+    fault_code: FaultCode | None = None
+    language: str | None = None
+    pictured_at: float | None = None
 
 
 class SnapshotRecord(_Record):
@@ -88,6 +91,7 @@ def settle(record: ServerRecord, now: float) -> ServerRecord:
             "previous_status": record.status,
             "ready_at": change.ready_at,
             "fault": change.fault,
+            "fault_code": None,
             "change": None,
         }
     )
@@ -108,6 +112,8 @@ def as_server(record: ServerRecord, now: float) -> Server:
         observed_at=as_time(now),
         addresses=(Address(record.network_name, record.address),) if has_address else (),
         fault=record.fault,
+        fault_code=record.fault_code,
+        language=record.language,
     )
 
 

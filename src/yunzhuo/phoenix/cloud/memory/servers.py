@@ -3,16 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from yunzhuo.phoenix.cloud.errors import CloudNotOffered, ServerBusy, ServerNotFound
+from yunzhuo.phoenix.cloud.errors import CloudNotOffered, NoScreenshot, ServerBusy, ServerNotFound
 from yunzhuo.phoenix.cloud.memory import changes, store
 from yunzhuo.phoenix.cloud.memory.calls import Gate
 from yunzhuo.phoenix.cloud.memory.faults import FaultKind, Plan
-from yunzhuo.phoenix.cloud.memory.records import ServerRecord, as_server, as_snapshot
+from yunzhuo.phoenix.cloud.memory.pictures import paint
+from yunzhuo.phoenix.cloud.memory.records import ServerRecord, as_server, as_snapshot, as_time
 from yunzhuo.phoenix.cloud.memory.state import Transaction
 from yunzhuo.phoenix.cloud.resources import (
     Console,
     ConsoleProtocol,
     RebootKind,
+    Screenshot,
     Server,
     ServerRequest,
     ServerStatus,
@@ -44,14 +46,14 @@ class Servers:
     def list(self) -> Sequence[Server]:
         return self._gate.perform("servers.list", _list)
 
-    def start(self, server_id: str) -> None:
-        self._change("servers.start", server_id, "start")
+    def start(self, server_id: str, *, language: str | None = None) -> None:
+        self._change("servers.start", server_id, "start", language)
 
     def stop(self, server_id: str) -> None:
         self._change("servers.stop", server_id, "stop")
 
-    def reboot(self, server_id: str, kind: RebootKind) -> None:
-        self._change("servers.reboot", server_id, f"reboot {kind.value}")
+    def reboot(self, server_id: str, kind: RebootKind, *, language: str | None = None) -> None:
+        self._change("servers.reboot", server_id, f"reboot {kind.value}", language)
 
     def suspend(self, server_id: str) -> None:
         self._change("servers.suspend", server_id, "suspend")
@@ -59,10 +61,10 @@ class Servers:
     def resume(self, server_id: str) -> None:
         self._change("servers.resume", server_id, "resume")
 
-    def rebuild(self, server_id: str, image_id: str) -> None:
+    def rebuild(self, server_id: str, image_id: str, *, language: str | None = None) -> None:
         self._gate.perform(
             "servers.rebuild",
-            lambda transaction, plan: changes.rebuild(transaction, plan, server_id, image_id),
+            lambda transaction, plan: changes.rebuild(transaction, plan, server_id, image_id, language),
             subject=server_id,
         )
 
@@ -114,9 +116,17 @@ class Servers:
             "servers.console", lambda transaction, _: _console(transaction, server_id, protocol), subject=server_id
         )
 
-    def _change(self, operation: str, server_id: str, verb: str) -> None:
+    def screenshot(self, server_id: str) -> Screenshot:
+        record, seen_at = self._gate.perform(
+            "servers.screenshot", lambda transaction, _: _seen(transaction, server_id), subject=server_id
+        )
+        return Screenshot(paint(record.identity, record.boot_id, as_time(seen_at)), as_time(seen_at))
+
+    def _change(self, operation: str, server_id: str, verb: str, language: str | None = None) -> None:
         self._gate.perform(
-            operation, lambda transaction, plan: changes.change(transaction, plan, server_id, verb), subject=server_id
+            operation,
+            lambda transaction, plan: changes.change(transaction, plan, server_id, verb, language),
+            subject=server_id,
         )
 
 
@@ -149,7 +159,7 @@ def _as_told(plan: Plan, record: ServerRecord, now: float) -> Server:
     lie = plan.hits(FaultKind.LIE, record.id, record.desktop_id)
     if lie is None:
         return server
-    return replace(server, status=lie.status or record.previous_status, fault=None)
+    return replace(server, status=lie.status or record.previous_status, fault=None, fault_code=None)
 
 
 def _snapshots(transaction: Transaction, server_id: str) -> Sequence[Snapshot]:
@@ -168,3 +178,13 @@ def _console(transaction: Transaction, server_id: str, protocol: ConsoleProtocol
     if options.console_unix_path:
         return Console(protocol=protocol, password=password, unix_path=options.console_unix_path)
     return Console(protocol=protocol, password=password, host=options.console_host, port=options.console_port)
+
+
+def _seen(transaction: Transaction, server_id: str) -> tuple[ServerRecord, float]:
+    """A server and the moment at which its screen is to be painted. Raises NoScreenshot."""
+    record = store.read_server(transaction, server_id)
+    is_on = record.status is ServerStatus.RUNNING and record.change is None and record.gone_at is None
+    seen_at = transaction.now if is_on else record.pictured_at
+    if seen_at is None:
+        raise NoScreenshot(server_id)
+    return record, seen_at

@@ -76,6 +76,39 @@ CREATE TABLE calls (
 );
 """
 
+# Made where it is missing: a file that an earlier release made has no volumes.
+_VOLUMES = (
+    """CREATE TABLE IF NOT EXISTS volumes (
+        id TEXT PRIMARY KEY,
+        disk_id TEXT UNIQUE NOT NULL,   -- our tag
+        name TEXT NOT NULL,
+        size_mib INTEGER NOT NULL,
+        created_at REAL NOT NULL,
+        server_id TEXT REFERENCES servers ON DELETE SET NULL
+    )""",
+    "CREATE INDEX IF NOT EXISTS volumes_server ON volumes (server_id)",
+    """CREATE TABLE IF NOT EXISTS volume_files (
+        volume_id TEXT NOT NULL REFERENCES volumes ON DELETE CASCADE,
+        path TEXT NOT NULL,
+        content BLOB NOT NULL,
+        PRIMARY KEY (volume_id, path)
+    ) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS volume_snapshots (
+        number INTEGER PRIMARY KEY,
+        id TEXT UNIQUE NOT NULL,
+        volume_id TEXT NOT NULL REFERENCES volumes ON DELETE CASCADE,
+        name TEXT NOT NULL,
+        created_at REAL NOT NULL,
+        size_mib INTEGER NOT NULL
+    )""",
+    """CREATE TABLE IF NOT EXISTS volume_snapshot_files (
+        snapshot_id TEXT NOT NULL REFERENCES volume_snapshots (id) ON DELETE CASCADE,
+        path TEXT NOT NULL,
+        content BLOB NOT NULL,
+        PRIMARY KEY (snapshot_id, path)
+    ) WITHOUT ROWID""",
+)
+
 _Value = str | int | float | bytes | None
 
 
@@ -196,6 +229,9 @@ class StateFile:
         # The state survives any killed process, which needs no fsync; a power cut may take the last changes.
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA foreign_keys=ON")
+        if path == self.path:
+            for statement in _VOLUMES:
+                connection.execute(statement)
         return connection
 
     def _make(self) -> None:

@@ -6,12 +6,16 @@ from yunzhuo.phoenix.db.models.catalog import Flavor, Image
 from yunzhuo.phoenix.db.models.consoles import ConsoleSession, Gateway, Ticket
 from yunzhuo.phoenix.db.models.desktops import Desktop, IdempotencyKey
 from yunzhuo.phoenix.db.models.journal import AuditChain, AuditEntry, Event
-from yunzhuo.phoenix.db.models.operations import Operation, OperationStep
+from yunzhuo.phoenix.db.models.leftovers import Leftover
+from yunzhuo.phoenix.db.models.operations import AdmissionLane, AdmissionTurn, Operation, OperationStep
+from yunzhuo.phoenix.db.models.personal_disks import DiskSnapshot, PersonalDisk
 from yunzhuo.phoenix.db.models.rights import CustomRole, Delegation, Group, GroupMember, RoleGrant
 from yunzhuo.phoenix.db.models.snapshots import Snapshot
 from yunzhuo.phoenix.db.models.usage import Quota, UsageDay, UsageMark
 
 __all__ = [
+    "AdmissionLane",
+    "AdmissionTurn",
     "ApiToken",
     "AuditChain",
     "AuditEntry",
@@ -21,6 +25,7 @@ __all__ = [
     "CustomRole",
     "Delegation",
     "Desktop",
+    "DiskSnapshot",
     "Event",
     "Flavor",
     "Gateway",
@@ -28,9 +33,11 @@ __all__ = [
     "GroupMember",
     "IdempotencyKey",
     "Image",
+    "Leftover",
     "Operation",
     "OperationStep",
     "Organization",
+    "PersonalDisk",
     "Quota",
     "RoleGrant",
     "SignInFailure",

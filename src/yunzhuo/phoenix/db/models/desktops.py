@@ -11,7 +11,9 @@ class Desktop(Base):
 
     ``wanted`` is what should be; ``observed_status`` what the cloud said last, at ``observed_at`` (None: nothing yet);
     ``ready_at`` when the guest was last found ready since it was switched on. ``operation_id`` is the latest operation,
-    running or ended. Nothing else is a state: what people read is computed (``services.rules.lifecycle``).
+    running or ended.
+    ``host`` and ``server_name`` are where the cloud put its server and what it calls it. Nothing else is a state: what
+    people read is computed (``services.rules.lifecycle``).
     """
 
     __tablename__ = "desktops"
@@ -29,8 +31,11 @@ class Desktop(Base):
     flavor_id: Mapped[Id] = mapped_column(ForeignKey("flavors.id"))
     wanted: Mapped[Word]
     server_id: Mapped[Name | None] = mapped_column(unique=True)
+    server_name: Mapped[Name | None]
+    host: Mapped[Name | None]
     observed_status: Mapped[Word | None]
     observed_fault: Mapped[str | None] = mapped_column(String(1000))
+    observed_fault_code: Mapped[Word | None]
     observed_at: Mapped[Time | None]
     missing_since: Mapped[Time | None]
     ready_at: Mapped[Time | None]

@@ -9,13 +9,23 @@ from yunzhuo.phoenix.db.base import Base, Id, Name, Time, Word
 class Operation(Base):
     """One change.
 
+    ``lane`` is which admission it needs (None: none), ``admitted_at`` when it got it; until then its status is ``waiting``.
+    ``host`` is where it burdens the cloud, as far as that is known. ``error_detail`` is for administrators.
+
     ``active_desktop_id`` equals ``desktop_id`` until the operation ends, then None: its unique index is what keeps a
     desktop to one running operation. ``due_at`` says when somebody should look at it next; ``lease_owner`` may work on
-    the present step until ``lease_expires_at``.
+    the present step until ``lease_expires_at``. ``note_code`` says what was lost by it, or later of what it had made.
     """
 
     __tablename__ = "operations"
-    __table_args__ = (Index(None, "status", "due_at"), Index(None, "desktop_id", "created_at"))
+    __table_args__ = (
+        Index(None, "status", "due_at"),
+        Index(None, "desktop_id", "created_at"),
+        Index(None, "organization_id", "created_at"),
+        # Who waits, and who is in, is counted at every admission.
+        Index(None, "lane", "status", "organization_id", "user_id", "created_at"),
+        Index(None, "lane", "admitted_at"),
+    )
 
     id: Mapped[Id] = mapped_column(primary_key=True)
     organization_id: Mapped[Id] = mapped_column(ForeignKey("organizations.id"))
@@ -25,6 +35,9 @@ class Operation(Base):
     action: Mapped[Word]
     arguments: Mapped[dict[str, str]] = mapped_column(JSON)
     status: Mapped[Word]
+    lane: Mapped[Word | None]
+    host: Mapped[Name | None]
+    admitted_at: Mapped[Time | None]
     position: Mapped[int]
     attempts: Mapped[int]
     due_at: Mapped[Time]
@@ -33,6 +46,8 @@ class Operation(Base):
     lease_expires_at: Mapped[Time | None]
     error_code: Mapped[str | None] = mapped_column(String(64))
     error_message: Mapped[str | None] = mapped_column(String(1000))
+    note_code: Mapped[Word | None]
+    error_detail: Mapped[str | None] = mapped_column(String(2000))
     created_at: Mapped[Time]
     ended_at: Mapped[Time | None]
 
@@ -52,3 +67,22 @@ class OperationStep(Base):
     cloud_request_id: Mapped[Name | None]
     started_at: Mapped[Time | None]
     ended_at: Mapped[Time | None]
+
+
+class AdmissionLane(Base):
+    """One row a lane, there to be locked: whoever decides who is admitted next decides alone."""
+
+    __tablename__ = "admission_lanes"
+
+    lane: Mapped[Word] = mapped_column(primary_key=True)
+
+
+class AdmissionTurn(Base):
+    """When one of a person's operations was let in last."""
+
+    __tablename__ = "admission_turns"
+
+    lane: Mapped[Word] = mapped_column(primary_key=True)
+    organization_id: Mapped[Id] = mapped_column(ForeignKey("organizations.id"), primary_key=True)
+    user_id: Mapped[Id] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    served_at: Mapped[Time]

@@ -1,7 +1,7 @@
 """Groups, roles of an organization's own, delegation, quotas, usage, and the chain of the audit log
 
 Revision ID: 0012
-Revises: 0005
+Revises: 0008
 """
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from alembic import op
 from yunzhuo.phoenix.db.base import UtcDateTime
 
 revision = "0012"
-down_revision = "0005"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,125 @@
+"""All tables as lines of JSON and back: the same text from SQLite and MariaDB, so that a backup of one fills the other.
+
+Tables are read as the database has them, not as this release's models say: a dump of an older release is loaded into that
+release's schema first.
+"""
+
+import base64
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+
+from alembic import command
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import JSON, Connection, MetaData, Table, func, insert, inspect, select
+
+from yunzhuo.phoenix.db import migrate
+from yunzhuo.phoenix.db.models import Base
+from yunzhuo.phoenix.db.session import Database
+
+_AT_ONCE = 500
+_VERSION_TABLE = "alembic_version"
+_JSON_COLUMNS = frozenset(
+    (table.name, column.name)
+    for table in Base.metadata.tables.values()
+    for column in table.columns
+    if isinstance(column.type, JSON)
+)
+
+
+def revision(db: Database) -> str | None:
+    """The newest migration that the database has had; None: none."""
+    with db.engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def is_empty(db: Database) -> bool:
+    """Whether nothing would be lost: there are no tables, or no rows in them but those that migrations make."""
+    names = set(inspect(db.engine).get_table_names())
+    if "users" not in names:
+        return True
+    with db.engine.connect() as connection:
+        return not connection.scalar(select(func.count()).select_from(_tables(connection)["users"]))
+
+
+def read(db: Database) -> Iterator[tuple[str, Iterator[str]]]:
+    """Every table's name and its rows, one JSON object a line, as they all stood at one moment; parents before children.
+
+    The rows have to be read before the next name is asked for.
+    """
+    connection = db.engine.connect()
+    with connection:
+        if db.engine.dialect.name != "sqlite":
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")
+        else:
+            connection = connection.execution_options(yunzhuo_reading=True)
+        for table in _tables(connection).values():
+            yield table.name, _lines(connection, table)
+
+
+def load(db: Database, at_revision: str, tables: Iterable[tuple[str, Iterable[str]]]) -> None:
+    """Fill an empty database, all or nothing, and bring it to this release's schema.
+
+    ``tables`` in the order of :func:`read`. Raises ValueError for what no dump of ours holds.
+    """
+    migrate.prepare(db)
+    command.upgrade(migrate.alembic_config(db), at_revision)
+    with db.engine.begin() as connection:
+        known = _tables(connection)
+        for table in reversed(list(known.values())):
+            connection.execute(table.delete())  # what migrations put in is part of the dump
+        for name, lines in tables:
+            if name not in known:
+                raise ValueError(f"there is no table {name}")
+            _fill(connection, known[name], lines)
+    migrate.upgrade(db)
+
+
+def _tables(connection: Connection) -> Mapping[str, Table]:
+    metadata = MetaData()
+    metadata.reflect(connection)
+    for table in metadata.tables.values():
+        for column in table.columns:
+            if (table.name, column.name) in _JSON_COLUMNS:
+                column.type = JSON(none_as_null=True)  # to MariaDB it is a long text
+    return {table.name: table for table in metadata.sorted_tables if table.name != _VERSION_TABLE}
+
+
+def _lines(connection: Connection, table: Table) -> Iterator[str]:
+    rows = connection.execution_options(yield_per=_AT_ONCE).execute(select(table).order_by(*table.primary_key.columns))
+    for row in rows.mappings():
+        yield json.dumps({name: _packed(value) for name, value in row.items()}, ensure_ascii=False, separators=(",", ":"))
+
+
+def _fill(connection: Connection, table: Table, lines: Iterable[str]) -> None:
+    rows: list[dict[str, object]] = []
+    for line in lines:
+        row = json.loads(line)
+        if not isinstance(row, dict) or not row.keys() <= set(table.columns.keys()):
+            raise ValueError(f"this is no row of {table.name}")
+        rows.append({name: _unpacked(value) for name, value in row.items()})
+        if len(rows) == _AT_ONCE:
+            connection.execute(insert(table), rows)
+            rows = []
+    if rows:
+        connection.execute(insert(table), rows)
+
+
+def _packed(value: object) -> object:
+    if isinstance(value, datetime):
+        return {"$time": value.isoformat()}
+    if isinstance(value, bytes):
+        return {"$bytes": base64.b64encode(value).decode()}
+    return {"$json": value} if isinstance(value, dict | list) else value
+
+
+def _unpacked(value: object) -> object:
+    match value:
+        case {"$time": str(text)}:
+            return datetime.fromisoformat(text)
+        case {"$bytes": str(text)}:
+            return base64.b64decode(text)
+        case {"$json": kept}:
+            return kept
+        case _:
+            return value

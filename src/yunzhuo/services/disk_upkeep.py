@@ -1,0 +1,118 @@
+"""Personal disks, compared with the cloud: who really has each, what was left half done, what nobody has any more."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from yunzhuo.phoenix.cloud.errors import CloudNotOffered
+from yunzhuo.phoenix.cloud.interface import Cloud
+from yunzhuo.phoenix.cloud.resources import Volume, VolumeStatus
+from yunzhuo.phoenix.common.clock import Clock
+from yunzhuo.phoenix.common.logging import get_logger
+from yunzhuo.phoenix.db.models import Desktop, Operation, PersonalDisk
+from yunzhuo.phoenix.db.session import Database, Transaction
+from yunzhuo.services import disk_claims
+from yunzhuo.services.access import installation
+from yunzhuo.services.changes import state_of
+from yunzhuo.services.personal_disks import PersonalDiskService
+from yunzhuo.services.rules import lifecycle
+from yunzhuo.services.rules.lifecycle import Action, OperationStatus, State
+from yunzhuo.services.wishes import WishBook
+
+log = get_logger()
+_ACTIVE = [status.value for status in lifecycle.ACTIVE]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A disk before the cloud was asked; what has changed since then is known better to whoever changed it."""
+
+    disk_id: str
+    volume_id: str
+    desktop_id: str | None
+    operation_id: str | None
+
+
+class DiskUpkeep:
+    """One look at all volumes a round. Two at once are harmless."""
+
+    def __init__(self, db: Database, cloud: Cloud, wishes: WishBook, disks: PersonalDiskService, clock: Clock) -> None:
+        self._db = db
+        self._cloud = cloud
+        self._wishes = wishes
+        self._disks = disks
+        self._clock = clock
+        self._strangers: set[str] = set()
+
+    def round(self) -> None:
+        """Raises the cloud's errors when it does not answer; a cloud without volumes has nothing to look after."""
+        with self._db.reading() as tx:
+            known = [_known(tx, disk) for disk in tx.scalars(select(PersonalDisk).where(PersonalDisk.volume_id.is_not(None)))]
+        try:
+            volumes = {volume.id: volume for volume in self._cloud.volumes.list()}
+        except CloudNotOffered:
+            return
+        for each in known:
+            with self._db.transaction() as tx:
+                self._compare(tx, each, volumes.get(each.volume_id))
+        self._report_strangers(volumes)
+        self._disks.make_missing()
+        self._disks.remove_given_up()
+
+    def _compare(self, tx: Transaction, known: _Known, volume: Volume | None) -> None:
+        # In the order of everybody who holds both: the desktop's row, then the disk's.
+        desktop = tx.get(Desktop, known.desktop_id, with_for_update=True) if known.desktop_id else None
+        disk = tx.get(PersonalDisk, known.disk_id, with_for_update=True)
+        if disk is None or volume is None or _known(tx, disk) != known or disk.leaving_desktop_id is not None:
+            return
+        operation = tx.get_one(Operation, desktop.operation_id) if desktop else None
+        holder = _of_server(tx, volume.server_id)
+        if operation is not None and operation.status in _ACTIVE:
+            return
+        if volume.status is VolumeStatus.IN_USE and holder is not None:
+            is_news = holder.id != disk.desktop_id
+            if is_news and (_is_changing(tx, holder) or disk_claims.at_desktop(tx, holder.id) is not None):
+                return
+            disk.desktop_id, disk.attached_at = holder.id, disk.attached_at or self._clock.now()
+            return
+        disk.attached_at = None
+        if desktop is None or operation is None:
+            return
+        if state_of(desktop, operation) in (State.STOPPED, State.SUSPENDED, State.DELETED):
+            disk.desktop_id = None
+        elif state_of(desktop, operation) is State.AVAILABLE and not _was_tried(operation):
+            # A change was cut off between taking the disk away and giving it back.
+            person = replace(installation(disk.organization_id), user_id=disk.owner_id)
+            self._wishes.add(tx, person, desktop, Action.CONNECT_DISK, {})
+            log.info("personal_disk_connected_again", desktop_id=desktop.id)
+
+    def _report_strangers(self, volumes: Mapping[str, Volume]) -> None:
+        """Never touched: they carry our kind of tag, and whose they are only a person can say."""
+        with self._db.reading() as tx:
+            ours = set(tx.scalars(select(PersonalDisk.id)))
+        for volume in volumes.values():
+            if volume.disk_id not in ours and volume.id not in self._strangers:
+                self._strangers.add(volume.id)
+                log.warning("stranger_volume_in_cloud", volume_id=volume.id, disk_id=volume.disk_id)
+
+
+def _known(tx: Session, disk: PersonalDisk) -> _Known:
+    operation_id = tx.scalar(select(Desktop.operation_id).where(Desktop.id == disk.desktop_id)) if disk.desktop_id else None
+    return _Known(disk.id, disk.volume_id or "", disk.desktop_id, operation_id)
+
+
+def _of_server(tx: Session, server_id: str | None) -> Desktop | None:
+    if server_id is None:
+        return None
+    return tx.scalars(select(Desktop).where(Desktop.server_id == server_id, Desktop.deleted_at.is_(None))).first()
+
+
+def _is_changing(tx: Session, desktop: Desktop) -> bool:
+    return tx.get_one(Operation, desktop.operation_id).status in _ACTIVE
+
+
+def _was_tried(operation: Operation) -> bool:
+    """Whether the last thing done was to connect it, and that failed: then a person has to look."""
+    return operation.action == Action.CONNECT_DISK and operation.status == OperationStatus.FAILED

@@ -1,0 +1,293 @@
+"""axe-core has nothing to say against any page, in any state, either language, either theme.
+
+Pages are found from the application's own address table: a new one without a place here fails the first test.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+from tests.browser.test_looks import wait_for
+from tests.support.portal import PASSWORD, Portal, ask_for_desktop
+
+from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
+from yunzhuo.services.access import Role, installation
+from yunzhuo.services.assembly import services
+from yunzhuo.web.app import create_app
+
+pytestmark = [pytest.mark.browser, pytest.mark.servers, pytest.mark.xdist_group("portal"), pytest.mark.timeout(600)]
+
+AXE = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
+LANGUAGES = ("en-US", "zh-CN")
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 740}
+
+# What axe found, in a line each: the rule, the element, what is wrong.
+FOUND = """async () => {
+    // The other theme's colors are there with the next frame, and a dialog when it has appeared.
+    for (let frames = 0; frames < 2; frames++) await new Promise(requestAnimationFrame)
+    const moving = () => document.getAnimations().some((one) => one.effect.getComputedTiming().endTime !== Infinity)
+    while (moving()) await new Promise(requestAnimationFrame)
+    const { violations } = await axe.run(document, { resultTypes: ['violations'] })
+    return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target.join(' ')} ${node.failureSummary}`))
+}"""
+
+# Each page of the address table, and who looks at it; {names} are of the people and desktops of `school`.
+PLACES: dict[str, tuple[str, list[str]]] = {
+    "portal.sign_in": ("nobody", ["/sign-in"]),
+    "portal.register": ("nobody", ["/register"]),
+    "portal.change_password": ("lin", ["/password"]),
+    "portal.profile": ("lin", ["/profile"]),
+    "portal.desktop_list": ("lin", ["/desktops", "/desktops?q=zzz", "/desktops?cursor={end}"]),
+    "portal.new_desktop": ("lin", ["/desktops/new"]),
+    "portal.desktop": ("lin", ["/desktops/{stopped}", "/desktops/{suspended}", "/desktops/{failed}", "/desktops/nothing"]),
+    "portal.desktop_details": ("lin", ["/desktops/{available}/details", "/desktops/{failed}/details"]),
+    "portal.delete_desktop": ("lin", ["/desktops/{stopped}/delete"]),
+    "portal.rename_desktop": ("lin", ["/desktops/{stopped}/name"]),
+    "portal.resize_desktop": ("lin", ["/desktops/{stopped}/size"]),
+    "portal.confirm": ("lin", ["/desktops/{available}/confirm/rebuild", "/desktops/{available}/confirm/hard-reboot"]),
+    "portal.change_snapshot": ("lin", ["/desktops/{available}/snapshots/{snapshot}/delete"]),
+    "portal.overview": ("head", ["/admin"]),
+    "portal.user_list": ("head", ["/admin/users", "/admin/users?q=zzz"]),
+    "portal.new_user": ("head", ["/admin/users/new"]),
+    "portal.user": ("head", ["/admin/users/{lin}", "/admin/users/{head}"]),
+    "portal.delete_user": ("head", ["/admin/users/{lin}/delete"]),
+    "portal.all_desktops": ("head", ["/admin/desktops", "/admin/desktops?q=zzz"]),
+    "portal.host_list": ("head", ["/admin/hosts"]),
+    "portal.catalog": ("head", ["/admin/catalog"]),
+    "portal.settings": ("head", ["/admin/settings"]),
+}
+# What a script asks for, or what leads elsewhere at once.
+NO_PAGES = {
+    "portal.start",
+    "portal.desktop_card",
+    "portal.desktop_stage",
+    "portal.get_clipboard",
+    "portal.list_files",
+    "portal.get_folder",
+    "portal.get_file",
+    "portal.get_thumbnail",
+}
+
+
+@dataclass(frozen=True)
+class School:
+    """People with desktops in every state. ``names`` are the ids that addresses are made of."""
+
+    portal: Portal
+    names: dict[str, str]
+    lin: httpx.Client
+
+    def url(self, path: str) -> str:
+        return self.portal.url + path.format(**self.names)
+
+
+@pytest.fixture(scope="module")
+def school(yunzhuo: Portal) -> School:
+    names = {"end": "2000-01-01T00:00:00+00:00_0"}
+    with services(yunzhuo.running.settings()) as all_services:
+        itself = installation(all_services.accounts.default_organization_id())
+        for name, role in (("lin", Role.USER), ("newcomer", Role.USER), ("head", Role.ADMINISTRATOR)):
+            made = all_services.people.create(itself, f"axe-{name}@school.local", role, password=PASSWORD)
+            names[name] = made.user.id
+    lin = yunzhuo.running.api("axe-lin@school.local")
+    for state, action in (("stopped", "stop"), ("suspended", "suspend")):
+        names[state] = ask_for_desktop(lin, state.title())
+        wait_for(lin, names[state], "available")
+        lin.post(f"desktops/{names[state]}/actions", json={"action": action})
+        wait_for(lin, names[state], state)
+    yunzhuo.weather.faults.set(Fault(operation="servers.create", kind=FaultKind.REFUSE))
+    names["failed"] = ask_for_desktop(lin, "Failed")
+    wait_for(lin, names["failed"], "error")
+    names["available"] = ask_for_desktop(lin, "数据结构")
+    wait_for(lin, names["available"], "available")
+    lin.post(f"desktops/{names['available']}/actions", json={"action": "snapshot", "name": "初始状态"})
+    wait_for(lin, names["available"], "available")
+    names["snapshot"] = lin.get(f"desktops/{names['available']}/snapshots").json()["items"][0]["id"]
+    return School(yunzhuo, names, lin)
+
+
+class Inspector:
+    """Looks at what a page shows, in both themes, and remembers what is wrong."""
+
+    def __init__(self) -> None:
+        self.wrong: list[str] = []
+        self.looks = 0
+
+    def look(self, page: Page, what: str) -> None:
+        for scheme in SCHEMES:
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            self.wrong += [f"{what} ({scheme}): {found}" for found in page.evaluate(FOUND)]
+            self.looks += 1
+
+
+@pytest.fixture
+def inspector() -> Iterator[Inspector]:
+    inspector = Inspector()
+    yield inspector
+    assert inspector.looks > 0
+    assert inspector.wrong == [], "\n".join(inspector.wrong)
+
+
+@contextmanager
+def somebody(browser: Browser, school: School, who: str, locale: str, **options: Any) -> Iterator[Page]:
+    """A person at a browser of their own, signed in."""
+    with browser.new_context(viewport=options.pop("viewport", WIDE), locale=locale, **options) as context:
+        context.add_init_script(path=AXE)
+        page = context.new_page()
+        if who != "nobody":
+            enter(context, page, school, who)
+        yield page
+
+
+def enter(context: BrowserContext, page: Page, school: School, who: str) -> None:
+    page.goto(school.url("/sign-in"))
+    page.locator("#email").fill(f"axe-{who}@school.local")
+    page.locator("#password").fill(PASSWORD)
+    page.locator("#password").press("Enter")
+    page.wait_for_url("**/desktops")
+
+
+def test_every_page_of_the_address_table_has_its_place(school: School) -> None:
+    with services(school.portal.running.settings()) as all_services:
+        rules = list(create_app(all_services, secret_key="not used here").url_map.iter_rules())
+    pages = {rule.endpoint for rule in rules if rule.endpoint.startswith("portal.") and "GET" in (rule.methods or ())}
+    assert pages == PLACES.keys() | NO_PAGES
+    programs = ("/api/v1/", "/internal/", "/healthz", "/readyz", "/metrics", "/static/")
+    others = [rule.rule for rule in rules if not rule.endpoint.startswith("portal.") and not rule.rule.startswith(programs)]
+    assert others == []
+
+
+@pytest.mark.parametrize("locale", LANGUAGES)
+@pytest.mark.parametrize("who", ["nobody", "lin", "head"])
+def test_pages(browser: Browser, school: School, inspector: Inspector, who: str, locale: str) -> None:
+    with somebody(browser, school, who, locale) as page:
+        for reader, paths in PLACES.values():
+            for path in paths if reader == who else ():
+                page.goto(school.url(path))
+                inspector.look(page, path)
+
+
+@pytest.mark.parametrize("locale", LANGUAGES)
+def test_what_is_empty_and_what_is_wrong(browser: Browser, school: School, inspector: Inspector, locale: str) -> None:
+    with somebody(browser, school, "nobody", locale) as page:
+        page.goto(school.url("/register"))
+        page.locator("form [type=password]").first.fill("short")
+        page.evaluate("() => document.querySelector('form[method=post]').setAttribute('novalidate', '')")
+        page.locator(".door-card [type=submit]").click()
+        expect(page.locator(".field-error").first).to_be_visible()
+        inspector.look(page, "a form with mistakes")
+        enter(page.context, page, school, "newcomer")
+        inspector.look(page, "no desktop yet")
+    with somebody(browser, school, "head", locale) as page:
+        for path in ("/admin/hosts", "/admin"):
+            school.portal.weather.faults.set(Fault(operation="hosts.list", kind=FaultKind.FAIL_BEFORE, count=None))
+            page.goto(school.url(path))
+            school.portal.weather.faults.clear()
+            inspector.look(page, f"{path} without its cloud")
+        page.goto(school.url("/desktops/{available}"))
+        inspector.look(page, "somebody else's desktop")
+
+
+@pytest.mark.parametrize("locale", LANGUAGES)
+def test_menus_and_dialogs(browser: Browser, school: School, inspector: Inspector, locale: str) -> None:
+    with somebody(browser, school, "lin", locale) as page:
+        page.locator("#person-menu-button").click()
+        inspector.look(page, "the person's menu")
+        page.goto(school.url("/desktops"))
+        card = f"#desktop-{school.names['available']}"
+        page.locator(f"{card}-menu-button").click()
+        inspector.look(page, "a card's menu")
+        for question in ("rename", "resize", "rebuild", "delete"):
+            page.goto(school.url("/desktops"))
+            page.locator(f"{card}-menu-button").click()
+            page.locator(f"{card}-{question}").click()
+            expect(page.locator("#dialog")).to_be_visible()
+            inspector.look(page, f"the dialog {question}")
+    with somebody(browser, school, "head", locale) as page:
+        page.goto(school.url("/admin/desktops?q=axe-lin"))
+        page.locator(f"#select-{school.names['available']}").check()
+        inspector.look(page, "a selected desktop")
+        page.locator("#many-reboot").click()
+        page.locator("#confirm-many").wait_for()
+        inspector.look(page, "a change of many")
+        page.locator("#confirm-many").click()
+        page.locator("#back-to-desktops").wait_for()
+        inspector.look(page, "its results")
+        wait_for(school.lin, school.names["available"], "available")
+        page.goto(school.url("/admin/users/new"))
+        page.locator("#email").fill(f"new-{locale.lower()}@school.local")
+        page.locator(".panel [type=submit], form [type=submit]").last.click()
+        page.locator("code").first.wait_for()
+        inspector.look(page, "a new account's password")
+
+
+@pytest.mark.parametrize("locale", LANGUAGES)
+def test_the_screens_page(browser: Browser, school: School, inspector: Inspector, locale: str) -> None:
+    with somebody(browser, school, "lin", locale) as page:
+        connect(page, school)
+        page.mouse.move(600, 1)
+        inspector.look(page, "the screen")
+        for button, shown in (("#open-clipboard", "#clipboard-panel"), ("#open-files", "#files-panel")):
+            page.mouse.move(600, 1)
+            page.locator(button).click()
+            page.locator(shown).wait_for()
+            inspector.look(page, shown)
+            page.locator(f"{shown} [data-panel-close]").click()
+        for menu in ("#keys-menu", "#view-menu"):
+            page.mouse.move(600, 1)
+            page.locator(f"{menu} > summary").click()
+            inspector.look(page, menu)
+            page.locator(f"{menu} > summary").click()
+    with somebody(browser, school, "lin", locale, viewport=NARROW, has_touch=True, is_mobile=True) as page:
+        connect(page, school)
+        page.locator("#touch-bar").wait_for()
+        inspector.look(page, "keys for fingers")
+
+
+@pytest.mark.parametrize("locale", LANGUAGES)
+def test_the_screens_page_without_a_screen(browser: Browser, school: School, inspector: Inspector, locale: str) -> None:
+    def refused(page: Page) -> None:
+        refusal = {"status": 403, "code": "forbidden", "detail": "not allowed"}
+        page.route("**/connections", lambda route: route.fulfill(status=403, json=refusal))
+
+    def unreachable(page: Page) -> None:
+        page.route("**/connections", lambda route: route.abort())
+
+    states: dict[str, Callable[[Page], None]] = {"refused": refused, "connecting": unreachable}
+    with somebody(browser, school, "lin", locale) as page:
+        for state, arrange in states.items():
+            arrange(page)
+            page.goto(school.url("/desktops/{available}"))
+            expect(page.locator("body")).to_have_attribute("data-console", state)
+            inspector.look(page, f"the screen is {state}")
+            page.unroute("**/connections")
+        connect(page, school)
+        unreachable(page)
+        school.portal.screen.cut()
+        expect(page.locator("body")).to_have_attribute("data-console", "reconnecting")
+        inspector.look(page, "the line is lost")
+        page.unroute("**/connections")
+        school.portal.weather.change_options(build_seconds=20)
+        try:
+            building = ask_for_desktop(school.lin, "Building")
+            page.goto(school.url(f"/desktops/{building}"))
+            inspector.look(page, "a desktop on its way")
+            page.goto(school.url("/desktops"))
+            inspector.look(page, "the list while one is on its way")
+            page.goto(school.url(f"/desktops/{building}"))
+            school.lin.delete(f"desktops/{building}")
+            expect(page.locator("body")).to_have_attribute("data-console", "gone")
+            inspector.look(page, "a desktop that is gone")
+        finally:
+            school.portal.weather.change_options(build_seconds=0.2)
+
+
+def connect(page: Page, school: School) -> None:
+    page.goto(school.url("/desktops/{available}"))
+    expect(page.locator("body")).to_have_attribute("data-console", "connected")

@@ -1,0 +1,94 @@
+"""Makes a worker die at the points laid out for it, and its clock go wrong.
+
+The worker is the one that ships. What is added looks on from outside: at SQLAlchemy's own events, which say what was
+committed, and through the memory cloud, which kills its caller on request.
+"""
+
+import os
+import signal
+import threading
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from tests.chaos.kill_points import CALLS, KillPoints, Moment, Point
+from yunzhuo.phoenix.cloud.memory import control
+from yunzhuo.phoenix.cloud.memory.faults import Fault, FaultKind
+from yunzhuo.phoenix.common.clock import SystemClock
+from yunzhuo.phoenix.config.settings import Settings
+from yunzhuo.phoenix.db.models import Desktop, Operation, OperationStep
+from yunzhuo.services.rules.lifecycle import OperationStatus, Step
+
+
+class WrongClock:
+    """A computer's clock that is as many seconds ahead as a file says, read anew each time."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def now(self) -> datetime:
+        """What time it seems to be."""
+        return SystemClock().now() + timedelta(seconds=int(self._file.read_text()))
+
+
+class Saboteur:
+    """Kills this process where a point says so."""
+
+    def __init__(self, settings: Settings, points: KillPoints) -> None:
+        self._points = points
+        self._weather = control(settings, clock=SystemClock())
+        self._turn = threading.Lock()  # never given back by whoever dies
+
+    def watch(self) -> None:
+        """From now on."""
+        event.listen(Session, "loaded_as_persistent", self._loaded)
+        event.listen(Session, "before_commit", self._before_commit)
+        event.listen(Session, "after_commit", self._after_commit)
+
+    @staticmethod
+    def _loaded(session: Session, row: object) -> None:
+        if isinstance(row, Operation | OperationStep | Desktop):
+            session.info.setdefault("seen", []).append(row)
+
+    def _before_commit(self, session: Session) -> None:
+        operation, step, _ = _seen(session)
+        if operation is not None and step is not None and operation.lease_owner is None and Step(step.name) not in CALLS:
+            self._die_at(Point(operation.action, step.name, Moment.INSIDE))
+
+    def _after_commit(self, session: Session) -> None:
+        operation, step, desktop = _seen(session)
+        session.info.pop("seen", None)
+        if operation is None or step is None or desktop is None:
+            return
+        if operation.lease_owner is None:
+            if step.status == OperationStatus.SUCCEEDED:
+                self._die_at(Point(operation.action, step.name, Moment.AFTER))
+            return
+        self._die_at(Point(operation.action, step.name, Moment.BEFORE))
+        self._die_in_the_call(operation, step, desktop)
+
+    def _die_at(self, point: Point) -> None:
+        with self._turn:
+            if self._points.take(point, pid=os.getpid()):
+                os.kill(os.getpid(), signal.SIGKILL)
+                threading.Event().wait()
+
+    def _die_in_the_call(self, operation: Operation, step: OperationStep, desktop: Desktop) -> None:
+        call = CALLS.get(Step(step.name))
+        subject = desktop.id if step.name == Step.SERVER else desktop.server_id
+        if call is None or subject is None:
+            return
+        point = Point(operation.action, step.name, Moment.INSIDE)
+        if self._points.take(point, pid=os.getpid(), call=call, subject=subject):
+            self._weather.faults.set(Fault(operation=call, kind=FaultKind.CRASH, subject=subject))
+
+
+def _seen(session: Session) -> tuple[Operation | None, OperationStep | None, Desktop | None]:
+    """The operation a transaction is about, its present step, its desktop; none of them in other transactions."""
+    rows = session.info.get("seen", [])
+    operations = [row for row in rows if isinstance(row, Operation)]
+    steps = sorted((row for row in rows if isinstance(row, OperationStep)), key=lambda row: row.position)
+    desktops = [row for row in rows if isinstance(row, Desktop)]
+    return next(iter(operations), None), next(iter(steps), None), next(iter(desktops), None)

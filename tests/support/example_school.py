@@ -1,0 +1,158 @@
+"""A school with people, courses' desktops and a history that could be real: what the documentation's pictures show."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+from tests.support.portal import portal
+from tests.support.running import PASSWORD, Running, running_yunzhuo
+from tests.support.waiting import eventually
+
+from yunzhuo.phoenix import cloud as clouds
+from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
+from yunzhuo.services.access import Role, installation
+from yunzhuo.services.assembly import services
+
+TEACHER, HEAD = "lin.mei@school.example", "office@school.example"
+PUPILS = ("chen.yu", "zhao.min", "wang.hao", "li.na", "sun.jia", "emma.brown", "noah.smith", "liu.yang")
+COURSES = (
+    "Data structures",
+    "数据结构 实验",
+    "Web design",
+    "Statistics",
+    "计算机网络",
+    "Chemistry lab",
+    "Python 入门",
+    "Robotics",
+)
+
+
+@dataclass
+class School:
+    """Where it is; who is in it, with the names and addresses of their pages; a desktop whose screen is there."""
+
+    url: str
+    screen: str
+    pages: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def email(self, who: str) -> str:
+        """The address that somebody signs in with."""
+        return {"teacher": TEACHER, "head": HEAD}[who]
+
+
+@contextmanager
+def small_school(home: Path) -> Iterator[School]:
+    """On the memory cloud: desktops in every state, for every page."""
+    with portal(home) as yunzhuo:
+        enroll(yunzhuo.running)
+        for name, course in zip(PUPILS, COURSES, strict=True):
+            ask(yunzhuo.running.api(f"{name}@school.example"), course, "available")
+        teacher = yunzhuo.running.api(TEACHER)
+        stopped, suspended = (ask(teacher, name, "available") for name in ("Office", "期末考试"))
+        act(teacher, stopped, "stop", "stopped")
+        act(teacher, suspended, "suspend", "suspended")
+        yunzhuo.weather.faults.set(Fault(operation="servers.create", kind=FaultKind.REFUSE))
+        failed = ask(teacher, "Robotics, group 3", "error")
+        lesson = ask(teacher, "数据结构 实验课", "available")
+        for name in ("Before the update", "初始状态"):
+            act(teacher, lesson, "snapshot", "available", name=name)
+        act(teacher, lesson, "reboot", "available")
+        snapshot = teacher.get(f"desktops/{lesson}/snapshots").json()["items"][0]["id"]
+        pupil = yunzhuo.running.api(f"{PUPILS[0]}@school.example").get("users/me").json()["id"]
+        own = f"/desktops/{lesson}"
+        yield School(yunzhuo.url, own, pages(own, stopped=stopped, failed=failed, snapshot=snapshot, pupil=pupil))
+
+
+def pages(own: str, *, stopped: str, failed: str, snapshot: str, pupil: str) -> dict[str, dict[str, str]]:
+    """Everybody's pages, by what a picture of them is called. ``own`` is a desktop's address, the others are ids."""
+    user = f"/admin/users/{pupil}"
+    return {
+        "nobody": {"sign-in": "/sign-in", "register": "/register"},
+        "teacher": {
+            "list": "/desktops",
+            "new-desktop": "/desktops/new",
+            "details": f"{own}/details",
+            "screen": own,
+            "stopped": f"/desktops/{stopped}",
+            "failed": f"/desktops/{failed}",
+            "delete": f"{own}/delete",
+            "size": f"/desktops/{stopped}/size",
+            "roll-back": f"{own}/snapshots/{snapshot}/roll-back",
+            "profile": "/profile",
+            "password": "/password",
+            "not-found": "/desktops/nothing",
+        },
+        "head": {
+            "overview": "/admin",
+            "users": "/admin/users",
+            "new-user": "/admin/users/new",
+            "user": user,
+            "delete-user": f"{user}/delete",
+            "all-desktops": "/admin/desktops",
+            "hosts": "/admin/hosts",
+            "catalog": "/admin/catalog",
+            "settings": "/admin/settings",
+        },
+    }
+
+
+@contextmanager
+def real_school(home: Path) -> Iterator[School]:
+    """With real machines: a few desktops, in which something is open."""
+    with running_yunzhuo(home) as yunzhuo:
+        enroll(yunzhuo)
+        teacher = yunzhuo.api(TEACHER)
+        cloud = clouds.connect(yunzhuo.settings())
+        opened = {
+            "期末考试": "pcmanfm /usr/share",
+            "Statistics": "lxterminal --no-remote --geometry=90x26 -e top",
+            "Data structures": "lxterminal --no-remote --geometry=90x26 -e 'less -N /usr/share/common-licenses/Apache-2.0'",
+        }
+        ids = {name: ask(teacher, name, "available") for name in opened}
+        for name, command in opened.items():
+            server = cloud.servers.find(ids[name])
+            assert server is not None
+            cloud.guest.run(server.id, ["/bin/sh", "-c", f"/etc/desktop/as-user {command} >/dev/null 2>&1 &"])
+            for file in ("lesson-07.pdf", "课件.odp", "results.csv"):
+                cloud.guest.write_piece(server.id, f"Downloads/{file}", b"0" * 48_213, offset=0)
+        act(teacher, ids["期末考试"], "suspend", "suspended")
+        cloud.close()
+        yield School(yunzhuo.url, f"/desktops/{ids['Data structures']}")
+
+
+def enroll(running: Running) -> None:
+    """Everybody gets an account."""
+    with services(running.settings()) as all_services:
+        itself = installation(all_services.accounts.default_organization_id())
+        people = {TEACHER: Role.USER, HEAD: Role.ADMINISTRATOR} | {f"{name}@school.example": Role.USER for name in PUPILS}
+        for email, role in people.items():
+            all_services.people.create(itself, email, role, password=PASSWORD)
+
+
+def ask(api: httpx.Client, name: str, state: str) -> str:
+    """Ask for a desktop of the default kind and wait for its state; answers its id."""
+    wish = {kind.rstrip("s"): api.get(kind).json()["items"][0]["id"] for kind in ("images", "flavors")}
+    answer = api.post("desktops", json={**wish, "name": name})
+    assert answer.status_code == 202, answer.text
+    desktop_id = str(answer.json()["desktop"]["id"])
+    wait_for(api, desktop_id, state)
+    return desktop_id
+
+
+def act(api: httpx.Client, desktop_id: str, action: str, state: str, **more: str) -> None:
+    """Ask for a change and wait until it is made."""
+    answer = api.post(f"desktops/{desktop_id}/actions", json={"action": action, **more})
+    assert answer.status_code == 202, answer.text
+    wait_for(api, desktop_id, state)
+
+
+def wait_for(api: httpx.Client, desktop_id: str, state: str) -> None:
+    """Until a desktop is in a state and nothing is done to it."""
+
+    def is_there() -> bool:
+        desktop = api.get(f"desktops/{desktop_id}").json()
+        return desktop["state"] == state and bool(desktop["operation"]["ended_at"])
+
+    eventually(is_there, 180)

@@ -1,0 +1,36 @@
+"""Where the personal disk comes and goes in a desktop's changes."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from yunzhuo.services.rules import lifecycle, personal_disks
+from yunzhuo.services.rules.lifecycle import Action, Step, Wanted
+from yunzhuo.services.rules.personal_disks import with_disk
+
+ENDS = st.sampled_from([None, Wanted.RUNNING, Wanted.STOPPED])
+MACHINE_STEPS = {Step.SUSPEND, Step.SNAPSHOT, Step.ROLL_BACK, Step.REBUILD, Step.RESIZE, Step.REMOVE}
+
+
+@given(st.sampled_from(Action), ENDS, st.booleans(), st.booleans())
+def test_the_disk_is_gone_before_what_must_not_meet_it_and_comes_last(
+    action: Action, ends: Wanted | None, has_disk: bool, is_here: bool
+) -> None:
+    steps = lifecycle.plan(action, ends)
+    plan = with_disk(action, steps, has_disk=has_disk, is_here=is_here, ends=ends)
+    assert len(set(plan)) == len(plan)
+    assert [step for step in plan if step in steps] == list(steps)
+    if is_here:
+        for step in MACHINE_STEPS & set(plan):
+            assert plan.index(Step.DISCONNECT_DISK) < plan.index(step)
+    if not has_disk and not is_here:
+        assert plan == steps
+    if Step.CONNECT_DISK in plan:
+        assert plan[-1] is Step.CONNECT_DISK
+        assert ends is not Wanted.STOPPED or action in (Action.CREATE, Action.START, Action.RESUME, Action.CONNECT_DISK)
+
+
+def test_a_change_that_gives_the_disk_back_keeps_its_place() -> None:
+    for action in Action:
+        plan = with_disk(action, lifecycle.plan(action), has_disk=True, is_here=True, ends=Wanted.RUNNING)
+        both = {Step.DISCONNECT_DISK, Step.CONNECT_DISK} <= set(plan)
+        assert both is (action in personal_disks.KEEP_PLACE), action

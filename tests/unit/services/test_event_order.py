@@ -1,0 +1,22 @@
+"""From which event on nothing is missed."""
+
+from datetime import UTC, datetime, timedelta
+
+from yunzhuo.services.rules.event_order import GAP, settled
+
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+OLD = NOW - GAP
+
+
+def test_without_a_gap_it_is_the_newest() -> None:
+    assert settled([], NOW) == 0
+    assert settled([(4, NOW), (3, NOW)], NOW) == 4
+
+
+def test_a_number_that_may_still_come_is_not_passed() -> None:
+    assert settled([(12, NOW), (11, NOW), (9, NOW), (8, NOW)], NOW) == 9
+    assert settled([(12, NOW), (11, NOW), (9, NOW), (7, NOW)], NOW) == 7
+
+
+def test_one_that_never_came_is_given_up() -> None:
+    assert settled([(12, NOW), (11, OLD), (9, OLD - timedelta(seconds=1))], NOW) == 12
