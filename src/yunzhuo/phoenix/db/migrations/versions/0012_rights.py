@@ -13,6 +13,8 @@ revision = "0012"
 down_revision = "0008"
 branch_labels = None
 depends_on = None
+# Nothing has been released yet that wrote it; what it held is in "after".
+contracts = ("audit_entries.detail",)
 
 _ID = sa.String(length=36)
 
@@ -20,12 +22,10 @@ _ID = sa.String(length=36)
 def upgrade() -> None:
     _make_rights()
     _make_usage()
-    with op.batch_alter_table("organizations", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("disabled_at", UtcDateTime(), nullable=True))
-        batch_op.add_column(sa.Column("is_default", sa.Boolean(), nullable=True))
+    # Not in a batch: SQLite would make the table anew, and others refer to it.
+    op.add_column("organizations", sa.Column("disabled_at", UtcDateTime(), nullable=True))
+    op.add_column("organizations", sa.Column("is_default", sa.Boolean(), nullable=False, server_default=sa.text("0")))
     op.execute("UPDATE organizations SET is_default = (name = 'default')")
-    with op.batch_alter_table("organizations", schema=None) as batch_op:
-        batch_op.alter_column("is_default", existing_type=sa.Boolean(), nullable=False)
     with op.batch_alter_table("audit_entries", schema=None) as batch_op:
         batch_op.add_column(sa.Column("owner_id", _ID, nullable=True))
         batch_op.add_column(sa.Column("sequence", sa.BigInteger(), nullable=True))
@@ -151,8 +151,7 @@ def downgrade() -> None:
         batch_op.drop_column("chain_hash")
         batch_op.drop_column("sequence")
         batch_op.drop_column("owner_id")
-    with op.batch_alter_table("organizations", schema=None) as batch_op:
-        batch_op.drop_column("is_default")
-        batch_op.drop_column("disabled_at")
+    op.drop_column("organizations", "is_default")
+    op.drop_column("organizations", "disabled_at")
     for table in ("usage_marks", "usage_days", "quotas", "delegations", "role_grants", "roles", "group_members", "groups"):
         op.drop_table(table)
