@@ -33,7 +33,9 @@ def upgrade() -> None:
         batch_op.create_unique_constraint(batch_op.f("uq_audit_entries_sequence"), ["sequence"])
     entries = sa.table("audit_entries", sa.column("id"), sa.column("detail"), sa.column("after", sa.JSON(none_as_null=True)))
     connection = op.get_bind()
-    told = connection.execute(sa.select(entries.c.id, entries.c.detail).where(entries.c.detail.is_not(None))).all()
+    told = connection.execute(
+        sa.select(entries.c.id, entries.c.detail).where(entries.c.detail.is_not(None), entries.c.after.is_(sa.null()))
+    ).all()
     for entry_id, detail in told:
         connection.execute(entries.update().where(entries.c.id == entry_id).values(after={"detail": detail}))
     with op.batch_alter_table("audit_entries", schema=None) as batch_op:
