@@ -73,9 +73,9 @@ class Template:
 
 
 def make_template(home: Path) -> Template:
-    """Make the installation; its people are lin, mei and the administrator boss."""
+    """Make the installation; its people are lin, mei and the operator boss."""
     with installation(home) as made:
-        people = {"lin": Role.USER, "mei": Role.USER, "boss": Role.ADMINISTRATOR}
+        people = {"lin": Role.USER, "mei": Role.USER, "boss": Role.OPERATOR}
         tokens = {}
         for name, role in people.items():
             person = made.person(name, role)

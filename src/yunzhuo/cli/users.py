@@ -3,17 +3,22 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
 from yunzhuo.cli.context import CommandContext, Group, pass_context, print_answer
+from yunzhuo.cli.organizations import acting_in, organization_option
 from yunzhuo.cli.tables import table
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput
+from yunzhuo.services import people_files
 from yunzhuo.services.access import Actor, Role, installation
 from yunzhuo.services.accounts import UserView
 from yunzhuo.services.assembly import Services, services
 from yunzhuo.services.people import DesktopsOfDeleted, NewAccess
+from yunzhuo.services.people_files import FileKind
 
+_MOST_TOLD = 20
 ROLE = click.Choice([role.value for role in Role])
 
 
@@ -27,12 +32,12 @@ def user() -> None:
 @click.option("--role", type=ROLE, default=Role.USER.value, show_default=True)
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input instead of asking for it.")
 @click.option("--one-time", is_flag=True, help="Make a one-time password, to be changed at the first sign-in.")
+@organization_option
 @pass_context
-def add(context: CommandContext, email: str, role: str, password_stdin: bool, one_time: bool) -> None:
+def add(context: CommandContext, email: str, role: str, password_stdin: bool, one_time: bool, organization: str | None) -> None:
     """Make an account; it needs no confirmation."""
     password = None if one_time else _password(password_stdin)
-    with services(context.settings()) as all_services:
-        itself = installation(all_services.accounts.default_organization_id())
+    with acting_in(context, organization) as (all_services, itself):
         made = all_services.people.create(itself, email, Role(role), password=password)
     _print_access(context, made, f"{made.user.email} was added with the role {made.user.role}.")
 
@@ -125,6 +130,59 @@ _ANSWERS = {
     "user_has_desktops": "Use --delete-desktops or --hand-over-to.",
     "user_has_personal_disk": "Use --delete-disk.",
 }
+
+
+@user.command("import")
+@click.option("--dry-run", is_flag=True, help="Only say what would become of each line.")
+@click.option("--passwords", type=click.Path(path_type=Path, dir_okay=False), help="Write the one-time passwords to this file.")
+@organization_option
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@pass_context
+def import_users(context: CommandContext, file: Path, dry_run: bool, passwords: Path | None, organization: str | None) -> None:
+    """Make the accounts of a CSV or XLSX file, all of them or none; the columns are email, role, groups, language."""
+    with acting_in(context, organization) as (all_services, itself):
+        report = all_services.people_import.run(itself, file.read_bytes(), _kind(file), dry_run=dry_run)
+    if report.problems:
+        told = [f"line {line.number} ({line.email}): {line.problem}" for line in report.problems[:_MOST_TOLD]]
+        more = len(report.problems) - len(told)
+        rest = f"\nand {more} more." if more else ""
+        fields = {f"line {line.number}": str(line.problem) for line in report.problems}
+        raise InvalidInput("Nobody was added.\n" + "\n".join(told) + rest, code="list_refused", fields=fields)
+    pairs = [(each.user.email, each.one_time_password) for each in report.made]
+    if passwords is not None and pairs:
+        passwords.touch(mode=0o600)
+        passwords.write_bytes(people_files.write(pairs, ("email", "one_time_password"), FileKind.CSV))
+        text = f"{len(pairs)} accounts were made; their one-time passwords are in {passwords}."
+        print_answer({"made": len(pairs), "passwords": str(passwords)}, text, as_json=context.json_output)
+        return
+    text = table(("ADDRESS", "ONE-TIME PASSWORD"), pairs) if pairs else f"{len(report.lines)} lines, all of them right."
+    data = {"lines": len(report.lines), "made": [{"email": email, "one_time_password": word} for email, word in pairs]}
+    print_answer(data, text, as_json=context.json_output)
+
+
+@user.command("export")
+@organization_option
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, writable=True))
+@pass_context
+def export_users(context: CommandContext, file: Path, organization: str | None) -> None:
+    """Write all accounts to a CSV or XLSX file."""
+    with acting_in(context, organization) as (all_services, itself):
+        file.write_bytes(all_services.people_import.export(itself, _kind(file)))
+    print_answer({"file": str(file)}, f"{file} was written.", as_json=context.json_output)
+
+
+@user.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, writable=True))
+@pass_context
+def template(context: CommandContext, file: Path) -> None:
+    """Write an example of a file that `import` takes."""
+    with services(context.settings()) as all_services:
+        file.write_bytes(all_services.people_import.template(_kind(file)))
+    print_answer({"file": str(file)}, f"{file} was written.", as_json=context.json_output)
+
+
+def _kind(file: Path) -> FileKind:
+    return FileKind.XLSX if file.suffix.lower() == ".xlsx" else FileKind.CSV
 
 
 def as_data(user: UserView) -> dict[str, object]:

@@ -19,11 +19,12 @@ from yunzhuo.phoenix.db.models import ApiToken, AuthSession, Event, Organization
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.phoenix.security.passwords import Passwords
 from yunzhuo.phoenix.security.secrets import digest
-from yunzhuo.services.access import Actor, Role, require
+from yunzhuo.services.access import RUN_AN_ORGANIZATION, Actor, Role
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.letter_words import Kind
 from yunzhuo.services.mailing import Outbox
 from yunzhuo.services.proofs import until
+from yunzhuo.services.stated import needs
 from yunzhuo.services.step_up import StepUp
 
 DEFAULT_ORGANIZATION = "default"
@@ -88,7 +89,7 @@ class Views:
 
     def of(self, row: User, *, scopes: frozenset[str] | None = None) -> UserView:
         """A row as whoever came in is seen."""
-        is_asked = self._wanted == "everybody" or (self._wanted == "administrators" and row.role == Role.ADMINISTRATOR)
+        is_asked = self._wanted == "everybody" or (self._wanted == "administrators" and row.role in RUN_AN_ORGANIZATION)
         must_enroll = is_asked and not row.has_second_factor and not row.is_service
         return replace(user_view(row), must_enroll=must_enroll, scopes=scopes)
 
@@ -137,13 +138,13 @@ class AccountService:
         with self._db.reading() as tx:
             return [user_view(row) for row in tx.scalars(select(User).where(User.deleted_at.is_(None)).order_by(User.email))]
 
+    @needs("account:change_password")
     @retried_when_contended
     def change_password(self, actor: Actor, present: str, chosen: str, *, keep_session: str | None = None) -> None:
         """Replace the actor's password; every other session and token of theirs ends.
 
         Raises InvalidInput when the present one is wrong or the chosen one is too weak or the same, TooManyAttempts.
         """
-        require(actor, "account:change_password")
         self._step_up.by_password(actor, present, field="present")
         if chosen == present:
             raise InvalidInput("The password was not changed.", fields={"chosen": "Choose another one than before."})
@@ -155,19 +156,19 @@ class AccountService:
             self._audit.record(tx, actor, "user:change_password", "user", user.id)
             self._outbox.put(tx, Kind.PASSWORD_CHANGED, user.email, user.language, {"at": until(now)})
 
+    @needs("account:update")
     @retried_when_contended
     def choose_language(self, actor: Actor, language: str) -> None:
         """Remember the language a person reads. Raises InvalidInput for one we do not have."""
-        require(actor, "account:update")
         if language not in LANGUAGES:
             raise InvalidInput("There is no such language.", fields={"language": f"One of {', '.join(LANGUAGES)}."})
         with self._db.transaction() as tx:
             tx.get_one(User, actor.user_id).language = language
 
+    @needs("account:update")
     @retried_when_contended
     def choose_time_zone(self, actor: Actor, time_zone: str | None) -> None:
         """Remember the time zone in which a person reads times; None: UTC. Raises InvalidInput for one that there is not."""
-        require(actor, "account:update")
         if time_zone is not None and time_zone not in time_zones():
             raise InvalidInput("There is no such time zone.", fields={"time_zone": "A name like Asia/Shanghai."})
         with self._db.transaction() as tx:
@@ -176,7 +177,7 @@ class AccountService:
     def default_organization_id(self) -> str:
         """The organization everybody belongs to for now; made on first use."""
         with self._db.reading() as tx:
-            found = tx.scalar(select(Organization.id).where(Organization.name == DEFAULT_ORGANIZATION))
+            found = tx.scalar(select(Organization.id).where(Organization.is_default.is_(True)))
         if found is not None:
             return found
         with self._db.transaction() as tx:
@@ -215,17 +216,22 @@ class AccountService:
         return user
 
     def _default_organization(self, tx: Transaction) -> Organization:
-        default = select(Organization).where(Organization.name == DEFAULT_ORGANIZATION)
+        default = select(Organization).where(Organization.is_default.is_(True))
         found = tx.scalar(default)
         if found is not None:
             return found
-        made = Organization(id=new_id(), name=DEFAULT_ORGANIZATION, created_at=self._clock.now())
+        made = Organization(id=new_id(), name=DEFAULT_ORGANIZATION, is_default=True, created_at=self._clock.now())
         try:
             with tx.begin_nested():
                 tx.add(made)
         except IntegrityError:  # another process was first
             return tx.scalars(default).one()
         return made
+
+
+def is_let_in(tx: Session, user: User) -> bool:
+    """Whether neither the account nor its organization is disabled."""
+    return user.disabled_at is None and tx.get_one(Organization, user.organization_id).disabled_at is None
 
 
 def checked_password(password: str, settings: AccountSettings, *, field: str = "password") -> str:
@@ -297,11 +303,3 @@ def user_view(row: User) -> UserView:
         has_second_factor=bool(row.has_second_factor),
         is_service=bool(row.is_service),
     )
-
-
-def found_user(tx: Session, actor: Actor, user_id: str) -> User:
-    """Somebody of the actor's organization. Raises NotFound, also for another one's."""
-    user = tx.get(User, user_id)
-    if user is None or user.deleted_at is not None or user.organization_id != actor.organization_id:
-        raise NotFound("user_not_found", "There is no such account.")
-    return user

@@ -9,8 +9,10 @@ from sqlalchemy import delete, func, select
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.db.models import Event
 from yunzhuo.phoenix.db.session import Database, Transaction
-from yunzhuo.services.access import Actor, Scope, require, scope_of
+from yunzhuo.services.access import Actor, Scope, scope_of
+from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.rules import event_order
+from yunzhuo.services.stated import needs
 
 KEEP = timedelta(days=7)
 _LOOKED_AT = 200
@@ -33,8 +35,9 @@ class EventView:
 class EventService:
     """Writes events beside the change they tell of, and reads them in order."""
 
-    def __init__(self, db: Database, clock: Clock) -> None:
+    def __init__(self, db: Database, audit: AuditLog, clock: Clock) -> None:
         self._db = db
+        self._audit = audit
         self._clock = clock
 
     def record(
@@ -71,11 +74,11 @@ class EventService:
             rows = tx.scalars(select(Event).where(Event.id > last_id).order_by(Event.id).limit(limit))
             return [_view(row) for row in rows]
 
+    @needs("event:read")
     def missed_by(self, actor: Actor, last_id: int, *, limit: int = 500) -> Sequence[EventView]:
         """What the actor may see of the events after ``last_id``, oldest first: for a stream that is taken up again."""
-        scope = require(actor, "event:read")
         query = select(Event).where(Event.id > last_id, Event.organization_id == actor.organization_id)
-        if scope is Scope.OWN:
+        if scope_of(actor, "event:read") is Scope.OWN:
             query = query.where(Event.user_id == actor.user_id)
         with self._db.reading() as tx:
             return [_view(row) for row in tx.scalars(query.order_by(Event.id).limit(limit))]

@@ -16,13 +16,15 @@ from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_conte
 from yunzhuo.phoenix.security.keyring import Keyring
 from yunzhuo.phoenix.security.passwords import one_time_password
 from yunzhuo.phoenix.security.secrets import digest
-from yunzhuo.services.access import Actor, require
-from yunzhuo.services.accounts import end_sign_ins, found_user
+from yunzhuo.services.access import Actor
+from yunzhuo.services.accounts import end_sign_ins
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.letter_words import Kind
 from yunzhuo.services.mailing import Outbox
 from yunzhuo.services.proofs import until
+from yunzhuo.services.stated import needs
 from yunzhuo.services.step_up import Proven
+from yunzhuo.services.subordinates import found_person, require_no_more_rights
 
 ISSUER = "Yunzhuo"
 RECOVERY_CODES = 10
@@ -60,12 +62,13 @@ class FactorService:
         self._keys = keys
         self._clock = clock
 
+    @needs("account:read")
     def of(self, actor: Actor) -> FactorsView:
         """The actor's own factors."""
-        require(actor, "account:read")
         with self._db.reading() as tx:
             return _factors(tx, actor.user_id)
 
+    @needs("account:update")
     @retried_when_contended
     def offer_totp(self, actor: Actor, proven: Proven) -> TotpOffer:
         """A secret for an authenticator app; it counts once a code of it was given. Raises Conflict when there is an app."""
@@ -81,15 +84,16 @@ class FactorService:
             factor.sealed_secret, factor.last_counter, factor.created_at = self._keys.seal(_SEAL, secret), 0, now
         return _offer(actor, secret)
 
+    @needs("account:update")
     def offered_totp(self, actor: Actor) -> TotpOffer | None:
         """The secret that was offered and not confirmed yet, to be shown again; None when there is none."""
-        require(actor, "account:update")
         with self._db.reading() as tx:
             factor = tx.get(TotpFactor, actor.user_id)
             if factor is None or factor.confirmed_at is not None:
                 return None
             return _offer(actor, self._keys.unseal(_SEAL, factor.sealed_secret))
 
+    @needs("account:update")
     @retried_when_contended
     def confirm_totp(self, actor: Actor, proven: Proven, code: str) -> Sequence[str]:
         """The app counts from now on; answers recovery codes, told this once, when it is the first factor.
@@ -109,6 +113,7 @@ class FactorService:
             self.changed(tx, actor, "user:add_totp", actor.user_id)
         return codes
 
+    @needs("account:update")
     @retried_when_contended
     def remove_totp(self, actor: Actor, proven: Proven) -> None:
         """The app counts no more. Twice is harmless."""
@@ -118,6 +123,7 @@ class FactorService:
                 self.factor_removed(tx, actor.user_id)
                 self.changed(tx, actor, "user:remove_totp", actor.user_id)
 
+    @needs("account:update")
     @retried_when_contended
     def new_recovery_codes(self, actor: Actor, proven: Proven) -> Sequence[str]:
         """New codes, told this once; the old ones are worthless. Raises Conflict when there is no factor to recover from."""
@@ -129,14 +135,15 @@ class FactorService:
             self.changed(tx, actor, "user:make_recovery_codes", actor.user_id)
         return codes
 
+    @needs("user:reset_factors")
     @retried_when_contended
     def reset(self, actor: Actor, user_id: str) -> None:
         """Take all factors from somebody who has lost them; sessions and tokens end with that. Raises NotFound."""
-        require(actor, "user:reset_factors")
         with self._db.transaction() as tx:
-            user = found_user(tx, actor, user_id)
+            user = found_person(tx, actor, user_id, "user:reset_factors")
             if user.id == actor.user_id:
                 raise Conflict("own_account", "This cannot be done to one's own account; ask another administrator.")
+            require_no_more_rights(tx, actor, user, "user:reset_factors", self._clock.now())
             remove_factors(tx, user)
             end_sign_ins(tx, user.id, self._clock.now())
             self.changed(tx, actor, "user:reset_factors", user.id)

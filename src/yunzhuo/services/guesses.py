@@ -49,10 +49,10 @@ class GuessWatch:
                 user = tx.get_one(User, user_id)
                 if user.deleted_at is not None or _reported(tx, _ACCOUNT_VERB, since, AuditEntry.object_id == user_id):
                     continue
-                detail = f"{count} wrong from {clients} addresses"
+                told: dict[str, object] = {"wrong": count, "addresses": clients}
                 organization_id = user.organization_id
                 self._audit.record(
-                    tx, None, _ACCOUNT_VERB, "user", user_id, organization_id=organization_id, outcome="refused", detail=detail
+                    tx, None, _ACCOUNT_VERB, "user", user_id, organization_id=organization_id, outcome="refused", after=told
                 )
                 self._outbox.put(tx, Kind.GUESSED_AT, user.email, user.language, {"count": str(count)})
                 log.warning("account_guessed_at", user_id=user_id, wrong=count, clients=clients)
@@ -67,11 +67,11 @@ class GuessWatch:
         reports = 0
         with self._db.transaction() as tx:
             for client_address, count in tx.execute(query).all():
-                detail = f"{client_address}: wrong passwords"
-                if _reported(tx, _CLIENT_VERB, since, AuditEntry.detail == detail):
+                if _reported(tx, _CLIENT_VERB, since, AuditEntry.after["client_address"].as_string() == client_address):
                     continue
+                told: dict[str, object] = {"client_address": client_address, "wrong": count}
                 self._audit.record(
-                    tx, None, _CLIENT_VERB, "client", None, organization_id=organization_id, outcome="refused", detail=detail
+                    tx, None, _CLIENT_VERB, "client", None, organization_id=organization_id, outcome="refused", after=told
                 )
                 log.warning("client_guesses", client_address=client_address, wrong=count)
                 reports += 1

@@ -28,9 +28,11 @@ from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.db.models import Challenge, Passkey
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.phoenix.security.secrets import digest
-from yunzhuo.services.access import Actor, require
+from yunzhuo.services.access import Actor
+from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.factors import ISSUER, FactorService
 from yunzhuo.services.rules.naming import checked_name
+from yunzhuo.services.stated import needs
 from yunzhuo.services.step_up import Proven
 
 MAX_PASSKEYS = 20
@@ -61,22 +63,24 @@ class NewPasskey:
 class PasskeyService:
     """Makes and checks passkeys for one address: the one that browsers are told (``public_url``)."""
 
-    def __init__(self, db: Database, factors: FactorService, clock: Clock, *, public_url: str) -> None:
+    def __init__(self, db: Database, factors: FactorService, audit: AuditLog, clock: Clock, *, public_url: str) -> None:
         self._db = db
         self._factors = factors
+        self._audit = audit
         self._clock = clock
         parts = urlsplit(public_url)
         self._origin = f"{parts.scheme}://{parts.netloc}"
         self._rp_id = parts.hostname or ""
         self.is_offered = _can_have_passkeys(parts.scheme, self._rp_id)
 
+    @needs("account:read")
     def list(self, actor: Actor) -> Sequence[PasskeyView]:
         """The actor's own, the oldest first."""
-        require(actor, "account:read")
         with self._db.reading() as tx:
             rows = tx.scalars(select(Passkey).where(Passkey.user_id == actor.user_id).order_by(Passkey.created_at))
             return [_view(row) for row in rows]
 
+    @needs("account:update")
     def offer_registration(self, actor: Actor, proven: Proven) -> str:
         """What the browser is to make a passkey from (JSON). Raises NotOffered, LimitReached."""
         proven.require(actor)
@@ -98,6 +102,7 @@ class PasskeyService:
         self._keep(options.challenge, _REGISTER, actor.user_id)
         return webauthn.options_to_json(options)
 
+    @needs("account:update")
     @retried_when_contended
     def register(self, actor: Actor, proven: Proven, name: str, credential: str) -> NewPasskey:
         """Take the passkey that the browser made (JSON). Raises InvalidInput, Conflict when it is there already."""
@@ -133,6 +138,7 @@ class PasskeyService:
             self._factors.changed(tx, actor, "user:add_passkey", actor.user_id)
             return NewPasskey(_view(passkey), codes)
 
+    @needs("account:update")
     @retried_when_contended
     def remove(self, actor: Actor, proven: Proven, passkey_id: str) -> None:
         """It lets nobody in any more. Raises NotFound, also for somebody else's."""

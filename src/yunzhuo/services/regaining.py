@@ -8,7 +8,7 @@ from yunzhuo.phoenix.config.settings import AccountSettings
 from yunzhuo.phoenix.db.models import EmailProof, User
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.phoenix.security.passwords import Passwords, one_time_password
-from yunzhuo.services.access import Actor, Role
+from yunzhuo.services.access import Actor, installation
 from yunzhuo.services.accounts import (
     AccountService,
     UserView,
@@ -23,6 +23,7 @@ from yunzhuo.services.factors import remove_factors
 from yunzhuo.services.letter_words import Kind
 from yunzhuo.services.mailing import PROOF_ARGUMENT, Outbox
 from yunzhuo.services.proofs import ProofBook, Purpose, until
+from yunzhuo.services.stated import needs
 from yunzhuo.services.step_up import Proven
 
 
@@ -99,6 +100,7 @@ class RegainService:
             self._outbox.put(tx, Kind.PASSWORD_CHANGED, user.email, user.language, {"at": until(now)})
             return user_view(user)
 
+    @needs("account:update")
     @retried_when_contended
     def change_address(self, actor: Actor, proven: Proven, email: str) -> bool:
         """Another address for the actor's account: at once where no mail can be sent (True), else once the link that is sent
@@ -156,8 +158,9 @@ class RegainService:
             remove_factors(tx, user)
             end_sign_ins(tx, user.id, now)
             after = {"role": user.role, "disabled": False, "second_factor": False}
-            itself = Actor("", user.organization_id, "", Role.ADMINISTRATOR)
-            self._audit.record(tx, itself, "user:recover", "user", user.id, before=before, after=after)
+            self._audit.record(
+                tx, installation(user.organization_id), "user:recover", "user", user.id, before=before, after=after
+            )
             self._outbox.put(tx, Kind.PASSWORD_CHANGED, user.email, user.language, {"at": until(now)})
             view = user_view(user)
         self._attempts.forget(view.email)

@@ -18,13 +18,15 @@ from yunzhuo.phoenix.config.settings import AccountSettings
 from yunzhuo.phoenix.db.models import EmailProof, User
 from yunzhuo.phoenix.db.session import Database, retried_when_contended
 from yunzhuo.phoenix.security.passwords import Passwords
-from yunzhuo.services.access import Actor, Role, require
+from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.accounts import AccountService, UserView, checked_password, normalized_email, user_view
 from yunzhuo.services.attempts import AttemptCounter
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.letter_words import Kind
 from yunzhuo.services.mailing import PROOF_ARGUMENT, Outbox
 from yunzhuo.services.proofs import ProofBook, Purpose, until
+from yunzhuo.services.stated import needs
+from yunzhuo.services.subordinates import require_to_cover, taken
 
 _LINKS = (Purpose.REGISTER, Purpose.INVITATION)
 
@@ -142,22 +144,23 @@ class RegistrationService:
                 language=language or proof.language,
             )
             actor = user_view(user).actor(client_address=client_address)
-            self._audit.record(tx, actor, "user:register", "user", user.id, detail=proof.purpose)
+            self._audit.record(tx, actor, "user:register", "user", user.id, after={"by": proof.purpose})
             return user_view(user)
 
+    @needs("user:invite")
     @retried_when_contended
     def invite(self, actor: Actor, email: str, role: Role, *, language: str | None = None) -> InvitationView:
         """Let somebody make an account; an earlier invitation of the same address is replaced.
 
         Raises InvalidInput, Conflict when there is an account, Forbidden when people are not to be invited here.
         """
-        require(actor, "user:invite")
+        require_to_cover(actor, role)
         if self._settings.registration == "closed":
             raise Forbidden("registration_closed", "Registration is closed; nobody can be invited.")
         address = normalized_email(email)
         with self._db.transaction() as tx:
             if tx.scalar(select(User.id).where(User.email == address)) is not None:
-                raise Conflict("email_taken", f"There is an account {address} already.")
+                raise taken(tx, actor, address)
             proof = self._proofs.write(
                 tx,
                 Purpose.INVITATION,
@@ -173,9 +176,9 @@ class RegistrationService:
             self._audit.record(tx, actor, "user:invite", "invitation", proof.id, after={"email": address, "role": role})
         return _view(proof, None if self._outbox.sends else self._outbox.link(Kind.INVITATION, proof.id))
 
+    @needs("user:invite")
     def invitations(self, actor: Actor) -> Sequence[InvitationView]:
         """Those of the actor's organization that still count, the newest first."""
-        require(actor, "user:invite")
         query = select(EmailProof).where(
             EmailProof.organization_id == actor.organization_id,
             EmailProof.purpose == Purpose.INVITATION,
@@ -185,10 +188,10 @@ class RegistrationService:
         with self._db.reading() as tx:
             return [_view(row) for row in tx.scalars(query.order_by(EmailProof.created_at.desc(), EmailProof.id))]
 
+    @needs("user:invite")
     @retried_when_contended
     def withdraw(self, actor: Actor, invitation_id: str) -> None:
         """An invitation counts no more. Raises NotFound."""
-        require(actor, "user:invite")
         with self._db.transaction() as tx:
             gone = tx.execute(
                 delete(EmailProof).where(

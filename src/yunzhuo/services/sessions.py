@@ -13,9 +13,11 @@ from yunzhuo.phoenix.config.settings import AccountSettings
 from yunzhuo.phoenix.db.models import AuthSession, SignIn, User
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.phoenix.security.secrets import digest
-from yunzhuo.services.access import Actor, require
-from yunzhuo.services.accounts import Granted, UserView, Views, access_ended, end_sign_ins, found_user
+from yunzhuo.services.access import Actor
+from yunzhuo.services.accounts import Granted, UserView, Views, access_ended, end_sign_ins, is_let_in
 from yunzhuo.services.audit import AuditLog
+from yunzhuo.services.stated import needs
+from yunzhuo.services.subordinates import found_person, require_no_more_rights
 
 AWAITING_SECONDS = 600
 _SEEN_EVERY = timedelta(minutes=5)
@@ -113,7 +115,7 @@ class SessionService:
         )
         with self._db.reading() as tx:
             found = tx.execute(query).one_or_none()
-            if found is None or found[0].disabled_at is not None:
+            if found is None or not is_let_in(tx, found[0]):
                 raise NotSignedIn("not_signed_in", "Please sign in.")
             view, session_id, seen_at = self._views.of(found[0]), found[1], found[2]
         if seen_at is None or now - seen_at >= _SEEN_EVERY:
@@ -131,57 +133,59 @@ class SessionService:
                 .values(ended_at=self._clock.now())
             )
 
+    @needs("session:read")
     def list(self, actor: Actor, *, present: str | None = None) -> Sequence[SessionView]:
         """The actor's own open sessions, the one used last first; ``present`` is the secret of the one that asks."""
-        require(actor, "session:read")
         return self._of(actor.user_id, present)
 
+    @needs("user:read_sign_ins")
     def list_of(self, actor: Actor, user_id: str) -> Sequence[SessionView]:
         """Somebody else's, for administrators. Raises NotFound."""
-        require(actor, "user:read_sign_ins")
         with self._db.reading() as tx:
-            found_user(tx, actor, user_id)
+            found_person(tx, actor, user_id, "user:read_sign_ins")
         return self._of(user_id, None)
 
+    @needs("session:end")
     def end(self, actor: Actor, session_id: str) -> None:
         """End one of the actor's own sessions. Raises NotFound."""
-        require(actor, "session:end")
         self._end(actor, actor.user_id, session_id)
 
+    @needs("user:end_sessions")
     def end_of(self, actor: Actor, user_id: str, session_id: str) -> None:
         """End one of somebody else's, for administrators. Raises NotFound."""
-        require(actor, "user:end_sessions")
         with self._db.reading() as tx:
-            found_user(tx, actor, user_id)
+            user = found_person(tx, actor, user_id, "user:end_sessions")
+            require_no_more_rights(tx, actor, user, "user:end_sessions", self._clock.now())
         self._end(actor, user_id, session_id)
 
+    @needs("session:end")
     @retried_when_contended
     def end_others(self, actor: Actor, *, present: str | None = None) -> int:
         """End all of the actor's own sessions but the present one, and say how many."""
-        require(actor, "session:end")
         with self._db.transaction() as tx:
             return self._end_all(tx, actor, actor.user_id, keep=present)
 
+    @needs("user:end_sessions")
     @retried_when_contended
     def end_all_of(self, actor: Actor, user_id: str) -> int:
         """Sign somebody out everywhere: sessions and tokens. Raises NotFound."""
-        require(actor, "user:end_sessions")
         with self._db.transaction() as tx:
-            user = found_user(tx, actor, user_id)
+            user = found_person(tx, actor, user_id, "user:end_sessions")
+            require_no_more_rights(tx, actor, user, "user:end_sessions", self._clock.now())
             ended = self._end_all(tx, actor, user.id, keep=None)
             end_sign_ins(tx, user.id, self._clock.now())
             return ended
 
+    @needs("session:read")
     def history(self, actor: Actor, *, limit: int = 50) -> Sequence[SignInView]:
         """The tries to come in by the actor's own account, the newest first."""
-        require(actor, "session:read")
         return self._history(actor.user_id, limit)
 
+    @needs("user:read_sign_ins")
     def history_of(self, actor: Actor, user_id: str, *, limit: int = 50) -> Sequence[SignInView]:
         """Somebody else's, for administrators. Raises NotFound."""
-        require(actor, "user:read_sign_ins")
         with self._db.reading() as tx:
-            found_user(tx, actor, user_id)
+            found_person(tx, actor, user_id, "user:read_sign_ins")
         return self._history(user_id, limit)
 
     def note(
@@ -239,7 +243,7 @@ class SessionService:
             query = query.where(AuthSession.secret_digest != digest(keep))
         ended = int(getattr(tx.execute(query.values(ended_at=self._clock.now())), "rowcount", 0))
         access_ended(tx, user_id, self._clock.now())
-        self._audit.record(tx, actor, "session:end_all", "user", user_id, detail=str(ended))
+        self._audit.record(tx, actor, "session:end_all", "user", user_id, after={"ended": ended})
         return ended
 
     def _history(self, user_id: str, limit: int) -> Sequence[SignInView]:

@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, select, update
 from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import InvalidInput, NotSignedIn
-from yunzhuo.phoenix.db.models import AuthSession, User
+from yunzhuo.phoenix.db.models import AuthSession, Organization, User
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.phoenix.security.passwords import Passwords
 from yunzhuo.phoenix.security.secrets import digest
-from yunzhuo.services.accounts import MAX_PASSWORD, Granted, UserView, Views, folded_email
+from yunzhuo.services.accounts import MAX_PASSWORD, Granted, UserView, Views, folded_email, is_let_in
 from yunzhuo.services.attempts import AttemptCounter
 from yunzhuo.services.devices import KnownDevices
 from yunzhuo.services.factors import FactorService
@@ -131,7 +131,7 @@ class SignInService:
         with self._db.transaction() as tx:
             user_id = self._passkeys.accept(tx, credential, user_id=None)
             row = tx.get_one(User, user_id)
-            if row.disabled_at is not None:
+            if not is_let_in(tx, row):
                 raise NotSignedIn("wrong_credentials", WRONG_CREDENTIALS)
             self._sessions.note(tx, user_id, "passkey", "done", client_address=client_address, browser=browser)
             return self._sessions.begin(
@@ -149,15 +149,16 @@ class SignInService:
         columns that are needed are read before it is known who it is: a whole person more would be seen in the time.
         """
         address = folded_email(email)  # counted as it is kept: there are many ways to write one address
-        columns = (User.id, User.password_hash, User.disabled_at, User.is_service)
+        lets_in = and_(User.disabled_at.is_(None), Organization.disabled_at.is_(None), User.is_service.is_(False))
+        query = select(User.id, User.password_hash, lets_in).join(Organization, Organization.id == User.organization_id)
         with self._db.reading() as tx:
-            row = tx.execute(select(*columns).where(User.email == address)).one_or_none()
-        user_id, password_hash, disabled_at, is_service = row or (None, "", None, True)
+            row = tx.execute(query.where(User.email == address)).one_or_none()
+        user_id, password_hash, may_enter = row or (None, "", False)
         device = self._devices.word(browser.marks, user_id or "")
         self._attempts.check(address, client_address, device=device)
         password_hash = password_hash or self._passwords.nobodys_hash
         fits = self._passwords.fits(password_hash, password[: MAX_PASSWORD + 1])
-        if user_id is None or not fits or disabled_at is not None or is_service:
+        if user_id is None or not fits or not may_enter:
             with self._db.transaction() as tx:
                 self._attempts.count_within(tx, address, client_address, device=device)
                 self._sessions.note(tx, user_id, "password", "wrong_password", client_address=client_address, browser=browser)
@@ -206,12 +207,14 @@ def _awaiting(tx: Session, secret: str, now: datetime) -> tuple[AuthSession, Use
     query = (
         select(AuthSession, User)
         .join(User, User.id == AuthSession.user_id)
+        .join(Organization, Organization.id == User.organization_id)
         .where(
             AuthSession.secret_digest == digest(secret),
             AuthSession.awaits_factor.is_(True),
             AuthSession.ended_at.is_(None),
             AuthSession.expires_at > now,
             User.disabled_at.is_(None),
+            Organization.disabled_at.is_(None),
         )
     )
     found = tx.execute(query).one_or_none()

@@ -14,6 +14,8 @@ from yunzhuo.phoenix.security.passwords import Passwords
 from yunzhuo.phoenix.security.secrets import digest
 from yunzhuo.services.access import Actor, require
 from yunzhuo.services.attempts import AttemptCounter
+from yunzhuo.services.audit import AuditLog
+from yunzhuo.services.stated import needs
 
 # No address contains a space. Counted apart from signing in: strangers who guess there keep nobody from it who is in already.
 _SUBJECT = "again by "
@@ -36,14 +38,22 @@ class StepUp:
     """Asks for passwords."""
 
     def __init__(
-        self, db: Database, attempts: AttemptCounter, clock: Clock, settings: AccountSettings, passwords: Passwords
+        self,
+        db: Database,
+        attempts: AttemptCounter,
+        audit: AuditLog,
+        clock: Clock,
+        settings: AccountSettings,
+        passwords: Passwords,
     ) -> None:
         self._db = db
         self._attempts = attempts
+        self._audit = audit
         self._clock = clock
         self._settings = settings
         self._passwords = passwords
 
+    @needs("account:update", "account:change_password")
     def by_password(self, actor: Actor, password: str, *, field: str = "password") -> Proven:
         """Raises InvalidInput when it is not the actor's, TooManyAttempts."""
         self._attempts.check(_SUBJECT + actor.email, None)
@@ -54,6 +64,7 @@ class StepUp:
             raise InvalidInput("The password is wrong.", fields={field: "This is not your present password."})
         return Proven(actor.user_id)
 
+    @needs("account:update")
     @retried_when_contended
     def for_session(self, actor: Actor, password: str, session_secret: str) -> None:
         """The same, remembered for this session for a while."""
@@ -65,6 +76,7 @@ class StepUp:
                 .values(proved_at=self._clock.now())
             )
 
+    @needs("account:update")
     def of_session(self, actor: Actor, session_secret: str) -> Proven:
         """What the session remembers. Raises Forbidden (``password_needed``) when that is nothing, or too long ago."""
         since = self._clock.now() - timedelta(seconds=self._settings.step_up_seconds)
@@ -81,4 +93,6 @@ class StepUp:
 
 
 def _needed() -> Forbidden:
-    return Forbidden("password_needed", "Give your password again first.")
+    question = Forbidden("password_needed", "Give your password again first.")
+    question.is_on_record = True  # nothing was refused: whoever asks is asked back
+    return question

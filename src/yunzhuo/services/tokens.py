@@ -14,20 +14,22 @@ from yunzhuo.phoenix.config.settings import AccountSettings
 from yunzhuo.phoenix.db.models import ApiToken, User
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.phoenix.security.secrets import digest
-from yunzhuo.services.access import READ_ONLY, Actor, Role, require, verbs_of, within
+from yunzhuo.services.access import READ_ONLY, Actor, Role, grants_of, verbs_of, within
 from yunzhuo.services.accounts import (
     AccountService,
     Granted,
     UserView,
     Views,
     access_ended,
-    found_user,
+    is_let_in,
     normalized_email,
     user_view,
 )
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.rules.naming import checked_name
 from yunzhuo.services.sign_ins import SignInService
+from yunzhuo.services.stated import needs
+from yunzhuo.services.subordinates import found_person, require_no_more_rights, require_to_cover, taken
 
 MAX_TOKENS = 100
 _USED_EVERY = timedelta(minutes=1)
@@ -105,47 +107,49 @@ class TokenService:
         made = self._make(actor, user, wish or TokenWish(""))
         return Granted(made.secret, made.token.expires_at, user, id=made.token.id)
 
+    @needs("token:create")
     def create(self, actor: Actor, wish: TokenWish, *, present: str | None = None) -> NewToken:
         """Make a token for oneself. With a token (``present``) only one that may no more and ends no later.
 
         Raises InvalidInput, Forbidden (``broader_token``), Conflict when there are too many.
         """
-        require(actor, "token:create")
         with self._db.reading() as tx:
-            user = user_view(found_user(tx, actor, actor.user_id))
+            user = user_view(tx.get_one(User, actor.user_id))
         return self._make(actor, user, wish, ends_by=self._end_of(present) if present else None)
 
+    @needs("user:manage_tokens")
     def create_for(self, actor: Actor, user_id: str, wish: TokenWish) -> NewToken:
         """Make a token for a service account. Raises NotFound, and Conflict for a person: theirs are theirs to make."""
-        require(actor, "user:manage_tokens")
         with self._db.reading() as tx:
-            user = user_view(found_user(tx, actor, user_id))
-        if not user.is_service:
-            raise Conflict("not_a_service", "People make their tokens themselves.")
-        return self._make(actor, user, wish)
+            user = found_person(tx, actor, user_id, "user:manage_tokens")
+            if not user.is_service:
+                raise Conflict("not_a_service", "People make their tokens themselves.")
+            require_no_more_rights(tx, actor, user, "user:manage_tokens", self._clock.now())
+        return self._make(actor, user_view(user), wish)
 
+    @needs("token:read")
     def list(self, actor: Actor) -> Sequence[TokenView]:
         """The actor's own that still count, the newest first."""
-        require(actor, "token:read")
         return self._of(actor.user_id)
 
+    @needs("user:manage_tokens")
     def list_of(self, actor: Actor, user_id: str) -> Sequence[TokenView]:
         """Somebody else's, for administrators. Raises NotFound."""
-        require(actor, "user:manage_tokens")
         with self._db.reading() as tx:
-            found_user(tx, actor, user_id)
+            found_person(tx, actor, user_id, "user:manage_tokens")
         return self._of(user_id)
 
+    @needs("token:revoke")
     def revoke(self, actor: Actor, token_id: str) -> None:
         """End one of the actor's own. Raises NotFound."""
-        require(actor, "token:revoke")
         self._revoke(actor, actor.user_id, token_id)
 
+    @needs("user:manage_tokens")
     def revoke_of(self, actor: Actor, user_id: str, token_id: str) -> None:
         """End one of somebody else's, for administrators. Raises NotFound."""
-        require(actor, "user:manage_tokens")
         with self._db.reading() as tx:
-            found_user(tx, actor, user_id)
+            user = found_person(tx, actor, user_id, "user:manage_tokens")
+            require_no_more_rights(tx, actor, user, "user:manage_tokens", self._clock.now())
         self._revoke(actor, user_id, token_id)
 
     @retried_when_contended
@@ -171,7 +175,7 @@ class TokenService:
         )
         with self._db.reading() as tx:
             found = tx.execute(query).one_or_none()
-            if found is None or found[0].disabled_at is not None:
+            if found is None or not is_let_in(tx, found[0]):
                 raise NotSignedIn("not_signed_in", "Please sign in.")
             token: ApiToken = found[1]
             view = self._views.of(found[0], scopes=None if token.verbs is None else frozenset(token.verbs))
@@ -183,12 +187,15 @@ class TokenService:
                 writing.execute(update(ApiToken).where(ApiToken.id == token.id).values(values))
         return view
 
+    @needs("user:create")
     @retried_when_contended
     def add_service(self, actor: Actor, email: str, role: Role) -> UserView:
         """Make a service account: a user with an address for a name, without a password. Raises InvalidInput, Conflict."""
-        require(actor, "user:create")
+        require_to_cover(actor, role)
         address = normalized_email(email)
         with self._db.transaction() as tx:
+            if tx.scalar(select(User.id).where(User.email == address)) is not None:
+                raise taken(tx, actor, address)
             user = self._accounts.add_within(tx, address, "", role, organization_id=actor.organization_id, is_service=True)
             after = {"email": address, "role": role, "is_service": True}
             self._audit.record(tx, actor, "user:create", "user", user.id, after=after)
@@ -263,7 +270,7 @@ def _checked_verbs(maker: Actor | None, role: Role, verbs: Collection[str] | Non
     limits = maker.scopes if maker else None
     if verbs is None:
         return None if limits is None else sorted(limits)
-    wanted, known = set(verbs), verbs_of(role) | {READ_ONLY}
+    wanted, known = set(verbs), (frozenset(grants_of(maker)) if maker else verbs_of(role)) | {READ_ONLY}
     if not wanted or not wanted <= known:
         unknown = ", ".join(sorted(wanted - known)) or "at least one"
         raise InvalidInput("A token cannot have these verbs.", fields={"verbs": f"Not among this role's: {unknown}."})

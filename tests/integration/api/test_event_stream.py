@@ -13,6 +13,7 @@ from tests.support.installation import PASSWORD, Installation
 
 from yunzhuo.phoenix.db.session import Database
 from yunzhuo.services.access import Actor
+from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.events import KEEP, EventService, EventView
 from yunzhuo.services.tokens import TokenWish
 from yunzhuo.web.asgi import App
@@ -255,7 +256,7 @@ async def test_a_database_that_is_away_is_waited_for(yunzhuo: Installation, temp
     """Nothing is told meanwhile, nothing is lost, and nobody is sent away."""
     lin = known(yunzhuo, "lin")
     db = Database(yunzhuo.settings.database_url)
-    events = UnluckyEvents(db, yunzhuo.clock)
+    events = UnluckyEvents(db, AuditLog(db, yunzhuo.clock), yunzhuo.clock)
     async with EventHub(events, Door(yunzhuo.services.sessions, yunzhuo.services.tokens), poll_seconds=0.005) as hub:
         stream = Stream(yunzhuo, hub, template)
         talk = await stream.open(stream.token(lin))

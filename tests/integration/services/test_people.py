@@ -32,13 +32,11 @@ def entries(yunzhuo: Installation, verb: str) -> list[dict[str, object]]:
 
 
 def other_organization(yunzhuo: Installation) -> Actor:
-    """An administrator of another organization, made where no service makes one yet."""
-    stranger = yunzhuo.person("stranger", Role.ADMINISTRATOR)
-    with yunzhuo.connection() as connection:
-        connection.execute(text("INSERT INTO organizations VALUES ('other', 'other', '2026-01-01 00:00:00.000000')"))
-        move = text("UPDATE users SET organization_id = 'other' WHERE id = :id")
-        connection.execute(move, {"id": stranger.user_id})
-    return yunzhuo.services.accounts.by_email(stranger.email).actor()
+    """An administrator of another organization."""
+    itself = installation(yunzhuo.services.accounts.default_organization_id())
+    other = yunzhuo.services.organizations.create(itself, "other")
+    made = yunzhuo.services.people.create(installation(other.id), "stranger@other.local", Role.ADMINISTRATOR, password=PASSWORD)
+    return made.user.actor()
 
 
 def test_a_generated_password_is_told_once_and_has_to_be_changed(yunzhuo: Installation, boss: Actor) -> None:

@@ -18,6 +18,7 @@ import yunzhuo as package
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
 from yunzhuo.services import cursors
 from yunzhuo.services.access import Actor, Role
+from yunzhuo.services.quotas import Resource, Subject
 from yunzhuo.services.rules.lifecycle import Action
 
 LANGUAGES = {"en": {"Accept-Language": "en"}, "zh-CN": CHINESE}
@@ -42,7 +43,6 @@ class Site:
 @pytest.fixture(scope="module")
 def site(app: Flask, yunzhuo: Installation) -> Site:
     lin, newcomer = somebody(yunzhuo, "lin"), somebody(yunzhuo, "newcomer")
-    chief = somebody(yunzhuo, "head", Role.ADMINISTRATOR)
     first = yunzhuo.services.accounts.add("first@school.local", PASSWORD, Role.USER, must_change_password=True)
     ids = desktops_in_every_state(yunzhuo, lin)
     own = [f"/desktops/{desktop_id}" for desktop_id in ids]
@@ -72,8 +72,16 @@ def site(app: Flask, yunzhuo: Installation) -> Site:
     administration += ["/admin/invitations", "/admin/users/new-service", f"{user}/security"]
     security = ["/security", "/security/password", "/security/totp", "/security/passkeys", "/security/address"]
     security += ["/password", "/security/tokens", "/security/sign-ins"]
-    invited = yunzhuo.services.registration.invite(chief, f"invited-{lin.email}", Role.USER).link or ""
+    head = somebody(yunzhuo, "head", Role.OPERATOR)
+    group = yunzhuo.services.groups.create(head, "一班")
+    yunzhuo.services.groups.put_member(head, group.id, lin.user_id, is_owner=True)
+    yunzhuo.services.roles.create(head, "助教", {"user:read": "group"})
+    yunzhuo.services.quotas.put(head, Subject.GROUP, group.id, Resource.DESKTOPS, 100)
+    administration += ["/admin/groups", f"/admin/groups/{group.id}", "/admin/roles", "/admin/quotas", "/admin/organizations"]
+    administration += ["/admin/audit", "/admin/audit?who=zzz", "/admin/audit/verification", "/admin/users/import", "/usage"]
+    invited = yunzhuo.services.registration.invite(head, f"invited-{lin.email}", Role.USER).link or ""
     welcome = invited.removeprefix(yunzhuo.settings.public_url)
+    more = [*questions, *details]
     return Site(
         {
             "stranger": Visitor(app.test_client()),
@@ -81,14 +89,14 @@ def site(app: Flask, yunzhuo: Installation) -> Site:
             "first": signed_in(app, first.actor()),
             "halfway": halfway(app, yunzhuo),
             "lin": proven(signed_in(app, lin)),
-            "head": signed_in(app, chief),
+            "head": signed_in(app, head),
         },
         {
             "stranger": ["/sign-in", "/register", "/forgot", welcome, "/nothing-here"],
             "halfway": ["/sign-in/factor"],
             "newcomer": ["/desktops", "/desktops/new", "/personal-files"],
             "first": ["/password"],
-            "lin": ["/desktops", "/desktops?q=zzz", "/profile", "/desktops/x", *own, *questions, *details, *security],
+            "lin": ["/usage", "/sharing", "/desktops", "/desktops?q=zzz", "/profile", "/desktops/x", *own, *more, *security],
             "head": ["/desktops", "/profile", own[0], own[1], f"{running}/details", *forced, *administration],
         },
     )  # fmt: skip

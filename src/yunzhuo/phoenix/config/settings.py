@@ -92,7 +92,7 @@ class HostSettings(Section):
     image: Literal["light", "xfce"] = Field("xfce", description="Recipe of the image built first, and offered first.")
     prepared_flavors: tuple[str, ...] = Field(("small", "medium"), description="Flavors that get a golden in the background.")
     prepared_languages: tuple[Literal["en", "zh_CN"], ...] = Field(
-        ("en", "zh_CN"), description="Languages that get goldens of their own, beside that of the installation (language)."
+        ("en", "zh_CN"), description="Languages that get goldens, too, beside the one that is set in language."
     )
     accelerator: Literal["auto", "kvm", "tcg"] = Field("auto", description="auto uses KVM only after it has proved itself.")
     qemu_user: str = Field("yunzhuo-qemu", description="System user that QEMU runs as when the host is started by root.")
@@ -198,6 +198,13 @@ class GuestSettings(Section):
     folder_bytes: int = Field(500 * 1024 * 1024, ge=0, description="Largest folder given out as a whole.")
 
 
+class AuditSettings(Section):
+    """The record of who did what."""
+
+    keep_days: int = Field(730, ge=0, description="Entries older than this are dropped; 0: none are.")
+    heads_file: str = Field("", description="File that the chain's head is added to once a day; empty: in the state folder.")
+
+
 class LogSettings(Section):
     """What processes write to standard error."""
 
@@ -225,6 +232,7 @@ class Settings(Section):
     reconcile: ReconcileSettings = Field(ReconcileSettings(), description=ReconcileSettings.__doc__)
     consoles: ConsoleSettings = Field(ConsoleSettings(), description=ConsoleSettings.__doc__)
     guests: GuestSettings = Field(GuestSettings(), description=GuestSettings.__doc__)
+    audit: AuditSettings = Field(AuditSettings(), description=AuditSettings.__doc__)
     log: LogSettings = Field(LogSettings(), description=LogSettings.__doc__)
 
     @property
@@ -246,6 +254,11 @@ class Settings(Section):
     def secrets_dir(self) -> Path:
         """Keys and first passwords; readable by the installation's own user only."""
         return self.home / "secrets"
+
+    @property
+    def audit_heads_file(self) -> Path:
+        """Where the heads of the audit log's chain are written."""
+        return Path(self.audit.heads_file) if self.audit.heads_file else self.home / "audit-heads.jsonl"
 
     @property
     def host_dir(self) -> Path:

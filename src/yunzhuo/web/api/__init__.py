@@ -4,15 +4,21 @@ from apiflask import APIBlueprint
 
 from yunzhuo.web.api import (
     account,
+    audit,
     desktops,
     entrance,
     events,
     flavors,
+    groups,
     guests,
     images,
     operations,
+    organizations,
     overview,
+    people_lists,
     personal_disks,
+    quotas,
+    roles,
     snapshots,
     tokens,
     user_security,
@@ -35,6 +41,12 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
     personal_disks.blueprint,
     events.blueprint,
     overview.blueprint,
+    groups.blueprint,
+    roles.blueprint,
+    organizations.blueprint,
+    people_lists.blueprint,
+    quotas.blueprint,
+    audit.blueprint,
 )
 
 __all__ = ["BLUEPRINTS", "PREFIX"]

@@ -12,11 +12,14 @@ from flask_babel import format_datetime, format_decimal, gettext, ngettext
 
 from yunzhuo.phoenix.common.clock import SystemClock
 from yunzhuo.phoenix.common.errors import InvalidInput, TooManyAttempts, YunzhuoError
-from yunzhuo.services.access import READ_ONLY, Role
+from yunzhuo.services.access import READ_ONLY, Role, Scope
 from yunzhuo.services.changes import OperationView, QueuePlace
 from yunzhuo.services.desktop_views import DesktopView
 from yunzhuo.services.history import HistoryEntry
 from yunzhuo.services.people import is_deleted
+from yunzhuo.services.people_import import Change
+from yunzhuo.services.quotas import Allowance, Resource, Subject
+from yunzhuo.services.roles import RoleView
 from yunzhuo.services.rules.lifecycle import ACTIVE, Action, OperationStatus, State, Step
 from yunzhuo.web.portal import words
 from yunzhuo.webkit.problems import Problem
@@ -181,6 +184,48 @@ def state_name(state: State) -> str:
 def person(email: str) -> str:
     """Who somebody is: an address, or that the account is deleted."""
     return str(gettext("deleted account")) if is_deleted(email) else email
+
+
+def any_role_name(role: RoleView) -> str:
+    """What a role is called; one of the organization's own as it calls it."""
+    return role_name(Role(role.id)) if role.is_built_in else role.name
+
+
+def scope_name(scope: Scope) -> str:
+    """On whose things a right counts."""
+    return str(words.SCOPES[scope])
+
+
+def resource_name(resource: Resource) -> str:
+    """What a resource is called."""
+    return str(words.RESOURCES[resource])
+
+
+def subject_name(subject: Subject) -> str:
+    """For whom a quota is."""
+    return str(words.SUBJECTS[subject])
+
+
+def outcome_name(outcome: str) -> str:
+    """How something ended, in the audit log."""
+    return str(words.OUTCOMES[outcome])
+
+
+def change_name(change: Change) -> str:
+    """What is done to several people at once."""
+    return str(words.CHANGES[change])
+
+
+def nobody_chosen() -> str:
+    """What is said when a change of several people names none."""
+    return str(gettext("Choose people, and what is to be done."))
+
+
+def used_of(allowance: Allowance) -> str:
+    """How much of something is used, and of how much."""
+    if allowance.most is None:
+        return str(gettext("%(used)s used", used=allowance.used))
+    return str(gettext("%(used)s of %(most)s used", used=allowance.used, most=allowance.most))
 
 
 def role_name(role: Role) -> str:

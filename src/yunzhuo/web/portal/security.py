@@ -11,7 +11,7 @@ from flask_babel import gettext
 from werkzeug.wrappers import Response
 
 from yunzhuo.phoenix.common.errors import Conflict, Forbidden, InvalidInput, LimitReached, NotFound, TooManyAttempts
-from yunzhuo.services.access import READ_ONLY, verbs_of
+from yunzhuo.services.access import READ_ONLY, grants_of
 from yunzhuo.services.step_up import Proven
 from yunzhuo.services.tokens import TokenWish
 from yunzhuo.web.errors import STATUS
@@ -239,7 +239,7 @@ def add_token() -> Response:
             form.refuse_fields(messages.field_errors(error))
         except Conflict as error:
             form.refuse(messages.refusal(error))
-    return page("token.html", status, form=form, verbs=sorted(verbs_of(person.role)))
+    return page("token.html", status, form=form, verbs=sorted(grants_of(person)))
 
 
 @blueprint.post("/security/tokens/<token_id>/revoke")

@@ -7,13 +7,18 @@ from yunzhuo.phoenix.db.base import Base, Digest, Id, Name, Sequence, Time, Word
 
 
 class Organization(Base):
-    """A tenant; none sees another's objects."""
+    """A tenant; none sees another's objects. Of a disabled one nobody can sign in.
+
+    ``is_default``: the one that people who register, and the command line, are in; the first, whatever its name is by now.
+    """
 
     __tablename__ = "organizations"
 
     id: Mapped[Id] = mapped_column(primary_key=True)
     name: Mapped[Name] = mapped_column(unique=True)
     created_at: Mapped[Time]
+    disabled_at: Mapped[Time | None]
+    is_default: Mapped[bool]
 
 
 class User(Base):
