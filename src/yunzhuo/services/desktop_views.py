@@ -85,7 +85,7 @@ def visible_desktop(tx: Session, actor: Actor, desktop_id: str, verb: str) -> Pa
     require(actor, "desktop:read")
     desktop = tx.get(Desktop, desktop_id, with_for_update=verb != "desktop:read")
     if desktop is None or desktop.deleted_at is not None or not may_see(tx, actor, desktop):
-        raise NotFound("desktop_not_found", "There is no such desktop.")
+        raise NotFound("desktop_not_found", "There is no such desktop.", verb=verb)
     if not may_with(tx, actor, desktop, verb):
         raise forbidden(verb)
     return desktop, tx.get_one(Operation, desktop.operation_id)

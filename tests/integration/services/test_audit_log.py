@@ -54,7 +54,7 @@ def test_what_is_refused_is_on_record_once(yunzhuo: Installation, boss: Actor, l
         (lin.user_id, "desktop:start", {"code": "desktop_not_found"}),
         (boss.user_id, "user:disable", {"code": "own_account"}),
         (lin.user_id, "user:read", {"code": "forbidden"}),
-        (lin.user_id, "desktop:delete", {"code": "desktop_not_found"}),
+        (lin.user_id, "desktop:stop", {"code": "desktop_not_found"}),
     ]
 
 

@@ -11,6 +11,7 @@ from yunzhuo.services.access import GRANTS, Actor, Role, Scope, covers, installa
 from yunzhuo.services.consoles import ConsoleProtocol
 from yunzhuo.services.delegations import DELEGATED_VERBS
 from yunzhuo.services.rules.lifecycle import Action
+from yunzhuo.services.tokens import TokenWish
 from yunzhuo.services.verbs import VERBS
 
 
@@ -179,6 +180,21 @@ def test_nobody_of_a_disabled_organization_gets_in(yunzhuo: Installation, boss: 
         organizations.disable(chief, chief.organization_id)
     with pytest.raises(Conflict):
         organizations.create(chief, "Other")
+
+
+def test_nobody_rules_over_what_lets_somebody_mightier_in(yunzhuo: Installation, boss: Actor) -> None:
+    chief, services = yunzhuo.person("chief", Role.OPERATOR), yunzhuo.services
+    program = services.tokens.add_service(chief, "program@school.local", Role.OPERATOR)
+    for ask in (
+        lambda: services.factors.reset(boss, chief.user_id),
+        lambda: services.sessions.end_all_of(boss, chief.user_id),
+        lambda: services.tokens.create_for(boss, program.id, TokenWish("mine")),
+        lambda: services.tokens.add_service(boss, "other@school.local", Role.OPERATOR),
+        lambda: services.registration.invite(boss, "new@school.local", Role.OPERATOR),
+    ):
+        with pytest.raises(Forbidden):
+            ask()
+    assert services.tokens.create_for(chief, program.id, TokenWish("theirs")).secret
 
 
 def test_an_address_that_another_organization_has_is_refused_without_a_word_of_it(yunzhuo: Installation, boss: Actor) -> None:
