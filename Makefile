@@ -40,16 +40,17 @@ image: setup-run ## Build the image that desktops start from, unless it stands
 light-image: setup-run
 	@$(BIN)/yunzhuo image build light
 
-# Virtual machines and browsers have the computer to themselves: their tests measure time.
+# Virtual machines have the computer to themselves: their tests measure time.
 test: lint light-image ## Set up what is missing, lint, and run all tests
 	@$(FAST) $(ARGS)
-	@$(BIN)/pytest -m "($(SLOW)) and not ($(LONG))" $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadgroup -m "($(SLOW)) and not (machine or $(LONG))" $(ARGS)
+	@$(BIN)/pytest -m "machine and not ($(LONG))" $(ARGS)
 
 test-image: setup-test ## Build the XFCE image, boot it, look into it; takes minutes, for whoever changes recipes
 	@$(BIN)/pytest -m image $(ARGS)
 
 test-mariadb: setup-test ## The tests of services, API and pages once more, on MariaDB
-	@$(BIN)/pytest -n 3 --database mariadb -m "not ($(SLOW) or $(LONG))" $(STATEFUL) $(ARGS)
+	@$(BIN)/pytest -n 3 --database mariadb -m "not (machine or browser or servers or $(LONG))" $(STATEFUL) $(ARGS)
 
 test-chaos: setup-test ## Three kills at every moment of every step of every operation; takes many minutes
 	@$(BIN)/pytest -m chaos -s $(ARGS)

@@ -21,6 +21,9 @@ from yunzhuo.web.event_hub import Bounds, Door, EventHub
 from yunzhuo.web.stream import create_stream
 from yunzhuo.webkit import cookies
 
+# Long stories, each on an installation of its own.
+pytestmark = pytest.mark.slow
+
 BOUNDS = Bounds(queue_length=20, streams_per_user=4, check_seconds=0.05)
 
 

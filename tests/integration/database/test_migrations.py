@@ -19,6 +19,9 @@ from yunzhuo.phoenix.db import migrate
 from yunzhuo.phoenix.db.base import Base
 from yunzhuo.phoenix.db.session import Database
 
+# Long stories, each on an installation of its own.
+pytestmark = pytest.mark.slow
+
 MIGRATIONS = Path(migrate.__file__).parent / "migrations"
 NOW = datetime(2026, 3, 2, 8, 0, 0, 123456, tzinfo=UTC).replace(tzinfo=None)
 ROWS = 3

@@ -16,6 +16,9 @@ from yunzhuo.services.access import Actor
 from yunzhuo.services.assembly import services
 from yunzhuo.services.rules.lifecycle import OperationStatus
 
+# Long stories, each on an installation of its own.
+pytestmark = pytest.mark.slow
+
 AT_ONCE = 50
 
 
@@ -77,7 +80,6 @@ def _ask_in_a_process(home: str, begin: Any, answers: Any, times: int) -> None:
                 answers.put(getattr(error, "code", repr(error)))
 
 
-@pytest.mark.slow
 def test_the_last_free_place_is_one_desktops_between_processes_too(tmp_path: Path) -> None:
     processes, times = 5, 10
     with installation(tmp_path / "home", limits={"desktops_per_user": 1}) as yunzhuo:

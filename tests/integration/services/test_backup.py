@@ -20,6 +20,9 @@ from yunzhuo.services.assembly import services
 from yunzhuo.services.backup import back_up, restore
 from yunzhuo.services.rules.lifecycle import Action, State
 
+# Long stories, each on an installation of its own.
+pytestmark = pytest.mark.slow
+
 
 def rows(settings: Settings) -> dict[str, list[tuple[object, ...]]]:
     """Everything in the database."""

@@ -15,6 +15,9 @@ from yunzhuo.services.rules.lifecycle import ACTIVE, Action, OperationStatus, St
 from yunzhuo.services.rules.remedies import Remedy
 from yunzhuo.services.steps import perform
 
+# Long stories, each on an installation of its own.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def impatient(tmp_path: Path) -> Iterator[Installation]:
@@ -67,7 +70,7 @@ PAIRS = [
 ]
 
 
-@pytest.mark.parametrize("has_begun", [False, True, pytest.param(None, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("has_begun", [False, True, None])
 @pytest.mark.parametrize(("action", "before"), PAIRS)
 def test_a_cancelled_change_of_power_is_taken_back(
     yunzhuo: Installation, lin: Actor, action: Action, before: State, has_begun: bool | None

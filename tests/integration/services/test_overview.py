@@ -11,6 +11,9 @@ from yunzhuo.services.bulk import MAX_AT_ONCE
 from yunzhuo.services.desktop_table import SortBy, TableWish
 from yunzhuo.services.rules.lifecycle import Action, State
 
+# Long stories, each on an installation of its own.
+pytestmark = pytest.mark.slow
+
 
 def names(yunzhuo: Installation, actor: Actor, wish: TableWish) -> list[str]:
     return [desktop.name for desktop in yunzhuo.services.desktop_table.page(actor, wish).items]

@@ -15,6 +15,9 @@ from yunzhuo.services.people import DesktopsOfDeleted
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, State, Step
 from yunzhuo.services.rules.personal_disks import DiskState
 
+# Long stories, each on an installation of its own.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[Installation]:

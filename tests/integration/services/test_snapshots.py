@@ -12,6 +12,9 @@ from yunzhuo.services.access import Actor
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, State
 from yunzhuo.services.snapshots import SnapshotView
 
+# Long stories, each on an installation of its own.
+pytestmark = pytest.mark.slow
+
 
 def server_of(yunzhuo: Installation, desktop_id: str) -> str:
     found = yunzhuo.cloud.servers.find(desktop_id)
