@@ -11,6 +11,7 @@ import { followForms } from "./parts/forms.js";
 import { followStream } from "./parts/live.js";
 import { followMenus } from "./parts/menus.js";
 import { followNotices } from "./parts/notices.js";
+import { followPasskeys } from "./parts/passkeys.js";
 import { followTable } from "./parts/table.js";
 import { followTheme } from "./parts/theme_choice.js";
 import { followThumbnails } from "./parts/thumbnails.js";
@@ -18,6 +19,7 @@ import { followQueue } from "./parts/waiting.js";
 
 followMenus();
 followNotices();
+followPasskeys();
 followForms();
 followElapsed();
 followDialogs(htmx);

@@ -3,6 +3,7 @@
 Pages are found from the application's own address table: a new one without a place here fails the first test.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,14 +11,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import httpx
+import pyotp
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.browser.test_looks import wait_for
 from tests.support.portal import PASSWORD, Portal, ask_for_desktop
 
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
-from yunzhuo.services.access import Role, installation
-from yunzhuo.services.assembly import services
+from yunzhuo.services.access import Actor, Role, installation
+from yunzhuo.services.accounts import UserView
+from yunzhuo.services.assembly import Services, services
+from yunzhuo.services.quotas import Resource, Subject
 from yunzhuo.web.app import create_app
 
 pytestmark = [pytest.mark.browser, pytest.mark.servers, pytest.mark.xdist_group("portal"), pytest.mark.timeout(600)]
@@ -41,6 +45,18 @@ FOUND = """async () => {
 PLACES: dict[str, tuple[str, list[str]]] = {
     "portal.sign_in": ("nobody", ["/sign-in"]),
     "portal.register": ("nobody", ["/register"]),
+    "portal.welcome": ("nobody", ["{welcome}", "/welcome?proof=nothing"]),
+    "portal.forgot": ("nobody", ["/forgot"]),
+    "portal.reset": ("nobody", ["/reset?proof=nothing"]),
+    "portal.confirm_address": ("nobody", ["/confirm-address?proof=nothing"]),
+    "portal.give_factor": ("halfway", ["/sign-in/factor"]),
+    "portal.prove": ("newcomer", ["/security/password"]),
+    "portal.security": ("lin", ["/security"]),
+    "portal.add_totp": ("lin", ["/security/totp"]),
+    "portal.add_passkey": ("lin", ["/security/passkeys"]),
+    "portal.sign_in_history": ("lin", ["/security/sign-ins"]),
+    "portal.change_address": ("lin", ["/security/address"]),
+    "portal.add_token": ("lin", ["/security/tokens"]),
     "portal.change_password": ("lin", ["/password"]),
     "portal.profile": ("lin", ["/profile"]),
     "portal.desktop_list": ("lin", ["/desktops", "/desktops?q=zzz", "/desktops?cursor={end}"]),
@@ -53,19 +69,32 @@ PLACES: dict[str, tuple[str, list[str]]] = {
     "portal.confirm": ("lin", ["/desktops/{available}/confirm/rebuild", "/desktops/{available}/confirm/hard-reboot"]),
     "portal.change_snapshot": ("lin", ["/desktops/{available}/snapshots/{snapshot}/delete"]),
     "portal.personal_files": ("lin", ["/personal-files"]),
-    "portal.connect_disk": ("lin", ["/personal-files/connect/{available}"]),
+    "portal.connect_disk": ("lin", ["/personal-files/connect/{available}", "/personal-files/connect/{available}?force=yes"]),
     "portal.disconnect_disk": ("lin", ["/personal-files/disconnect"]),
     "portal.delete_disk": ("lin", ["/personal-files/delete"]),
     "portal.change_disk_snapshot": (
         "lin",
         ["/personal-files/snapshots/{kept}/restore", "/personal-files/snapshots/{kept}/delete"],
     ),
+    "portal.sharing": ("lin", ["/sharing"]),
+    "portal.usage": ("lin", ["/usage"]),
+    "portal.group_list": ("head", ["/admin/groups"]),
+    "portal.group": ("head", ["/admin/groups/{group}"]),
+    "portal.role_list": ("head", ["/admin/roles"]),
+    "portal.quota_list": ("head", ["/admin/quotas"]),
+    "portal.organization_list": ("head", ["/admin/organizations"]),
+    "portal.audit_log": ("head", ["/admin/audit", "/admin/audit?who=zzz"]),
+    "portal.verify_audit_log": ("head", ["/admin/audit/verification"]),
+    "portal.import_users": ("head", ["/admin/users/import"]),
     "portal.overview": ("head", ["/admin"]),
     "portal.operation_list": ("head", ["/admin/operations", "/admin/operations?status=failed", "/admin/operations?q=zzz"]),
     "portal.user_list": ("head", ["/admin/users", "/admin/users?q=zzz"]),
     "portal.new_user": ("head", ["/admin/users/new"]),
     "portal.user": ("head", ["/admin/users/{lin}", "/admin/users/{head}"]),
     "portal.delete_user": ("head", ["/admin/users/{lin}/delete"]),
+    "portal.person_security": ("head", ["/admin/users/{lin}/security"]),
+    "portal.new_service": ("head", ["/admin/users/new-service"]),
+    "portal.invitations": ("head", ["/admin/invitations"]),
     "portal.all_desktops": ("head", ["/admin/desktops", "/admin/desktops?q=zzz"]),
     "portal.host_list": ("head", ["/admin/hosts"]),
     "portal.catalog": ("head", ["/admin/catalog"]),
@@ -81,6 +110,9 @@ NO_PAGES = {
     "portal.get_folder",
     "portal.get_file",
     "portal.get_thumbnail",
+    "portal.export_audit_log",
+    "portal.export_users",
+    "portal.user_list_template",
     "portal.disk_usage",
 }
 
@@ -102,9 +134,18 @@ def school(yunzhuo: Portal) -> School:
     names = {"end": "2000-01-01T00:00:00+00:00_0"}
     with services(yunzhuo.running.settings()) as all_services:
         itself = installation(all_services.accounts.default_organization_id())
-        for name, role in (("lin", Role.USER), ("newcomer", Role.USER), ("head", Role.ADMINISTRATOR)):
+        for name, role in (("lin", Role.USER), ("newcomer", Role.USER), ("head", Role.OPERATOR)):
             made = all_services.people.create(itself, f"axe-{name}@school.local", role, password=PASSWORD)
             names[name] = made.user.id
+        group = all_services.groups.create(made.user.actor(), "一班")
+        all_services.groups.put_member(made.user.actor(), group.id, names["lin"])
+        names["group"] = group.id
+        all_services.roles.create(made.user.actor(), "助教", {"user:read": "group"})
+        all_services.quotas.put(made.user.actor(), Subject.GROUP, group.id, Resource.DESKTOPS, 100)
+        names["welcome"] = invitation_to(all_services, made.user.actor())
+        add_totp(
+            all_services, all_services.people.create(itself, "axe-halfway@school.local", Role.USER, password=PASSWORD).user
+        )
     lin = yunzhuo.running.api("axe-lin@school.local")
     for state, action in (("stopped", "stop"), ("suspended", "suspend")):
         names[state] = ask_for_desktop(lin, state.title())
@@ -124,6 +165,19 @@ def school(yunzhuo: Portal) -> School:
     wait_for(lin, names["available"], "available")
     names["kept"] = lin.post("personal-disk/snapshots", json={"name": "期中"}).raise_for_status().json()["snapshots"][0]["id"]
     return School(yunzhuo, names, lin)
+
+
+def invitation_to(all_services: Services, head: Actor) -> str:
+    """Where the link of somebody who is invited leads."""
+    link = all_services.registration.invite(head, "axe-invited@school.local", Role.USER).link or ""
+    return link.removeprefix(all_services.settings.public_url)
+
+
+def add_totp(all_services: Services, user: UserView) -> None:
+    """From now on this person is asked for a code."""
+    proof = all_services.step_up.by_password(user.actor(), PASSWORD)
+    secret = all_services.factors.offer_totp(user.actor(), proof).secret
+    all_services.factors.confirm_totp(user.actor(), proof, pyotp.TOTP(secret).now())
 
 
 class Inspector:
@@ -164,7 +218,13 @@ def enter(context: BrowserContext, page: Page, school: School, who: str) -> None
     page.locator("#email").fill(f"axe-{who}@school.local")
     page.locator("#password").fill(PASSWORD)
     page.locator("#password").press("Enter")
-    page.wait_for_url("**/desktops")
+    page.wait_for_url(re.compile(r"/sign-in/factor\b") if who == "halfway" else "**/desktops")
+    if who == "lin":  # what changes the proofs of a person asks for the password once more
+        page.goto(school.url("/security/password"))
+        page.locator("#password").fill(PASSWORD)
+        page.locator("#password").press("Enter")
+        page.wait_for_url("**/security")
+        page.goto(school.url("/desktops"))
 
 
 def test_every_page_of_the_address_table_has_its_place(school: School) -> None:
@@ -178,7 +238,7 @@ def test_every_page_of_the_address_table_has_its_place(school: School) -> None:
 
 
 @pytest.mark.parametrize("locale", LANGUAGES)
-@pytest.mark.parametrize("who", ["nobody", "lin", "head"])
+@pytest.mark.parametrize("who", ["nobody", "halfway", "newcomer", "lin", "head"])
 def test_pages(browser: Browser, school: School, inspector: Inspector, who: str, locale: str) -> None:
     with somebody(browser, school, who, locale) as page:
         for reader, paths in PLACES.values():

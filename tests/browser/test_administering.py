@@ -21,10 +21,10 @@ HEAD = "head@school.local"
 
 @pytest.fixture(scope="module")
 def pupil(yunzhuo: Portal) -> Iterator[httpx.Client]:
-    """An administrator there is, and somebody with desktops in a few states; answers the latter's programs."""
+    """An operator there is, and somebody with desktops in a few states; answers the latter's programs."""
     with services(yunzhuo.running.settings()) as all_services:
         itself = installation(all_services.accounts.default_organization_id())
-        all_services.people.create(itself, HEAD, Role.ADMINISTRATOR, password=PASSWORD)
+        all_services.people.create(itself, HEAD, Role.OPERATOR, password=PASSWORD)
         all_services.people.create(itself, "pupil@school.local", Role.USER, password=PASSWORD)
     with yunzhuo.running.api("pupil@school.local") as api:
         for name in ("Biology", "Chemistry"):
@@ -89,21 +89,12 @@ def pages(page: Page, yunzhuo: Portal, pupil: httpx.Client) -> Iterator[str]:
     page.locator("#password").press("Enter")
     page.wait_for_url("**/desktops")
     user = f"/admin/users/{pupil.get('users/me').json()['id']}"
-    for path in (
-        "",
-        "/users",
-        "/users?q=zzz",
-        "/users/new",
-        "/desktops",
-        "/desktops?q=zzz",
-        "/operations",
-        "/hosts",
-        "/catalog",
-        "/settings",
-    ):
+    of_people = ("", "/users", "/users?q=zzz", "/users/new", "/users/import", "/groups", "/roles", "/quotas", "/organizations")
+    of_things = ("/desktops", "/desktops?q=zzz", "/operations", "/hosts", "/catalog", "/settings", "/audit", "/audit?who=zzz")
+    for path in (*of_people, *of_things):
         page.goto(f"{yunzhuo.url}/admin{path}")
         yield path
-    for path in (user, f"{user}/delete", "/profile"):
+    for path in (user, f"{user}/delete", "/profile", "/usage", "/sharing"):
         page.goto(f"{yunzhuo.url}{path}")
         yield path
 

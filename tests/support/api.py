@@ -73,13 +73,13 @@ class Template:
 
 
 def make_template(home: Path) -> Template:
-    """Make the installation; its people are lin, mei and the administrator boss."""
+    """Make the installation; its people are lin, mei and the operator boss."""
     with installation(home) as made:
-        people = {"lin": Role.USER, "mei": Role.USER, "boss": Role.ADMINISTRATOR}
+        people = {"lin": Role.USER, "mei": Role.USER, "boss": Role.OPERATOR}
         tokens = {}
         for name, role in people.items():
             person = made.person(name, role)
-            granted = made.services.accounts.create_token(person.email, PASSWORD, client_address="192.0.2.7")
+            granted = made.services.tokens.create_with_password(person.email, PASSWORD, client_address="192.0.2.7")
             tokens[name] = granted.secret
     return Template(home, tokens)
 

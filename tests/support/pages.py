@@ -14,6 +14,7 @@ from yunzhuo.services.access import Actor, Role
 CHINESE = {"Accept-Language": "zh-CN,zh;q=0.9"}
 PART = {"HX-Request": "true"}
 _numbers = itertools.count(1)
+_CHECKED = ("radio", "checkbox")
 _VOID = frozenset({"br", "circle", "hr", "img", "input", "link", "meta", "path", "rect"})
 
 
@@ -102,7 +103,12 @@ class Page(HTMLParser):
 
     def _note_control(self, tag: str, attributes: dict[str, str]) -> None:
         kind = attributes.get("type", tag)
-        if self.forms and "form" in self._inside and attributes.get("name") and (kind != "radio" or "checked" in attributes):
+        if (
+            self.forms
+            and "form" in self._inside
+            and attributes.get("name")
+            and (kind not in _CHECKED or "checked" in attributes)
+        ):
             self.forms[-1].fields[attributes["name"]] = attributes.get("value", "")
         if kind in ("hidden", "submit", "button"):
             return

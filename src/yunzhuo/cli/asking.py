@@ -17,6 +17,7 @@ from yunzhuo.services.desktop_views import DesktopView
 from yunzhuo.services.rules.lifecycle import ACTIVE, Action, OperationStatus
 
 FAILED = 1
+_RUN_IT = (Role.OPERATOR, Role.ADMINISTRATOR)
 
 following = click.option("--wait/--no-wait", "follow_it", default=True, show_default=True, help="Follow it to its end.")
 
@@ -77,7 +78,7 @@ def acting(context: CommandContext) -> Iterator[tuple[Services, Actor]]:
         if email is not None:
             yield all_services, all_services.accounts.by_email(email).actor()
             return
-        administrators = [each for each in all_services.accounts.all() if each.role is Role.ADMINISTRATOR]
+        administrators = [each for each in all_services.accounts.all() if each.role in _RUN_IT]
         if not administrators:
             raise NotFound("no_administrator", "There is no administrator yet; `yunzhuo user add` makes one.")
         yield all_services, min(administrators, key=lambda each: each.created_at).actor()

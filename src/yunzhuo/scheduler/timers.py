@@ -29,7 +29,11 @@ GRACE = timedelta(seconds=0.5)
 WAKE_AGAIN_FIRST_SECONDS = 3.0
 WAKE_AGAIN_LONGEST_SECONDS = 60.0
 CATALOG_SECONDS = 5.0
+AUDIT_SECONDS = 2.0
+USAGE_SECONDS = 60.0
 DISKS_SECONDS = 5.0
+MAIL_SECONDS = 10.0
+GUESSES_SECONDS = 60.0
 CLEANUP_SECONDS = 3600.0
 
 
@@ -93,18 +97,34 @@ class Waker:
 
 def timers(settings: Settings, all_services: Services) -> list[Timer]:
     """What this process does."""
-    organization_id = all_services.accounts.default_organization_id()
+    # Made before anything asks which there are; what belongs to no account is reported to it.
+    first = all_services.accounts.default_organization_id()
+
+    def synchronize() -> None:
+        for organization_id in all_services.organizations.ids():
+            all_services.catalog.synchronize(organization_id)
 
     def cleanup() -> None:
         all_services.events.forget_old()
         all_services.attempts.forget_old()
+        all_services.outbox.forget_old()
+        all_services.passkeys.forget_old()
+        all_services.proofs.forget_old()
+        all_services.sessions.forget_old()
+        all_services.delegations.forget_old()
+        all_services.audit_keeper.export_head()
+        all_services.audit_keeper.prune()
 
     return [
         Timer("due", DUE_SECONDS, Waker(all_services.engine).wake_due),
         Timer("admission", ADMISSION_SECONDS, all_services.admission.round),
         Timer("reconcile", settings.cloud.poll_seconds, all_services.reconciler.round),
         Timer("disks", DISKS_SECONDS, all_services.disk_upkeep.round),
-        Timer("catalog", CATALOG_SECONDS, lambda: all_services.catalog.synchronize(organization_id)),
+        Timer("catalog", CATALOG_SECONDS, synchronize),
+        Timer("audit", AUDIT_SECONDS, all_services.audit_keeper.seal),
+        Timer("usage", USAGE_SECONDS, all_services.usage.count),
+        Timer("mail", MAIL_SECONDS, all_services.outbox.wake_due),
+        Timer("guesses", GUESSES_SECONDS, lambda: all_services.guesses.report(first)),
         Timer("cleanup", CLEANUP_SECONDS, cleanup),
     ]
 

@@ -16,34 +16,58 @@ from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.phoenix.db import migrate
 from yunzhuo.phoenix.db.session import Database
+from yunzhuo.phoenix.mail import Mailer
 from yunzhuo.phoenix.queue import Queue, make_app
+from yunzhuo.phoenix.security.keyring import Keyring
 from yunzhuo.phoenix.security.passwords import Passwords
 from yunzhuo.phoenix.security.secrets import load_or_make
 from yunzhuo.services.access import Role
-from yunzhuo.services.accounts import AccountService
+from yunzhuo.services.accounts import AccountService, Views
 from yunzhuo.services.admission import Admission
 from yunzhuo.services.attempts import AttemptCounter
 from yunzhuo.services.audit import AuditLog
+from yunzhuo.services.audit_chain import AuditKeeper
+from yunzhuo.services.audit_search import AuditReader
 from yunzhuo.services.bulk import BulkService
 from yunzhuo.services.catalog import CatalogService
 from yunzhuo.services.changes import ChangeFeed
 from yunzhuo.services.consoles import ConsoleService
+from yunzhuo.services.delegations import DelegationService
 from yunzhuo.services.desktop_table import DesktopTable
 from yunzhuo.services.desktops import DesktopService
+from yunzhuo.services.devices import KnownDevices
 from yunzhuo.services.disk_upkeep import DiskUpkeep
 from yunzhuo.services.events import EventService
+from yunzhuo.services.factors import FactorService
+from yunzhuo.services.groups import GroupService
+from yunzhuo.services.guesses import GuessWatch
 from yunzhuo.services.guests import GuestService
 from yunzhuo.services.health import HealthService
 from yunzhuo.services.history import HistoryService
 from yunzhuo.services.leftovers import Leftovers
+from yunzhuo.services.mailing import Outbox
 from yunzhuo.services.operation_desk import OperationDesk
 from yunzhuo.services.operations import OperationEngine
+from yunzhuo.services.organizations import OrganizationService
 from yunzhuo.services.overview import OverviewService
+from yunzhuo.services.passkeys import PasskeyService
 from yunzhuo.services.people import PeopleService
+from yunzhuo.services.people_import import PeopleImport
 from yunzhuo.services.personal_disks import PersonalDiskService
+from yunzhuo.services.proofs import ProofBook
+from yunzhuo.services.quota_book import QuotaBook
+from yunzhuo.services.quotas import QuotaService
 from yunzhuo.services.reconciliation import Reconciler
+from yunzhuo.services.regaining import RegainService
+from yunzhuo.services.registration import RegistrationService
+from yunzhuo.services.roles import RoleService
+from yunzhuo.services.sessions import SessionService
+from yunzhuo.services.sign_ins import SignInService
 from yunzhuo.services.snapshots import SnapshotService
+from yunzhuo.services.step_up import StepUp
 from yunzhuo.services.thumbnails import ThumbnailService
+from yunzhuo.services.tokens import TokenService
+from yunzhuo.services.usage import UsageService
 from yunzhuo.services.wishes import WishBook
 
 LOCAL_GATEWAY = "local"
@@ -59,25 +83,45 @@ class Services:
     accounts: AccountService
     admission: Admission
     attempts: AttemptCounter
+    audit_keeper: AuditKeeper
+    audit_reader: AuditReader
     bulk: BulkService
     catalog: CatalogService
     consoles: ConsoleService
+    delegations: DelegationService
     desktop_table: DesktopTable
     desktops: DesktopService
     disk_upkeep: DiskUpkeep
     engine: OperationEngine
     events: EventService
+    factors: FactorService
+    guesses: GuessWatch
+    groups: GroupService
     guests: GuestService
     health: HealthService
     history: HistoryService
-    operations: OperationDesk
-    overview: OverviewService
-    people: PeopleService
-    personal_disks: PersonalDiskService
     leftovers: Leftovers
+    organizations: OrganizationService
+    outbox: Outbox
+    overview: OverviewService
+    passkeys: PasskeyService
+    people: PeopleService
+    people_import: PeopleImport
+    quotas: QuotaService
+    operations: OperationDesk
+    personal_disks: PersonalDiskService
+    proofs: ProofBook
     reconciler: Reconciler
+    regaining: RegainService
+    registration: RegistrationService
+    sessions: SessionService
+    sign_ins: SignInService
+    roles: RoleService
     snapshots: SnapshotService
+    step_up: StepUp
+    usage: UsageService
     thumbnails: ThumbnailService
+    tokens: TokenService
 
 
 @contextmanager
@@ -89,19 +133,33 @@ def services(
     db = Database(settings.database_url, pool_size=settings.database.pool_size)
     connected = cloud or clouds.connect(settings)
     queue_app = make_app(settings)
-    queue, audit, events = Queue(queue_app), AuditLog(clock), EventService(db, clock)
-    feed = ChangeFeed(events)
+    queue, audit = Queue(queue_app), AuditLog(db, clock)
+    events = EventService(db, audit, clock)
+    feed, quotas = ChangeFeed(events), QuotaBook(clock, settings.limits)
     admission = Admission(db, queue, feed, clock, settings.admission, settings.operations)
-    wishes = WishBook(queue, feed, audit, clock, admission)
+    wishes = WishBook(queue, feed, audit, clock, admission, quotas)
     attempts = AttemptCounter(db, clock, settings.accounts)
     worker = f"{socket.gethostname()}:{os.getpid()}:{new_id()[:8]}"
-    catalog = CatalogService(db, connected, clock)
+    catalog = CatalogService(db, connected, audit, clock)
     passwords = passwords or Passwords()
-    accounts = AccountService(db, attempts, audit, clock, settings.accounts, passwords)
-    desktops = DesktopService(db, wishes, feed, audit, clock, settings.limits)
+    keys = Keyring(load_or_make(settings.secrets_dir / "account-key"))
+    views = Views(settings.accounts)
+    outbox = Outbox(
+        db, Mailer(settings.mail, clock), queue, keys, clock, public_url=settings.public_url, language=settings.language
+    )
+    proofs = ProofBook(db, outbox, clock)
+    step_up = StepUp(db, attempts, audit, clock, settings.accounts, passwords)
+    accounts = AccountService(db, audit, outbox, step_up, clock, settings.accounts, passwords)
+    sessions = SessionService(db, audit, clock, settings.accounts, views)
+    factors = FactorService(db, audit, outbox, keys, clock)
+    passkeys = PasskeyService(db, factors, audit, clock, public_url=settings.public_url)
+    sign_ins = SignInService(db, sessions, factors, passkeys, attempts, KnownDevices(keys), passwords, views, clock)
+    by_link = (db, accounts, proofs, outbox, attempts, audit, clock, settings.accounts, passwords)
+    desktops = DesktopService(db, wishes, feed, audit, clock, quotas)
     personal_disks = PersonalDiskService(db, connected, wishes, audit, clock, settings.limits)
+    people = PeopleService(db, desktops, personal_disks, audit, clock, settings.accounts, passwords)
     leftovers = Leftovers(db, connected, settings.reconcile)
-    snapshots = SnapshotService(db, wishes, clock, settings.limits)
+    snapshots = SnapshotService(db, wishes, audit, clock, settings.limits, quotas)
     health = HealthService(db, queue, connected, catalog, accounts)
     try:
         yield Services(
@@ -110,25 +168,45 @@ def services(
             accounts=accounts,
             admission=admission,
             attempts=attempts,
-            bulk=BulkService(db, desktops, admission),
+            audit_keeper=AuditKeeper(db, audit, clock, settings.audit, settings.audit_heads_file),
+            audit_reader=AuditReader(db, audit),
+            bulk=BulkService(db, desktops, admission, audit),
             catalog=catalog,
             consoles=ConsoleService(db, connected, audit, clock, settings.consoles),
-            desktop_table=DesktopTable(db),
+            delegations=DelegationService(db, audit, clock),
+            desktop_table=DesktopTable(db, audit),
             desktops=desktops,
             disk_upkeep=DiskUpkeep(db, connected, wishes, personal_disks, clock),
             engine=OperationEngine(db, connected, queue, feed, clock, settings.operations, admission, worker=worker),
             events=events,
+            factors=factors,
+            guesses=GuessWatch(db, audit, outbox, clock, settings.accounts),
+            groups=GroupService(db, audit, clock),
             guests=GuestService(db, connected, audit, settings.guests),
             health=health,
-            history=HistoryService(db),
-            operations=OperationDesk(db, desktops, snapshots, wishes, admission, feed, audit, clock),
-            overview=OverviewService(db, connected, health, settings),
-            people=PeopleService(db, desktops, personal_disks, audit, clock, settings.accounts, passwords),
-            personal_disks=personal_disks,
-            reconciler=Reconciler(db, connected, leftovers, feed, audit, clock),
+            history=HistoryService(db, audit),
             leftovers=leftovers,
+            operations=OperationDesk(db, desktops, snapshots, wishes, admission, feed, audit, clock),
+            organizations=OrganizationService(db, audit, clock),
+            outbox=outbox,
+            overview=OverviewService(db, connected, health, audit, settings),
+            passkeys=passkeys,
+            people=people,
+            people_import=PeopleImport(db, people, audit, clock, settings.accounts, passwords),
+            quotas=QuotaService(db, quotas, audit),
+            personal_disks=personal_disks,
+            proofs=proofs,
+            reconciler=Reconciler(db, connected, leftovers, feed, audit, clock),
+            regaining=RegainService(*by_link),
+            registration=RegistrationService(*by_link),
+            roles=RoleService(db, audit, clock),
+            sessions=sessions,
+            sign_ins=sign_ins,
             snapshots=snapshots,
-            thumbnails=ThumbnailService(db, connected, clock, settings.consoles),
+            step_up=step_up,
+            thumbnails=ThumbnailService(db, connected, audit, clock, settings.consoles),
+            tokens=TokenService(db, accounts, sign_ins, audit, clock, settings.accounts, views),
+            usage=UsageService(db, audit, clock),
         )
     finally:
         queue.close()
@@ -165,9 +243,9 @@ def ensure_first_administrator(settings: Settings) -> FirstAdministrator:
         users = accounts.all()
         if not users:
             password = load_or_make(waiting)
-            accounts.add(FIRST_ADMINISTRATOR, password, Role.ADMINISTRATOR, must_change_password=True)
+            accounts.add(FIRST_ADMINISTRATOR, password, Role.OPERATOR, must_change_password=True)
             return FirstAdministrator(FIRST_ADMINISTRATOR, password)
-    administrators = [user for user in users if user.role is Role.ADMINISTRATOR] or list(users)
+    administrators = [user for user in users if user.role is Role.OPERATOR] or list(users)
     first = next((user for user in administrators if user.email == FIRST_ADMINISTRATOR), administrators[0])
     if first.must_change_password and waiting.exists():
         return FirstAdministrator(first.email, waiting.read_text().strip())

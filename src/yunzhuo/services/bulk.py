@@ -10,10 +10,12 @@ from yunzhuo.phoenix.common.errors import InvalidInput, Refused
 from yunzhuo.phoenix.db.session import Database, Transaction
 from yunzhuo.services.access import Actor
 from yunzhuo.services.admission import Admission, Outlook
-from yunzhuo.services.desktops import DesktopService, NewDesktop, RebootKind
+from yunzhuo.services.audit import AuditLog
+from yunzhuo.services.desktops import ACTION_VERBS, DesktopService, NewDesktop, RebootKind
 from yunzhuo.services.rules import naming
 from yunzhuo.services.rules.admission import LANES
 from yunzhuo.services.rules.lifecycle import Action
+from yunzhuo.services.stated import needs
 from yunzhuo.services.wishes import Accepted
 
 MAX_AT_ONCE = 500
@@ -70,11 +72,13 @@ class _OnlyRehearsedError(Exception):
 class BulkService:
     """Asks for many at once. Each is a transaction of its own: one that is refused keeps no other back."""
 
-    def __init__(self, db: Database, desktops: DesktopService, admission: Admission) -> None:
+    def __init__(self, db: Database, desktops: DesktopService, admission: Admission, audit: AuditLog) -> None:
+        self._audit = audit
         self._db = db
         self._desktops = desktops
         self._admission = admission
 
+    @needs(*ACTION_VERBS)
     def change(
         self,
         actor: Actor,
@@ -100,8 +104,9 @@ class BulkService:
             return lambda tx: self._desktops.act_within(tx, actor, desktop_id, action, reboot_kind=reboot_kind)
 
         wishes: list[_Wish] = [(desktop_id, wish(desktop_id)) for desktop_id in wanted]
-        return self._rehearsed(wishes, action) if rehearse else self._done(wishes, action)
+        return self._rehearsed(wishes, action) if rehearse else self._done(actor, wishes, action)
 
+    @needs("desktop:create")
     def create(
         self, actor: Actor, wanted: Sequence[NewDesktop], *, idempotency_key: str | None = None, rehearse: bool = False
     ) -> Outcomes:
@@ -135,7 +140,7 @@ class BulkService:
     def _trial(self, actor: Actor, wish: NewDesktop) -> Callable[[Transaction], Accepted]:
         return lambda tx: self._desktops.request_within(tx, actor, wish)
 
-    def _done(self, wishes: Sequence[_Wish], action: Action) -> Outcomes:
+    def _done(self, actor: Actor, wishes: Sequence[_Wish], action: Action) -> Outcomes:
         with self._db.reading() as tx:
             outlook = self._outlook(tx, action, len(wishes))
         items: list[Outcome] = []
@@ -144,6 +149,8 @@ class BulkService:
                 with self._db.transaction() as tx:
                     items.append(Outcome(desktop_id, accepted=wish(tx)))
             except Refused as refusal:
+                refusal.is_on_record = True
+                self._audit.record_unfulfilled(actor, f"desktop:{action}", desktop_id, refusal)
                 items.append(Outcome(desktop_id, refusal=refusal))
         return Outcomes(items, outlook, is_rehearsal=False)
 

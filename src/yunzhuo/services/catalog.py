@@ -12,7 +12,9 @@ from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.db.models import Flavor, Image
 from yunzhuo.phoenix.db.session import Database, Transaction
-from yunzhuo.services.access import Actor, require
+from yunzhuo.services.access import Actor
+from yunzhuo.services.audit import AuditLog
+from yunzhuo.services.stated import needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +48,22 @@ class FlavorView:
 class CatalogService:
     """Lists what can be chosen, and keeps the list equal to the cloud's."""
 
-    def __init__(self, db: Database, cloud: Cloud, clock: Clock) -> None:
+    def __init__(self, db: Database, cloud: Cloud, audit: AuditLog, clock: Clock) -> None:
+        self._audit = audit
         self._db = db
         self._cloud = cloud
         self._clock = clock
 
+    @needs("catalog:read")
     def images(self, actor: Actor) -> Sequence[ImageView]:
         """The images the actor can choose, the default one first."""
-        require(actor, "catalog:read")
         query = select(Image).where(Image.organization_id == actor.organization_id, Image.withdrawn_at.is_(None))
         with self._db.reading() as tx:
             return [_image_view(row) for row in tx.scalars(query.order_by(Image.is_default.desc(), Image.name, Image.version))]
 
+    @needs("catalog:read")
     def flavors(self, actor: Actor) -> Sequence[FlavorView]:
         """The flavors the actor can choose, the smallest first."""
-        require(actor, "catalog:read")
         query = select(Flavor).where(Flavor.withdrawn_at.is_(None))
         order = (Flavor.memory_mib, Flavor.vcpus, Flavor.disk_mib, Flavor.name)
         with self._db.reading() as tx:

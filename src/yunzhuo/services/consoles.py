@@ -15,11 +15,13 @@ from yunzhuo.phoenix.config.settings import ConsoleSettings
 from yunzhuo.phoenix.db.models import ConsoleSession, Desktop, Gateway, Ticket, User
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.phoenix.security.secrets import digest
-from yunzhuo.services.access import Actor, Role, may
+from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import state_of
-from yunzhuo.services.desktop_views import visible_desktop
+from yunzhuo.services.desktop_views import may_with, visible_desktop
+from yunzhuo.services.reach import widened
 from yunzhuo.services.rules.lifecycle import State
+from yunzhuo.services.stated import needs
 
 # ConsoleProtocol is for routes, which know no clouds.
 __all__ = ["Connection", "ConsoleProtocol", "ConsoleService", "Redemption"]
@@ -65,6 +67,7 @@ class ConsoleService:
         self._clock = clock
         self._settings = settings
 
+    @needs("desktop:connect")
     @retried_when_contended
     def open(self, actor: Actor, desktop_id: str, protocol: ConsoleProtocol) -> Connection:
         """A ticket for one session on a desktop. Raises NotFound, NotOffered, Conflict when the desktop cannot be seen now."""
@@ -94,7 +97,7 @@ class ConsoleService:
                 expires_at=now + timedelta(seconds=self._settings.ticket_seconds),
             )
             tx.add(ticket)
-            self._audit.record(tx, actor, "desktop:connect", "desktop", desktop.id)
+            self._audit.record(tx, actor, "desktop:connect", "desktop", desktop.id, owner_id=desktop.owner_id)
             return Connection(ticket.id, protocol, f"{gateway.public_url}/v1/console", secret, ticket.expires_at)
 
     def gateway_id(self, key: str) -> str:
@@ -187,8 +190,8 @@ class ConsoleService:
     def _server_of(self, tx: Session, ticket: Ticket) -> str:
         """The server behind a ticket, if its holder may still see the desktop."""
         user, desktop = tx.get_one(User, ticket.user_id), tx.get_one(Desktop, ticket.desktop_id)
-        actor = Actor(user.id, user.organization_id, user.email, Role(user.role))
-        allowed = may(actor, "desktop:connect", organization_id=desktop.organization_id, owner_id=desktop.owner_id)
+        actor = widened(tx, Actor(user.id, user.organization_id, user.email, Role(user.role)), self._clock.now())
+        allowed = may_with(tx, actor, desktop, "desktop:connect")
         if user.disabled_at is not None or desktop.deleted_at is not None or not allowed:
             raise Forbidden("ticket_refused", "This ticket is not valid, or not any more.")
         if desktop.server_id is None:

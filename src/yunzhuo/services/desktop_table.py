@@ -12,10 +12,13 @@ from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.db.models import Desktop, Operation, User
 from yunzhuo.phoenix.db.session import Database
-from yunzhuo.services.access import Actor, Scope, require
+from yunzhuo.services.access import Actor
+from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.desktop_views import MAX_PAGE, DesktopView, desktop_views
+from yunzhuo.services.reach import within_reach
 from yunzhuo.services.rules import lifecycle
 from yunzhuo.services.rules.lifecycle import Action, Facts, Observed, OperationStatus, State, Wanted
+from yunzhuo.services.stated import needs
 
 
 class SortBy(StrEnum):
@@ -65,15 +68,16 @@ class _Line:
 class DesktopTable:
     """Reads the table. A state is computed and not stored, so the lines are sorted here, and only a page is read whole."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, audit: AuditLog) -> None:
         self._db = db
+        self._audit = audit
 
+    @needs("desktop:read")
     def page(self, actor: Actor, wish: TableWish) -> TablePage:
         """The wanted page, or the last one there is. An administrator sees the organization's desktops, others their own."""
-        scope = require(actor, "desktop:read")
         size = min(max(wish.page_size, 1), MAX_PAGE)
         with self._db.reading() as tx:
-            lines = _lines(tx, actor, wish, scope)
+            lines = _lines(tx, actor, wish)
             states = Counter(line.state for line in lines)
             chosen = [line for line in lines if wish.state in (None, line.state)]
             chosen.sort(key=lambda line: (line.name.casefold(), line.id))
@@ -92,7 +96,7 @@ _KEYS: Mapping[SortBy, Callable[[_Line], Any]] = {
 }
 
 
-def _lines(tx: Session, actor: Actor, wish: TableWish, scope: Scope) -> list[_Line]:
+def _lines(tx: Session, actor: Actor, wish: TableWish) -> list[_Line]:
     query = (
         select(
             Desktop.id,
@@ -107,10 +111,8 @@ def _lines(tx: Session, actor: Actor, wish: TableWish, scope: Scope) -> list[_Li
         )
         .join(Operation, Operation.id == Desktop.operation_id)
         .join(User, User.id == Desktop.owner_id)
-        .where(Desktop.organization_id == actor.organization_id, Desktop.deleted_at.is_(None))
+        .where(within_reach(actor, "desktop:read", Desktop.organization_id, Desktop.owner_id), Desktop.deleted_at.is_(None))
     )
-    if scope is Scope.OWN:
-        query = query.where(Desktop.owner_id == actor.user_id)
     if wish.owner_id:
         query = query.where(Desktop.owner_id == wish.owner_id)
     if wish.search:

@@ -9,12 +9,13 @@ from typing import Any, TypeVar
 from sqlalchemy import Select, and_, or_, select
 from sqlalchemy.orm import Session
 
-from yunzhuo.phoenix.common.errors import Forbidden, NotFound
+from yunzhuo.phoenix.common.errors import NotFound
 from yunzhuo.phoenix.db.models import Desktop, Flavor, Image, Operation, User
 from yunzhuo.services import cursors
-from yunzhuo.services.access import Actor, may, require, scope_of
+from yunzhuo.services.access import Actor, forbidden, may, require, scope_of
 from yunzhuo.services.changes import Failure, OperationView, facts_of, operation_view, state_of, steps_of
 from yunzhuo.services.queue_places import queue_places
+from yunzhuo.services.reach import in_groups_of
 from yunzhuo.services.rules import lifecycle
 from yunzhuo.services.rules.lifecycle import Action, State, Wanted
 from yunzhuo.services.rules.remedies import UNDO, Remedy, remedies
@@ -65,9 +66,15 @@ class Page:
     next_cursor: str | None
 
 
-def may_see(actor: Actor, desktop: Desktop) -> bool:
+def may_with(tx: Session, actor: Actor, desktop: Desktop, verb: str) -> bool:
+    """Whether the actor may ``verb`` this desktop."""
+    in_groups = in_groups_of(tx, actor, [desktop.owner_id])
+    return may(actor, verb, organization_id=desktop.organization_id, owner_id=desktop.owner_id, in_groups=in_groups)
+
+
+def may_see(tx: Session, actor: Actor, desktop: Desktop) -> bool:
     """Whether the desktop exists for the actor."""
-    return may(actor, "desktop:read", organization_id=desktop.organization_id, owner_id=desktop.owner_id)
+    return may_with(tx, actor, desktop, "desktop:read")
 
 
 def visible_desktop(tx: Session, actor: Actor, desktop_id: str, verb: str) -> Pair:
@@ -77,10 +84,10 @@ def visible_desktop(tx: Session, actor: Actor, desktop_id: str, verb: str) -> Pa
     """
     require(actor, "desktop:read")
     desktop = tx.get(Desktop, desktop_id, with_for_update=verb != "desktop:read")
-    if desktop is None or desktop.deleted_at is not None or not may_see(actor, desktop):
-        raise NotFound("desktop_not_found", "There is no such desktop.")
-    if not may(actor, verb, organization_id=desktop.organization_id, owner_id=desktop.owner_id):
-        raise Forbidden("forbidden", "You are not allowed to do this.", verb=verb)
+    if desktop is None or desktop.deleted_at is not None or not may_see(tx, actor, desktop):
+        raise NotFound("desktop_not_found", "There is no such desktop.", verb=verb)
+    if not may_with(tx, actor, desktop, verb):
+        raise forbidden(verb)
     return desktop, tx.get_one(Operation, desktop.operation_id)
 
 
@@ -94,7 +101,7 @@ def visible_operation(tx: Session, actor: Actor, operation_id: str) -> tuple[Ope
     require(actor, "desktop:read")
     operation = tx.get(Operation, operation_id)
     desktop = tx.get(Desktop, operation.desktop_id) if operation else None
-    if operation is None or desktop is None or not may_see(actor, desktop):
+    if operation is None or desktop is None or not may_see(tx, actor, desktop):
         raise no_such_operation()
     return operation, desktop
 
@@ -105,7 +112,7 @@ def seen_operation(tx: Session, actor: Actor, operation: Operation, desktop: Des
         operation,
         steps_of(tx, [operation.id])[operation.id],
         queue=queue_places(tx, [operation]).get(operation.id),
-        remedies=possible_remedies(actor, desktop, operation),
+        remedies=possible_remedies(actor, desktop, operation, in_groups_of(tx, actor, [desktop.owner_id])),
     )
 
 
@@ -122,6 +129,7 @@ def desktop_views(tx: Session, actor: Actor, rows: Sequence[Pair], *, with_place
     images = _by_id(tx, Image, {desktop.image_id for desktop, _ in rows})
     flavors = _by_id(tx, Flavor, {desktop.flavor_id for desktop, _ in rows})
     owners = _by_id(tx, User, {desktop.owner_id for desktop, _ in rows})
+    in_groups = in_groups_of(tx, actor, owners)
     return [
         DesktopView(
             id=desktop.id,
@@ -143,9 +151,9 @@ def desktop_views(tx: Session, actor: Actor, rows: Sequence[Pair], *, with_place
                 operation,
                 steps[operation.id],
                 queue=places.get(operation.id),
-                remedies=possible_remedies(actor, desktop, operation),
+                remedies=possible_remedies(actor, desktop, operation, in_groups),
             ),
-            actions=_possible(actor, desktop, operation),
+            actions=_possible(actor, desktop, operation, in_groups),
             server_name=desktop.server_name if is_told_all else None,
             host=desktop.host if is_told_all else None,
         )
@@ -153,7 +161,7 @@ def desktop_views(tx: Session, actor: Actor, rows: Sequence[Pair], *, with_place
     ]
 
 
-def possible_remedies(actor: Actor, desktop: Desktop, operation: Operation) -> frozenset[Remedy]:
+def possible_remedies(actor: Actor, desktop: Desktop, operation: Operation, in_groups: frozenset[str]) -> frozenset[Remedy]:
     """What the actor can do about an operation: nothing about one that is not the desktop's latest."""
     if operation.id != desktop.operation_id or desktop.deleted_at is not None:
         return frozenset()
@@ -166,13 +174,15 @@ def possible_remedies(actor: Actor, desktop: Desktop, operation: Operation) -> f
         Remedy.DELETE: verb_for(Action.DELETE),
     }
     found = remedies(facts_of(desktop, operation), is_undoing="undoes" in operation.arguments)
-    return frozenset(remedy for remedy in found if may(actor, needed[remedy], **whose))
+    return frozenset(remedy for remedy in found if may(actor, needed[remedy], **whose, in_groups=in_groups))
 
 
-def _possible(actor: Actor, desktop: Desktop, operation: Operation) -> frozenset[Action]:
-    whose = {"organization_id": desktop.organization_id, "owner_id": desktop.owner_id}
-    allowed = lifecycle.allowed_actions(facts_of(desktop, operation))
-    return frozenset(action for action in allowed if may(actor, verb_for(action), **whose))
+def _possible(actor: Actor, desktop: Desktop, operation: Operation, in_groups: frozenset[str]) -> frozenset[Action]:
+    def is_allowed(action: Action) -> bool:
+        whose = {"organization_id": desktop.organization_id, "owner_id": desktop.owner_id}
+        return may(actor, verb_for(action), **whose, in_groups=in_groups)
+
+    return frozenset(action for action in lifecycle.allowed_actions(facts_of(desktop, operation)) if is_allowed(action))
 
 
 class Order(StrEnum):

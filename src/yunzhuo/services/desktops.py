@@ -11,13 +11,12 @@ from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.cloud.resources import RebootKind
 from yunzhuo.phoenix.common.clock import Clock
-from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, LimitReached, NotSignedIn
+from yunzhuo.phoenix.common.errors import Conflict, InvalidInput
 from yunzhuo.phoenix.common.ids import new_id
-from yunzhuo.phoenix.config.settings import LimitSettings
 from yunzhuo.phoenix.db.models import Desktop, Flavor, IdempotencyKey, Image, Operation, User
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services import disk_claims
-from yunzhuo.services.access import Actor, Scope, require
+from yunzhuo.services.access import Actor, require
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import ChangeFeed, OperationView, facts_of
 from yunzhuo.services.desktop_views import (
@@ -27,17 +26,24 @@ from yunzhuo.services.desktop_views import (
     desktop_views,
     read_page,
     seen_operation,
+    verb_for,
     visible_desktop,
     visible_operation,
 )
+from yunzhuo.services.quota_book import SWITCHED_ON, QuotaBook, size_of
+from yunzhuo.services.reach import within_reach
 from yunzhuo.services.rules import lifecycle, naming, sizes
 from yunzhuo.services.rules.lifecycle import Action, Observed, State, Wanted
+from yunzhuo.services.rules.quota import Resource
 from yunzhuo.services.rules.sizes import Misfit, Size
+from yunzhuo.services.stated import needs
 from yunzhuo.services.wishes import Accepted, Arguments, WishBook, accepted, refused
 
 # RebootKind is for routes, which know no clouds.
 __all__ = ["Accepted", "DesktopService", "NewDesktop", "RebootKind"]
 
+# What an action needs is only known with it; whoever may none of them is refused at once.
+ACTION_VERBS = tuple(sorted({verb_for(action) for action in Action}))
 _NEED_MORE = frozenset(
     {
         *(Action.RESIZE, Action.REBUILD, Action.SNAPSHOT, Action.ROLL_BACK, Action.DELETE_SNAPSHOT),
@@ -82,15 +88,16 @@ class DesktopService:
         feed: ChangeFeed,
         audit: AuditLog,
         clock: Clock,
-        limits: LimitSettings,
+        quotas: QuotaBook,
     ) -> None:
         self._db = db
         self._wishes = wishes
         self._feed = feed
         self._audit = audit
         self._clock = clock
-        self._limits = limits
+        self._quotas = quotas
 
+    @needs("desktop:create")
     @retried_when_contended
     def request(
         self,
@@ -128,12 +135,14 @@ class DesktopService:
         earlier = self._earlier(tx, actor, key, checked)
         return earlier if earlier is not None else self._create(tx, actor, checked, key)
 
+    @needs("desktop:read")
     def get(self, actor: Actor, desktop_id: str) -> DesktopView:
         """One desktop. Raises NotFound, also for what is not the actor's."""
         with self._db.reading() as tx:
             desktop, operation = visible_desktop(tx, actor, desktop_id, "desktop:read")
             return desktop_views(tx, actor, [(desktop, operation)])[0]
 
+    @needs("desktop:read")
     def list(
         self,
         actor: Actor,
@@ -151,16 +160,13 @@ class DesktopService:
         ``search`` is part of a name, ``state`` one of the computed states, ``owner_id`` whose they are. Raises InvalidInput
         for a foreign cursor, or one of another order.
         """
-        scope = require(actor, "desktop:read")
         query = (
             select(Desktop, Operation)
             .join(Operation, Operation.id == Desktop.operation_id)
-            .where(Desktop.organization_id == actor.organization_id, Desktop.deleted_at.is_(None))
+            .where(within_reach(actor, "desktop:read", Desktop.organization_id, Desktop.owner_id), Desktop.deleted_at.is_(None))
         )
         if owner_id is not None:
             query = query.where(Desktop.owner_id == owner_id)
-        if scope is Scope.OWN:
-            query = query.where(Desktop.owner_id == actor.user_id)
         if search:
             query = query.where(func.lower(Desktop.name).contains(search.lower(), autoescape=True))
         with self._db.reading() as tx:
@@ -168,16 +174,27 @@ class DesktopService:
                 tx, actor, query, limit=limit, cursor=cursor, state=state, order=order, is_descending=is_descending
             )
 
+    @needs("desktop:update")
     @retried_when_contended
     def rename(self, actor: Actor, desktop_id: str, name: str) -> DesktopView:
         """Give a desktop another name. Raises InvalidInput, NotFound."""
         with self._db.transaction() as tx:
             desktop, operation = visible_desktop(tx, actor, desktop_id, "desktop:update")
-            desktop.name = naming.checked_name(name)
-            self._audit.record(tx, actor, "desktop:update", "desktop", desktop.id)
+            before, desktop.name = desktop.name, naming.checked_name(name)
+            self._audit.record(
+                tx,
+                actor,
+                "desktop:update",
+                "desktop",
+                desktop.id,
+                owner_id=desktop.owner_id,
+                before={"name": before},
+                after={"name": desktop.name},
+            )
             self._feed.desktop_changed(tx, desktop, operation)
             return desktop_views(tx, actor, [(desktop, operation)])[0]
 
+    @needs(*ACTION_VERBS)
     @retried_when_contended
     def act(self, actor: Actor, desktop_id: str, action: Action, *, reboot_kind: RebootKind = RebootKind.SOFT) -> Accepted:
         """Ask for a change that needs to know nothing else (permission ``desktop:ACTION``); answers at once.
@@ -203,6 +220,7 @@ class DesktopService:
 
         return self._wishes.change(tx, actor, desktop_id, action, arguments)
 
+    @needs("desktop:rebuild")
     @retried_when_contended
     def rebuild(self, actor: Actor, desktop_id: str, *, image_id: str | None = None) -> Accepted:
         """Ask to put a desktop back to its image, or to another one (permission ``desktop:rebuild``); its disk is lost.
@@ -220,6 +238,7 @@ class DesktopService:
 
         return self._wishes.change(tx, actor, desktop_id, Action.REBUILD, choose)
 
+    @needs("desktop:resize")
     @retried_when_contended
     def resize(self, actor: Actor, desktop_id: str, flavor_id: str) -> Accepted:
         """Ask for another flavor (permission ``desktop:resize``); a running desktop is restarted.
@@ -237,10 +256,13 @@ class DesktopService:
                 reason = sizes.why_not_resize(_size(present), _size(flavor), _minimum(image))
                 if reason is not None:
                     raise _cannot_resize(_REASONS[reason].format(flavor=flavor.name, image=image.name), f"flavor_{reason}")
+                more = {each: amount - size_of(present)[each] for each, amount in size_of(flavor).items()}
+                self._quotas.reserve(tx, desktop.owner_id, desktop.organization_id, more)
                 return {"flavor": flavor.id}
 
             return self._wishes.change(tx, actor, desktop_id, Action.RESIZE, choose)
 
+    @needs("desktop:read")
     def sizes(self, actor: Actor, desktop_id: str) -> Sequence[str]:
         """Ids of the flavors that :meth:`resize` would take for this desktop, smallest first. Raises NotFound."""
         with self._db.reading() as tx:
@@ -266,10 +288,18 @@ class DesktopService:
             latest, _ = self._wishes.add(tx, actor, desktop, Action.DISCONNECT_DISK, {"force": "yes"})
         before, desktop.owner_id = desktop.owner_id, new_owner_id
         self._audit.record(
-            tx, actor, "desktop:hand_over", "desktop", desktop.id, before={"owner": before}, after={"owner": new_owner_id}
+            tx,
+            actor,
+            "desktop:hand_over",
+            "desktop",
+            desktop.id,
+            owner_id=before,
+            before={"owner": before},
+            after={"owner": new_owner_id},
         )
         self._feed.desktop_changed(tx, desktop, latest)
 
+    @needs("desktop:read")
     def operation(self, actor: Actor, operation_id: str) -> OperationView:
         """One operation of a desktop that the actor can see. Raises NotFound."""
         with self._db.reading() as tx:
@@ -278,7 +308,9 @@ class DesktopService:
     def _create(self, tx: Transaction, actor: Actor, wish: "NewDesktop", key: str | None) -> Accepted:
         image, flavor = _chosen(tx, actor, wish.image_id, wish.flavor_id)
         owner_id = self._owner(tx, actor, wish.owner_id)
-        owned = self._checked_quota(tx, owner_id)
+        owned = self._owned(tx, owner_id)
+        wanted = {Resource.DESKTOPS: 1, **SWITCHED_ON, **size_of(flavor)}
+        self._quotas.reserve(tx, owner_id, actor.organization_id, wanted)
         desktop_id = new_id()
         display_name = wish.name or naming.default_name(image.name, owned + 1)
         desktop = Desktop(
@@ -307,7 +339,8 @@ class DesktopService:
                     created_at=self._clock.now(),
                 )
             )
-        self._audit.record(tx, actor, "desktop:create", "desktop", desktop.id)
+        after = {"name": desktop.name, "image": image.name, "flavor": flavor.name}
+        self._audit.record(tx, actor, "desktop:create", "desktop", desktop.id, owner_id=desktop.owner_id, after=after)
         self._feed.desktop_changed(tx, desktop, operation)
         tx.flush()
         return accepted(tx, actor, desktop, operation)
@@ -330,19 +363,9 @@ class DesktopService:
             raise InvalidInput("The desktop cannot be made for this person.", fields={"owner": "There is no such account."})
         return owner.id
 
-    def _checked_quota(self, tx: Session, owner_id: str) -> int:
-        """How many desktops somebody has, if one more may be. Their row is locked so that two requests at once cannot both
-        take the last place."""
-        found = tx.scalar(select(User.id).where(User.id == owner_id, User.disabled_at.is_(None)).with_for_update())
-        if found is None:  # ended since the request came in: nothing may be left behind for an account that is gone
-            raise NotSignedIn("not_signed_in", "Please sign in.")
+    def _owned(self, tx: Session, owner_id: str) -> int:
         query = select(func.count()).where(Desktop.owner_id == owner_id, Desktop.deleted_at.is_(None))
-        used, limit = tx.scalar(query) or 0, self._limits.desktops_per_user
-        if used >= limit:
-            raise LimitReached(
-                "desktop_limit_reached", f"You have {used} of {limit} desktops; delete one first.", used=used, limit=limit
-            )
-        return used
+        return tx.scalar(query) or 0
 
 
 def _chosen(tx: Session, actor: Actor, image_id: str, flavor_id: str) -> tuple[Image, Flavor]:

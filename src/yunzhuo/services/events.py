@@ -9,8 +9,10 @@ from sqlalchemy import delete, func, select
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.db.models import Event
 from yunzhuo.phoenix.db.session import Database, Transaction
-from yunzhuo.services.access import Actor, Scope, require
+from yunzhuo.services.access import Actor, Scope, scope_of
+from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.rules import event_order
+from yunzhuo.services.stated import needs
 
 # An organization, and a person in it or None for all of them: events are told at addresses, so that telling one costs what its
 # listeners cost and not what all cost.
@@ -36,8 +38,9 @@ class EventView:
 class EventService:
     """Writes events beside the change they tell of, and reads them in order."""
 
-    def __init__(self, db: Database, clock: Clock) -> None:
+    def __init__(self, db: Database, audit: AuditLog, clock: Clock) -> None:
         self._db = db
+        self._audit = audit
         self._clock = clock
 
     def record(
@@ -75,20 +78,25 @@ class EventService:
             rows = tx.scalars(select(Event).where(Event.id > last_id).order_by(Event.id).limit(limit))
             return [_view(row) for row in rows]
 
+    @needs("event:read")
     def missed_by(self, actor: Actor, last_id: int, *, limit: int = 500) -> Sequence[EventView]:
         """What the actor may see of the events after ``last_id``, oldest first: for a stream that is taken up again."""
-        scope = require(actor, "event:read")
         query = select(Event).where(Event.id > last_id, Event.organization_id == actor.organization_id)
-        if scope is Scope.OWN:
+        if scope_of(actor, "event:read") is Scope.OWN:
             query = query.where(Event.user_id == actor.user_id)
         with self._db.reading() as tx:
             return [_view(row) for row in tx.scalars(query.order_by(Event.id).limit(limit))]
 
     @staticmethod
-    def listens_at(actor: Actor) -> Address:
-        """Where the actor hears all the events that they may see, and no others."""
-        is_wide = require(actor, "event:read") is Scope.ORGANIZATION
-        return actor.organization_id, None if is_wide else actor.user_id
+    def listens_at(actor: Actor) -> Address | None:
+        """Where the actor hears all the events that they may see, and no others; None: they may see none."""
+        match scope_of(actor, "event:read"):
+            case Scope.ORGANIZATION:
+                return actor.organization_id, None
+            case Scope.OWN:
+                return actor.organization_id, actor.user_id
+            case _:
+                return None
 
     @staticmethod
     def told_at(event: EventView) -> tuple[Address, Address]:

@@ -1,6 +1,6 @@
 """What a person carries into their desktop and out of it: the clipboard's text, and files in pieces."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from yunzhuo.services.changes import state_of
 from yunzhuo.services.desktop_views import visible_desktop
 from yunzhuo.services.rules import file_names
 from yunzhuo.services.rules.lifecycle import State
+from yunzhuo.services.stated import needs
 
 __all__ = ["PIECE_BYTES", "FileView", "GuestService", "Piece"]
 
@@ -51,6 +52,7 @@ class GuestService:
         self._audit = audit
         self.settings = settings
 
+    @needs(_CLIPBOARD)
     def get_clipboard(self, actor: Actor, desktop_id: str) -> str:
         """The desktop's clipboard as text. Raises InvalidInput when it holds more than is carried."""
         server_id = self._reach(actor, desktop_id, _CLIPBOARD)
@@ -58,9 +60,10 @@ class GuestService:
         size = len(text.encode())
         if size > self.settings.clipboard_bytes or size >= PIECE_BYTES:  # clouds cut what is longer than they carry
             raise self._clipboard_too_large()
-        self._note(actor, desktop_id, _CLIPBOARD, f"from the desktop, {size} bytes")
+        self._note(actor, desktop_id, _CLIPBOARD, {"from": "desktop", "bytes": size})
         return text
 
+    @needs(_CLIPBOARD)
     def set_clipboard(self, actor: Actor, desktop_id: str, text: str) -> None:
         """Put text into the desktop's clipboard. Raises InvalidInput when it is too long, or no text."""
         size = len(text.encode(errors="replace"))
@@ -70,14 +73,16 @@ class GuestService:
             raise InvalidInput("This is not text that a clipboard takes.", fields={"text": "has zero bytes or half characters"})
         server_id = self._reach(actor, desktop_id, _CLIPBOARD)
         self._cloud.guest.set_clipboard(server_id, text)
-        self._note(actor, desktop_id, _CLIPBOARD, f"to the desktop, {size} bytes")
+        self._note(actor, desktop_id, _CLIPBOARD, {"to": "desktop", "bytes": size})
 
+    @needs(_FILES)
     def files(self, actor: Actor, desktop_id: str) -> Sequence[FileView]:
         """What lies in the desktop's download folder, by name; files whose names nobody can take are left out."""
         server_id = self._reach(actor, desktop_id, _FILES)
         found = self._cloud.guest.list_files(server_id, file_names.FOLDER)
         return [FileView(each.name, each.size_bytes, each.modified_at) for each in found if file_names.is_good(each.name)]
 
+    @needs(_FILES)
     def folder(self, actor: Actor, desktop_id: str) -> Sequence[FileView]:
         """What the whole download folder holds, to be read next. Raises InvalidInput when that is more than is given out."""
         found = self.files(actor, desktop_id)
@@ -86,6 +91,7 @@ class GuestService:
             raise InvalidInput("The folder is larger than what is given out as a whole.", code="folder_too_large")
         return found
 
+    @needs(_FILES)
     def read_piece(self, actor: Actor, desktop_id: str, name: str, *, offset: int) -> Piece:
         """The piece of a file at ``offset``. Raises InvalidInput when the file is larger than is given out."""
         path = _path(name)
@@ -93,9 +99,10 @@ class GuestService:
         piece = self._cloud.guest.read_piece(server_id, path, offset=offset, max_bytes=PIECE_BYTES)
         self._require_size(piece.size_bytes)
         if offset == 0:
-            self._note(actor, desktop_id, _FILES, f"from the desktop, {piece.size_bytes} bytes: {name}")
+            self._note(actor, desktop_id, _FILES, {"from": "desktop", "bytes": piece.size_bytes, "file": name})
         return Piece(piece.content, offset, piece.size_bytes)
 
+    @needs(_FILES)
     def write_piece(
         self, actor: Actor, desktop_id: str, name: str, content: bytes, *, offset: int, size_bytes: int | None
     ) -> FileView | None:
@@ -114,13 +121,14 @@ class GuestService:
         if end != size_bytes:
             return None
         self._cloud.guest.move_file(server_id, partial, path)
-        self._note(actor, desktop_id, _FILES, f"to the desktop, {size_bytes} bytes: {name}")
+        self._note(actor, desktop_id, _FILES, {"to": "desktop", "bytes": size_bytes, "file": name})
         listed = {file.name: file for file in self._cloud.guest.list_files(server_id, file_names.FOLDER)}
         found = listed.get(name)
         if found is None:
             raise Conflict("file_changed", "The file was taken away in the desktop the moment it was there.")
         return FileView(found.name, found.size_bytes, found.modified_at)
 
+    @needs(_FILES)
     def drop_partial(self, actor: Actor, desktop_id: str, name: str) -> None:
         """Forget what was put in of a file that is not going to be whole."""
         _path(name)
@@ -135,9 +143,9 @@ class GuestService:
                 raise Conflict("desktop_not_running", f"The desktop cannot be reached while it is {state}.", state=state)
             return desktop.server_id
 
-    def _note(self, actor: Actor, desktop_id: str, verb: str, detail: str) -> None:
+    def _note(self, actor: Actor, desktop_id: str, verb: str, after: Mapping[str, object]) -> None:
         with self._db.transaction() as tx:
-            self._audit.record(tx, actor, verb, "desktop", desktop_id, detail=detail)
+            self._audit.record(tx, actor, verb, "desktop", desktop_id, after=after)
 
     def _clipboard_too_large(self) -> InvalidInput:
         fields = {"text": f"at most {self.settings.clipboard_bytes} bytes"}

@@ -9,9 +9,12 @@ from yunzhuo.phoenix.db.models import Operation, User
 from yunzhuo.phoenix.db.session import Database
 from yunzhuo.services import cursors
 from yunzhuo.services.access import Actor
+from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import OperationView, operation_view, steps_of
 from yunzhuo.services.desktop_views import MAX_PAGE, possible_remedies, visible_desktop
 from yunzhuo.services.queue_places import queue_places
+from yunzhuo.services.reach import in_groups_of
+from yunzhuo.services.stated import needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +38,11 @@ class HistoryPage:
 class HistoryService:
     """Tells what was done."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, audit: AuditLog) -> None:
         self._db = db
+        self._audit = audit
 
+    @needs("desktop:read")
     def of_desktop(self, actor: Actor, desktop_id: str, *, limit: int = 50, cursor: str | None = None) -> HistoryPage:
         """A desktop's operations (permission ``desktop:read``), ``limit`` at most. Raises NotFound, InvalidInput (cursor)."""
         limit = min(max(limit, 1), MAX_PAGE)
@@ -57,13 +62,14 @@ class HistoryService:
             shown = rows[:limit]
             steps = steps_of(tx, [operation.id for operation, _ in shown])
             places = queue_places(tx, [operation for operation, _ in shown])
+            in_groups = in_groups_of(tx, actor, [desktop.owner_id])
         items = [
             HistoryEntry(
                 operation_view(
                     operation,
                     steps[operation.id],
                     queue=places.get(operation.id),
-                    remedies=possible_remedies(actor, desktop, operation),
+                    remedies=possible_remedies(actor, desktop, operation, in_groups),
                 ),
                 operation.user_id,
                 email,

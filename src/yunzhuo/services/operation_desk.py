@@ -13,7 +13,7 @@ from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, Refused
 from yunzhuo.phoenix.db.models import Desktop, Operation, OperationStep, User
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services import cursors, kept_snapshots
-from yunzhuo.services.access import Actor, Scope, require, scope_of
+from yunzhuo.services.access import Actor, scope_of
 from yunzhuo.services.admission import Admission
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import ChangeFeed, OperationView, operation_view, steps_of
@@ -26,13 +26,15 @@ from yunzhuo.services.desktop_views import (
     visible_desktop,
     visible_operation,
 )
-from yunzhuo.services.desktops import DesktopService
+from yunzhuo.services.desktops import ACTION_VERBS, DesktopService
 from yunzhuo.services.queue_places import queue_places
+from yunzhuo.services.reach import in_groups_of, within_reach
 from yunzhuo.services.releasing import release_all
 from yunzhuo.services.rules import lifecycle, remedies
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus
 from yunzhuo.services.rules.remedies import UNDO, Cancellation, Remedy
 from yunzhuo.services.snapshots import SnapshotService
+from yunzhuo.services.stated import needs
 from yunzhuo.services.wishes import WishBook, end
 
 MAX_AT_ONCE = 500
@@ -121,6 +123,7 @@ class OperationDesk:
         self._audit = audit
         self._clock = clock
 
+    @needs("desktop:read")
     def list(
         self, actor: Actor, wish: OperationWish = OperationWish(), *, limit: int = 50, cursor: str | None = None
     ) -> RecordPage:
@@ -137,6 +140,7 @@ class OperationDesk:
         last = rows[limit - 1][0] if len(rows) > limit else None
         return RecordPage(items, cursors.after(last.created_at, last.id) if last else None)
 
+    @needs("desktop:read")
     def record(self, actor: Actor, operation_id: str) -> OperationRecord:
         """One operation with all there is about it. Raises NotFound."""
         with self._db.reading() as tx:
@@ -145,6 +149,7 @@ class OperationDesk:
                 raise no_such_operation()
             return _records(tx, actor, rows)[0]
 
+    @needs(*ACTION_VERBS)
     @retried_when_contended
     def cancel(self, actor: Actor, operation_id: str) -> OperationView:
         """End an operation: what was not begun is as if nobody had asked, what was begun is undone where that can be, and
@@ -165,7 +170,15 @@ class OperationDesk:
             if how is None:
                 raise _nothing_to("cancel")
             self._end(tx, latest, how)
-            self._audit.record(tx, actor, "operation:cancel", "operation", operation_id, detail=f"{action} of {desktop.id}")
+            self._audit.record(
+                tx,
+                actor,
+                "operation:cancel",
+                "operation",
+                operation_id,
+                owner_id=desktop.owner_id,
+                after={"action": action, "desktop": desktop.id},
+            )
             if how is Cancellation.UNDO:
                 undone = self._wishes.undo(tx, actor, desktop, latest, UNDO[action])
                 return operation_view(undone.operation, undone.steps)
@@ -173,6 +186,7 @@ class OperationDesk:
             self._feed.desktop_changed(tx, desktop, latest)
             return seen_operation(tx, actor, latest, desktop)
 
+    @needs(*ACTION_VERBS)
     def retry(self, actor: Actor, operation_id: str) -> OperationView:
         """Ask again for what failed or was cancelled, with the same particulars. Answers the new operation.
 
@@ -201,14 +215,16 @@ class OperationDesk:
                 accepted = self._desktops.act(actor, desktop_id, action, reboot_kind=kind)
         return accepted.operation
 
+    @needs(*ACTION_VERBS)
     def undo(self, actor: Actor, operation_id: str) -> OperationView:
         """Take back what an operation that failed or was cancelled has left. Raises NotFound, Forbidden, Conflict."""
         with self._db.reading() as tx:
             operation, desktop = visible_operation(tx, actor, operation_id)
-            if Remedy.UNDO not in possible_remedies(actor, desktop, operation):
+            if Remedy.UNDO not in possible_remedies(actor, desktop, operation, in_groups_of(tx, actor, [desktop.owner_id])):
                 raise _nothing_to("undo")
         return self._desktops.act(actor, desktop.id, UNDO[Action(operation.action)]).operation
 
+    @needs(*ACTION_VERBS)
     def deal_with_many(self, actor: Actor, operation_ids: Sequence[str], remedy: Remedy) -> Sequence[Dealt]:
         """Cancel or retry several, each by itself; answers what became of each. Raises InvalidInput for more than
         :data:`MAX_AT_ONCE`, or for another remedy."""
@@ -254,17 +270,14 @@ _RETRIED = frozenset({OperationStatus.FAILED, OperationStatus.CANCELLED})
 
 
 def _chosen(actor: Actor, wish: OperationWish) -> Select[Operation, Desktop, str, str]:
-    scope = require(actor, "desktop:read")
     query = (
         select(Operation, Desktop, _owner.email, _asker.email)
         .join(Desktop, Desktop.id == Operation.desktop_id)
         .join(_owner, _owner.id == Desktop.owner_id)
         .join(_asker, _asker.id == Operation.user_id)
-        .where(Operation.organization_id == actor.organization_id)
+        .where(within_reach(actor, "desktop:read", Operation.organization_id, Desktop.owner_id))
         .order_by(Operation.created_at.desc(), Operation.id.desc())
     )
-    if scope is Scope.OWN:
-        query = query.where(Desktop.owner_id == actor.user_id)
     if wish.status is not None:
         query = query.where(Operation.status == wish.status)
     if wish.is_active:
@@ -289,6 +302,7 @@ def _rows(tx: Session, query: Select[Operation, Desktop, str, str]) -> Sequence[
 def _records(tx: Session, actor: Actor, rows: Sequence[_Row]) -> Sequence[OperationRecord]:
     steps = steps_of(tx, [row[0].id for row in rows])
     places = queue_places(tx, [row[0] for row in rows])
+    in_groups = in_groups_of(tx, actor, {row[1].owner_id for row in rows})
     is_told_all = scope_of(actor, "operation:trace") is not None
     return [
         OperationRecord(
@@ -296,7 +310,7 @@ def _records(tx: Session, actor: Actor, rows: Sequence[_Row]) -> Sequence[Operat
                 operation,
                 steps[operation.id],
                 queue=places.get(operation.id),
-                remedies=possible_remedies(actor, desktop, operation),
+                remedies=possible_remedies(actor, desktop, operation, in_groups),
             ),
             desktop_name=desktop.name,
             owner_email=owner_email,

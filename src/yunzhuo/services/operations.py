@@ -51,6 +51,7 @@ class Claim:
     attempts: int
     deadline_at: datetime
     subject: Subject
+    is_called_off: bool = False
 
 
 class OperationEngine:
@@ -84,6 +85,10 @@ class OperationEngine:
             return
         if claim.deadline_at <= self._clock.now():
             self.record_failure(claim, "operation_timed_out", _TOO_LATE.get(claim.step, "This took too long."))
+            return
+        if claim.is_called_off:
+            reason = "The account that asked for this was disabled."
+            self.record_failure(claim, "account_disabled", reason, was_refused=claim.position == 0)
             return
         try:
             outcome = perform(claim.step, self._cloud, claim.subject)
@@ -137,9 +142,10 @@ class OperationEngine:
             return self._begin_step(tx, operation_id, now)
 
     def _begin_step(self, tx: Transaction, operation_id: str, now: datetime) -> Claim:
-        operation, step, desktop, image, flavor, language = tx.execute(_everything_about(operation_id)).one()
+        operation, step, desktop, image, flavor, owner = tx.execute(_everything_about(operation_id)).one()
         image = tx.get_one(Image, operation.arguments.get("image", image.id))
         flavor = tx.get_one(Flavor, operation.arguments.get("flavor", flavor.id))
+        is_called_off = _is_called_off(owner, operation, step)
         if step.started_at is None:
             if _is_first(operation):  # however long it had to wait for its turn: rather late than never
                 operation.deadline_at = now + (operation.deadline_at - (operation.admitted_at or operation.created_at))
@@ -165,8 +171,9 @@ class OperationEngine:
                 arguments=operation.arguments,
                 predecessor_at_work=_is_first(operation) and _predecessor_at_work(tx, operation, now),
                 disk=disk_claims.begin(tx, desktop, operation, Step(step.name)),
-                language=language,
+                language=owner.language,
             ),
+            is_called_off=is_called_off,
         )
 
     @retried_when_contended
@@ -324,6 +331,14 @@ _TOO_LATE: Mapping[Step, str] = {
 }
 
 
+def _is_called_off(owner: User, operation: Operation, step: OperationStep) -> bool:
+    """Whether the owner, who asked for this, was disabled meanwhile, so that it ends here."""
+    if owner.disabled_at is None or operation.created_at > owner.disabled_at or operation.user_id != owner.id:
+        return False
+    has_begun = operation.position > 0 or step.started_at is not None
+    return lifecycle.ends_with_its_owner(Action(operation.action), has_begun=has_begun)
+
+
 def _observe(desktop: Desktop, outcome: Outcome, now: datetime) -> None:
     if outcome.server_id is not None:
         desktop.server_id = outcome.server_id
@@ -345,10 +360,10 @@ def _take_over(desktop: Desktop, operation: Operation, step: Step) -> None:
         desktop.flavor_id = operation.arguments["flavor"]
 
 
-def _everything_about(operation_id: str) -> Select[Operation, OperationStep, Desktop, Image, Flavor, str | None]:
-    """An operation, its present step, its desktop, what that is made of and its owner's language: one question, not six."""
+def _everything_about(operation_id: str) -> Select[Operation, OperationStep, Desktop, Image, Flavor, User]:
+    """An operation, its present step, its desktop, what that is made of and whose it is: one question, not six."""
     return (
-        select(Operation, OperationStep, Desktop, Image, Flavor, User.language)
+        select(Operation, OperationStep, Desktop, Image, Flavor, User)
         .join(OperationStep, and_(OperationStep.operation_id == Operation.id, OperationStep.position == Operation.position))
         .join(Desktop, Desktop.id == Operation.desktop_id)
         .join(Image, Image.id == Desktop.image_id)

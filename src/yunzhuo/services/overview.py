@@ -13,11 +13,13 @@ from yunzhuo.phoenix.config import reference
 from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.phoenix.db.models import ConsoleSession, Desktop, Operation, User
 from yunzhuo.phoenix.db.session import Database
-from yunzhuo.services.access import Actor, require
+from yunzhuo.services.access import Actor, scope_of
+from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.desktop_views import DesktopView, desktop_views
 from yunzhuo.services.health import HealthService
 from yunzhuo.services.rules import lifecycle
 from yunzhuo.services.rules.lifecycle import Observed, OperationStatus, State
+from yunzhuo.services.stated import needs
 
 MAX_SHOWN = 100
 _LOOKED_AT = (Observed.MISSING, Observed.ERROR, Observed.UNKNOWN)
@@ -105,23 +107,29 @@ class Overview:
 class OverviewService:
     """Looks at everything once, for administrators. The cloud is asked outside any transaction."""
 
-    def __init__(self, db: Database, cloud: Cloud, health: HealthService, settings: Settings) -> None:
+    def __init__(self, db: Database, cloud: Cloud, health: HealthService, audit: AuditLog, settings: Settings) -> None:
         self._db = db
+        self._audit = audit
         self._cloud = cloud
         self._health = health
         self._settings = settings
 
+    @needs("overview:read")
     def look(self, actor: Actor) -> Overview:
-        """What is broken now. A cloud that does not answer is part of the answer."""
-        require(actor, "overview:read")
+        """What is broken now. A cloud that does not answer is part of the answer.
+
+        Hosts and servers that nobody knows belong to no organization: only those who may see hosts are told of them.
+        """
         hosts: Sequence[Host] = ()
         servers: Sequence[Server] = ()
         cloud_problem = None
+        smallest_mib = 0
         try:
-            hosts, servers = self._cloud.hosts.list(), self._cloud.servers.list()
-            smallest_mib = self._smallest_mib()
+            if scope_of(actor, "host:read") is not None:
+                hosts, servers = self._cloud.hosts.list(), self._cloud.servers.list()
+                smallest_mib = self._smallest_mib()
         except YunzhuoError as error:
-            cloud_problem, smallest_mib = error, 0
+            cloud_problem = error
         not_ready = self._health.missing()
         with self._db.reading() as tx:
             troubled = _troubled(tx, actor)
@@ -134,15 +142,15 @@ class OverviewService:
         views = [_host_view(host, smallest_mib) for host in hosts]
         return Overview(figures, not_ready, failed, faulty, gone, strangers, views, cloud_problem)
 
+    @needs("host:read")
     def hosts(self, actor: Actor) -> Sequence[HostView]:
         """All hosts with what is left on them. Raises the cloud's errors when it does not answer."""
-        require(actor, "host:read")
         smallest_mib = self._smallest_mib()
         return [_host_view(host, smallest_mib) for host in self._cloud.hosts.list()]
 
+    @needs("overview:read")
     def catalog_use(self, actor: Actor) -> Mapping[str, int]:
         """How many desktops of the organization were made from each image and flavor, by its id."""
-        require(actor, "overview:read")
         there = (Desktop.organization_id == actor.organization_id, Desktop.deleted_at.is_(None))
         counts: dict[str, int] = {}
         with self._db.reading() as tx:
@@ -151,9 +159,9 @@ class OverviewService:
                 counts |= {row[0]: row[1] for row in tx.execute(query)}
         return counts
 
+    @needs("settings:read")
     def settings(self, actor: Actor) -> Sequence[SettingView]:
         """The settings in force, passwords masked."""
-        require(actor, "settings:read")
         known = reference.all_settings()
         values = reference.shown(self._settings)
         return [SettingView(name, value, known[name].help, value == known[name].default) for name, value in values.items()]

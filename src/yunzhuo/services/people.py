@@ -10,20 +10,24 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.common.clock import Clock
-from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, NotFound
+from yunzhuo.phoenix.common.errors import Conflict, InvalidInput
 from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.config.settings import AccountSettings
 from yunzhuo.phoenix.db.models import Desktop, User
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.phoenix.security.passwords import Passwords, one_time_password
 from yunzhuo.services import disk_claims
-from yunzhuo.services.access import Actor, Role, require
+from yunzhuo.services.access import RUN_AN_ORGANIZATION, Actor, Role
 from yunzhuo.services.accounts import LANGUAGES, UserView, checked_password, end_sign_ins, normalized_email, user_view
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import OperationView
 from yunzhuo.services.desktops import DesktopService
+from yunzhuo.services.factors import remove_factors
 from yunzhuo.services.personal_disks import PersonalDiskService
+from yunzhuo.services.reach import within_reach
 from yunzhuo.services.rules.lifecycle import Action, Wanted
+from yunzhuo.services.stated import needs
+from yunzhuo.services.subordinates import found_person, require_no_more_rights, require_to_cover, taken
 
 MAX_PAGE = 200
 _NOBODYS = "@deleted.invalid"  # RFC 2606, section 2: no address ends so
@@ -86,6 +90,7 @@ class PeopleService:
         self._settings = settings
         self._passwords = passwords
 
+    @needs("user:read")
     def list(
         self,
         actor: Actor,
@@ -97,9 +102,8 @@ class PeopleService:
         cursor: str | None = None,
     ) -> PeoplePage:
         """The people of the actor's organization by address; ``search`` is part of one. Raises InvalidInput (cursor)."""
-        require(actor, "user:read")
         limit = min(max(limit, 1), MAX_PAGE)
-        query = select(User).where(User.organization_id == actor.organization_id, User.deleted_at.is_(None))
+        query = select(User).where(within_reach(actor, "user:read", User.organization_id, User.id), User.deleted_at.is_(None))
         if search:
             query = query.where(func.lower(User.email).contains(search.lower(), autoescape=True))
         if role is not None:
@@ -115,14 +119,15 @@ class PeopleService:
         people = [Person(user_view(row), counts.get(row.id, 0)) for row in shown]
         return PeoplePage(people, _cursor(shown[-1].email) if len(rows) > limit else None)
 
+    @needs("user:read")
     def get(self, actor: Actor, user_id: str) -> Person:
         """One person. Raises NotFound, also for another organization's."""
-        require(actor, "user:read")
         with self._db.reading() as tx:
-            row = _found(tx, actor, user_id)
+            row = found_person(tx, actor, user_id, "user:read")
             disk = disk_claims.of_owner(tx, row.id)
             return Person(user_view(row), _desktop_counts(tx, [row.id]).get(row.id, 0), disk.size_mib if disk else None)
 
+    @needs("user:create")
     def create(
         self, actor: Actor, email: str, role: Role, *, password: str | None = None, language: str | None = None
     ) -> NewAccess:
@@ -130,10 +135,13 @@ class PeopleService:
 
         Raises InvalidInput, and Conflict when the address is taken.
         """
-        require(actor, "user:create")
+        require_to_cover(actor, role)
         address = normalized_email(email)
         made = one_time_password(self._settings.password_min_length) if password is None else None
-        password_hash = self._passwords.hash(made or checked_password(password or "", self._settings))
+        if made is not None:
+            password_hash = self._passwords.hash_one_time(made)
+        else:
+            password_hash = self._passwords.hash(checked_password(password or "", self._settings))
         user = User(
             id=new_id(),
             organization_id=actor.organization_id,
@@ -149,9 +157,11 @@ class PeopleService:
                 tx.add(user)
                 self._audit.record(tx, actor, "user:create", "user", user.id, after={"email": address, "role": role})
         except IntegrityError as error:
-            raise Conflict("email_taken", f"There is an account {address} already.") from error
+            with self._db.reading() as tx:
+                raise taken(tx, actor, address) from error
         return NewAccess(user_view(user), made)
 
+    @needs("user:disable")
     @retried_when_contended
     def disable(self, actor: Actor, user_id: str) -> UserView:
         """Let nobody in by this account from now on: its sessions and tokens end in the same transaction.
@@ -168,6 +178,7 @@ class PeopleService:
             end_sign_ins(tx, user.id, now)
             return user_view(user)
 
+    @needs("user:enable")
     @retried_when_contended
     def enable(self, actor: Actor, user_id: str) -> UserView:
         """Let an account in again; its old sessions and tokens stay ended. Raises NotFound, Conflict. Twice is harmless."""
@@ -178,25 +189,28 @@ class PeopleService:
                 self._audit_disabled(tx, actor, "user:enable", user, is_disabled=False)
             return user_view(user)
 
+    @needs("user:reset_password")
     @retried_when_contended
     def reset_password(self, actor: Actor, user_id: str) -> NewAccess:
         """A one-time password in place of the present one; sessions and tokens end with that. Raises NotFound, Conflict."""
         made, now = one_time_password(self._settings.password_min_length), self._clock.now()
-        password_hash = self._passwords.hash(made)
+        password_hash = self._passwords.hash_one_time(made)
         with self._db.transaction() as tx:
             user = self._another(tx, actor, user_id, "user:reset_password")
             before = {"password": user.password_hash, "must_change": user.must_change_password}
             user.password_hash, user.must_change_password = password_hash, True
             end_sign_ins(tx, user.id, now)
             after = {"password": password_hash, "must_change": True}
-            self._audit.record(tx, actor, "user:reset_password", "user", user.id, before=before, after=after)
+            self._audit.record(tx, actor, "user:reset_password", "user", user.id, owner_id=user.id, before=before, after=after)
             return NewAccess(user_view(user), made)
 
+    @needs("user:change_role")
     @retried_when_contended
     def change_role(self, actor: Actor, user_id: str, role: Role) -> UserView:
         """Give a person another role, at once for what they have open. Raises NotFound, Conflict as :meth:`disable`."""
         with self._db.transaction() as tx:
             user = self._another(tx, actor, user_id, "user:change_role")
+            require_to_cover(actor, role)
             if user.role != role:
                 self._keep_an_administrator(tx, user)
                 before, user.role = user.role, role
@@ -205,6 +219,7 @@ class PeopleService:
                 )
             return user_view(user)
 
+    @needs("user:delete")
     @retried_when_contended
     def delete(
         self, actor: Actor, user_id: str, desktops: DesktopsOfDeleted | None = None, *, with_disk: bool = False
@@ -228,9 +243,10 @@ class PeopleService:
                 self._disks.give_up_within(tx, actor, disk)
             end_sign_ins(tx, user.id, now)
             before = {"email": user.email, "role": user.role}
+            remove_factors(tx, user)
             user.email, user.password_hash = f"{user.id}{_NOBODYS}", ""
             user.disabled_at, user.deleted_at = user.disabled_at or now, now
-            self._audit.record(tx, actor, "user:delete", "user", user.id, before=before)
+            self._audit.record(tx, actor, "user:delete", "user", user.id, owner_id=user.id, before=before)
             return operations
 
     def _part_from_desktops(
@@ -254,28 +270,29 @@ class PeopleService:
         return []
 
     def _another(self, tx: Transaction, actor: Actor, user_id: str, verb: str) -> User:
-        """The account, locked, which must not be the actor's own."""
-        require(actor, verb)
-        user = _found(tx, actor, user_id, locked=True)
+        """The account, locked, which must not be the actor's own, nor one that may more than they."""
+        user = found_person(tx, actor, user_id, verb, locked=True)
         if user.id == actor.user_id:
             raise Conflict("own_account", "This cannot be done to one's own account; ask another administrator.")
+        require_no_more_rights(tx, actor, user, verb, self._clock.now())
         return user
 
     def _keep_an_administrator(self, tx: Transaction, user: User) -> None:
         """Raises Conflict when there is no other administrator who can sign in. All are locked: two cannot end each other."""
-        if user.role != Role.ADMINISTRATOR or user.disabled_at is not None:
+        if user.role not in RUN_AN_ORGANIZATION or user.disabled_at is not None or user.is_service:
             return
         query = select(User.id).where(
             User.organization_id == user.organization_id,
-            User.role == Role.ADMINISTRATOR,
+            User.role.in_(RUN_AN_ORGANIZATION),
             User.disabled_at.is_(None),
+            User.is_service.is_(False),
         )
         if set(tx.scalars(query.order_by(User.id).with_for_update())) <= {user.id}:
             raise Conflict("last_administrator", "This is the last administrator; make another one first.")
 
     def _audit_disabled(self, tx: Transaction, actor: Actor, verb: str, user: User, *, is_disabled: bool) -> None:
         before, after = {"disabled": not is_disabled}, {"disabled": is_disabled}
-        self._audit.record(tx, actor, verb, "user", user.id, before=before, after=after)
+        self._audit.record(tx, actor, verb, "user", user.id, owner_id=user.id, before=before, after=after)
 
 
 def is_deleted(email: str) -> bool:
@@ -284,13 +301,6 @@ def is_deleted(email: str) -> bool:
 
 
 _THERE = (Desktop.deleted_at.is_(None), Desktop.wanted != Wanted.GONE)
-
-
-def _found(tx: Session, actor: Actor, user_id: str, *, locked: bool = False) -> User:
-    user = tx.get(User, user_id, with_for_update=locked)
-    if user is None or user.deleted_at is not None or user.organization_id != actor.organization_id:
-        raise NotFound("user_not_found", "There is no such account.")
-    return user
 
 
 def _may_be_given_desktops(new_owner: User | None, old_owner: User) -> bool:

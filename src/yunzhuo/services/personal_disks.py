@@ -30,6 +30,7 @@ from yunzhuo.services.kept_disk_snapshots import DiskSnapshotView
 from yunzhuo.services.rules import lifecycle, naming
 from yunzhuo.services.rules.lifecycle import Action, State
 from yunzhuo.services.rules.personal_disks import DiskState
+from yunzhuo.services.stated import needs
 from yunzhuo.services.wishes import Accepted, Arguments, WishBook
 
 #: Smaller ones would hardly hold a file system.
@@ -88,11 +89,13 @@ class PersonalDiskService:
         """The largest disk that a person may have; 0: nobody gets one."""
         return self._limits.personal_disk_mib
 
+    @needs("personal_disk:read")
     def get(self, actor: Actor) -> DiskView:
         """The actor's disk."""
         with self._db.reading() as tx:
             return self._view(tx, _mine(tx, actor, "personal_disk:read"))
 
+    @needs("personal_disk:create")
     def create(self, actor: Actor, *, size_mib: int | None = None) -> DiskView:
         """Give the actor a disk of ``size_mib``, or as large as they may have; it is connected to the next desktop they start.
 
@@ -124,6 +127,7 @@ class PersonalDiskService:
             raise
         return self.get(actor)
 
+    @needs("desktop:connect_disk")
     def connect(self, actor: Actor, desktop_id: str, *, force: bool = False) -> Accepted:
         """Ask to bring the disk to a desktop, away from where it is (permission ``desktop:connect_disk``).
 
@@ -138,6 +142,7 @@ class PersonalDiskService:
 
             return self._wishes.change(tx, actor, desktop_id, Action.CONNECT_DISK, choose)
 
+    @needs("desktop:disconnect_disk")
     def disconnect(self, actor: Actor, *, force: bool = False) -> Accepted:
         """Ask the desktop that has the disk to let go of it. Raises Conflict when none has it, or it is changing."""
         with self._db.transaction() as tx:
@@ -146,6 +151,7 @@ class PersonalDiskService:
                 raise Conflict("personal_disk_free", "The personal disk is at no desktop.")
             return self._wishes.change(tx, actor, desktop_id, Action.DISCONNECT_DISK, lambda _desktop: _forced(force=force))
 
+    @needs("personal_disk:read")
     def usage(self, actor: Actor) -> DiskUsage | None:
         """How full the disk is; None where that is not known now: only a desktop that has it can say."""
         with self._db.reading() as tx:
@@ -161,6 +167,7 @@ class PersonalDiskService:
         found = _KIB.fullmatch(said.stdout) if said.exit_code == 0 else None
         return DiskUsage(int(found[1]) // 1024, -(-int(found[2]) // 1024)) if found else None
 
+    @needs("personal_disk:snapshot")
     def take_snapshot(self, actor: Actor, name: str) -> DiskView:
         """Keep what is on the disk now under a name.
 
@@ -171,7 +178,15 @@ class PersonalDiskService:
             with self._db.transaction() as tx:
                 disk = _mine(tx, actor, "personal_disk:snapshot", locked=True)
                 row = kept_disk_snapshots.reserve(tx, disk, chosen, self._limits.snapshots_per_disk, self._clock.now())
-                self._audit.record(tx, actor, "personal_disk:snapshot", "personal_disk", disk.id, detail=chosen)
+                self._audit.record(
+                    tx,
+                    actor,
+                    "personal_disk:snapshot",
+                    "personal_disk",
+                    disk.id,
+                    owner_id=actor.user_id,
+                    after={"name": chosen},
+                )
         except IntegrityError as error:
             # MariaDB finds more names equal than we do.
             raise kept_disk_snapshots.name_taken() from error
@@ -185,6 +200,7 @@ class PersonalDiskService:
         self._look_at_snapshots(disk.id, volume_id)
         return self.get(actor)
 
+    @needs("personal_disk:restore")
     def restore(self, actor: Actor, snapshot_id: str) -> Accepted | None:
         """Put the disk back to a snapshot; what was changed since then is lost.
 
@@ -194,7 +210,9 @@ class PersonalDiskService:
         with self._db.transaction() as tx:
             disk = _mine(tx, actor, "personal_disk:restore")
             row = kept_disk_snapshots.found(tx, disk, snapshot_id)
-            self._audit.record(tx, actor, "personal_disk:restore", "personal_disk", disk.id, detail=row.name)
+            self._audit.record(
+                tx, actor, "personal_disk:restore", "personal_disk", disk.id, owner_id=actor.user_id, after={"name": row.name}
+            )
             if disk.desktop_id is not None:
                 arguments = {"name": row.name, "disk_snapshot_cloud_id": str(row.cloud_id)}
                 return self._wishes.change(tx, actor, disk.desktop_id, Action.RESTORE_DISK, lambda _desktop: arguments)
@@ -202,6 +220,7 @@ class PersonalDiskService:
         self._cloud.volumes.restore(_volume_of(disk), str(row.cloud_id))
         return None
 
+    @needs("personal_disk:delete_snapshot")
     def delete_snapshot(self, actor: Actor, snapshot_id: str) -> None:
         """Forget a snapshot. Raises NotFound, Conflict."""
         with self._db.reading() as tx:
@@ -209,9 +228,18 @@ class PersonalDiskService:
             row = kept_disk_snapshots.found(tx, disk, snapshot_id)
         self._cloud.volumes.delete_snapshot(_volume_of(disk), str(row.cloud_id))
         with self._db.transaction() as tx:
-            self._audit.record(tx, actor, "personal_disk:delete_snapshot", "personal_disk", disk.id, detail=row.name)
+            self._audit.record(
+                tx,
+                actor,
+                "personal_disk:delete_snapshot",
+                "personal_disk",
+                disk.id,
+                owner_id=actor.user_id,
+                after={"name": row.name},
+            )
         self._look_at_snapshots(disk.id, _volume_of(disk))
 
+    @needs("personal_disk:delete")
     def delete(self, actor: Actor) -> None:
         """Delete the disk with all files on it and its snapshots, for good. Raises Conflict while a desktop has it."""
         with self._db.transaction() as tx:

@@ -14,9 +14,13 @@ from yunzhuo.phoenix.db.models import Desktop, Snapshot
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services import kept_snapshots
 from yunzhuo.services.access import Actor
+from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.desktop_views import visible_desktop
+from yunzhuo.services.quota_book import QuotaBook
 from yunzhuo.services.rules import naming
 from yunzhuo.services.rules.lifecycle import Action, Wanted
+from yunzhuo.services.rules.quota import Resource
+from yunzhuo.services.stated import needs
 from yunzhuo.services.wishes import Accepted, Arguments, WishBook
 
 
@@ -43,24 +47,31 @@ class SnapshotList:
 class SnapshotService:
     """What people do with snapshots of their desktops. Each change is an operation of the desktop."""
 
-    def __init__(self, db: Database, wishes: WishBook, clock: Clock, limits: LimitSettings) -> None:
+    def __init__(
+        self, db: Database, wishes: WishBook, audit: AuditLog, clock: Clock, limits: LimitSettings, quotas: QuotaBook
+    ) -> None:
         self._db = db
+        self._audit = audit
         self._wishes = wishes
         self._clock = clock
         self._limit = limits.snapshots_per_desktop
+        self._quotas = quotas
 
+    @needs("desktop:read")
     def list(self, actor: Actor, desktop_id: str) -> SnapshotList:
         """A desktop's snapshots. Raises NotFound, also for what is not the actor's."""
         with self._db.reading() as tx:
             visible_desktop(tx, actor, desktop_id, "desktop:read")
             return SnapshotList([_view(row) for row in kept_snapshots.rows_of(tx, desktop_id)], self._limit)
 
+    @needs("desktop:read")
     def get(self, actor: Actor, desktop_id: str, snapshot_id: str) -> SnapshotView:
         """One snapshot. Raises NotFound."""
         with self._db.reading() as tx:
             visible_desktop(tx, actor, desktop_id, "desktop:read")
             return _view(_row(tx, desktop_id, snapshot_id))
 
+    @needs("desktop:snapshot")
     @retried_when_contended
     def create(self, actor: Actor, desktop_id: str, name: str) -> Accepted:
         """Ask for a snapshot (permission ``desktop:snapshot``).
@@ -84,10 +95,12 @@ class SnapshotService:
             raise _name_taken()
         if len(rows) >= self._limit:
             raise _too_many(len(rows), self._limit)
+        self._quotas.reserve(tx, desktop.owner_id, desktop.organization_id, {Resource.SNAPSHOTS: 1})
         row = kept_snapshots.unmade_row(desktop, name, self._clock.now())
         tx.add(row)
         return {"snapshot": row.id, "name": row.name, "cloud_name": row.cloud_name}
 
+    @needs("desktop:roll_back")
     @retried_when_contended
     def roll_back(self, actor: Actor, desktop_id: str, snapshot_id: str) -> Accepted:
         """Ask to return to a snapshot (permission ``desktop:roll_back``). Raises NotFound, Conflict."""
@@ -102,6 +115,7 @@ class SnapshotService:
 
             return self._wishes.change(tx, actor, desktop_id, Action.ROLL_BACK, choose)
 
+    @needs("desktop:delete_snapshot")
     @retried_when_contended
     def delete(self, actor: Actor, desktop_id: str, snapshot_id: str) -> Accepted:
         """Ask to forget a snapshot (permission ``desktop:delete_snapshot``). Raises NotFound, Conflict."""

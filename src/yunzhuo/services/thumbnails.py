@@ -13,7 +13,9 @@ from yunzhuo.phoenix.common.errors import Forbidden, NotFound, NotOffered, Unava
 from yunzhuo.phoenix.config.settings import ConsoleSettings
 from yunzhuo.phoenix.db.session import Database
 from yunzhuo.services.access import Actor, may
+from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.desktop_views import visible_desktop
+from yunzhuo.services.stated import needs
 
 MEDIA_TYPE = pictures.MEDIA_TYPE
 # Whoever may look at the screen itself, may see a small picture of it.
@@ -42,7 +44,8 @@ class _Kept:
 class ThumbnailService:
     """Looks at screens for their owners, each at most once in a few seconds, whoever asks how often."""
 
-    def __init__(self, db: Database, cloud: Cloud, clock: Clock, settings: ConsoleSettings) -> None:
+    def __init__(self, db: Database, cloud: Cloud, audit: AuditLog, clock: Clock, settings: ConsoleSettings) -> None:
+        self._audit = audit
         self._db = db
         self._cloud = cloud
         self._clock = clock
@@ -57,6 +60,7 @@ class ThumbnailService:
         """Whether there are thumbnails here at all."""
         return self._settings.thumbnails
 
+    @needs(_VERB)
     def look(self, actor: Actor, desktop_id: str) -> Thumbnail:
         """The desktop's screen, at most a few seconds old; of one that is off or suspended, as it was before.
 

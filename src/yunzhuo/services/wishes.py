@@ -18,12 +18,15 @@ from yunzhuo.services.admission import ADVANCE_JOB, Admission
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import ChangeFeed, OperationView, facts_of
 from yunzhuo.services.desktop_views import DesktopView, desktop_views, verb_for, visible_desktop
+from yunzhuo.services.quota_book import SWITCHED_ON, QuotaBook
 from yunzhuo.services.rules import lifecycle, personal_disks
 from yunzhuo.services.rules.admission import LANES
 from yunzhuo.services.rules.lifecycle import Action, Facts, OperationStatus, State, Step, Wanted
 from yunzhuo.services.rules.remedies import REMOVALS
 
 Arguments = Mapping[str, str]
+# What an audit entry says of an operation beside what is wanted.
+_TOLD = ("image", "flavor", "snapshot", "name", "kind")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +48,15 @@ class Written:
 class WishBook:
     """Writes operations into the transaction of whoever asks."""
 
-    def __init__(self, queue: Queue, feed: ChangeFeed, audit: AuditLog, clock: Clock, admission: Admission) -> None:
+    def __init__(
+        self, queue: Queue, feed: ChangeFeed, audit: AuditLog, clock: Clock, admission: Admission, quotas: QuotaBook
+    ) -> None:
         self._queue = queue
         self._feed = feed
         self._audit = audit
         self._clock = clock
         self._admission = admission
+        self._quotas = quotas
 
     def change(
         self,
@@ -73,10 +79,22 @@ class WishBook:
         if action in lifecycle.KEEPS_POWER:
             particulars["ends"] = lifecycle.power_after(facts)
         particulars |= arguments(desktop)
+        wanted = lifecycle.WANTED_AFTER.get(action, particulars.get("ends", desktop.wanted))
+        if wanted == Wanted.RUNNING and desktop.wanted != Wanted.RUNNING:
+            self._quotas.reserve(tx, desktop.owner_id, desktop.organization_id, SWITCHED_ON)
         self._supersede(tx, latest, action, facts)
         operation, _ = self.add(tx, actor, desktop, action, particulars)
-        desktop.wanted = lifecycle.WANTED_AFTER.get(action, particulars.get("ends", desktop.wanted))
-        self._audit.record(tx, actor, verb, "desktop", desktop.id)
+        desktop.wanted = wanted
+        self._audit.record(
+            tx,
+            actor,
+            verb,
+            "desktop",
+            desktop.id,
+            owner_id=desktop.owner_id,
+            before={"wanted": particulars["wanted_before"]},
+            after={"wanted": desktop.wanted, **{name: particulars[name] for name in _TOLD if name in particulars}},
+        )
         self._feed.desktop_changed(tx, desktop, operation)
         return accepted(tx, actor, desktop, operation)
 

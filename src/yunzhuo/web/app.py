@@ -12,6 +12,7 @@ from yunzhuo import __version__, webkit
 from yunzhuo.services.assembly import Services
 from yunzhuo.web import api, errors, gateway_api, health, metrics
 from yunzhuo.web.api import documentation
+from yunzhuo.web.portal import ENROLL_ENDPOINTS
 from yunzhuo.web.portal import blueprint as portal
 from yunzhuo.webkit import assets, context, csrf, headers, languages, request_ids, sessions
 from yunzhuo.webkit import errors as error_answers
@@ -68,7 +69,12 @@ def _install_webkit(app: APIFlask, services: Services) -> None:
     request_ids.install(app)
     metrics.install(app, services)
     headers.install(app, headers.security_headers(settings.gateway_url, is_https=is_https))
-    sessions.install(app, is_https=is_https, sign_in_endpoint="portal.sign_in", first_steps_endpoint="portal.change_password")
+    sessions.install(
+        app,
+        is_https=is_https,
+        sign_in_endpoint="portal.sign_in",
+        first_steps=context.FirstSteps("portal.change_password", ENROLL_ENDPOINTS, frozenset({"portal.choose_language"})),
+    )
     languages.install(app, default=settings.language)
     assets.install(app)
     csrf.install(app, exempt=(*api.BLUEPRINTS, gateway_api.blueprint))

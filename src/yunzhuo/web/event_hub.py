@@ -1,6 +1,7 @@
 """One reader of the event table for everybody: what is new goes to those whom it concerns."""
 
 import asyncio
+import contextlib
 import json
 from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Mapping, Sequence
@@ -9,11 +10,13 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Self
 
-from yunzhuo.phoenix.common.errors import LimitReached, Unavailable
+from yunzhuo.phoenix.common.errors import Forbidden, LimitReached, Unavailable
 from yunzhuo.phoenix.common.logging import get_logger
-from yunzhuo.services.access import Actor
-from yunzhuo.services.accounts import AccountService, UserView
+from yunzhuo.services.access import Actor, require
+from yunzhuo.services.accounts import ACCESS_ENDED, UserView
 from yunzhuo.services.events import Address, EventService, EventView
+from yunzhuo.services.sessions import SessionService
+from yunzhuo.services.tokens import TokenService
 from yunzhuo.web.event_tail import Tail
 
 log = get_logger()
@@ -50,11 +53,42 @@ class Credential:
     secret: str = field(repr=False)
 
 
-def authenticate(accounts: AccountService, credential: Credential) -> UserView:
-    """Whose credential this is now. Raises NotSignedIn."""
-    if credential.proof is Proof.TOKEN:
-        return accounts.token_user(credential.secret)
-    return accounts.session_user(credential.secret)
+class Door:
+    """Knows whose a credential is."""
+
+    def __init__(self, sessions: SessionService, tokens: TokenService) -> None:
+        self._sessions = sessions
+        self._tokens = tokens
+
+    def user(self, credential: Credential) -> UserView:
+        """Whose credential this is now, who may listen. Raises NotSignedIn, Forbidden."""
+        is_token = credential.proof is Proof.TOKEN
+        user = self._tokens.user(credential.secret) if is_token else self._sessions.user(credential.secret)
+        _require_to_listen(user)
+        return user
+
+    def users(self, credentials: Collection[Credential]) -> Mapping[Credential, UserView]:
+        """Whose the credentials are, as :meth:`user` would say, by a few statements for thousands. What does not count is
+        left out."""
+        secrets = {proof: [each.secret for each in credentials if each.proof is proof] for proof in Proof}
+        users = {
+            Proof.TOKEN: self._tokens.users(secrets[Proof.TOKEN]),
+            Proof.SESSION: self._sessions.users(secrets[Proof.SESSION]),
+        }
+        found: dict[Credential, UserView] = {}
+        for credential in credentials:
+            with contextlib.suppress(Forbidden):
+                if user := users[credential.proof].get(credential.secret):
+                    _require_to_listen(user)
+                    found[credential] = user
+        return found
+
+
+def _require_to_listen(user: UserView) -> None:
+    """Raises Forbidden when this person may not listen, or not yet."""
+    if user.must_change_password or user.must_enroll:
+        raise Forbidden("first_step_needed", "Choose a password of your own, or set up a second factor, first.")
+    require(user.actor(), "event:read")
 
 
 def as_message(event: EventView, settled_id: int) -> bytes:
@@ -125,11 +159,9 @@ class Subscriber:
 class EventHub:
     """Reads new events while anybody listens. To be entered in the loop that it works in."""
 
-    def __init__(
-        self, events: EventService, accounts: AccountService, *, poll_seconds: float, bounds: Bounds = Bounds()
-    ) -> None:
+    def __init__(self, events: EventService, door: Door, *, poll_seconds: float, bounds: Bounds = Bounds()) -> None:
         self._events = events
-        self._accounts = accounts
+        self._door = door
         self._poll_seconds = poll_seconds
         self._bounds = bounds
         self._subscribers: set[Subscriber] = set()
@@ -139,6 +171,7 @@ class EventHub:
     async def __aenter__(self) -> Self:
         self._somebody = asyncio.Event()
         self._reading = asyncio.Event()
+        self._to_check = asyncio.Event()
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._check())]
         return self
 
@@ -154,7 +187,7 @@ class EventHub:
 
         Raises NotSignedIn, LimitReached, and Unavailable when the table cannot be read or this process is ending.
         """
-        user = await asyncio.to_thread(authenticate, self._accounts, credential)
+        user = await asyncio.to_thread(self._door.user, credential)
         streams = Counter(subscriber.actor.user_id for subscriber in self._subscribers)
         if streams[user.id] >= self._bounds.streams_per_user:
             raise LimitReached("too_many_streams", f"You have {streams[user.id]} event streams open.")
@@ -211,18 +244,24 @@ class EventHub:
             return
         listeners: defaultdict[Address, list[Subscriber]] = defaultdict(list)
         for subscriber in self._subscribers:
-            listeners[self._events.listens_at(subscriber.actor)].append(subscriber)
+            if address := self._events.listens_at(subscriber.actor):
+                listeners[address].append(subscriber)
         for event in events:
+            if event.kind == ACCESS_ENDED:
+                self._to_check.set()
             message = as_message(event, settled_id)
             for address in self._events.told_at(event):
                 for subscriber in listeners.get(address, ()):
                     subscriber.offer(event.id, message)
 
     async def _check(self) -> None:
-        """See again and again whether those who listen still may."""
+        """See again and again whether those who listen still may; at once when somebody's access has ended."""
         while True:
             await self._somebody.wait()
-            await asyncio.sleep(self._bounds.check_seconds)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._bounds.check_seconds):
+                    await self._to_check.wait()
+            self._to_check.clear()
             credentials = {subscriber.credential for subscriber in self._subscribers}
             try:
                 users = await asyncio.to_thread(self._users_of, credentials)
@@ -232,12 +271,8 @@ class EventHub:
             self._keep(users)
 
     def _users_of(self, credentials: Collection[Credential]) -> Mapping[Credential, UserView | None]:
-        secrets = {proof: [each.secret for each in credentials if each.proof is proof] for proof in Proof}
-        users = {
-            Proof.TOKEN: self._accounts.users_of_tokens(secrets[Proof.TOKEN]),
-            Proof.SESSION: self._accounts.users_of_sessions(secrets[Proof.SESSION]),
-        }
-        return {each: users[each.proof].get(each.secret) for each in credentials}
+        users = self._door.users(credentials)
+        return {credential: users.get(credential) for credential in credentials}
 
     def _keep(self, users: Mapping[Credential, UserView | None]) -> None:
         for subscriber in self._subscribers:

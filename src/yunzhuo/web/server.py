@@ -26,7 +26,19 @@ STREAM_PATHS = frozenset({"/events", "/api/v1/events"})
 
 # Where passwords come in. To compare one takes long, by intention: that needs threads of its own, or a class that signs in
 # together would leave none for pages.
-PASSWORD_PATHS = frozenset({"/sign-in", "/register", "/password", "/api/v1/tokens"})
+PASSWORD_PATHS = frozenset(
+    {
+        "/sign-in",
+        "/register",
+        "/reset",
+        "/password",
+        "/security/password",
+        "/api/v1/tokens",
+        "/api/v1/registrations",
+        "/api/v1/password-resets/completion",
+        "/api/v1/users/me/password",
+    }
+)
 _PASSWORD_THREADS = 4
 
 

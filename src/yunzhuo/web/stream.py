@@ -20,7 +20,7 @@ from yunzhuo.services.events import EventService
 from yunzhuo.web import serving
 from yunzhuo.web.asgi import Receive, Scope, Send, raw_headers, send_problem, until_disconnect
 from yunzhuo.web.errors import problem_of
-from yunzhuo.web.event_hub import RESET, Credential, EventHub, Proof, Subscriber, as_message
+from yunzhuo.web.event_hub import RESET, Credential, Door, EventHub, Proof, Subscriber, as_message
 from yunzhuo.webkit.cookies import COOKIE_NAME, session_secret
 from yunzhuo.webkit.request_ids import HEADER, sane_or_new
 
@@ -137,7 +137,8 @@ def run(settings: Settings, supervised: bool) -> int:
     configure("stream", level=settings.log.level, style=settings.log.style)
     listener = serving.listen("127.0.0.1", settings.stream.port, setting="[stream] port")
     with services(settings) as all_services:
-        hub = EventHub(all_services.events, all_services.accounts, poll_seconds=settings.stream.poll_seconds)
+        door = Door(all_services.sessions, all_services.tokens)
+        hub = EventHub(all_services.events, door, poll_seconds=settings.stream.poll_seconds)
         app = create_stream(
             hub,
             all_services.events,

@@ -18,11 +18,13 @@ from werkzeug.wrappers import Response
 
 from yunzhuo.phoenix.common.errors import NotSignedIn
 from yunzhuo.services.accounts import Granted, UserView
+from yunzhuo.services.sessions import Browser
 from yunzhuo.webkit import context, cookies
 
 _Arguments = ParamSpec("_Arguments")
 _SIGN_IN_ENDPOINT = "YUNZHUO_SIGN_IN_ENDPOINT"
-_FIRST_STEPS_ENDPOINT = "YUNZHUO_FIRST_STEPS_ENDPOINT"
+_AWAITING = "awaiting"
+_LONGEST_USER_AGENT = 255
 
 
 class Person:
@@ -48,11 +50,8 @@ class _CookieInterface(SecureCookieSessionInterface):
         return cookies.serializer(str(app.secret_key)) if app.secret_key else None
 
 
-def install(app: Flask, *, is_https: bool, sign_in_endpoint: str, first_steps_endpoint: str) -> None:
-    """Prepare the application for signed-in browsers.
-
-    The endpoints are where people are sent to sign in, and to choose a password of their own while they have a one-time one.
-    """
+def install(app: Flask, *, is_https: bool, sign_in_endpoint: str, first_steps: context.FirstSteps) -> None:
+    """Prepare the application for signed-in browsers; the endpoint is where people are sent to sign in."""
     app.config.update(
         {
             "SESSION_COOKIE_NAME": cookies.COOKIE_NAME,
@@ -61,7 +60,7 @@ def install(app: Flask, *, is_https: bool, sign_in_endpoint: str, first_steps_en
             "SESSION_COOKIE_SECURE": is_https,
             "PERMANENT_SESSION_LIFETIME": timedelta(seconds=cookies.MAX_AGE_SECONDS),
             _SIGN_IN_ENDPOINT: sign_in_endpoint,
-            _FIRST_STEPS_ENDPOINT: first_steps_endpoint,
+            context.STEPS: first_steps,
         }
     )
     app.session_interface = _CookieInterface()
@@ -72,28 +71,64 @@ def install(app: Flask, *, is_https: bool, sign_in_endpoint: str, first_steps_en
 
 def _person(secret: str) -> Person | None:
     try:
-        return Person(context.services().accounts.session_user(secret), secret)
+        return Person(context.services().sessions.user(secret), secret)
     except NotSignedIn:
         return None
 
 
 def sign_in(granted: Granted) -> None:
-    """Make this browser the session's. What the cookie held before is forgotten, except for the language."""
+    """Make this browser the session's. What the cookie held before is forgotten, except for the language.
+
+    A session that awaits a factor is kept beside, where it counts for nothing but giving the factor.
+    """
     language = session.get("language")
     session.clear()
     if language is not None:
         session["language"] = language
+    if granted.awaits_factor:
+        session[_AWAITING] = granted.secret
+        return
+    # A remembered browser keeps its cookie when it is closed; how long it counts stands in the database.
+    if granted.is_remembered:
+        session.permanent = True
     login_user(Person(granted.user, granted.secret))
     # Flask-Login's guesses whether it is the same browser: not used, so not carried.
     session.pop("_fresh", None)
     session.pop("_id", None)
 
 
+def awaiting_secret() -> str | None:
+    """The secret of a session that awaits its second factor, or None."""
+    secret = session.get(_AWAITING)
+    return secret if isinstance(secret, str) else None
+
+
+def browser() -> Browser:
+    """What this browser says of itself."""
+    user_agent = request.headers.get("User-Agent", "")[:_LONGEST_USER_AGENT]
+    return Browser(user_agent or None, request.cookies.get(cookies.DEVICE_COOKIE_NAME, ""))
+
+
+def know_browser(response: Response, user: UserView) -> Response:
+    """Mark this browser as one that its owner has used; it survives signing out, and lets nobody in."""
+    marks = context.services().sign_ins.marked(browser().marks, user.id)
+    is_secure = bool(current_app.config["SESSION_COOKIE_SECURE"])
+    response.set_cookie(
+        cookies.DEVICE_COOKIE_NAME,
+        marks,
+        max_age=cookies.DEVICE_SECONDS,
+        secure=is_secure,
+        httponly=True,
+        samesite="Strict",
+    )
+    return response
+
+
 def sign_out() -> None:
     """End this browser's session, here and in the database."""
     secret = current_secret()
     if secret is not None:
-        context.services().accounts.sign_out(secret)
+        context.services().sessions.sign_out(secret)
     language = session.get("language")
     logout_user()
     session.clear()
@@ -115,7 +150,8 @@ def current_secret() -> str | None:
 def signed_in(page: Callable[_Arguments, ResponseReturnValue]) -> Callable[_Arguments, ResponseReturnValue]:
     """A page for signed-in people only: others are sent to sign in, and come back afterwards.
 
-    Whoever still has a one-time password is sent to choose one of their own, wherever they want to go.
+    Whoever still has a one-time password is sent to choose one of their own, wherever they want to go; then whoever has to
+    have a second factor is sent to set one up.
     """
 
     @wraps(page)
@@ -123,9 +159,9 @@ def signed_in(page: Callable[_Arguments, ResponseReturnValue]) -> Callable[_Argu
         user = current_user()
         if user is None:
             return to_sign_in()
-        first_steps = current_app.config[_FIRST_STEPS_ENDPOINT]
-        if user.must_change_password and request.endpoint != first_steps:
-            return go_to(url_for(first_steps))
+        step = context.first_step(user)
+        if step is not None:
+            return go_to(url_for(step))
         return page(*args, **kwargs)
 
     return guarded

@@ -18,7 +18,7 @@ def test_a_token_says_who_is_asking(yunzhuo: Installation, anonymous: Api) -> No
     answer = anonymous.post("/tokens", json={"email": " LIN@school.local ", "password": PASSWORD})
     assert answer.status_code == 201
     token = answer.get_json()
-    assert set(token) == {"token", "expires_at"}
+    assert set(token) == {"id", "token", "expires_at"}
     assert token["expires_at"] == "2026-04-01T08:00:00Z"
     me = Api(anonymous.client, token["token"]).get("/users/me")
     assert me.status_code == 200
@@ -29,6 +29,8 @@ def test_a_token_says_who_is_asking(yunzhuo: Installation, anonymous: Api) -> No
         "language": None,
         "time_zone": None,
         "disabled": False,
+        "second_factor": False,
+        "service": False,
         "created_at": "2026-03-02T08:00:00Z",
     }
 
@@ -122,6 +124,6 @@ def test_a_token_wins_over_the_browser_session_of_somebody_else(yunzhuo: Install
 
 def sign_in_with_cookie(yunzhuo: Installation, client: FlaskClient, email: str) -> None:
     """A browser session in this client, as the sign-in page makes it."""
-    granted = yunzhuo.services.accounts.sign_in(email, PASSWORD, client_address="192.0.2.7")
+    granted = yunzhuo.services.sign_ins.sign_in(email, PASSWORD, client_address="192.0.2.7")
     with client.session_transaction() as session:
         session["_user_id"] = granted.secret

@@ -26,7 +26,7 @@ def with_pages(app: Flask) -> Flask:
         return user.email
 
     def enter(email: str) -> str:
-        granted = webkit.services().accounts.sign_in(email, PASSWORD, client_address=webkit.client_address())
+        granted = webkit.services().sign_ins.sign_in(email, PASSWORD, client_address=webkit.client_address())
         sessions.sign_in(granted)
         return ""
 
@@ -102,7 +102,7 @@ def test_a_session_that_ended_elsewhere_is_over_at_once(yunzhuo: Installation, b
     browser.get("/enter/lin@school.local")
     secret = cookies.session_secret(SECRET_KEY, cookie_of(browser))
     assert secret is not None
-    yunzhuo.services.accounts.sign_out(secret)
+    yunzhuo.services.sessions.sign_out(secret)
     assert browser.get("/secret").status_code == 303
 
 

@@ -13,9 +13,11 @@ from tests.support.installation import PASSWORD, Installation
 
 from yunzhuo.phoenix.db.session import Database
 from yunzhuo.services.access import Actor
+from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.events import KEEP, EventService, EventView
+from yunzhuo.services.tokens import TokenWish
 from yunzhuo.web.asgi import App
-from yunzhuo.web.event_hub import Bounds, EventHub
+from yunzhuo.web.event_hub import Bounds, Door, EventHub
 from yunzhuo.web.stream import create_stream
 from yunzhuo.webkit import cookies
 
@@ -40,7 +42,7 @@ class Stream:
 
     def cookie(self, person: Actor) -> dict[str, str]:
         """What a page of this person's shows."""
-        granted = self.yunzhuo.services.accounts.sign_in(person.email, PASSWORD, client_address="192.0.2.7")
+        granted = self.yunzhuo.services.sign_ins.sign_in(person.email, PASSWORD, client_address="192.0.2.7")
         value = str(cookies.serializer(SECRET_KEY).dumps({cookies.SECRET_FIELD: granted.secret, "language": "en"}))
         return {"Cookie": f"other=1; {cookies.COOKIE_NAME}={value}"}
 
@@ -64,7 +66,7 @@ def told(text: str) -> list[dict[str, Any]]:
 @pytest.fixture
 async def hub(yunzhuo: Installation) -> AsyncIterator[EventHub]:
     services = yunzhuo.services
-    async with EventHub(services.events, services.accounts, poll_seconds=0.005, bounds=BOUNDS) as hub:
+    async with EventHub(services.events, Door(services.sessions, services.tokens), poll_seconds=0.005, bounds=BOUNDS) as hub:
         yield hub
 
 
@@ -173,7 +175,7 @@ async def test_a_stream_ends_with_its_session(yunzhuo: Installation, stream: Str
     lin = known(yunzhuo, "lin")
     token = stream.token(lin)
     ended, kept = await stream.open(token), await stream.open(stream.cookie(lin), "/events")
-    yunzhuo.services.accounts.revoke_token(lin, token["Authorization"].split()[1])
+    yunzhuo.services.tokens.revoke_present(lin, token["Authorization"].split()[1])
     await ended.end()
     assert ended.messages[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
     desktop_id = yunzhuo.request(lin).desktop.id
@@ -257,8 +259,8 @@ async def test_a_database_that_is_away_is_waited_for(yunzhuo: Installation, temp
     """Nothing is told meanwhile, nothing is lost, and nobody is sent away."""
     lin = known(yunzhuo, "lin")
     db = Database(yunzhuo.settings.database_url)
-    events = UnluckyEvents(db, yunzhuo.clock)
-    async with EventHub(events, yunzhuo.services.accounts, poll_seconds=0.005) as hub:
+    events = UnluckyEvents(db, AuditLog(db, yunzhuo.clock), yunzhuo.clock)
+    async with EventHub(events, Door(yunzhuo.services.sessions, yunzhuo.services.tokens), poll_seconds=0.005) as hub:
         stream = Stream(yunzhuo, hub, template)
         talk = await stream.open(stream.token(lin))
         events.is_away = True
@@ -287,3 +289,28 @@ async def test_what_is_too_long_ago_is_not_passed_over_in_silence(yunzhuo: Insta
     again = yunzhuo.request(lin).desktop.id
     assert "stream.reset" not in await talk.until(again)
     await talk.give_up()
+
+
+async def test_who_is_disabled_hears_nothing_more_at_once(yunzhuo: Installation, template: Template) -> None:
+    """Not at the next check, which here is an hour away."""
+    services = yunzhuo.services
+    bounds = Bounds(check_seconds=3600)
+    lin, boss = known(yunzhuo, "lin"), known(yunzhuo, "boss")
+    async with EventHub(services.events, Door(services.sessions, services.tokens), poll_seconds=0.005, bounds=bounds) as hub:
+        stream = Stream(yunzhuo, hub, template)
+        talks = [await stream.open(stream.token(lin)), await stream.open(stream.cookie(lin), "/events")]
+        kept = await stream.open(stream.token(boss))
+        services.people.disable(boss, lin.user_id)
+        for talk in talks:
+            await talk.end()
+        yunzhuo.request(boss)
+        await kept.until("desktop.changed")
+        await kept.give_up()
+
+
+async def test_a_token_that_may_not_hear_events_does_not(yunzhuo: Installation, stream: Stream) -> None:
+    lin = known(yunzhuo, "lin")
+    made = yunzhuo.services.tokens.create(lin, TokenWish("x", ["desktop:start"]))
+    talk = Conversation(stream.app, "GET", "/api/v1/events", {"Authorization": f"Bearer {made.secret}"}, "")
+    await talk.end()
+    assert (talk.status, json.loads(talk.body)["code"]) == (403, "forbidden")

@@ -78,7 +78,7 @@ def test_what_a_database_holds_outlives_an_upgrade_from_any_revision(db: Databas
     assert differences(db) == []
     after = content(db.engine)
     for table, rows in before.items():
-        assert len(after[table]) == len(rows) == ROWS, table
+        assert len(after[table]) == len(rows) >= ROWS, table  # a few tables come with rows of their own
         for old, new in zip(rows, after[table], strict=True):
             assert {name: new[name] for name in old.keys() & new.keys()} == {
                 name: old[name] for name in old.keys() & new.keys()

@@ -57,7 +57,7 @@ def test_everything_is_there_again_on_an_empty_home(yunzhuo: Installation, lin: 
         assert copy.read_bytes() == secret.read_bytes()
         assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     with services(settings, clock=yunzhuo.clock, cloud=yunzhuo.cloud) as others:
-        assert others.accounts.sign_in(lin.email, PASSWORD, client_address="192.0.2.7").secret
+        assert others.sign_ins.sign_in(lin.email, PASSWORD, client_address="192.0.2.7").secret
         for _ in range(40):
             for operation_id in others.engine.due():
                 others.engine.advance(operation_id)

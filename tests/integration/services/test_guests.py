@@ -1,5 +1,6 @@
 """Clipboard and files: for the owner alone, within limits, noted and never kept."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,11 +20,13 @@ def put(guests: GuestService, actor: Actor, desktop_id: str, name: str, content:
         guests.write_piece(actor, desktop_id, name, piece, offset=offset, size_bytes=len(content))
 
 
-def noted(yunzhuo: Installation) -> list[tuple[str, str]]:
+def noted(yunzhuo: Installation) -> list[tuple[str, dict[str, object]]]:
     engine = create_engine(yunzhuo.settings.database_url)
     with engine.connect() as connection:
-        rows = connection.execute(text("SELECT verb, detail FROM audit_entries WHERE detail IS NOT NULL ORDER BY id"))
-        found = [(verb, detail) for verb, detail in rows]
+        rows = connection.execute(
+            text("SELECT verb, after FROM audit_entries WHERE verb IN ('desktop:clipboard', 'desktop:files') ORDER BY id")
+        )
+        found = [(verb, json.loads(after)) for verb, after in rows]
     engine.dispose()
     return found
 
@@ -33,8 +36,8 @@ def test_text_goes_both_ways_and_only_its_length_is_noted(yunzhuo: Installation,
     guests.set_clipboard(lin, desktop_id, "密码 secret")
     assert guests.get_clipboard(lin, desktop_id) == "密码 secret"
     assert noted(yunzhuo) == [
-        ("desktop:clipboard", "to the desktop, 13 bytes"),
-        ("desktop:clipboard", "from the desktop, 13 bytes"),
+        ("desktop:clipboard", {"to": "desktop", "bytes": 13}),
+        ("desktop:clipboard", {"from": "desktop", "bytes": 13}),
     ]
 
 
@@ -61,8 +64,8 @@ def test_a_file_has_its_name_once_it_is_whole(yunzhuo: Installation, lin: Actor)
     rest = guests.read_piece(lin, desktop_id, "课.bin", offset=PIECE_BYTES)
     assert first.content + rest.content == content
     assert noted(yunzhuo)[-2:] == [
-        ("desktop:files", f"to the desktop, {len(content)} bytes: 课.bin"),
-        ("desktop:files", f"from the desktop, {len(content)} bytes: 课.bin"),
+        ("desktop:files", {"to": "desktop", "bytes": len(content), "file": "课.bin"}),
+        ("desktop:files", {"from": "desktop", "bytes": len(content), "file": "课.bin"}),
     ]
 
 

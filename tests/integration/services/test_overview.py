@@ -73,8 +73,20 @@ def test_many_at_once_each_with_its_own_result(yunzhuo: Installation, school: di
         yunzhuo.services.bulk.change(boss, [str(number) for number in range(MAX_AT_ONCE + 1)], Action.STOP)
 
 
-def test_a_healthy_installation_says_so(yunzhuo: Installation, school: dict[str, str], boss: Actor) -> None:
+@pytest.fixture
+def chief(yunzhuo: Installation) -> Actor:
+    return yunzhuo.person("chief", Role.OPERATOR)
+
+
+def test_an_administrator_is_told_nothing_of_what_belongs_to_no_organization(yunzhuo: Installation, boss: Actor) -> None:
     found = yunzhuo.services.overview.look(boss)
+    assert (found.hosts, found.strangers) == ([], [])
+    with pytest.raises(Forbidden):
+        yunzhuo.services.overview.hosts(boss)
+
+
+def test_a_healthy_installation_says_so(yunzhuo: Installation, school: dict[str, str], chief: Actor) -> None:
+    found = yunzhuo.services.overview.look(chief)
     assert found.is_well
     assert (found.figures.desktops, found.figures.running, found.figures.people) == (3, 2, 3)
     assert sum(host.servers for host in found.hosts) == 3
@@ -99,19 +111,19 @@ def test_what_is_broken_is_told(yunzhuo: Installation, school: dict[str, str], b
     assert not found.is_well
 
 
-def test_a_stranger_is_told(yunzhuo: Installation, boss: Actor) -> None:
+def test_a_stranger_is_told(yunzhuo: Installation, chief: Actor) -> None:
     image, flavor = yunzhuo.cloud.images.list()[0].id, yunzhuo.cloud.flavors.list()[0].id
     made = yunzhuo.cloud.servers.create(
         ServerRequest(desktop_id="theirs", name="theirs", hostname="theirs", image_id=image, flavor_id=flavor)
     )
-    (stranger,) = yunzhuo.services.overview.look(boss).strangers
+    (stranger,) = yunzhuo.services.overview.look(chief).strangers
     assert (stranger.server_id, stranger.name, stranger.desktop_id) == (made.id, "theirs", "theirs")
 
 
-def test_a_cloud_that_does_not_answer_is_part_of_the_answer(yunzhuo: Installation, boss: Actor) -> None:
+def test_a_cloud_that_does_not_answer_is_part_of_the_answer(yunzhuo: Installation, chief: Actor) -> None:
     for operation in ("hosts.list", "servers.list"):
         yunzhuo.weather.faults.set(Fault(operation=operation, kind=FaultKind.FAIL_BEFORE))
-    found = yunzhuo.services.overview.look(boss)
+    found = yunzhuo.services.overview.look(chief)
     assert found.cloud_problem
     assert found.cloud_problem.code == "cloud_unavailable"
     assert not found.is_well
@@ -127,7 +139,7 @@ def test_users_see_none_of_it(yunzhuo: Installation, lin: Actor) -> None:
 def test_settings_are_shown_without_passwords(tmp_path_factory: pytest.TempPathFactory) -> None:
     queue = {"url": "amqp://yunzhuo:hunter2@mq.test/y"}
     with installation(tmp_path_factory.mktemp("s") / "home", queue=queue, web={"threads": 3}) as yunzhuo:
-        boss = yunzhuo.person("boss", Role.ADMINISTRATOR)
+        boss = yunzhuo.person("boss", Role.OPERATOR)
         shown = {setting.name: setting for setting in yunzhuo.services.overview.settings(boss)}
     assert shown["queue.url"].value == "amqp://yunzhuo:***@mq.test/y"
     assert (shown["web.threads"].value, shown["web.threads"].is_default, shown["web.port"].is_default) == (3, False, True)

@@ -32,20 +32,18 @@ def entries(yunzhuo: Installation, verb: str) -> list[dict[str, object]]:
 
 
 def other_organization(yunzhuo: Installation) -> Actor:
-    """An administrator of another organization, made where no service makes one yet."""
-    stranger = yunzhuo.person("stranger", Role.ADMINISTRATOR)
-    with yunzhuo.connection() as connection:
-        connection.execute(text("INSERT INTO organizations VALUES ('other', 'other', '2026-01-01 00:00:00.000000')"))
-        move = text("UPDATE users SET organization_id = 'other' WHERE id = :id")
-        connection.execute(move, {"id": stranger.user_id})
-    return yunzhuo.services.accounts.by_email(stranger.email).actor()
+    """An administrator of another organization."""
+    itself = installation(yunzhuo.services.accounts.default_organization_id())
+    other = yunzhuo.services.organizations.create(itself, "other")
+    made = yunzhuo.services.people.create(installation(other.id), "stranger@other.local", Role.ADMINISTRATOR, password=PASSWORD)
+    return made.user.actor()
 
 
 def test_a_generated_password_is_told_once_and_has_to_be_changed(yunzhuo: Installation, boss: Actor) -> None:
     made = yunzhuo.services.people.create(boss, " Wang@School.LOCAL ", Role.USER, language="zh_CN")
     assert (made.user.email, made.user.language, made.user.must_change_password) == ("wang@school.local", "zh_CN", True)
     assert made.one_time_password is not None
-    granted = yunzhuo.services.accounts.sign_in("wang@school.local", made.one_time_password, client_address=CLIENT)
+    granted = yunzhuo.services.sign_ins.sign_in("wang@school.local", made.one_time_password, client_address=CLIENT)
     assert granted.user.must_change_password
     assert made.one_time_password not in yunzhuo.everything_stored()
     (entry,) = (entry for entry in entries(yunzhuo, "user:create") if entry["object_id"] == made.user.id)
@@ -107,34 +105,33 @@ def test_the_last_administrator_stays(yunzhuo: Installation, boss: Actor, change
 
 
 def test_disabled_means_at_once(yunzhuo: Installation, boss: Actor, lin: Actor) -> None:
-    accounts, people = yunzhuo.services.accounts, yunzhuo.services.people
-    session = accounts.sign_in(lin.email, PASSWORD, client_address=CLIENT)
-    token = accounts.create_token(lin.email, PASSWORD, client_address=CLIENT)
+    _accounts, people = yunzhuo.services.accounts, yunzhuo.services.people
+    session = yunzhuo.services.sign_ins.sign_in(lin.email, PASSWORD, client_address=CLIENT)
+    token = yunzhuo.services.tokens.create_with_password(lin.email, PASSWORD, client_address=CLIENT)
     assert people.disable(boss, lin.user_id).is_disabled
     assert people.disable(boss, lin.user_id).is_disabled
     with pytest.raises(NotSignedIn):
-        accounts.sign_in(lin.email, PASSWORD, client_address=CLIENT)
+        yunzhuo.services.sign_ins.sign_in(lin.email, PASSWORD, client_address=CLIENT)
     with pytest.raises(NotSignedIn):  # a request that came in before and asks only now
         yunzhuo.request(lin)
     assert not people.enable(boss, lin.user_id).is_disabled
-    for ended, check in ((session, accounts.session_user), (token, accounts.token_user)):
+    for ended, check in ((session, yunzhuo.services.sessions.user), (token, yunzhuo.services.tokens.user)):
         with pytest.raises(NotSignedIn):
             check(ended.secret)
-    accounts.sign_in(lin.email, PASSWORD, client_address=CLIENT)
+    yunzhuo.services.sign_ins.sign_in(lin.email, PASSWORD, client_address=CLIENT)
     (entry,) = entries(yunzhuo, "user:disable")
     assert (entry["before"], entry["after"]) == ({"disabled": False}, {"disabled": True})
 
 
 def test_a_reset_password_ends_everything_and_is_masked(yunzhuo: Installation, boss: Actor, lin: Actor) -> None:
-    accounts = yunzhuo.services.accounts
-    session = accounts.sign_in(lin.email, PASSWORD, client_address=CLIENT)
+    session = yunzhuo.services.sign_ins.sign_in(lin.email, PASSWORD, client_address=CLIENT)
     made = yunzhuo.services.people.reset_password(boss, lin.user_id)
     assert made.one_time_password
     with pytest.raises(NotSignedIn):
-        accounts.session_user(session.secret)
+        yunzhuo.services.sessions.user(session.secret)
     with pytest.raises(NotSignedIn):
-        accounts.sign_in(lin.email, PASSWORD, client_address=CLIENT)
-    assert accounts.sign_in(lin.email, made.one_time_password, client_address=CLIENT).user.must_change_password
+        yunzhuo.services.sign_ins.sign_in(lin.email, PASSWORD, client_address=CLIENT)
+    assert yunzhuo.services.sign_ins.sign_in(lin.email, made.one_time_password, client_address=CLIENT).user.must_change_password
     (entry,) = entries(yunzhuo, "user:reset_password")
     assert entry["before"] == {"password": "***", "must_change": False}
     assert entry["after"] == {"password": "***", "must_change": True}
@@ -158,7 +155,7 @@ def test_desktops_of_a_deleted_account_are_deleted_as_operations(yunzhuo: Instal
     with pytest.raises(NotFound):
         yunzhuo.services.people.get(boss, lin.user_id)
     with pytest.raises(NotSignedIn):
-        yunzhuo.services.accounts.sign_in(lin.email, PASSWORD, client_address=CLIENT)
+        yunzhuo.services.sign_ins.sign_in(lin.email, PASSWORD, client_address=CLIENT)
     assert yunzhuo.services.accounts.add(lin.email, PASSWORD, Role.USER).id != lin.user_id
     (entry,) = entries(yunzhuo, "user:delete")
     assert entry["before"] == {"email": lin.email, "role": "user"}

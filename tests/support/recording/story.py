@@ -80,7 +80,7 @@ STORY = (
         " it concerns.",
         [
             (Call("web.stream", "EventStream.__call__"),),
-            (Call("web.event_hub", "authenticate"),),
+            (Call("web.event_hub", "Door.user"),),
             (Call("services.events", "EventService.after"),),
             (Call("web.event_hub", "EventHub._read"),),
         ],

@@ -44,4 +44,4 @@ def visitor(app: Flask, lin: Actor) -> Visitor:
 
 @pytest.fixture
 def administrator(app: Flask, yunzhuo: Installation) -> Visitor:
-    return signed_in(app, somebody(yunzhuo, "head", Role.ADMINISTRATOR))
+    return signed_in(app, somebody(yunzhuo, "head", Role.OPERATOR))

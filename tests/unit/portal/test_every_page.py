@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
+import pyotp
 import pytest
 from babel.messages.pofile import read_po
 from flask import Flask
@@ -17,6 +18,7 @@ import yunzhuo as package
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
 from yunzhuo.services import cursors
 from yunzhuo.services.access import Actor, Role
+from yunzhuo.services.quotas import Resource, Subject
 from yunzhuo.services.rules.lifecycle import Action
 
 LANGUAGES = {"en": {"Accept-Language": "en"}, "zh-CN": CHINESE}
@@ -67,22 +69,52 @@ def site(app: Flask, yunzhuo: Installation) -> Site:
     administration = ["/admin", "/admin/users", "/admin/users?q=zzz", "/admin/users/new", user, f"{user}/delete"]
     administration += ["/admin/operations", "/admin/operations?q=zzz"]
     administration += ["/admin/desktops", "/admin/desktops?q=zzz", "/admin/hosts", "/admin/catalog", "/admin/settings"]
+    administration += ["/admin/invitations", "/admin/users/new-service", f"{user}/security"]
+    security = ["/security", "/security/password", "/security/totp", "/security/passkeys", "/security/address"]
+    security += ["/password", "/security/tokens", "/security/sign-ins"]
+    head = somebody(yunzhuo, "head", Role.OPERATOR)
+    group = yunzhuo.services.groups.create(head, "一班")
+    yunzhuo.services.groups.put_member(head, group.id, lin.user_id, is_owner=True)
+    yunzhuo.services.roles.create(head, "助教", {"user:read": "group"})
+    yunzhuo.services.quotas.put(head, Subject.GROUP, group.id, Resource.DESKTOPS, 100)
+    administration += ["/admin/groups", f"/admin/groups/{group.id}", "/admin/roles", "/admin/quotas", "/admin/organizations"]
+    administration += ["/admin/audit", "/admin/audit?who=zzz", "/admin/audit/verification", "/admin/users/import", "/usage"]
+    invited = yunzhuo.services.registration.invite(head, f"invited-{lin.email}", Role.USER).link or ""
+    welcome = invited.removeprefix(yunzhuo.settings.public_url)
+    more = [*questions, *details]
     return Site(
         {
             "stranger": Visitor(app.test_client()),
             "newcomer": signed_in(app, newcomer),
             "first": signed_in(app, first.actor()),
-            "lin": signed_in(app, lin),
-            "head": signed_in(app, somebody(yunzhuo, "head", Role.ADMINISTRATOR)),
+            "halfway": halfway(app, yunzhuo),
+            "lin": proven(signed_in(app, lin)),
+            "head": signed_in(app, head),
         },
         {
-            "stranger": ["/sign-in", "/register", "/nothing-here"],
+            "stranger": ["/sign-in", "/register", "/forgot", welcome, "/nothing-here"],
+            "halfway": ["/sign-in/factor"],
             "newcomer": ["/desktops", "/desktops/new", "/personal-files"],
             "first": ["/password"],
-            "lin": ["/desktops", "/desktops?q=zzz", "/profile", "/password", "/desktops/x", *own, *questions, *details],
+            "lin": ["/usage", "/sharing", "/desktops", "/desktops?q=zzz", "/profile", "/desktops/x", *own, *more, *security],
             "head": ["/desktops", "/profile", own[0], own[1], f"{running}/details", *forced, *administration],
         },
     )  # fmt: skip
+
+
+def proven(browser: Visitor) -> Visitor:
+    """Somebody who has just given their password again."""
+    assert browser.fill_in("/security/password", password=PASSWORD).status_code == 303
+    return browser
+
+
+def halfway(app: Flask, yunzhuo: Installation) -> Visitor:
+    """Somebody whose password was right and who is asked for more."""
+    person = somebody(yunzhuo, "half")
+    proof = yunzhuo.services.step_up.by_password(person, PASSWORD)
+    secret = yunzhuo.services.factors.offer_totp(person, proof).secret
+    yunzhuo.services.factors.confirm_totp(person, proof, str(pyotp.TOTP(secret).at(yunzhuo.clock.now())))
+    return signed_in(app, person)
 
 
 def desktops_in_every_state(yunzhuo: Installation, lin: Actor) -> list[str]:

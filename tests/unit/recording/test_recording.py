@@ -12,7 +12,7 @@ from tests.support.installation import Installation, installation
 from tests.support.recording.calls import Call, Tree, paths_from, read_recording
 
 from yunzhuo.phoenix.common.errors import NotSignedIn
-from yunzhuo.web.event_hub import Credential, EventHub, Proof
+from yunzhuo.web.event_hub import Credential, Door, EventHub, Proof
 
 HOOK = Path(__file__).parents[2] / "support" / "recording" / "hook" / "sitecustomize.py"
 REQUEST = Call("services.desktops", "DesktopService.request")
@@ -66,12 +66,11 @@ def test_what_everybody_speaks_to_is_not_told(hook: ModuleType, installed: Insta
 
 
 def test_properties_read_like_values(hook: ModuleType, installed: Installation, tmp_path: Path) -> None:
-    accounts = installed.services.accounts
-    assert recorded(hook, tmp_path, lambda: accounts.registration_is_open) == []
+    assert recorded(hook, tmp_path, lambda: installed.services.registration.is_open) == []
 
 
 async def test_a_coroutine_is_told_once(hook: ModuleType, installed: Installation, tmp_path: Path) -> None:
-    hub = EventHub(installed.services.events, installed.services.accounts, poll_seconds=0.01)
+    hub = EventHub(installed.services.events, Door(installed.services.sessions, installed.services.tokens), poll_seconds=0.01)
 
     async def subscribe() -> None:
         with pytest.raises(NotSignedIn):

@@ -34,6 +34,7 @@ class YunzhuoError(Exception):
         self.code = code
         self.message = message
         self.details: Mapping[str, object] = details
+        self.is_on_record = False  # whether the audit log has it already
 
     def __str__(self) -> str:
         return f"{self.message} [{self.code}]"

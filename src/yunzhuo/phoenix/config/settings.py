@@ -92,7 +92,7 @@ class HostSettings(Section):
     image: Literal["light", "xfce"] = Field("xfce", description="Recipe of the image built first, and offered first.")
     prepared_flavors: tuple[str, ...] = Field(("small", "medium"), description="Flavors that get a golden in the background.")
     prepared_languages: tuple[Literal["en", "zh_CN"], ...] = Field(
-        ("en", "zh_CN"), description="Languages that get goldens of their own, beside that of the installation (language)."
+        ("en", "zh_CN"), description="Languages that get goldens, too, beside the one that is set in language."
     )
     accelerator: Literal["auto", "kvm", "tcg"] = Field("auto", description="auto uses KVM only after it has proved itself.")
     qemu_user: str = Field("yunzhuo-qemu", description="System user that QEMU runs as when the host is started by root.")
@@ -106,13 +106,43 @@ class HostSettings(Section):
 class AccountSettings(Section):
     """Signing in."""
 
-    registration: Literal["open", "closed"] = Field("open", description="Whether people may register themselves.")
+    registration: Literal["open", "invitation", "closed"] = Field(
+        "open", description="Who may make an account: anybody, whoever was invited, or administrators alone."
+    )
     session_seconds: Seconds = Field(12 * 3600, description="A sign-in ends after this long.")
-    token_seconds: Seconds = Field(30 * 86400, description="An API token ends after this long.")
+    remembered_seconds: Seconds = Field(30 * 86400, le=30 * 86400, description="The same where a browser is to be remembered.")
+    token_seconds: Seconds = Field(30 * 86400, description="An API token ends after this long, unless something else is said.")
+    token_max_seconds: Seconds = Field(366 * 86400, description="The longest that can be said.")
+    second_factor: Literal["optional", "administrators", "everybody"] = Field(
+        "optional", description="Who has to have a second factor before anything else."
+    )
+    step_up_seconds: Seconds = Field(
+        600, description="Factors can be changed for this long after the password was given again."
+    )
+    link_seconds: Seconds = Field(3600, description="A link in a mail is worthless after this long.")
+    invitation_seconds: Seconds = Field(7 * 86400, description="An invitation is worthless after this long.")
+    mails_per_address: int = Field(
+        5, ge=1, description="Letters that strangers can have sent to one address in the window below."
+    )
     password_min_length: int = Field(10, ge=8, le=128, description="Shortest password taken.")
     attempts_per_account: int = Field(10, ge=1, description="Wrong passwords for one address before a pause.")
     attempts_per_client: int = Field(100, ge=1, description="Wrong passwords from one client address before a pause.")
     attempts_window_seconds: Seconds = Field(900, description="The window in which wrong passwords are counted.")
+
+
+class MailSettings(Section):
+    """Sending mail. Without a server Yunzhuo sends none, and says so where people would wait for one."""
+
+    host: str = Field("", description="The SMTP server; empty: no mail.")
+    port: Port = Field(587, description="Its port.")
+    security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="starttls and tls insist on a certificate that is valid for the host."
+    )
+    ca_file: str = Field("", description="Certificates to believe in place of the system's.")
+    username: str = Field("", description="Name to sign in with; empty: the server asks for none.")
+    password_file: str = Field("", description="File that holds the password.")
+    sender: str = Field("Yunzhuo <yunzhuo@localhost>", description="Whom mails come from.")
+    timeout_seconds: Seconds = Field(15, description="Longest wait for an answer of the server.")
 
 
 class LimitSettings(Section):
@@ -168,6 +198,13 @@ class GuestSettings(Section):
     folder_bytes: int = Field(500 * 1024 * 1024, ge=0, description="Largest folder given out as a whole.")
 
 
+class AuditSettings(Section):
+    """The record of who did what."""
+
+    keep_days: int = Field(730, ge=0, description="Entries older than this are dropped; 0: none are.")
+    heads_file: str = Field("", description="File that the chain's head is added to once a day; empty: in the state folder.")
+
+
 class LogSettings(Section):
     """What processes write to standard error."""
 
@@ -188,12 +225,14 @@ class Settings(Section):
     cloud: CloudSettings = Field(CloudSettings(), description=CloudSettings.__doc__)
     host: HostSettings = Field(HostSettings(), description=HostSettings.__doc__)
     accounts: AccountSettings = Field(AccountSettings(), description=AccountSettings.__doc__)
+    mail: MailSettings = Field(MailSettings(), description=MailSettings.__doc__)
     limits: LimitSettings = Field(LimitSettings(), description=LimitSettings.__doc__)
     operations: OperationSettings = Field(OperationSettings(), description=OperationSettings.__doc__)
     admission: AdmissionSettings = Field(AdmissionSettings(), description=AdmissionSettings.__doc__)
     reconcile: ReconcileSettings = Field(ReconcileSettings(), description=ReconcileSettings.__doc__)
     consoles: ConsoleSettings = Field(ConsoleSettings(), description=ConsoleSettings.__doc__)
     guests: GuestSettings = Field(GuestSettings(), description=GuestSettings.__doc__)
+    audit: AuditSettings = Field(AuditSettings(), description=AuditSettings.__doc__)
     log: LogSettings = Field(LogSettings(), description=LogSettings.__doc__)
 
     @property
@@ -215,6 +254,11 @@ class Settings(Section):
     def secrets_dir(self) -> Path:
         """Keys and first passwords; readable by the installation's own user only."""
         return self.home / "secrets"
+
+    @property
+    def audit_heads_file(self) -> Path:
+        """Where the heads of the audit log's chain are written."""
+        return Path(self.audit.heads_file) if self.audit.heads_file else self.home / "audit-heads.jsonl"
 
     @property
     def host_dir(self) -> Path:

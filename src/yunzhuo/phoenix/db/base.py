@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from sqlalchemy import DateTime, Dialect, MetaData, String, TypeDecorator
+from sqlalchemy import BigInteger, DateTime, Dialect, Integer, MetaData, String, TypeDecorator
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 
@@ -42,6 +42,8 @@ Id = Annotated[str, mapped_column(String(36))]
 Time = Annotated[datetime, mapped_column(UtcDateTime())]
 Word = Annotated[str, mapped_column(String(32))]
 Name = Annotated[str, mapped_column(String(255))]
+# SQLite counts only a plain INTEGER primary key by itself.
+Sequence = BigInteger().with_variant(Integer(), "sqlite")
 Digest = Annotated[str, mapped_column(String(64))]
 
 

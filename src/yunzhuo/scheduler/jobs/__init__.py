@@ -2,10 +2,11 @@
 
 from celery import Celery
 
-from yunzhuo.scheduler.jobs import operations
+from yunzhuo.scheduler.jobs import mail, operations
 from yunzhuo.services.assembly import Services
 
 
 def register(app: Celery, services: Services) -> None:
     """Make every job known to the worker's application."""
+    mail.register(app, services)
     operations.register(app, services)

@@ -285,6 +285,16 @@ def changes_first(action: Action, step: Step) -> bool:
     return step in (PLANS[action][0], Step.DISCONNECT_DISK)
 
 
+# These leave nothing behind that only their end would set right.
+_STOPPABLE = frozenset({Action.CREATE, Action.START, Action.RESUME, Action.REBOOT})
+_NEVER_CALLED_OFF = frozenset({Action.DELETE, Action.FORCE_DELETE})
+
+
+def ends_with_its_owner(action: Action, *, has_begun: bool) -> bool:
+    """Whether an operation ends when its owner, who asked for it, is disabled; what must not stay half done goes on."""
+    return action not in _NEVER_CALLED_OFF and (action in _STOPPABLE or not has_begun)
+
+
 RETRY_FIRST_SECONDS = 0.5
 RETRY_LONGEST_SECONDS = 15.0
 

@@ -3,16 +3,25 @@
 from apiflask import APIBlueprint
 
 from yunzhuo.web.api import (
+    account,
+    audit,
     desktops,
+    entrance,
     events,
     flavors,
+    groups,
     guests,
     images,
     operations,
+    organizations,
     overview,
+    people_lists,
     personal_disks,
+    quotas,
+    roles,
     snapshots,
     tokens,
+    user_security,
     users,
 )
 from yunzhuo.web.api.paths import PREFIX
@@ -20,6 +29,9 @@ from yunzhuo.web.api.paths import PREFIX
 BLUEPRINTS: tuple[APIBlueprint, ...] = (
     tokens.blueprint,
     users.blueprint,
+    account.blueprint,
+    entrance.blueprint,
+    user_security.blueprint,
     images.blueprint,
     flavors.blueprint,
     desktops.blueprint,
@@ -29,6 +41,12 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
     personal_disks.blueprint,
     events.blueprint,
     overview.blueprint,
+    groups.blueprint,
+    roles.blueprint,
+    organizations.blueprint,
+    people_lists.blueprint,
+    quotas.blueprint,
+    audit.blueprint,
 )
 
 __all__ = ["BLUEPRINTS", "PREFIX"]

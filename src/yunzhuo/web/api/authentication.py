@@ -12,7 +12,7 @@ bearer = HTTPTokenAuth(scheme="Bearer", security_scheme_name="bearer", descripti
 
 
 def _user_of(token: str) -> UserView:
-    user = context.services().accounts.token_user(token)
+    user = context.services().tokens.user(token, client_address=context.client_address())
     context.act_for(user)
     return user
 
@@ -23,6 +23,11 @@ def _refuse(_error: HTTPError) -> NoReturn:
 
 bearer.verify_token(_user_of)
 bearer.error_processor(_refuse)
+
+
+def come_in() -> None:
+    """Let this request be that of its token's user, on a route that can be asked without one. Raises NotSignedIn."""
+    _user_of(present_token())
 
 
 def present_token() -> str:

@@ -9,7 +9,8 @@ from yunzhuo.webkit.problems import MEDIA_TYPE
 
 Json = dict[str, Any]
 Responses = dict[int | str, dict[str, str | dict[str, dict[str, Any]]]]
-_FILE = "/api/v1/desktops/{desktop_id}/files/{name}"
+# Routes whose body is a file as it is.
+_TAKE_BYTES = (("/api/v1/desktops/{desktop_id}/files/{name}", "put"), ("/api/v1/user-lists", "post"))
 _BYTES = {"type": "string", "format": "binary"}
 _SCHEMAS = "#/components/schemas/"
 
@@ -42,10 +43,17 @@ def finish(spec: Json | str) -> Json | str:
         raise TypeError("the document is made as JSON, not as YAML")
     schemas = spec.setdefault("components", {}).setdefault("schemas", {})
     schemas["Problem"] = Problem.model_json_schema(ref_template=f"{_SCHEMAS}{{model}}")
-    spec["paths"][_FILE]["put"]["requestBody"] = {"required": True, "content": {"application/octet-stream": {"schema": _BYTES}}}
+    for path, method in _TAKE_BYTES:
+        spec["paths"][path][method]["requestBody"] = {
+            "required": True,
+            "content": {"application/octet-stream": {"schema": _BYTES}},
+        }
     for operations in spec["paths"].values():
         for operation in operations.values():
             operation["responses"].setdefault("default", _problem_response("Anything else that went wrong."))
+            for response in operation["responses"].values():
+                if not response.get("content", True):
+                    del response["content"]  # nothing is answered, which APIFlask writes as an empty choice
     return _with_plain_names(spec)
 
 
@@ -58,5 +66,9 @@ def _with_plain_names(spec: Json) -> Json:
         text = text.replace(f'"{_SCHEMAS}{name}"', f'"{_SCHEMAS}{plain}"')
     renamed: Json = json.loads(text)
     found: Json = renamed["components"]["schemas"]
-    renamed["components"]["schemas"] = {name.rpartition(".")[2]: found[name] for name in sorted(found)}
+    plain_schemas: Json = {}
+    for name in sorted(found):
+        if plain_schemas.setdefault(name.rpartition(".")[2], found[name]) != found[name]:
+            raise ValueError(f"two different schemas are called {name.rpartition('.')[2]}")
+    renamed["components"]["schemas"] = plain_schemas
     return renamed

@@ -11,7 +11,7 @@ from typing import Self
 from pydantic import BaseModel, Field
 
 from yunzhuo.services.access import Role
-from yunzhuo.services.accounts import Granted, UserView
+from yunzhuo.services.accounts import UserView
 from yunzhuo.services.catalog import FlavorView, ImageView
 from yunzhuo.services.consoles import Connection as ConnectionRight
 from yunzhuo.services.consoles import ConsoleProtocol
@@ -45,13 +45,6 @@ ACTIONS: dict[AskedAction, Action] = {
     asked: Action.CREATE if asked is AskedAction.RETRY else Action(asked.value) for asked in AskedAction
 }
 _ASKED: dict[Action, AskedAction] = {action: asked for asked, action in ACTIONS.items()}
-
-
-class NewToken(Asked):
-    """Who wants a token."""
-
-    email: str = Field(max_length=320, examples=["lin@school.local"])
-    password: str = Field(max_length=1024, examples=["correct horse battery"])
 
 
 class NewDesktop(Asked):
@@ -120,17 +113,6 @@ class EventQuery(BaseModel):
     )
 
 
-class Token(BaseModel):
-    """A token, told this once."""
-
-    token: str = Field(examples=["yz_3q2-7w..."])
-    expires_at: datetime
-
-    @classmethod
-    def of(cls, granted: Granted) -> Self:
-        return cls(token=granted.secret, expires_at=granted.expires_at)
-
-
 class User(BaseModel):
     """A person."""
 
@@ -140,6 +122,8 @@ class User(BaseModel):
     language: str | None
     time_zone: str | None
     disabled: bool
+    second_factor: bool
+    service: bool
     created_at: datetime
 
     @classmethod
@@ -151,6 +135,8 @@ class User(BaseModel):
             language=view.language,
             time_zone=view.time_zone,
             disabled=view.is_disabled,
+            second_factor=view.has_second_factor,
+            service=view.is_service,
             created_at=view.created_at,
         )
 

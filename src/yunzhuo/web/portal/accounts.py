@@ -1,13 +1,15 @@
-"""Coming in and going out: register, sign in, sign out, choose a password."""
+"""Coming in and going out: sign in, with a second factor where there is one, sign out, choose a password."""
 
 from flask import request, url_for
 from flask_babel import gettext
 from werkzeug.wrappers import Response
 
-from yunzhuo.phoenix.common.errors import Conflict, Forbidden, InvalidInput, NotSignedIn, TooManyAttempts
+from yunzhuo.phoenix.common.errors import InvalidInput, NotSignedIn, TooManyAttempts
+from yunzhuo.services.accounts import Granted
 from yunzhuo.web.errors import STATUS
 from yunzhuo.web.portal import messages
-from yunzhuo.web.portal.forms import EmptyForm, Form, PasswordForm, RegisterForm, SignInForm
+from yunzhuo.web.portal.entrance import explain
+from yunzhuo.web.portal.forms import EmptyForm, FactorForm, PasskeyForm, PasswordForm, SignInForm
 from yunzhuo.web.portal.pages import HOME, back_to, blueprint, notice, page
 from yunzhuo.webkit import actor, client_address, languages, services, sessions
 
@@ -28,27 +30,82 @@ def sign_in() -> Response:
     status = STATUS[InvalidInput] if form.is_submitted() else 200
     if form.validate_on_submit():
         try:
-            granted = services().accounts.sign_in(form.email.data, form.password.data, client_address=client_address())
+            granted = services().sign_ins.sign_in(
+                form.email.data,
+                form.password.data,
+                client_address=client_address(),
+                browser=sessions.browser(),
+                remember=form.remember.data,
+            )
         except (NotSignedIn, TooManyAttempts) as error:
             form.refuse(messages.refusal(error))
             status = STATUS[type(error)]
         else:
-            sessions.sign_in(granted)
-            return back_to(next_path)
-    return page("sign_in.html", status, form=form, can_register=services().accounts.registration_is_open)
+            return _come_in(granted, next_path)
+    return page(
+        "sign_in.html",
+        status,
+        form=form,
+        passkey=PasskeyForm(formdata=None),
+        next_path=next_path,
+        can_register=services().registration.is_open,
+        has_passkeys=services().passkeys.is_offered,
+    )
 
 
-@blueprint.route("/register", methods=["GET", "POST"])
-def register() -> Response:
-    """Create an account, and be signed in with it."""
-    accounts = services().accounts
-    if not accounts.registration_is_open:
-        raise Forbidden("registration_closed", "Registration is closed; ask your administrator for an account.")
-    form = RegisterForm()
-    if form.validate_on_submit() and _registered(form):
-        return back_to(url_for(HOME))
+@blueprint.route("/sign-in/factor", methods=["GET", "POST"])
+def give_factor() -> Response:
+    """Give the second factor: a code, or (by the other form of the page) a passkey."""
+    next_path = sessions.local_path(request.args.get("next"), url_for(HOME))
+    secret = sessions.awaiting_secret()
+    if secret is None:
+        return back_to(url_for("portal.sign_in"))
+    form = FactorForm()
     status = STATUS[InvalidInput] if form.is_submitted() else 200
-    return page("register.html", status, form=form, min_length=services().settings.accounts.password_min_length)
+    if form.validate_on_submit():
+        try:
+            granted = services().sign_ins.finish_with_code(
+                secret, form.code.data, client_address=client_address(), browser=sessions.browser()
+            )
+        except InvalidInput as error:
+            form.refuse_fields(messages.field_errors(error))
+        except TooManyAttempts as error:
+            form.refuse(messages.refusal(error))
+            status = STATUS[TooManyAttempts]
+        except NotSignedIn as error:
+            notice("bad", messages.refusal(error))
+            return back_to(url_for("portal.sign_in", next=next_path))
+        else:
+            return _come_in(granted, next_path)
+    has_passkeys = services().passkeys.is_offered
+    passkey = PasskeyForm(formdata=None)
+    return page("factor.html", status, form=form, passkey=passkey, next_path=next_path, has_passkeys=has_passkeys)
+
+
+@blueprint.post("/sign-in/passkey/options")
+def passkey_to_sign() -> Response:
+    """What the browser's authenticator is to sign, in JSON; for the second factor when that is awaited."""
+    options = services().sign_ins.offer_passkey(sessions.awaiting_secret())
+    return Response(options, content_type="application/json")
+
+
+@blueprint.post("/sign-in/passkey")
+def sign_in_with_passkey() -> Response:
+    """Begin a session by a passkey: alone, or as the second factor that is awaited."""
+    next_path = sessions.local_path(request.args.get("next"), url_for(HOME))
+    form, secret = PasskeyForm(), sessions.awaiting_secret()
+    try:
+        if not form.validate_on_submit():
+            raise InvalidInput("There is no passkey in this.", code="passkey_refused")
+        sign_ins, credential, browser = services().sign_ins, str(form.credential.data), sessions.browser()
+        if secret is None:
+            granted = sign_ins.sign_in_with_passkey(credential, client_address=client_address(), browser=browser)
+        else:
+            granted = sign_ins.finish_with_passkey(secret, credential, client_address=client_address(), browser=browser)
+    except (InvalidInput, NotSignedIn, TooManyAttempts) as error:
+        notice("bad", messages.refusal(error))
+        return back_to(url_for("portal.give_factor" if secret else "portal.sign_in", next=next_path))
+    return _come_in(granted, next_path)
 
 
 @blueprint.post("/sign-out")
@@ -78,19 +135,12 @@ def choose_language() -> Response:
     return back_to(request.form.get("back"))
 
 
-def _registered(form: RegisterForm) -> bool:
-    accounts = services().accounts
-    email, password = form.email.data, form.password.data
-    try:
-        accounts.register(email, password, language=languages.current(), client_address=client_address())
-        sessions.sign_in(accounts.sign_in(email, password, client_address=client_address()))
-    except InvalidInput as error:
-        _explain(form, error, "password")
-    except Conflict as error:
-        form.refuse_fields({"email": messages.refusal(error)})
-    except TooManyAttempts as error:
-        form.refuse(messages.refusal(error))
-    return not form.errors
+def _come_in(granted: Granted, next_path: str) -> Response:
+    """Go on as whoever has come in, or to the second factor."""
+    sessions.sign_in(granted)
+    if granted.awaits_factor:
+        return back_to(url_for("portal.give_factor", next=next_path))
+    return sessions.know_browser(back_to(next_path), granted.user)
 
 
 def _password_changed(form: PasswordForm) -> bool:
@@ -99,16 +149,7 @@ def _password_changed(form: PasswordForm) -> bool:
             actor(), form.present.data, form.chosen.data, keep_session=sessions.current_secret()
         )
     except InvalidInput as error:
-        _explain(form, error, "chosen")
+        explain(form, error, "chosen")
     except TooManyAttempts as error:
         form.refuse(messages.refusal(error))
     return not form.errors
-
-
-def _explain(form: Form, error: InvalidInput, password_field: str) -> None:
-    """Say what is wrong with which field; of a short password how long it has to be."""
-    shortest = services().settings.accounts.password_min_length
-    found = messages.field_errors(error)
-    if password_field in found and len(form[password_field].data) < shortest:
-        found[password_field] = gettext("At least %(count)s characters.", count=shortest)
-    form.refuse_fields(found)

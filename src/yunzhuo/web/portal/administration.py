@@ -6,16 +6,19 @@ from itertools import groupby
 from typing import ParamSpec
 
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext
 from werkzeug.wrappers import Response
 
-from yunzhuo.phoenix.common.errors import NotFound, YunzhuoError
+from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, NotFound, YunzhuoError
 from yunzhuo.phoenix.config.reference import toml_value
+from yunzhuo.services.access import scope_of
 from yunzhuo.services.desktop_views import DesktopView
 from yunzhuo.services.overview import SettingView
 from yunzhuo.services.rules.lifecycle import Action
 from yunzhuo.web.errors import STATUS
 from yunzhuo.web.portal import messages
-from yunzhuo.web.portal.pages import blueprint, is_administrator, page
+from yunzhuo.web.portal.forms import EmptyForm
+from yunzhuo.web.portal.pages import back_to, blueprint, notice, page
 from yunzhuo.webkit import actor, services, sessions
 
 _Arguments = ParamSpec("_Arguments")
@@ -30,16 +33,56 @@ _RETRIES = {
 }
 
 
-def for_administrators(route: Callable[_Arguments, ResponseReturnValue]) -> Callable[_Arguments, ResponseReturnValue]:
-    """A page that exists for administrators only; others who are signed in get a 404, as for any other wrong address."""
+_Page = Callable[_Arguments, ResponseReturnValue]
 
-    @wraps(route)
-    def guarded(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> ResponseReturnValue:
-        if not is_administrator(actor()):
-            raise NotFound("not_found", "There is nothing at this address.")
-        return route(*args, **kwargs)
 
-    return sessions.signed_in(guarded)
+def for_those_who(verb: str) -> Callable[[_Page[_Arguments]], _Page[_Arguments]]:
+    """A page that exists for those only who may ``verb``; others who are signed in get a 404, as for any wrong address."""
+
+    def kept(route: _Page[_Arguments]) -> _Page[_Arguments]:
+        @wraps(route)
+        def guarded(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> ResponseReturnValue:
+            if scope_of(actor(), verb) is None:
+                raise NotFound("not_found", "There is nothing at this address.")
+            return route(*args, **kwargs)
+
+        return sessions.signed_in(guarded)
+
+    return kept
+
+
+def for_administrators(route: _Page[_Arguments]) -> _Page[_Arguments]:
+    """A page for those who run an organization."""
+    return for_those_who("overview:read")(route)
+
+
+def require_token() -> None:
+    """Raises InvalidInput for a form that is none of ours."""
+    if not EmptyForm().validate_on_submit():
+        raise InvalidInput("The form is not valid.")
+
+
+def person_with(email: str) -> str:
+    """The id of the person of one's organization with this address. Raises InvalidInput, whoever else may have it."""
+    try:
+        found = services().accounts.by_email(email)
+    except (NotFound, InvalidInput):
+        found = None
+    if found is None or found.organization_id != actor().organization_id:
+        raise InvalidInput("There is no such account.", fields={"person": "There is no such account."})
+    return found.id
+
+
+def saved(change: Callable[[], object], address: str) -> Response:
+    """Make a change, and go on to ``address`` with what became of it. What is not there or not allowed is an error page."""
+    try:
+        change()
+    except (Conflict, InvalidInput) as error:
+        known = messages.field_errors(error) if isinstance(error, InvalidInput) else {}
+        notice("bad", " ".join(known.values()) or messages.refusal(error))
+    else:
+        notice("good", gettext("Saved."))
+    return back_to(address)
 
 
 @blueprint.get("/admin")
@@ -50,7 +93,7 @@ def overview() -> Response:
 
 
 @blueprint.get("/admin/hosts")
-@for_administrators
+@for_those_who("host:read")
 def host_list() -> Response:
     """The hosts, and what is left on each."""
     try:
@@ -74,7 +117,7 @@ def catalog() -> Response:
 
 
 @blueprint.get("/admin/settings")
-@for_administrators
+@for_those_who("settings:read")
 def settings() -> Response:
     """The settings in force, to be read only."""
     found = services().overview.settings(actor())

@@ -6,13 +6,14 @@ from werkzeug.wrappers import Response
 
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, LimitReached
 from yunzhuo.phoenix.common.ids import new_id
+from yunzhuo.services.access import scope_of
 from yunzhuo.services.desktop_views import DesktopView
 from yunzhuo.services.rules.lifecycle import Action
 from yunzhuo.web.errors import STATUS
 from yunzhuo.web.portal import messages
 from yunzhuo.web.portal.consoles import may_connect
 from yunzhuo.web.portal.forms import ActionForm, EmptyForm, NameForm, NewDesktopForm
-from yunzhuo.web.portal.pages import HOME, back_to, blueprint, events_from_now, is_part, notice, page, part
+from yunzhuo.web.portal.pages import HOME, admin_ways, back_to, blueprint, events_from_now, is_part, notice, page, part
 from yunzhuo.webkit import actor, languages, services, sessions
 
 PAGE_SIZE = 24
@@ -32,6 +33,8 @@ _BUTTONS = {
 @sessions.signed_in
 def desktop_list() -> Response:
     """The person's desktops, newest first; an administrator's: everybody's."""
+    if scope_of(actor(), "desktop:read") is None:  # an auditor has none, and something else to look at
+        return back_to(url_for(admin_ways()[0][1]) if admin_ways() else url_for("portal.profile"))
     search = request.args.get("q", "").strip()[:MAX_SEARCH]
     cursor = request.args.get("cursor") or None
     events_url = events_from_now()
@@ -158,7 +161,8 @@ def _new_page(form: NewDesktopForm, status: int = 200) -> Response:
         form.image.data = offered.image.id
     if form.flavor.data is None and offered.flavor is not None:
         form.flavor.data = offered.flavor.id
-    return page("new_desktop.html", status, form=form, offered=offered)
+    allowances = services().quotas.mine(actor())
+    return page("new_desktop.html", status, form=form, offered=offered, allowances=allowances)
 
 
 def _card(desktop: DesktopView, *, closes_dialog: bool = False) -> Response:

@@ -4,8 +4,18 @@ from collections.abc import Mapping
 
 from flask_babel import lazy_gettext
 from flask_wtf import FlaskForm
-from wtforms import BooleanField, EmailField, HiddenField, PasswordField, RadioField, SelectField, StringField
-from wtforms.validators import EqualTo, InputRequired, Length, Optional
+from wtforms import (
+    BooleanField,
+    EmailField,
+    HiddenField,
+    IntegerField,
+    PasswordField,
+    RadioField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+)
+from wtforms.validators import EqualTo, InputRequired, Length, NumberRange, Optional
 
 from yunzhuo.services.access import Role
 from yunzhuo.services.accounts import LANGUAGES
@@ -13,6 +23,7 @@ from yunzhuo.services.accounts import LANGUAGES
 MAX_EMAIL = 254  # RFC 5321, section 4.5.3.1.3, less the angle brackets
 MAX_PASSWORD = 256
 MAX_NAME = 64
+MAX_CODE = 64
 
 
 class Form(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
@@ -37,6 +48,7 @@ class EmptyForm(Form):
 
 _NEEDED = lazy_gettext("Please fill this in.")
 _TOO_LONG = lazy_gettext("At most %(max)d characters.")
+_DAYS = lazy_gettext("From %(min)d to %(max)d days.")
 
 
 class SignInForm(Form):
@@ -44,6 +56,65 @@ class SignInForm(Form):
 
     email = EmailField(lazy_gettext("E-mail address"), [InputRequired(_NEEDED), Length(max=MAX_EMAIL, message=_TOO_LONG)])
     password = PasswordField(lazy_gettext("Password"), [InputRequired(_NEEDED)])
+    remember = BooleanField(lazy_gettext("Stay signed in on this computer"))
+
+
+class FactorForm(Form):
+    """A code beside the password."""
+
+    code = StringField(lazy_gettext("Code"), [InputRequired(_NEEDED), Length(max=MAX_CODE, message=_TOO_LONG)])
+
+
+class PasskeyForm(Form):
+    """What an authenticator signed; a script fills it in."""
+
+    credential = HiddenField(validators=[InputRequired()])
+
+
+class NewPasskeyForm(PasskeyForm):
+    """A passkey that an authenticator has made, and what it is called."""
+
+    name = StringField(lazy_gettext("Name"), [InputRequired(_NEEDED), Length(max=MAX_NAME, message=_TOO_LONG)])
+
+
+class AddressForm(Form):
+    """An address alone: to register with, to be written to, to have from now on."""
+
+    email = EmailField(lazy_gettext("E-mail address"), [InputRequired(_NEEDED), Length(max=MAX_EMAIL, message=_TOO_LONG)])
+
+
+class PasswordAgainForm(Form):
+    """The present password."""
+
+    password = PasswordField(lazy_gettext("Current password"), [InputRequired(_NEEDED)])
+
+
+class ChosenPasswordForm(Form):
+    """A password for an account, chosen by whoever has a link."""
+
+    password = PasswordField(
+        lazy_gettext("New password"), [InputRequired(_NEEDED), Length(max=MAX_PASSWORD, message=_TOO_LONG)]
+    )
+    repeated = PasswordField(
+        lazy_gettext("Repeat the new password"),
+        [InputRequired(_NEEDED), EqualTo("password", message=lazy_gettext("This is not the same as above."))],
+    )
+
+
+class TokenForm(Form):
+    """A token: what it is called, what it may do (nothing chosen: all), how many days it counts."""
+
+    name = StringField(lazy_gettext("Name"), [InputRequired(_NEEDED), Length(max=MAX_NAME, message=_TOO_LONG)])
+    reach = RadioField(lazy_gettext("It may"), [InputRequired(_NEEDED)], choices=["all", "read", "verbs"])
+    verbs = SelectMultipleField(lazy_gettext("Only this"), [Optional()], validate_choice=False)
+    days = IntegerField(lazy_gettext("Days until it ends"), [InputRequired(_NEEDED), NumberRange(1, 366, _DAYS)])
+
+
+class InviteForm(Form):
+    """Who may make an account, and with which role."""
+
+    email = EmailField(lazy_gettext("E-mail address"), [InputRequired(_NEEDED), Length(max=MAX_EMAIL, message=_TOO_LONG)])
+    role = RadioField(lazy_gettext("Role"), [InputRequired(_NEEDED)], choices=list(Role))
 
 
 class RegisterForm(Form):

@@ -4,6 +4,7 @@ Services speak English sentences for logs and programs; people read these. A cod
 kind, with the code beside it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,11 +12,14 @@ from flask_babel import format_datetime, format_decimal, gettext, ngettext
 
 from yunzhuo.phoenix.common.clock import SystemClock
 from yunzhuo.phoenix.common.errors import InvalidInput, TooManyAttempts, YunzhuoError
-from yunzhuo.services.access import Role
+from yunzhuo.services.access import READ_ONLY, Role, Scope
 from yunzhuo.services.changes import OperationView, QueuePlace
 from yunzhuo.services.desktop_views import DesktopView
 from yunzhuo.services.history import HistoryEntry
 from yunzhuo.services.people import is_deleted
+from yunzhuo.services.people_import import Change
+from yunzhuo.services.quotas import Allowance, Resource, Subject
+from yunzhuo.services.roles import RoleView
 from yunzhuo.services.rules.lifecycle import ACTIVE, Action, OperationStatus, State, Step
 from yunzhuo.web.portal import words
 from yunzhuo.webkit.problems import Problem
@@ -23,6 +27,16 @@ from yunzhuo.webkit.problems import Problem
 _MIB_PER_GIB = 1024
 _SECONDS_PER_MINUTE = 60
 _clock = SystemClock()
+# What browsers call themselves is full of other browsers' names: the first mark that is found counts.
+_BROWSERS = (("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrom", "Chrome"), ("Safari", "Safari"))
+_SYSTEMS = (
+    ("Android", "Android"),
+    ("iPhone", "iOS"),
+    ("iPad", "iOS"),
+    ("Windows", "Windows"),
+    ("Mac OS", "macOS"),
+    ("Linux", "Linux"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +186,77 @@ def person(email: str) -> str:
     return str(gettext("deleted account")) if is_deleted(email) else email
 
 
+def any_role_name(role: RoleView) -> str:
+    """What a role is called; one of the organization's own as it calls it."""
+    return role_name(Role(role.id)) if role.is_built_in else role.name
+
+
+def scope_name(scope: Scope) -> str:
+    """On whose things a right counts."""
+    return str(words.SCOPES[scope])
+
+
+def resource_name(resource: Resource) -> str:
+    """What a resource is called."""
+    return str(words.RESOURCES[resource])
+
+
+def subject_name(subject: Subject) -> str:
+    """For whom a quota is."""
+    return str(words.SUBJECTS[subject])
+
+
+def outcome_name(outcome: str) -> str:
+    """How something ended, in the audit log."""
+    return str(words.OUTCOMES[outcome])
+
+
+def change_name(change: Change) -> str:
+    """What is done to several people at once."""
+    return str(words.CHANGES[change])
+
+
+def nobody_chosen() -> str:
+    """What is said when a change of several people names none."""
+    return str(gettext("Choose people, and what is to be done."))
+
+
+def used_of(allowance: Allowance) -> str:
+    """How much of something is used, and of how much."""
+    if allowance.most is None:
+        return str(gettext("%(used)s used", used=allowance.used))
+    return str(gettext("%(used)s of %(most)s used", used=allowance.used, most=allowance.most))
+
+
 def role_name(role: Role) -> str:
     """What a role is called."""
     return str(words.ROLES[role])
+
+
+def sign_in_method(method: str) -> str:
+    """How somebody came in, or tried."""
+    return str(words.SIGN_IN_METHODS.get(method, method))
+
+
+def sign_in_outcome(outcome: str) -> str:
+    """How a try to come in ended."""
+    return str(words.SIGN_IN_OUTCOMES.get(outcome, outcome))
+
+
+def browser(user_agent: str | None) -> str:
+    """What a browser says of itself, as far as people know it: its name and the system's."""
+    told = user_agent or ""
+    name = next((name for mark, name in _BROWSERS if mark in told), "")
+    system = next((name for mark, name in _SYSTEMS if mark in told), "")
+    return " · ".join(part for part in (name, system) if part) or str(gettext("Unknown browser"))
+
+
+def token_reach(verbs: Sequence[str] | None) -> str:
+    """What a token may do."""
+    if verbs is None:
+        return str(gettext("all that its account may"))
+    others = [verb for verb in verbs if verb != READ_ONLY]
+    return ", ".join([*([str(gettext("only look"))] if READ_ONLY in verbs else []), *others])
 
 
 def many(action: Action) -> str:

@@ -5,17 +5,33 @@ from typing import Any, cast
 
 from flask import Blueprint, Flask, flash, make_response, redirect, render_template, request, url_for
 from flask.blueprints import BlueprintSetupState
+from flask_babel import lazy_gettext
 from werkzeug.wrappers import Response
 
-from yunzhuo.services.access import Actor, Role
+from yunzhuo.services.access import GRANTS, Actor, Role, Scope, covers, grants_of, scope_of
 from yunzhuo.services.accounts import UserView
 from yunzhuo.web.portal import messages
-from yunzhuo.webkit import errors, request_id, services, sessions
+from yunzhuo.webkit import actor, errors, request_id, services, sessions
 from yunzhuo.webkit.problems import Problem
 
 HOME = "portal.desktop_list"
 EVENTS = "/events"  # answered by the stream process
 LANGUAGE_NAMES = {"en": "English", "zh_CN": "简体中文"}
+
+_WAYS = (
+    ("overview", "portal.overview", lazy_gettext("Overview"), "overview:read"),
+    ("users", "portal.user_list", lazy_gettext("Users"), "user:read"),
+    ("groups", "portal.group_list", lazy_gettext("Groups"), "group:read"),
+    ("roles", "portal.role_list", lazy_gettext("Roles"), "role:read"),
+    ("quotas", "portal.quota_list", lazy_gettext("Quotas"), "quota:change"),
+    ("desktops", "portal.all_desktops", lazy_gettext("All desktops"), "overview:read"),
+    ("operations", "portal.operation_list", lazy_gettext("Operations"), "overview:read"),
+    ("hosts", "portal.host_list", lazy_gettext("Hosts"), "host:read"),
+    ("catalog", "portal.catalog", lazy_gettext("Images and sizes"), "overview:read"),
+    ("audit", "portal.audit_log", lazy_gettext("Audit log"), "audit:read"),
+    ("organizations", "portal.organization_list", lazy_gettext("Organizations"), "organization:read"),
+    ("settings", "portal.settings", lazy_gettext("Settings"), "settings:read"),
+)
 
 blueprint = Blueprint("portal", __name__, template_folder="templates")
 
@@ -34,14 +50,40 @@ def _for_all_templates() -> dict[str, object]:
         "language_names": LANGUAGE_NAMES,
         "messages": messages,
         "is_administrator": is_administrator,
+        "admin_ways": admin_ways,
+        "givable_roles": givable_roles,
+        "may_do": may_do,
+        "is_visiting": lambda: actor().is_visiting,
+        "sees_others": sees_others,
         "present_path": request.full_path.removesuffix("?"),
         "request_number": request_id(),
     }
 
 
 def is_administrator(user: UserView | Actor) -> bool:
-    """Whether somebody sees everybody's desktops."""
-    return user.role is Role.ADMINISTRATOR
+    """Whether somebody runs an organization."""
+    return user.role in (Role.ADMINISTRATOR, Role.OPERATOR)
+
+
+def may_do(verb: str) -> bool:
+    """Whether whoever asks may ``verb`` anything at all."""
+    return scope_of(actor(), verb) is not None
+
+
+def sees_others() -> bool:
+    """Whether whoever asks sees desktops of other people."""
+    return scope_of(actor(), "desktop:read") in (Scope.GROUP, Scope.ORGANIZATION) or bool(actor().delegated)
+
+
+def admin_ways() -> list[tuple[str, str, str]]:
+    """The pages of the administration that there are for whoever asks: name, endpoint, words."""
+    return [(name, endpoint, str(words)) for name, endpoint, words, verb in _WAYS if may_do(verb)]
+
+
+def givable_roles() -> list[tuple[str, str]]:
+    """The built-in roles that whoever asks can give somebody, with their names."""
+    mine = grants_of(actor())
+    return [(role, messages.role_name(role)) for role in Role if covers(mine, GRANTS[role])]
 
 
 def is_part() -> bool:

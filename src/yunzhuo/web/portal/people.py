@@ -7,12 +7,12 @@ from flask_babel import gettext, ngettext
 from werkzeug.wrappers import Response
 
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, NotFound
-from yunzhuo.services.access import Role
+from yunzhuo.services.access import Role, scope_of
 from yunzhuo.services.people import DesktopsOfDeleted, Person
 from yunzhuo.web.errors import STATUS
 from yunzhuo.web.portal import messages
-from yunzhuo.web.portal.administration import for_administrators
-from yunzhuo.web.portal.forms import DeleteUserForm, EmptyForm, NewUserForm, RoleForm
+from yunzhuo.web.portal.administration import for_administrators, for_those_who, require_token
+from yunzhuo.web.portal.forms import DeleteUserForm, NewUserForm, RoleForm
 from yunzhuo.web.portal.pages import back_to, blueprint, notice, page
 from yunzhuo.webkit import actor, services
 
@@ -22,7 +22,7 @@ _DISABLED = {"yes": True, "no": False}
 
 
 @blueprint.get("/admin/users")
-@for_administrators
+@for_those_who("user:read")
 def user_list() -> Response:
     """The organization's accounts by address."""
     search = request.args.get("q", "").strip()[:MAX_SEARCH]
@@ -36,7 +36,14 @@ def user_list() -> Response:
         cursor=request.args.get("cursor") or None,
     )
     wish = {"q": search, "role": role, "disabled": disabled}
-    return page("admin/users.html", found=found, wish=wish, roles=list(Role), is_first="cursor" not in request.args)
+    return page(
+        "admin/users.html",
+        found=found,
+        wish=wish,
+        roles=list(Role),
+        is_first="cursor" not in request.args,
+        may_change=scope_of(actor(), "user:create") is not None,
+    )
 
 
 @blueprint.route("/admin/users/new", methods=["GET", "POST"])
@@ -59,7 +66,7 @@ def new_user() -> Response:
 
 
 @blueprint.get("/admin/users/<user_id>")
-@for_administrators
+@for_those_who("user:read")
 def user(user_id: str) -> Response:
     """One account, and what can be done with it."""
     return _user_page(services().people.get(actor(), user_id))
@@ -80,7 +87,7 @@ def change_role(user_id: str) -> Response:
 def change_disabled(user_id: str) -> Response:
     """Disable an account, or enable it again."""
     people, person = services().people, actor()
-    _require_token()
+    require_token()
     if request.form.get("disabled") == "yes":
         return _changed(user_id, lambda: people.disable(person, user_id))
     return _changed(user_id, lambda: people.enable(person, user_id))
@@ -90,7 +97,7 @@ def change_disabled(user_id: str) -> Response:
 @for_administrators
 def reset_password(user_id: str) -> Response:
     """Replace the password by a one-time one, shown this once."""
-    _require_token()
+    require_token()
     try:
         made = services().people.reset_password(actor(), user_id)
     except Conflict as error:
@@ -155,15 +162,12 @@ def _changed(user_id: str, change: Any) -> Response:
     return back_to(url_for("portal.user", user_id=user_id))
 
 
-def _require_token() -> None:
-    """Raises InvalidInput for a form that is none of ours."""
-    if not EmptyForm().validate_on_submit():
-        raise InvalidInput("The form is not valid.")
-
-
 def _user_page(person: Person) -> Response:
     form = RoleForm(formdata=None, role=person.user.role.value)
-    return page("admin/user.html", person=person, form=form, is_own=person.user.id == actor().user_id)
+    may_change = scope_of(actor(), "user:change_role") is not None
+    may_secure = scope_of(actor(), "user:read_sign_ins") is not None
+    is_own = person.user.id == actor().user_id
+    return page("admin/user.html", person=person, form=form, is_own=is_own, may_change=may_change, may_secure=may_secure)
 
 
 def _with_shortest(errors: dict[str, str]) -> dict[str, str]:

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from flask_babel import lazy_gettext
 from flask_babel.speaklater import LazyString
 
-from yunzhuo.services.access import Role
+from yunzhuo.services.access import Role, Scope
+from yunzhuo.services.people_import import Change
+from yunzhuo.services.quotas import Resource, Subject
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, State, Step
 
 STATES: Mapping[State, LazyString] = {
@@ -30,7 +32,63 @@ STATES: Mapping[State, LazyString] = {
 
 ROLES: Mapping[Role, LazyString] = {
     Role.USER: lazy_gettext("User"),
+    Role.TEACHER: lazy_gettext("Teacher"),
+    Role.AUDITOR: lazy_gettext("Auditor"),
     Role.ADMINISTRATOR: lazy_gettext("Administrator"),
+    Role.OPERATOR: lazy_gettext("Operator"),
+}
+
+SCOPES: Mapping[Scope, LazyString] = {
+    Scope.OWN: lazy_gettext("of their own"),
+    Scope.GROUP: lazy_gettext("of the groups that they look after"),
+    Scope.ORGANIZATION: lazy_gettext("of the organization"),
+    Scope.INSTALLATION: lazy_gettext("of the installation"),
+}
+
+RESOURCES: Mapping[Resource, LazyString] = {
+    Resource.DESKTOPS: lazy_gettext("Desktops"),
+    Resource.RUNNING: lazy_gettext("Running desktops"),
+    Resource.VCPUS: lazy_gettext("Processors"),
+    Resource.MEMORY_MIB: lazy_gettext("Memory (MiB)"),
+    Resource.DISK_MIB: lazy_gettext("Disk (MiB)"),
+    Resource.SNAPSHOTS: lazy_gettext("Snapshots"),
+    Resource.HOURS: lazy_gettext("Hours this month"),
+}
+
+SUBJECTS: Mapping[Subject, LazyString] = {
+    Subject.USER: lazy_gettext("person"),
+    Subject.GROUP: lazy_gettext("group"),
+    Subject.ORGANIZATION: lazy_gettext("organization"),
+}
+
+OUTCOMES: Mapping[str, LazyString] = {
+    "done": lazy_gettext("Done"),
+    "refused": lazy_gettext("Refused"),
+    "failed": lazy_gettext("Failed"),
+}
+
+# What several people are done to at once.
+CHANGES: Mapping[Change, LazyString] = {
+    Change.DISABLE: lazy_gettext("Disable accounts"),
+    Change.ENABLE: lazy_gettext("Enable accounts"),
+    Change.RESET: lazy_gettext("Reset passwords"),
+    Change.DELETE: lazy_gettext("Delete accounts"),
+}
+
+SIGN_IN_METHODS: Mapping[str, LazyString] = {
+    "password": lazy_gettext("Password"),
+    "code": lazy_gettext("Code"),
+    "totp": lazy_gettext("Authenticator app"),
+    "recovery": lazy_gettext("Recovery code"),
+    "passkey": lazy_gettext("Passkey"),
+    "token": lazy_gettext("Token"),
+}
+
+SIGN_IN_OUTCOMES: Mapping[str, LazyString] = {
+    "done": lazy_gettext("Signed in"),
+    "awaits_factor": lazy_gettext("Asked for the second factor"),
+    "wrong_password": lazy_gettext("The password was wrong"),
+    "wrong_factor": lazy_gettext("The code was wrong"),
 }
 
 # What several desktops are asked at once.
@@ -221,6 +279,14 @@ REFUSALS: Mapping[str, LazyString] = {
     "guest_file_not_found": lazy_gettext("The file is not there any more."),
     "guest_disk_full": lazy_gettext("The desktop's disk is full."),
     "file_changed": lazy_gettext("The file is not there any more."),
+    "group_not_found": lazy_gettext("There is no such group."),
+    "group_name_taken": lazy_gettext("There is a group with this name already."),
+    "role_name_taken": lazy_gettext("There is a role with this name already."),
+    "organization_name_taken": lazy_gettext("There is an organization with this name already."),
+    "own_organization": lazy_gettext("This cannot be done to your own organization."),
+    "email_refused": lazy_gettext("This address cannot be used here."),
+    "more_rights": lazy_gettext("This may do more than you. Ask somebody who may as much."),
+    "quota_reached": lazy_gettext("This is more than the quota allows: %(used)s of %(limit)s are used."),
     "personal_disk_not_found": lazy_gettext("You have no personal disk."),
     "personal_disk_there": lazy_gettext("You have a personal disk already."),
     "personal_disk_limit": lazy_gettext("Personal disks are not offered here."),
@@ -236,6 +302,17 @@ REFUSALS: Mapping[str, LazyString] = {
     "last_administrator": lazy_gettext("This is the last administrator. Make another one first."),
     "user_has_desktops": lazy_gettext("Say what happens to this person's desktops."),
     "user_not_found": lazy_gettext("There is no such account."),
+    "link_not_valid": lazy_gettext("This link is not valid, or not any more. Ask for a new one."),
+    "sign_in_expired": lazy_gettext("Please give your password again."),
+    "passkey_refused": lazy_gettext("This passkey cannot be used here."),
+    "passkey_exists": lazy_gettext("This passkey is there already."),
+    "too_many_passkeys": lazy_gettext("You have too many passkeys. Remove one first."),
+    "totp_exists": lazy_gettext("There is an authenticator app already. Remove it first."),
+    "totp_not_offered": lazy_gettext("Set up the authenticator app again."),
+    "no_second_factor": lazy_gettext("There is no second factor that recovery codes would stand in for."),
+    "too_many_tokens": lazy_gettext("There are too many tokens. Revoke one first."),
+    "not_a_service": lazy_gettext("People make their tokens themselves."),
+    "first_step_needed": lazy_gettext("Choose a password of your own, or set up a second factor, first."),
     "forbidden": lazy_gettext("You are not allowed to do this."),
     "not_signed_in": lazy_gettext("You are not signed in any more."),
     **REASONS,
@@ -245,10 +322,18 @@ FIELDS: Mapping[str, LazyString] = {
     "email": lazy_gettext("This is not an e-mail address."),
     "password": lazy_gettext("This password cannot be used."),
     "present": lazy_gettext("This is not your current password."),
+    "code": lazy_gettext("This is none of the codes that count now."),
+    "credential": lazy_gettext("This passkey cannot be used here."),
     "chosen": lazy_gettext("Choose a password that differs from your current one."),
     "name": lazy_gettext("This name cannot be used: 1 to 64 characters, none of them invisible."),
     "image": lazy_gettext("This image is not offered any more."),
     "time_zone": lazy_gettext("There is no such time zone."),
+    "person": lazy_gettext("There is no such account."),
+    "until": lazy_gettext("A day to come, at most a year from now."),
+    "verbs": lazy_gettext("Choose at least one, of those that can be given here."),
+    "grants": lazy_gettext("Choose at least one thing that the role may do."),
+    "most": lazy_gettext("An amount is a whole number; nothing takes the quota away."),
+    "for": lazy_gettext("Say for whom: a person by their address, a group or the organization."),
     "to": lazy_gettext("There is no such account, or it cannot have desktops."),
     "flavor": lazy_gettext("This size does not fit the image, or is not offered any more."),
 }

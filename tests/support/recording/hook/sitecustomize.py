@@ -36,7 +36,8 @@ _WHOLE = (
     "services.rules",
     "webkit",
 )
-# Spoken by everybody, telling nothing: clock, ids, errors, logging, settings, shapes of rows and answers, waiting, counting.
+# Spoken by everybody, telling nothing: clock, ids, errors, logging, settings, shapes of rows and answers, waiting, counting,
+# and what a method needs, which stands around it.
 _TRANSPARENT = (
     "cli",
     "gateway.metrics",
@@ -47,6 +48,7 @@ _TRANSPARENT = (
     "phoenix.config",
     "phoenix.db.base",
     "phoenix.db.models",
+    "services.stated",
     "web.asgi",
 )
 # Below these a task or a thread has its own beginning: who runs the loop did not make the call.

@@ -1,38 +1,58 @@
 """All tables. Importing this package makes them known to ``Base.metadata``."""
 
 from yunzhuo.phoenix.db.base import Base
-from yunzhuo.phoenix.db.models.accounts import ApiToken, AuthSession, Organization, SignInFailure, User
+from yunzhuo.phoenix.db.models.accounts import ApiToken, AuthSession, Organization, SignIn, SignInFailure, User
 from yunzhuo.phoenix.db.models.catalog import Flavor, Image
 from yunzhuo.phoenix.db.models.consoles import ConsoleSession, Gateway, Ticket
 from yunzhuo.phoenix.db.models.desktops import Desktop, IdempotencyKey
-from yunzhuo.phoenix.db.models.journal import AuditEntry, Event
+from yunzhuo.phoenix.db.models.factors import Challenge, Passkey, RecoveryCode, TotpFactor
+from yunzhuo.phoenix.db.models.journal import AuditChain, AuditEntry, Event
 from yunzhuo.phoenix.db.models.leftovers import Leftover
+from yunzhuo.phoenix.db.models.mail import EmailProof, OutgoingMail
 from yunzhuo.phoenix.db.models.operations import AdmissionLane, AdmissionTurn, Operation, OperationStep
 from yunzhuo.phoenix.db.models.personal_disks import DiskSnapshot, PersonalDisk
+from yunzhuo.phoenix.db.models.rights import CustomRole, Delegation, Group, GroupMember, RoleGrant
 from yunzhuo.phoenix.db.models.snapshots import Snapshot
+from yunzhuo.phoenix.db.models.usage import Quota, UsageDay, UsageMark
 
 __all__ = [
     "AdmissionLane",
     "AdmissionTurn",
     "ApiToken",
+    "AuditChain",
     "AuditEntry",
     "AuthSession",
     "Base",
+    "Challenge",
     "ConsoleSession",
+    "CustomRole",
+    "Delegation",
     "Desktop",
     "DiskSnapshot",
+    "EmailProof",
     "Event",
     "Flavor",
     "Gateway",
+    "Group",
+    "GroupMember",
     "IdempotencyKey",
     "Image",
     "Leftover",
     "Operation",
     "OperationStep",
     "Organization",
+    "OutgoingMail",
+    "Passkey",
     "PersonalDisk",
+    "Quota",
+    "RecoveryCode",
+    "RoleGrant",
+    "SignIn",
     "SignInFailure",
     "Snapshot",
     "Ticket",
+    "TotpFactor",
+    "UsageDay",
+    "UsageMark",
     "User",
 ]

@@ -1,0 +1,142 @@
+"""What letters say, in each language: a subject, paragraphs, and what the link is called (None: the letter has none).
+
+``%(email)s`` and the like come from the letter's arguments. Pages have their catalog; services write before any page is asked
+for, so these sentences stand here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """The letters that there are."""
+
+    REGISTER = "register"
+    ALREADY_REGISTERED = "already_registered"
+    INVITATION = "invitation"
+    RESET = "reset"
+    CHANGE_ADDRESS = "change_address"
+    ADDRESS_CHANGED = "address_changed"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 (a kind of letter, no secret)
+    FACTORS_CHANGED = "factors_changed"
+    GUESSED_AT = "guessed_at"
+    TEST = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """One letter in one language."""
+
+    subject: str
+    paragraphs: tuple[str, ...]
+    button: str | None = None
+
+
+_ONCE = "The link counts once and until %(until)s."
+_ONCE_ZH = "链接只能使用一次，有效期至 %(until)s。"
+_NOT_YOU = "If this was not you, nothing happens; you need not do anything."
+_NOT_YOU_ZH = "如果不是您本人操作，请忽略此邮件，不会有任何变化。"
+_ASK = "If this was not you, choose another password at once and tell your administrator."
+_ASK_ZH = "如果不是您本人操作，请立即更改密码并告知管理员。"
+
+WORDS: Mapping[str, Mapping[Kind, Words]] = {
+    "en": {
+        Kind.REGISTER: Words(
+            "Your account at Yunzhuo",
+            (
+                "Somebody, probably you, wants an account with this address.",
+                _ONCE,
+                _NOT_YOU,
+            ),
+            "Choose a password",
+        ),
+        Kind.ALREADY_REGISTERED: Words(
+            "You have an account at Yunzhuo already",
+            ("Somebody, probably you, wanted to register with this address. There is an account with it already.", _NOT_YOU),
+            "Sign in",
+        ),
+        Kind.INVITATION: Words(
+            "You are invited to Yunzhuo",
+            ("%(inviter)s invites you to an account of your own.", _ONCE),
+            "Choose a password",
+        ),
+        Kind.RESET: Words(
+            "A new password for Yunzhuo",
+            (
+                "Somebody, probably you, wants a new password for this account.",
+                _ONCE,
+                _NOT_YOU,
+            ),
+            "Choose a new password",
+        ),
+        Kind.CHANGE_ADDRESS: Words(
+            "Confirm your new address",
+            ("The account %(old)s is to have this address from now on.", _ONCE, _NOT_YOU),
+            "Confirm the address",
+        ),
+        Kind.ADDRESS_CHANGED: Words(
+            "Your address at Yunzhuo has changed",
+            ("Your account has the address %(new)s from now on; this one is no longer used.", _ASK),
+        ),
+        Kind.PASSWORD_CHANGED: Words(
+            "Your password at Yunzhuo has changed",
+            ("The password of your account was changed at %(at)s.", _ASK),
+        ),
+        Kind.FACTORS_CHANGED: Words(
+            "Your second factors at Yunzhuo have changed",
+            ("What proves you beside your password was changed at %(at)s.", _ASK),
+        ),
+        Kind.GUESSED_AT: Words(
+            "Somebody guesses at your password",
+            (
+                "There were %(count)s wrong passwords for your account lately. None of them let anybody in.",
+                "Browsers that you have used before still let you in. A second factor makes guessing useless.",
+            ),
+            "Sign in",
+        ),
+        Kind.TEST: Words("Yunzhuo can send mail", ("This letter was asked for on the command line.",)),
+    },
+    "zh_CN": {
+        Kind.REGISTER: Words(
+            "您的云晫账号",
+            ("有人（可能是您）想用此地址注册账号。", _ONCE_ZH, _NOT_YOU_ZH),
+            "设置密码",
+        ),
+        Kind.ALREADY_REGISTERED: Words(
+            "您已有云晫账号",
+            ("有人（可能是您）想用此地址注册，但此地址已有账号。", _NOT_YOU_ZH),
+            "登录",
+        ),
+        Kind.INVITATION: Words(
+            "邀请您使用云晫",
+            ("%(inviter)s 邀请您开通自己的账号。", _ONCE_ZH),
+            "设置密码",
+        ),
+        Kind.RESET: Words(
+            "重置云晫密码",
+            ("有人（可能是您）想为此账号设置新密码。", _ONCE_ZH, _NOT_YOU_ZH),
+            "设置新密码",
+        ),
+        Kind.CHANGE_ADDRESS: Words(
+            "请确认您的新地址",
+            ("账号 %(old)s 将改用此地址。", _ONCE_ZH, _NOT_YOU_ZH),
+            "确认地址",
+        ),
+        Kind.ADDRESS_CHANGED: Words(
+            "您的云晫地址已更改",
+            ("您的账号现在使用地址 %(new)s,此地址不再使用。", _ASK_ZH),
+        ),
+        Kind.PASSWORD_CHANGED: Words("您的云晫密码已更改", ("您的账号密码已于 %(at)s 更改。", _ASK_ZH)),
+        Kind.FACTORS_CHANGED: Words("您的云晫两步验证已更改", ("您的账号的两步验证方式已于 %(at)s 更改。", _ASK_ZH)),
+        Kind.GUESSED_AT: Words(
+            "有人在猜测您的密码",
+            (
+                "最近您的账号有 %(count)s 次密码错误，均未能登录。",
+                "您以前用过的浏览器仍可登录。启用两步验证后，猜到密码也没有用。",
+            ),
+            "登录",
+        ),
+        Kind.TEST: Words("云晫可以发送邮件", ("此邮件由命令行请求发送。",)),
+    },
+}

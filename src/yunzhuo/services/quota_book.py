@@ -1,0 +1,159 @@
+"""Quotas as they are kept: counted and reserved in the transaction of whoever wants something."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy.orm import Session
+
+from yunzhuo.phoenix.common.clock import Clock
+from yunzhuo.phoenix.common.errors import LimitReached, NotSignedIn
+from yunzhuo.phoenix.config.settings import LimitSettings
+from yunzhuo.phoenix.db.models import (
+    Desktop,
+    Flavor,
+    Group,
+    GroupMember,
+    Operation,
+    Organization,
+    Quota,
+    Snapshot,
+    UsageDay,
+    User,
+)
+from yunzhuo.phoenix.db.session import Transaction
+from yunzhuo.services.rules.lifecycle import Action, Wanted
+from yunzhuo.services.rules.quota import Allowance, Resource, Subject, first_exceeded
+
+_SECONDS_PER_HOUR = 3600
+_Counts = Mapping[Resource, int]
+_Key = tuple[Subject, str]
+
+
+class QuotaBook:
+    """Reserves within limits. Rows of those whose limit counts are locked, so two wishes at once cannot both take the rest."""
+
+    def __init__(self, clock: Clock, limits: LimitSettings) -> None:
+        self._clock = clock
+        self._limits = limits
+
+    def reserve(self, tx: Transaction, owner_id: str, organization_id: str, wanted: Mapping[Resource, int]) -> None:
+        """Make sure that the owner may have this much more; what is reserved is what the transaction then writes.
+
+        Raises LimitReached, and for a new desktop NotSignedIn when the account ended since it asked: nothing is left behind
+        for it.
+        """
+        subjects = _subjects(tx, owner_id, organization_id)
+        limits = self._limits_of(tx, subjects, owner_id)
+        held = sorted(
+            {key for key, resource in limits if wanted.get(resource, 0) > 0 and key[0] is not Subject.USER}, reverse=True
+        )
+        for kind, subject_id in held:  # the organization, then groups by id, then the person: always in this order
+            table = Organization if kind is Subject.ORGANIZATION else Group
+            tx.execute(select(table.id).where(table.id == subject_id).with_for_update())
+        found = tx.scalar(select(User.id).where(User.id == owner_id, User.disabled_at.is_(None)).with_for_update())
+        if found is None and Resource.DESKTOPS in wanted:
+            raise NotSignedIn("not_signed_in", "Please sign in.")
+        counted = {
+            key: counts(tx, key, self._clock.now()) for key in {key for key, resource in limits if wanted.get(resource, 0) > 0}
+        }
+        allowances = [
+            Allowance(*key, resource, counted[key][resource], most)
+            for (key, resource), most in limits.items()
+            if key in counted
+        ]
+        exceeded = first_exceeded(allowances, wanted)
+        if exceeded is not None:
+            raise _reached(exceeded)
+
+    def allowances(self, tx: Session, owner_id: str, organization_id: str) -> Sequence[Allowance]:
+        """All that limits a person: their own limits, their groups', their organization's; unlimited resources of their own
+        are told, too."""
+        subjects = _subjects(tx, owner_id, organization_id)
+        limits: dict[tuple[_Key, Resource], int | None] = {((Subject.USER, owner_id), each): None for each in Resource}
+        limits |= self._limits_of(tx, subjects, owner_id)
+        counted = {key: counts(tx, key, self._clock.now()) for key in {key for key, _ in limits}}
+        return [Allowance(*key, resource, counted[key][resource], most) for (key, resource), most in limits.items()]
+
+    def _limits_of(self, tx: Session, subjects: Sequence[_Key], owner_id: str) -> dict[tuple[_Key, Resource], int]:
+        limits = {((Subject.USER, owner_id), Resource.DESKTOPS): self._limits.desktops_per_user}
+        rows = tx.scalars(select(Quota).where(Quota.subject_id.in_([subject_id for _, subject_id in subjects])))
+        return limits | {((Subject(row.subject_kind), row.subject_id), Resource(row.resource)): row.most for row in rows}
+
+
+def counts(tx: Session, key: _Key, now: datetime) -> _Counts:
+    """What a subject uses now of everything."""
+    owned, used_by = _whose(key)
+    there = (owned, Desktop.deleted_at.is_(None))
+    running = func.sum(case((Desktop.wanted == Wanted.RUNNING, 1), else_=0))
+    sums = select(func.count(), running, func.sum(Flavor.vcpus), func.sum(Flavor.memory_mib), func.sum(Flavor.disk_mib))
+    row = tx.execute(sums.select_from(Desktop).join(Flavor, Flavor.id == Desktop.flavor_id).where(*there)).one()
+    snapshots = select(func.count()).select_from(Snapshot).join(Desktop, Desktop.id == Snapshot.desktop_id).where(*there)
+    month = now.astimezone(UTC).date().replace(day=1)
+    seconds = tx.scalar(select(func.sum(UsageDay.running_seconds)).where(used_by, UsageDay.day >= month)) or 0
+    found = {
+        Resource.DESKTOPS: int(row[0]),
+        Resource.RUNNING: int(row[1] or 0),
+        Resource.VCPUS: int(row[2] or 0),
+        Resource.MEMORY_MIB: int(row[3] or 0),
+        Resource.DISK_MIB: int(row[4] or 0),
+        Resource.SNAPSHOTS: tx.scalar(snapshots) or 0,
+        Resource.HOURS: int(seconds) // _SECONDS_PER_HOUR,
+    }
+    return _with_resizes(tx, owned, found)
+
+
+def size_of(flavor: Flavor) -> dict[Resource, int]:
+    """What a desktop of this flavor takes."""
+    return {Resource.VCPUS: flavor.vcpus, Resource.MEMORY_MIB: flavor.memory_mib, Resource.DISK_MIB: flavor.disk_mib}
+
+
+# Whoever switches a desktop on has to have an hour left.
+SWITCHED_ON = {Resource.RUNNING: 1, Resource.HOURS: 1}
+
+
+def _with_resizes(tx: Session, owned: ColumnElement[bool], found: dict[Resource, int]) -> dict[Resource, int]:
+    """What is being made larger counts with its new size from the moment that was asked for."""
+    query = (
+        select(Desktop.flavor_id, Operation.arguments)
+        .join(Operation, Operation.active_desktop_id == Desktop.id)
+        .where(owned, Desktop.deleted_at.is_(None), Operation.action == Action.RESIZE)
+    )
+    for flavor_id, arguments in tx.execute(query).all():
+        present, wanted = size_of(tx.get_one(Flavor, flavor_id)), size_of(tx.get_one(Flavor, arguments["flavor"]))
+        for resource, amount in wanted.items():
+            found[resource] += max(amount - present[resource], 0)
+    return found
+
+
+def _whose(key: _Key) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    kind, subject_id = key
+    match kind:
+        case Subject.USER:
+            return Desktop.owner_id == subject_id, UsageDay.user_id == subject_id
+        case Subject.GROUP:
+            members = select(GroupMember.user_id).where(GroupMember.group_id == subject_id)
+            return Desktop.owner_id.in_(members), UsageDay.user_id.in_(members)
+        case Subject.ORGANIZATION:
+            return Desktop.organization_id == subject_id, UsageDay.organization_id == subject_id
+
+
+def _subjects(tx: Session, owner_id: str, organization_id: str) -> Sequence[_Key]:
+    groups = tx.scalars(select(GroupMember.group_id).where(GroupMember.user_id == owner_id).order_by(GroupMember.group_id))
+    return [
+        (Subject.ORGANIZATION, organization_id),
+        *((Subject.GROUP, group_id) for group_id in groups),
+        (Subject.USER, owner_id),
+    ]
+
+
+def _reached(exceeded: Allowance) -> LimitReached:
+    told = {"used": exceeded.used, "limit": exceeded.most, "resource": exceeded.resource, "of": exceeded.subject}
+    if exceeded.resource is Resource.DESKTOPS and exceeded.subject is Subject.USER:
+        text = f"You have {exceeded.used} of {exceeded.most} desktops; delete one first."
+        return LimitReached("desktop_limit_reached", text, **told)
+    whose = {Subject.USER: "your", Subject.GROUP: "your group's", Subject.ORGANIZATION: "your organization's"}
+    text = (
+        f"This is more than {whose[exceeded.subject]} quota: {exceeded.used} of {exceeded.most} {exceeded.resource} are used."
+    )
+    return LimitReached("quota_reached", text, **told)

@@ -1,0 +1,89 @@
+"""Pages of rights and records: forms do what they say, and tell what was wrong."""
+
+import io
+
+from flask import Flask
+from tests.support.installation import PASSWORD, Installation
+from tests.support.pages import Page, Visitor, signed_in, somebody
+
+from yunzhuo.services.access import Role, installation
+
+
+def send(visitor: Visitor, path: str, address: str, **fields: str) -> Page:
+    """Open a page, send a form from it, and read what comes next."""
+    token = Page(visitor.client.get(path).text).forms[0].fields["csrf_token"]
+    answer = visitor.client.post(address, data={"csrf_token": token, **fields}, follow_redirects=True)
+    assert answer.status_code < 500, answer.text
+    return Page(answer.text)
+
+
+def test_a_group_is_made_filled_and_emptied(yunzhuo: Installation, administrator: Visitor) -> None:
+    lin = somebody(yunzhuo, "lin")
+    assert "Class 7" in send(administrator, "/admin/groups", "/admin/groups", name="Class 7").text
+    group = next(each for each in yunzhuo.services.groups.list(installation(lin.organization_id)) if each.name == "Class 7")
+    here = f"/admin/groups/{group.id}"
+    assert lin.email in send(administrator, here, here, change="put", email=lin.email).text
+    assert "There is no such account." in send(administrator, here, here, change="put", email="nobody@x.local").text
+    assert lin.email not in send(administrator, here, here, change="drop", user=lin.user_id).text
+
+
+def test_an_address_of_another_organization_is_as_unknown_as_any(yunzhuo: Installation, administrator: Visitor) -> None:
+    lin = somebody(yunzhuo, "lin")
+    other = yunzhuo.services.organizations.create(installation(lin.organization_id), "Elsewhere")
+    yunzhuo.services.people.create(installation(other.id), "x@elsewhere.local", Role.USER, password=PASSWORD)
+    pages = [
+        send(administrator, "/admin/quotas", "/admin/quotas", **{"for": "user"}, email=email, resource="desktops", most="1")
+        for email in ("x@elsewhere.local", "nobody@elsewhere.local")
+    ]
+    assert pages[0].text == pages[1].text
+    assert "There is no such account." in pages[0].text
+
+
+def test_a_list_is_tried_and_answered_with_passwords_once(yunzhuo: Installation, administrator: Visitor) -> None:
+    path = "/admin/users/import"
+    token = Page(administrator.client.get(path).text).forms[0].fields["csrf_token"]
+
+    def upload(text: str, **fields: str) -> tuple[int, str, str]:
+        data = {"csrf_token": token, "file": (io.BytesIO(text.encode()), "people.csv"), **fields}
+        answer = administrator.client.post(path, data=data)
+        return answer.status_code, answer.content_type, answer.text
+
+    assert upload("email\nnot an address\n")[0] == 422
+    assert upload("name\nx\n")[0] == 422
+    status, _, text = upload("email\nlisted@school.local\n", dry_run="yes")
+    assert status == 200
+    assert "The line is right" in text
+    status, kind, text = upload("email\nlisted@school.local\n")
+    assert (status, kind) == (200, "text/csv; charset=utf-8")
+    email, password = text.splitlines()[1].split(",")
+    assert yunzhuo.services.sign_ins.sign_in(email, password, client_address="192.0.2.9").user.must_change_password
+    assert upload("email\nlisted@school.local\n")[0] == 422
+
+
+def test_an_operator_goes_into_an_organization_and_leaves_it(yunzhuo: Installation, administrator: Visitor) -> None:
+    lin, path = somebody(yunzhuo, "lin"), "/admin/organizations"
+    send(administrator, path, path, name="West")
+    west = yunzhuo.services.organizations.by_name("West")
+    inside = send(administrator, path, f"{path}/{west}", change="enter")
+    assert "You work in an organization that is not your own." in inside.text
+    assert lin.email not in administrator.client.get("/admin/users").text
+    outside = send(administrator, "/admin/users", f"{path}/leave")
+    assert "not your own" not in outside.text
+    assert lin.email in administrator.client.get(f"/admin/users?q={lin.email}").text
+
+
+def test_a_person_shares_their_desktops(yunzhuo: Installation, app: Flask) -> None:
+    lin, mei = somebody(yunzhuo, "lin"), somebody(yunzhuo, "mei")
+    visitor = signed_in(app, lin)
+    told = send(visitor, "/sharing", "/sharing", email=mei.email, verbs="desktop:start", until="2026-03-05")
+    assert mei.email in told.text
+    assert lin.email in Page(signed_in(app, mei).client.get("/sharing").text).text
+    assert "A day to come" in send(visitor, "/sharing", "/sharing", email=mei.email, until="2025-01-01").text
+    assert mei.email not in send(visitor, "/sharing", "/sharing", change="take back", user=mei.user_id).text
+
+
+def test_the_quota_is_told_before_a_desktop_is_asked_for(yunzhuo: Installation, app: Flask) -> None:
+    lin = somebody(yunzhuo, "lin")
+    yunzhuo.request(lin)
+    most = yunzhuo.settings.limits.desktops_per_user
+    assert f"Desktops: 1 of {most} used" in Page(signed_in(app, lin).client.get("/desktops/new").text).text
