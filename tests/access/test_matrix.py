@@ -73,6 +73,7 @@ def test_every_verb_that_is_granted_has_a_meaning() -> None:
     assert verb_words.VERBS.keys() == VERBS.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", ROLES)
 def test_methods_do_what_the_matrix_says(school: World, role: Role) -> None:
     wrong = []
@@ -89,6 +90,7 @@ def test_methods_do_what_the_matrix_says(school: World, role: Role) -> None:
     assert wrong == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", ROLES)
 def test_routes_do_what_the_matrix_says(school: World, role: Role) -> None:
     client, headers = school.app.test_client(), {"Authorization": f"Bearer {school.tokens[role]}"}
@@ -110,6 +112,7 @@ def test_routes_do_what_the_matrix_says(school: World, role: Role) -> None:
     assert wrong == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", ROLES)
 def test_pages_do_what_the_matrix_says(school: World, role: Role) -> None:
     client = school.app.test_client()
