@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import func, select
@@ -13,9 +13,9 @@ from yunzhuo.phoenix.cloud.resources import RebootKind
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput
 from yunzhuo.phoenix.common.ids import new_id
-from yunzhuo.phoenix.db.models import Desktop, Flavor, IdempotencyKey, Image, Operation, User
+from yunzhuo.phoenix.db.models import Desktop, Flavor, IdempotencyKey, Operation, User
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
-from yunzhuo.services import disk_claims
+from yunzhuo.services import disk_claims, fitting
 from yunzhuo.services.access import Actor, require
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import ChangeFeed, OperationView, facts_of
@@ -32,10 +32,9 @@ from yunzhuo.services.desktop_views import (
 )
 from yunzhuo.services.quota_book import SWITCHED_ON, QuotaBook, size_of
 from yunzhuo.services.reach import within_reach
-from yunzhuo.services.rules import lifecycle, naming, sizes
+from yunzhuo.services.rules import lifecycle, naming
 from yunzhuo.services.rules.lifecycle import Action, Observed, State, Wanted
 from yunzhuo.services.rules.quota import Resource
-from yunzhuo.services.rules.sizes import Misfit, Size
 from yunzhuo.services.stated import needs
 from yunzhuo.services.wishes import Accepted, Arguments, WishBook, accepted, refused
 
@@ -50,11 +49,6 @@ _NEED_MORE = frozenset(
         *(Action.CONNECT_DISK, Action.DISCONNECT_DISK, Action.RESTORE_DISK),
     }
 )
-_REASONS: Mapping[Misfit, str] = {
-    Misfit.SAME: "The desktop has the size {flavor} already.",
-    Misfit.TOO_SMALL: "{flavor} is too small for {image}.",
-    Misfit.DISK_SHRINKS: "The disk of {flavor} is smaller than the desktop's, and a disk cannot shrink.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +228,7 @@ class DesktopService:
         """As :meth:`rebuild`, as part of another service's transaction."""
 
         def choose(desktop: Desktop) -> Arguments:
-            return {"image": _image_to_rebuild_from(tx, desktop, image_id or desktop.image_id).id}
+            return {"image": fitting.image_to_rebuild_from(tx, desktop, image_id or desktop.image_id).id}
 
         return self._wishes.change(tx, actor, desktop_id, Action.REBUILD, choose)
 
@@ -249,13 +243,7 @@ class DesktopService:
         with self._db.transaction() as tx:
 
             def choose(desktop: Desktop) -> Arguments:
-                image, present = tx.get_one(Image, desktop.image_id), tx.get_one(Flavor, desktop.flavor_id)
-                flavor = tx.get(Flavor, flavor_id)
-                if flavor is None or flavor.withdrawn_at is not None:
-                    raise _cannot_resize("There is no such flavor.")
-                reason = sizes.why_not_resize(_size(present), _size(flavor), _minimum(image))
-                if reason is not None:
-                    raise _cannot_resize(_REASONS[reason].format(flavor=flavor.name, image=image.name), f"flavor_{reason}")
+                present, flavor = tx.get_one(Flavor, desktop.flavor_id), fitting.flavor_to_resize_to(tx, desktop, flavor_id)
                 more = {each: amount - size_of(present)[each] for each, amount in size_of(flavor).items()}
                 self._quotas.reserve(tx, desktop.owner_id, desktop.organization_id, more)
                 return {"flavor": flavor.id}
@@ -267,11 +255,7 @@ class DesktopService:
         """Ids of the flavors that :meth:`resize` would take for this desktop, smallest first. Raises NotFound."""
         with self._db.reading() as tx:
             desktop, _ = visible_desktop(tx, actor, desktop_id, "desktop:read")
-            image, present = tx.get_one(Image, desktop.image_id), tx.get_one(Flavor, desktop.flavor_id)
-            flavors = tx.scalars(select(Flavor).where(Flavor.withdrawn_at.is_(None)).order_by(Flavor.memory_mib, Flavor.vcpus))
-            return [
-                flavor.id for flavor in flavors if sizes.why_not_resize(_size(present), _size(flavor), _minimum(image)) is None
-            ]
+            return [flavor.id for flavor in fitting.flavors_to_resize_to(tx, desktop)]
 
     def hand_over_within(self, tx: Transaction, actor: Actor, desktop_id: str, new_owner_id: str) -> None:
         """Give a desktop to somebody else of its organization, whatever their quota. Its old owner sees it no more.
@@ -306,7 +290,7 @@ class DesktopService:
             return seen_operation(tx, actor, *visible_operation(tx, actor, operation_id))
 
     def _create(self, tx: Transaction, actor: Actor, wish: "NewDesktop", key: str | None) -> Accepted:
-        image, flavor = _chosen(tx, actor, wish.image_id, wish.flavor_id)
+        image, flavor = fitting.image_and_flavor(tx, actor, wish.image_id, wish.flavor_id)
         owner_id = self._owner(tx, actor, wish.owner_id)
         owned = self._owned(tx, owner_id)
         wanted = {Resource.DESKTOPS: 1, **SWITCHED_ON, **size_of(flavor)}
@@ -366,41 +350,3 @@ class DesktopService:
     def _owned(self, tx: Session, owner_id: str) -> int:
         query = select(func.count()).where(Desktop.owner_id == owner_id, Desktop.deleted_at.is_(None))
         return tx.scalar(query) or 0
-
-
-def _chosen(tx: Session, actor: Actor, image_id: str, flavor_id: str) -> tuple[Image, Flavor]:
-    image, flavor = tx.get(Image, image_id), tx.get(Flavor, flavor_id)
-    wrong: dict[str, str] = {}
-    if image is None or image.withdrawn_at is not None or image.organization_id != actor.organization_id:
-        wrong["image"] = "There is no such image."
-    if flavor is None or flavor.withdrawn_at is not None:
-        wrong["flavor"] = "There is no such flavor."
-    if image is None or flavor is None or wrong:
-        raise InvalidInput("The desktop cannot be made from this.", fields=wrong)
-    if flavor.memory_mib < image.min_memory_mib or flavor.disk_mib < image.min_disk_mib:
-        raise InvalidInput(
-            "The desktop cannot be made from this.", fields={"flavor": f"{flavor.name} is too small for {image.name}."}
-        )
-    return image, flavor
-
-
-def _image_to_rebuild_from(tx: Session, desktop: Desktop, image_id: str) -> Image:
-    image, flavor = tx.get(Image, image_id), tx.get_one(Flavor, desktop.flavor_id)
-    problem = "The desktop cannot be put back to this image."
-    if image is None or image.withdrawn_at is not None or image.organization_id != desktop.organization_id:
-        raise InvalidInput(problem, code="image_not_found", fields={"image": "There is no such image any more."})
-    if flavor.memory_mib < image.min_memory_mib or flavor.disk_mib < image.min_disk_mib:
-        raise InvalidInput(problem, fields={"image": f"{flavor.name} is too small for {image.name}."})
-    return image
-
-
-def _size(flavor: Flavor) -> Size:
-    return Size(flavor.vcpus, flavor.memory_mib, flavor.disk_mib)
-
-
-def _minimum(image: Image) -> Size:
-    return Size(0, image.min_memory_mib, image.min_disk_mib)
-
-
-def _cannot_resize(reason: str, code: str = "invalid_input") -> InvalidInput:
-    return InvalidInput("The desktop cannot get this size.", code=code, fields={"flavor": reason})
