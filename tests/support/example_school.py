@@ -1,7 +1,7 @@
 """A school with people, courses' desktops and a history that could be real: what the documentation's pictures show."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,10 +12,15 @@ from tests.support.waiting import eventually
 
 from yunzhuo.phoenix import cloud as clouds
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
+from yunzhuo.phoenix.common.errors import NotSignedIn
 from yunzhuo.services.access import Role, installation
-from yunzhuo.services.assembly import services
+from yunzhuo.services.assembly import Services, services
+from yunzhuo.services.quotas import Resource, Subject
+from yunzhuo.services.sessions import Browser
+from yunzhuo.services.tokens import TokenWish
 
 TEACHER, HEAD = "lin.mei@school.example", "office@school.example"
+BROWSER = Browser("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0")
 PUPILS = ("chen.yu", "zhao.min", "wang.hao", "li.na", "sun.jia", "emma.brown", "noah.smith", "liu.yang")
 COURSES = (
     "Data structures",
@@ -60,14 +65,48 @@ def small_school(home: Path) -> Iterator[School]:
             act(teacher, lesson, "snapshot", "available", name=name)
         act(teacher, lesson, "reboot", "available")
         snapshot = teacher.get(f"desktops/{lesson}/snapshots").json()["items"][0]["id"]
-        pupil = yunzhuo.running.api(f"{PUPILS[0]}@school.example").get("users/me").json()["id"]
+        ids = arrange(yunzhuo.running)
         own = f"/desktops/{lesson}"
-        yield School(yunzhuo.url, own, pages(own, stopped=stopped, failed=failed, snapshot=snapshot, pupil=pupil))
+        yield School(yunzhuo.url, own, pages(own, ids, stopped=stopped, failed=failed, snapshot=snapshot))
 
 
-def pages(own: str, *, stopped: str, failed: str, snapshot: str, pupil: str) -> dict[str, dict[str, str]]:
+def arrange(running: Running) -> dict[str, str]:
+    """A class with its teacher, what it may have, a role of the school's own, a partner; answers ids by what they are."""
+    with services(running.settings()) as all_services:
+        head = all_services.accounts.by_email(HEAD).actor()
+        people = {name: all_services.accounts.by_email(f"{name}@school.example").id for name in PUPILS}
+        groups = [all_services.groups.create(head, name).id for name in ("计算机 2026 一班", "Robotics club")]
+        for name, user_id in people.items():
+            all_services.groups.put_member(head, groups[0], user_id)
+            if name in PUPILS[5:]:
+                all_services.groups.put_member(head, groups[1], user_id)
+        teacher = all_services.accounts.by_email(TEACHER)
+        all_services.groups.put_member(head, groups[0], teacher.id, is_owner=True)
+        for resource, most in ((Resource.DESKTOPS, 60), (Resource.MEMORY_MIB, 131_072)):
+            all_services.quotas.put(head, Subject.GROUP, groups[0], resource, most)
+        all_services.quotas.put(head, Subject.USER, people[PUPILS[0]], Resource.DESKTOPS, 5)
+        role = all_services.roles.create(
+            head, "助教", {"desktop:read": "group", "desktop:reboot": "group", "user:read": "group"}
+        )
+        all_services.roles.grant(head, role.id, people[PUPILS[6]])
+        all_services.organizations.create(head, "第二中学")
+        all_services.registration.invite(head, "new.teacher@school.example", Role.TEACHER)
+        sign_in_as_people_do(all_services)
+        return {"pupil": people[PUPILS[0]], "class": groups[0]}
+
+
+def sign_in_as_people_do(all_services: Services) -> None:
+    """A wrong password now and then, and a token for a program."""
+    for password in ("not this one", PASSWORD):
+        with suppress(NotSignedIn):
+            all_services.sign_ins.sign_in(TEACHER, password, client_address="192.0.2.17", browser=BROWSER)
+    teacher = all_services.accounts.by_email(TEACHER).actor()
+    all_services.tokens.create(teacher, TokenWish("grading script", verbs=["desktop:read"]))
+
+
+def pages(own: str, ids: dict[str, str], *, stopped: str, failed: str, snapshot: str) -> dict[str, dict[str, str]]:
     """Everybody's pages, by what a picture of them is called. ``own`` is a desktop's address, the others are ids."""
-    user = f"/admin/users/{pupil}"
+    user = f"/admin/users/{ids['pupil']}"
     return {
         "nobody": {"sign-in": "/sign-in", "register": "/register"},
         "teacher": {
@@ -80,7 +119,14 @@ def pages(own: str, *, stopped: str, failed: str, snapshot: str, pupil: str) -> 
             "delete": f"{own}/delete",
             "size": f"/desktops/{stopped}/size",
             "roll-back": f"{own}/snapshots/{snapshot}/roll-back",
+            "personal-files": "/personal-files",
             "profile": "/profile",
+            "security": "/security",
+            "new-token": "/security/tokens",
+            "authenticator": "/security/totp",
+            "sign-ins": "/security/sign-ins",
+            "sharing": "/sharing",
+            "usage": "/usage",
             "password": "/password",
             "not-found": "/desktops/nothing",
         },
@@ -90,6 +136,16 @@ def pages(own: str, *, stopped: str, failed: str, snapshot: str, pupil: str) -> 
             "new-user": "/admin/users/new",
             "user": user,
             "delete-user": f"{user}/delete",
+            "user-security": f"{user}/security",
+            "invitations": "/admin/invitations",
+            "import": "/admin/users/import",
+            "groups": "/admin/groups",
+            "group": f"/admin/groups/{ids['class']}",
+            "roles": "/admin/roles",
+            "quotas": "/admin/quotas",
+            "organizations": "/admin/organizations",
+            "audit": "/admin/audit",
+            "operations": "/admin/operations",
             "all-desktops": "/admin/desktops",
             "hosts": "/admin/hosts",
             "catalog": "/admin/catalog",
@@ -126,7 +182,7 @@ def enroll(running: Running) -> None:
     """Everybody gets an account."""
     with services(running.settings()) as all_services:
         itself = installation(all_services.accounts.default_organization_id())
-        people = {TEACHER: Role.USER, HEAD: Role.ADMINISTRATOR} | {f"{name}@school.example": Role.USER for name in PUPILS}
+        people = {TEACHER: Role.TEACHER, HEAD: Role.OPERATOR} | {f"{name}@school.example": Role.USER for name in PUPILS}
         for email, role in people.items():
             all_services.people.create(itself, email, role, password=PASSWORD)
 

@@ -223,9 +223,15 @@ def nobody_chosen() -> str:
 
 def used_of(allowance: Allowance) -> str:
     """How much of something is used, and of how much."""
+    used = amount(allowance.resource, allowance.used)
     if allowance.most is None:
-        return str(gettext("%(used)s used", used=allowance.used))
-    return str(gettext("%(used)s of %(most)s used", used=allowance.used, most=allowance.most))
+        return str(gettext("%(used)s used", used=used))
+    return str(gettext("%(used)s of %(most)s used", used=used, most=amount(allowance.resource, allowance.most)))
+
+
+def amount(resource: Resource, number: int) -> str:
+    """So much of a resource, with its unit where it has one."""
+    return size(number) if resource in words.SIZES else str(number)
 
 
 def role_name(role: Role) -> str:

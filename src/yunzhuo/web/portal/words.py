@@ -49,11 +49,12 @@ RESOURCES: Mapping[Resource, LazyString] = {
     Resource.DESKTOPS: lazy_gettext("Desktops"),
     Resource.RUNNING: lazy_gettext("Running desktops"),
     Resource.VCPUS: lazy_gettext("Processors"),
-    Resource.MEMORY_MIB: lazy_gettext("Memory (MiB)"),
-    Resource.DISK_MIB: lazy_gettext("Disk (MiB)"),
+    Resource.MEMORY_MIB: lazy_gettext("Memory"),
+    Resource.DISK_MIB: lazy_gettext("Disk"),
     Resource.SNAPSHOTS: lazy_gettext("Snapshots"),
     Resource.HOURS: lazy_gettext("Hours this month"),
 }
+SIZES = (Resource.MEMORY_MIB, Resource.DISK_MIB)
 
 SUBJECTS: Mapping[Subject, LazyString] = {
     Subject.USER: lazy_gettext("person"),
