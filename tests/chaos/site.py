@@ -29,6 +29,7 @@ from yunzhuo.phoenix.queue import QUEUE_NAME
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 120.0
+UNHEARD_SECONDS = 20.0  # a call takes two at the most
 WORKERS = ("worker-1", "worker-2")
 SCHEDULERS = ("scheduler-1", "scheduler-2")
 
@@ -113,9 +114,8 @@ class Weather:
             FaultKind.FORGET,
         )
         kind = chance.choice(kinds)
-        operation = (
-            "servers.*" if kind not in (FaultKind.LIE, FaultKind.FORGET) else chance.choice(["servers.*", "servers.list"])
-        )
+        only_servers = kind in (FaultKind.LIE, FaultKind.FORGET)
+        operation = chance.choice(["servers.*", "servers.list"] if only_servers else ["servers.*", "servers.*", "volumes.*"])
         seconds = chance.uniform(0.1, 1.5) if kind in (FaultKind.SLOW, FaultKind.TIMEOUT) else 0
         self._cloud.faults.set(Fault(operation=operation, kind=kind, count=chance.randint(1, 3), seconds=seconds))
         self.kinds[kind] += 1
@@ -137,6 +137,7 @@ class Site:
         self.keeper = Keeper(settings, points)
         self.weather = Weather(self.cloud, chance)
         self._chance = chance
+        self._killed: dict[str, int] = {}  # points inside calls, and which call was broken off for each
         self.disturbances: dict[str, Callable[[], None]] = {
             "broker killed": self._kill_broker,
             "broker lost its disk": self._broker_without_disk,
@@ -151,20 +152,25 @@ class Site:
             "all workers killed": self._kill_workers,
         }
 
-    def give_back_what_killed_nobody(self, points: KillPoints) -> None:
-        """A worker that was to die inside a call may have died before it, by another thread's point."""
-        calls = self.cloud.calls.list()
-        broken_off = Counter(
-            (call.operation, call.subject) for call in calls if not call.outcome and not is_alive(call.process_id)
-        )
+    def give_back_what_killed_nobody(self, points: KillPoints) -> int:
+        """A worker that was to die inside a call may have died before it, by another thread's point, or never have made it.
+
+        Answers of how many it is not known yet.
+        """
+        unknown = 0
         for path, _, note in points.notes():
-            if "call" not in note:
+            if "call" not in note or path.name in self._killed:
                 continue
-            call = (str(note["call"]), str(note["subject"]))
-            if broken_off[call]:
-                broken_off[call] -= 1
-            elif not is_alive(int(str(note["pid"]))):
+            calls = self.cloud.calls.list(str(note["call"]), subject=str(note["subject"]))
+            broken_off = {call.id for call in calls if not call.outcome and not is_alive(call.process_id)}
+            unused = broken_off - set(self._killed.values())
+            if unused:
+                self._killed[path.name] = min(unused)
+            elif not is_alive(int(str(note["pid"]))) or time.time() - float(str(note["at"])) > UNHEARD_SECONDS:
                 points.give_back(path)
+            else:
+                unknown += 1
+        return unknown
 
     def _kill_broker(self) -> None:
         self.broker.end(signal.SIGKILL)

@@ -119,7 +119,7 @@ class WishBook:
             action,
             lifecycle.plan(action, ends, undoes),
             has_disk=disk_claims.of_owner(tx, desktop.owner_id) is not None,
-            is_here=disk_claims.at_desktop(tx, desktop.id) is not None,
+            is_here=disk_claims.is_at(tx, desktop),
             ends=ends,
         )
         lane = LANES.get(action)
