@@ -8,13 +8,14 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from tests.support.installation import PASSWORD
-from yunzhuo.phoenix.common.errors import Conflict, NotFound, Unavailable
+from yunzhuo.phoenix.common.errors import Conflict, NotFound, Refused, Unavailable
 from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.assembly import Services
 from yunzhuo.services.desktops import Accepted
@@ -34,6 +35,7 @@ ENDS = (Action.DELETE, Action.FORCE_DELETE)
 SUCCEEDED, ENDED = "succeeded", {"succeeded", "failed", "cancelled"}
 _REFUSALS_BORNE = 40
 _PAUSE_SECONDS = 0.5
+_AT_ONCE = 8
 _SHARE = 4  # of so many desktops two are of one person with a disk
 
 
@@ -88,6 +90,7 @@ class People:
         self._image = services.catalog.images(actor)[0].id
         self._small, self._medium = (flavor.id for flavor in services.catalog.flavors(actor)[:2])
         self.with_disk = [self._arrive(each) for each in range(-(-number // _SHARE))]
+        self._pool = ThreadPoolExecutor(_AT_ONCE)
         self.lives: list[Life] = []
         self._by_desktop: dict[str, Life] = {}
         self.skipped: Counter[str] = Counter()
@@ -117,18 +120,15 @@ class People:
             time.sleep(0.2)
             return
         now = time.monotonic()
-        for life in self.lives:
-            if life.is_over or now < life.not_before:
-                continue
-            operation = latest.get(life.desktop_id)
-            if operation is not None and operation.id not in life.made:
-                self._take_note(life, operation)
-            if life.operation_id:
-                if operation is None or operation.id != life.operation_id or operation.status not in ENDED:
-                    continue
-                life.operation_id = ""
-            if life.wishes:
-                self._wish(life)
+        wishing = [life for life in self.lives if self._has_a_wish(life, latest.get(life.desktop_id), now)]
+        # A part of them at a time: so those who look on are not kept from it by a database or a broker that is away.
+        self._chance.shuffle(wishing)
+        for life, answer in zip(wishing, self._pool.map(self._ask, wishing[:_AT_ONCE]), strict=False):
+            self._hear(life, answer)
+
+    def close(self) -> None:
+        """Nobody wishes for anything any more."""
+        self._pool.shutdown()
 
     def ended(self) -> list[Ended]:
         """Every operation that ended so far, as the database has it."""
@@ -177,27 +177,43 @@ class People:
         with self._engine.connect() as connection:
             return {row[1]: Ended(*row) for row in connection.execute(query)}
 
-    def _wish(self, life: Life) -> None:
-        action = life.wishes[0]
+    def _has_a_wish(self, life: Life, operation: Ended | None, now: float) -> bool:
+        if life.is_over or now < life.not_before:
+            return False
+        if operation is not None and operation.id not in life.made:
+            self._take_note(life, operation)
+        if life.operation_id:
+            if operation is None or operation.id != life.operation_id or operation.status not in ENDED:
+                return False
+            life.operation_id = ""
+        return bool(life.wishes)
+
+    def _ask(self, life: Life) -> Accepted | Refused | Unavailable | None:
+        """In one of several threads: the answer is heard in the one that keeps the books."""
         try:
-            accepted = self._ways[action](self, life)
-        except Unavailable:
+            return self._ways[life.wishes[0]](self, life)
+        except (Unavailable, Conflict, NotFound) as answer:
+            return answer
+
+    def _hear(self, life: Life, answer: Accepted | Refused | Unavailable | None) -> None:
+        action = life.wishes[0]
+        if isinstance(answer, Unavailable):
             self.unavailable += 1
             life.not_before = time.monotonic() + _PAUSE_SECONDS
             return
-        except (Conflict, NotFound) as refusal:
-            self._refused(life, action, refusal.code)
+        if isinstance(answer, Refused):
+            self._refused(life, action, answer.code)
             return
         life.wishes, life.refusals = life.wishes[1:], 0
-        if accepted is None:
+        if answer is None:
             return
         if action is Action.CREATE:
-            life.desktop_id = accepted.desktop.id
+            life.desktop_id = answer.desktop.id
             self._by_desktop[life.desktop_id] = life
         # The disk may have moved to the person's other desktop meanwhile: then that one changes.
-        changes = self._by_desktop[accepted.desktop.id]
-        changes.operation_id = accepted.operation.id
-        changes.made.append(accepted.operation.id)
+        changes = self._by_desktop[answer.desktop.id]
+        changes.operation_id = answer.operation.id
+        changes.made.append(answer.operation.id)
 
     def _refused(self, life: Life, action: Action, code: str) -> None:
         """What a lying cloud makes of a desktop is put right within seconds: so a person tries again, and then lets it be."""

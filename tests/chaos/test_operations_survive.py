@@ -106,6 +106,7 @@ def run(
         look_at_disks(people, cloud, engine)
         look(people, cloud, during, engine)
         cloud.close()
+        people.close()
     engine.dispose()
 
 
