@@ -106,6 +106,7 @@ def timers(settings: Settings, all_services: Services) -> list[Timer]:
 
     def cleanup() -> None:
         all_services.events.forget_old()
+        all_services.forgetting.round()
         all_services.attempts.forget_old()
         all_services.outbox.forget_old()
         all_services.passkeys.forget_old()
