@@ -62,9 +62,9 @@ def database() -> Iterator[MariaDb]:
     server.close()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_sixty_kills(tmp_path: Path, database: MariaDb, rabbitmq: RabbitMq, chance: random.Random) -> None:
-    run(tmp_path, database, rabbitmq, chance, kills=60, desktops=40, seconds=240)
+    run(tmp_path, database, rabbitmq, chance, kills=60, desktops=40, seconds=420)
 
 
 @pytest.mark.chaos
