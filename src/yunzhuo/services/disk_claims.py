@@ -48,9 +48,9 @@ def at_desktop(tx: Session, desktop_id: str, *, locked: bool = False) -> Persona
     return tx.scalars(query.with_for_update() if locked else query).first()
 
 
-def is_at(tx: Session, desktop: Desktop) -> bool:
-    """Whether a desktop has a disk, whoever's it is, or one is still being taken away from it."""
-    return at_desktop(tx, desktop.id) is not None or _leaving(of_owner(tx, desktop.owner_id), desktop) is not None
+def is_at(tx: Session, desktop: Desktop, owners_disk: PersonalDisk | None) -> bool:
+    """Whether a desktop has a disk, whoever's it is, or its owner's is still being taken away from it."""
+    return at_desktop(tx, desktop.id) is not None or _leaving(owners_disk, desktop) is not None
 
 
 def begin(tx: Transaction, desktop: Desktop, operation: Operation, step: Step) -> ClaimedDisk | None:
