@@ -123,7 +123,7 @@ class People:
         wishing = [life for life in self.lives if self._has_a_wish(life, latest.get(life.desktop_id), now)]
         # A part of them at a time: so those who look on are not kept from it by a database or a broker that is away.
         self._chance.shuffle(wishing)
-        for life, answer in zip(wishing, self._pool.map(self._ask, wishing[:_AT_ONCE]), strict=False):
+        for life, answer in zip(wishing, self._pool.map(self._ask, wishing[: 2 * _AT_ONCE]), strict=False):
             self._hear(life, answer)
 
     def close(self) -> None:

@@ -15,13 +15,19 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from tests.chaos.kill_points import CALLS, KillPoints, Moment, Point
-from yunzhuo.phoenix.cloud.memory import control
+from yunzhuo.phoenix.cloud.memory import Control, control
 from yunzhuo.phoenix.cloud.memory.faults import Fault, FaultKind
 from yunzhuo.phoenix.common.clock import SystemClock
 from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.phoenix.db.models import Desktop, Operation, OperationStep, PersonalDisk
 from yunzhuo.services.rules.lifecycle import OperationStatus, Step
 from yunzhuo.services.rules.personal_disks import DISK_STEPS
+
+
+def patient_control(settings: Settings) -> Control:
+    """The other side of the cloud, for whoever looks on: waits however long its users keep it busy."""
+    cloud = settings.cloud.model_copy(update={"timeout_seconds": 60})
+    return control(settings.model_copy(update={"cloud": cloud}), clock=SystemClock())
 
 
 class WrongClock:
@@ -40,7 +46,7 @@ class Saboteur:
 
     def __init__(self, settings: Settings, points: KillPoints) -> None:
         self._points = points
-        self._weather = control(settings, clock=SystemClock())
+        self._weather = patient_control(settings)
         self._turn = threading.Lock()  # never given back by whoever dies
 
     def watch(self) -> None:

@@ -18,12 +18,12 @@ from kombu import Connection, Queue
 
 from tests.chaos.kill_points import KillPoints
 from tests.chaos.nursery import DEATHS, PIDS
+from tests.chaos.saboteur import patient_control
 from tests.support.mariadb import MariaDb
 from tests.support.rabbitmq import RabbitMq
 from tests.support.waiting import eventually
-from yunzhuo.phoenix.cloud.memory import Control, control
+from yunzhuo.phoenix.cloud.memory import Control
 from yunzhuo.phoenix.cloud.memory.faults import Fault, FaultKind
-from yunzhuo.phoenix.common.clock import SystemClock
 from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.phoenix.queue import QUEUE_NAME
 
@@ -41,8 +41,10 @@ def site_settings(home: Path, database: MariaDb, broker: RabbitMq) -> Settings:
             "home": home,
             "database": {"url": database.make_database(), "pool_size": 6},
             "queue": {"url": broker.url, "worker_threads": 4},
-            "cloud": {"driver": "memory", "timeout_seconds": 2},
+            # Its file lets in one at a time: to read five hundred servers every second would keep everybody else out.
+            "cloud": {"driver": "memory", "timeout_seconds": 2, "poll_seconds": 4},
             "operations": {"lease_seconds": 4},
+            "admission": {"builds_per_cloud": 48, "builds_per_host": 24, "starts_per_cloud": 48, "starts_per_host": 24},
             "limits": {"desktops_per_user": 10_000},
             "log": {"style": "json"},
         }
@@ -132,7 +134,7 @@ class Site:
         self.settings = settings
         self.database = database
         self.broker = broker
-        self.cloud = control(settings, clock=SystemClock())
+        self.cloud = patient_control(settings)
         self.cloud.change_options(calls_kept=1_000_000)
         self.keeper = Keeper(settings, points)
         self.weather = Weather(self.cloud, chance)

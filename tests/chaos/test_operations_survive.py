@@ -161,7 +161,7 @@ def attack(
                 is_done = attacked.give_back_what_killed_nobody(points) == 0 and not points.waiting() and disturbing.done()
         if all(life.is_over for life in people.lives):
             people.add(20)
-        time.sleep(0.05)
+        time.sleep(0.2)
     disturbing.result()
     pool.shutdown()
     attacked.weather.calm()
@@ -186,7 +186,7 @@ def settled(people: People, report: Report) -> bool:
     """Whether everybody got all they wished for."""
     people.go_on()
     report.say()
-    time.sleep(0.05)
+    time.sleep(0.2)
     return all(life.is_over for life in people.lives)
 
 
