@@ -30,7 +30,8 @@ from yunzhuo.phoenix.queue import QUEUE_NAME
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 120.0
 UNHEARD_SECONDS = 20.0  # a call takes two at the most
-WORKERS = ("worker-1", "worker-2")
+# While one starts again, others go on.
+WORKERS = ("worker-1", "worker-2", "worker-3", "worker-4")
 SCHEDULERS = ("scheduler-1", "scheduler-2")
 
 
@@ -40,7 +41,7 @@ def site_settings(home: Path, database: MariaDb, broker: RabbitMq) -> Settings:
         {
             "home": home,
             "database": {"url": database.make_database(), "pool_size": 6},
-            "queue": {"url": broker.url, "worker_threads": 4},
+            "queue": {"url": broker.url, "worker_threads": 3},
             # Its file lets in one at a time: to read five hundred servers every second would keep everybody else out.
             "cloud": {"driver": "memory", "timeout_seconds": 2, "poll_seconds": 4},
             "operations": {"lease_seconds": 4},
@@ -148,8 +149,8 @@ class Site:
             "database killed": self._kill_database,
             "database restarted": self._restart_database,
             "database's disk full": self._database_disk_full,
-            "clock 40 s ahead": lambda: self.keeper.turn_clock(40),
-            "clock 20 s behind": lambda: self.keeper.turn_clock(-20),
+            "clock 40 s ahead": lambda: self._wrong_clock(40),
+            "clock 20 s behind": lambda: self._wrong_clock(-20),
             "scheduler killed": self._kill_scheduler,
             "all workers killed": self._kill_workers,
         }
@@ -204,6 +205,12 @@ class Site:
         self.database.fill_the_disk()
         time.sleep(2)
         self.database.get_a_bigger_disk()
+
+    def _wrong_clock(self, seconds: int) -> None:
+        """It jumps, and a while later back."""
+        self.keeper.turn_clock(seconds)
+        time.sleep(10)
+        self.keeper.turn_clock(0)
 
     def _kill_scheduler(self) -> None:
         self.keeper.kill(self._chance.choice(SCHEDULERS))
