@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 START_SECONDS = 120.0
 UNHEARD_SECONDS = 20.0  # a call takes two at the most
 # While one starts again, others go on.
-WORKERS = ("worker-1", "worker-2", "worker-3", "worker-4")
+WORKERS = tuple(f"worker-{number}" for number in range(1, 7))
 SCHEDULERS = ("scheduler-1", "scheduler-2")
 
 
@@ -41,7 +41,7 @@ def site_settings(home: Path, database: MariaDb, broker: RabbitMq) -> Settings:
         {
             "home": home,
             "database": {"url": database.make_database(), "pool_size": 6},
-            "queue": {"url": broker.url, "worker_threads": 3},
+            "queue": {"url": broker.url, "worker_threads": 2},
             # Its file lets in one at a time: to read five hundred servers every second would keep everybody else out.
             "cloud": {"driver": "memory", "timeout_seconds": 2, "poll_seconds": 4},
             "operations": {"lease_seconds": 4},

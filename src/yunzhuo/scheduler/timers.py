@@ -29,6 +29,9 @@ GRACE = timedelta(seconds=0.5)
 # How long until the same operation is woken again: longer each time, for when no worker runs.
 WAKE_AGAIN_FIRST_SECONDS = 3.0
 WAKE_AGAIN_LONGEST_SECONDS = 60.0
+# While workers do not keep up: what has been overdue for so long is woken all the same, and again only after this long.
+LATE_SECONDS = 60.0
+LATE_AGAIN_SECONDS = 300.0
 # How old the knowledge of the queue's length may be.
 BACKLOG_SECONDS = 0.5
 CATALOG_SECONDS = 5.0
@@ -80,8 +83,8 @@ class Waker:
     """Sends a message for every operation that is overdue; the same one again only after a while, and then a longer one.
 
     When workers do not keep up, what is overdue has its message already, and more of them would only make the queue longer:
-    then only what has been overdue for long is woken. (Seen under attack: thirty messages for each operation, and minutes
-    until one came that meant something.)
+    then only what has been overdue for long is woken, and seldom. (Seen under attack: thirty messages for each operation, and
+    minutes until one came that meant something.)
     """
 
     def __init__(self, engine: OperationEngine, health: HealthService) -> None:
@@ -99,8 +102,8 @@ class Waker:
         self._woken = {operation_id: self._woken[operation_id] for operation_id in due if operation_id in self._woken}
         late = [operation_id for operation_id in due if self._may_be_woken(operation_id, now)]
         if late and self._backlog_now(now) >= len(due):
-            long_overdue = set(self._engine.due(grace=timedelta(seconds=WAKE_AGAIN_LONGEST_SECONDS)))
-            late = [each for each in late if each in long_overdue and self._may_be_woken(each, now, WAKE_AGAIN_LONGEST_SECONDS)]
+            long_overdue = set(self._engine.due(grace=timedelta(seconds=LATE_SECONDS)))
+            late = [each for each in late if each in long_overdue and self._may_be_woken(each, now, LATE_AGAIN_SECONDS)]
         for operation_id in late:
             self._engine.wake(operation_id)
             woken = self._woken.get(operation_id)

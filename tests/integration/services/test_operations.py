@@ -9,7 +9,7 @@ from tests.support.installation import Installation, installation
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
 from yunzhuo.phoenix.cloud.resources import ServerStatus
 from yunzhuo.phoenix.common.errors import NotFound
-from yunzhuo.scheduler.timers import GRACE, WAKE_AGAIN_LONGEST_SECONDS, Waker
+from yunzhuo.scheduler.timers import GRACE, LATE_SECONDS, Waker
 from yunzhuo.services.access import Actor
 from yunzhuo.services.assembly import services
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, State
@@ -270,7 +270,7 @@ def test_while_workers_do_not_keep_up_only_what_is_overdue_for_long_is_woken(yun
     yunzhuo.pass_time(GRACE.total_seconds() + 0.1)
     Waker(yunzhuo.services.engine, yunzhuo.services.health).wake_due()
     assert len(list(messages.iterdir())) == 1, "its message is there"
-    yunzhuo.pass_time(WAKE_AGAIN_LONGEST_SECONDS)
+    yunzhuo.pass_time(LATE_SECONDS)
     waker = Waker(yunzhuo.services.engine, yunzhuo.services.health)
     for _ in range(3):
         waker.wake_due()
