@@ -52,7 +52,7 @@ test-image: setup-test ## Build images and goldens, boot them, look into them; t
 test-mariadb: setup-test ## The tests of services, API and pages once more, on MariaDB
 	@$(BIN)/pytest -n 3 --database mariadb -m "not (machine or browser or servers or $(LONG))" $(STATEFUL) $(ARGS)
 
-test-chaos: setup-test ## Three kills at every moment of every step of every operation; takes many minutes
+test-chaos: setup-test ## Three kills at every moment of every step of every operation; about half an hour
 	@$(BIN)/pytest -m chaos -s $(ARGS)
 
 test-fast: setup-test ## The tests that need no virtual machine, browser or server

@@ -134,6 +134,7 @@ METHODS: Mapping[str, Ask] = {
     "organizations.list": lambda w, a, t: organizations(w).list(a),
     "organizations.rename": lambda w, a, t: organizations(w).rename(a, t.organization, "new"),
     "overview.catalog_use": lambda w, a, t: overview(w).catalog_use(a),
+    "overview.counts": lambda w, a, t: overview(w).counts(a),
     "overview.hosts": lambda w, a, t: overview(w).hosts(a),
     "overview.look": lambda w, a, t: overview(w).look(a),
     "overview.settings": lambda w, a, t: overview(w).settings(a),

@@ -181,6 +181,7 @@ class AccountService:
         with self._db.transaction() as tx:
             tx.get_one(User, actor.user_id).time_zone = time_zone
 
+    @retried_when_contended
     def default_organization_id(self) -> str:
         """The organization everybody belongs to for now; made on first use."""
         with self._db.reading() as tx:

@@ -39,6 +39,7 @@ from yunzhuo.services.devices import KnownDevices
 from yunzhuo.services.disk_upkeep import DiskUpkeep
 from yunzhuo.services.events import EventService
 from yunzhuo.services.factors import FactorService
+from yunzhuo.services.forgetting import Forgetting
 from yunzhuo.services.groups import GroupService
 from yunzhuo.services.guesses import GuessWatch
 from yunzhuo.services.guests import GuestService
@@ -95,6 +96,7 @@ class Services:
     engine: OperationEngine
     events: EventService
     factors: FactorService
+    forgetting: Forgetting
     guesses: GuessWatch
     groups: GroupService
     guests: GuestService
@@ -180,6 +182,7 @@ def services(
             engine=OperationEngine(db, connected, queue, feed, clock, settings.operations, admission, worker=worker),
             events=events,
             factors=factors,
+            forgetting=Forgetting(db, clock, settings.consoles),
             guesses=GuessWatch(db, audit, outbox, clock, settings.accounts),
             groups=GroupService(db, audit, clock),
             guests=GuestService(db, connected, audit, settings.guests),

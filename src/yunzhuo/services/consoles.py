@@ -116,31 +116,39 @@ class ConsoleService:
         the same client join the session while it is open.
         """
         now = self._clock.now()
+        ticket = self._taken(gateway_id, secret, now, client_address)
+        with self._db.reading() as tx:
+            server_id = self._server_of(tx, ticket)
+        console = self._cloud.servers.console(server_id, ConsoleProtocol(ticket.protocol))
+        session_id = self._begin_session(ticket, client_address, now)
+        return Redemption(session_id, ticket.user_id, ticket.desktop_id, console)
+
+    @retried_when_contended
+    def _taken(self, gateway_id: str, secret: str, now: datetime, client_address: str) -> Ticket:
         with self._db.transaction() as tx:
             ticket = self._spend(tx, gateway_id, secret, now) or self._joined(tx, gateway_id, secret, now, client_address)
             if ticket is None:
                 raise Forbidden("ticket_refused", "This ticket is not valid, or not any more.")
-        with self._db.reading() as tx:
-            server_id = self._server_of(tx, ticket)
-        console = self._cloud.servers.console(server_id, ConsoleProtocol(ticket.protocol))
-        session_id = new_id()
+            return ticket
+
+    @retried_when_contended
+    def _begin_session(self, ticket: Ticket, client_address: str, now: datetime) -> str:
+        session = ConsoleSession(
+            id=new_id(),
+            organization_id=ticket.organization_id,
+            user_id=ticket.user_id,
+            desktop_id=ticket.desktop_id,
+            gateway_id=ticket.gateway_id,
+            ticket_id=ticket.id,
+            protocol=ticket.protocol,
+            client_address=client_address[:255],
+            started_at=now,
+            bytes_in=0,
+            bytes_out=0,
+        )
         with self._db.transaction() as tx:
-            tx.add(
-                ConsoleSession(
-                    id=session_id,
-                    organization_id=ticket.organization_id,
-                    user_id=ticket.user_id,
-                    desktop_id=ticket.desktop_id,
-                    gateway_id=gateway_id,
-                    ticket_id=ticket.id,
-                    protocol=ticket.protocol,
-                    client_address=client_address[:255],
-                    started_at=now,
-                    bytes_in=0,
-                    bytes_out=0,
-                )
-            )
-        return Redemption(session_id, ticket.user_id, ticket.desktop_id, console)
+            tx.add(session)
+        return session.id
 
     @retried_when_contended
     def end_session(self, gateway_id: str, session_id: str, *, bytes_in: int, bytes_out: int, reason: str) -> None:
@@ -153,6 +161,7 @@ class ConsoleService:
                 .values(ended_at=self._clock.now(), bytes_in=bytes_in, bytes_out=bytes_out, end_reason=reason[:255])
             )
 
+    @retried_when_contended
     def ensure_gateway(self, name: str, public_url: str, key: str) -> None:
         """Make the gateway that stands beside the manager known, with its key and where browsers find it."""
         with self._db.transaction() as tx:

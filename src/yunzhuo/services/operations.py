@@ -197,7 +197,7 @@ class OperationEngine:
                 if step.detail != outcome.detail:
                     step.detail = outcome.detail
                     self._feed.desktop_changed(tx, desktop, operation)
-                self._look_again(tx, operation, now, lifecycle.check_delay_seconds(waited))
+                self._look_again(tx, operation, now, claim.subject.look_again_seconds(waited))
                 return
             step.status, step.ended_at, step.detail = OperationStatus.SUCCEEDED, now, outcome.detail
             _take_over(desktop, operation, claim.step)

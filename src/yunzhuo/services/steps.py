@@ -10,7 +10,7 @@ from yunzhuo.phoenix.cloud.resources import RebootKind, Server, ServerRequest, S
 from yunzhuo.phoenix.common.errors import Inconsistent, Unavailable
 from yunzhuo.services import disk_steps
 from yunzhuo.services.disk_claims import ClaimedDisk
-from yunzhuo.services.rules.lifecycle import Observed, Step
+from yunzhuo.services.rules.lifecycle import Observed, Step, check_delay_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,10 @@ class Subject:
     predecessor_at_work: bool
     disk: ClaimedDisk | None = None
     language: str | None = None
+
+    def look_again_seconds(self, waited: float) -> float:
+        """How long until the next look at what the step waits for, ``waited`` seconds into it."""
+        return check_delay_seconds(waited, of_another=self.disk is not None and self.disk.is_waiting)
 
 
 @dataclass(frozen=True, slots=True)

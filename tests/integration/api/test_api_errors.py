@@ -10,6 +10,8 @@ from tests.support.installation import Installation
 
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
 from yunzhuo.phoenix.common import errors
+from yunzhuo.services.access import Role
+from yunzhuo.services.tokens import TokenWish
 from yunzhuo.web.errors import STATUS, problem_of
 
 
@@ -185,7 +187,10 @@ def test_a_database_that_is_gone_is_not_ready_and_the_process_lives(yunzhuo: Ins
 def test_figures_are_there_for_prometheus(yunzhuo: Installation, app: Flask, lin: Api) -> None:
     lin.desktop()
     lin.client.get("/made/up/address")
-    answer = app.test_client().get("/metrics")
+    tokens, operator = yunzhuo.services.tokens, yunzhuo.person("operator", Role.OPERATOR)
+    prometheus = tokens.add_service(operator, "prometheus@school.local", Role.OPERATOR)
+    secret = tokens.create_for(operator, prometheus.id, TokenWish("scrapes", verbs=("host:read",))).secret
+    answer = app.test_client().get("/metrics", headers={"Authorization": f"Bearer {secret}"})
     assert answer.status_code == 200
     assert answer.content_type.startswith("text/plain")
     assert "yunzhuo_desktops 1.0" in answer.text
@@ -193,3 +198,8 @@ def test_figures_are_there_for_prometheus(yunzhuo: Installation, app: Flask, lin
     assert 'yunzhuo_http_requests_total{method="POST",route="/api/v1/desktops",status="202"} 1.0' in answer.text
     assert 'route="unknown"' in answer.text
     assert "made/up" not in answer.text
+
+
+def test_figures_are_not_for_everybody(app: Flask, lin: Api) -> None:
+    problem(app.test_client().get("/metrics"), 401, "not_signed_in")
+    problem(lin.client.get("/metrics", headers=lin.headers), 403, "forbidden")
