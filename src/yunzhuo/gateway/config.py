@@ -43,6 +43,7 @@ class ListenSettings(Section):
     port: AnyPort = Field(8081, description="Port; 0 takes any free one.")
     tls_certificate_file: str = Field("", description="Certificate chain in PEM; empty: plain WebSocket (ws://).")
     tls_private_file: str = Field("", description="Private key of the certificate, in PEM.")
+    plain: bool = Field(False, description="Whether plain connections are taken beside TLS, for a proxy that ends TLS before.")
 
     @field_validator("tls_private_file")
     @classmethod
@@ -64,6 +65,9 @@ class LimitSettings(Section):
     """What one peer may take."""
 
     max_connections: int = Field(2000, ge=1, le=100_000, description="Connections of each process; more are answered 503.")
+    max_connections_per_address: int = Field(
+        500, ge=1, le=100_000, description="Of these from one address; a whole school may stand behind one."
+    )
     max_handshake_bytes: int = Field(16384, ge=1024, le=1024 * 1024, description="Longest head of a request.")
     max_frame_bytes: int = Field(1024 * 1024, ge=1024, description="Longest WebSocket frame from a browser.")
     write_buffer_bytes: int = Field(131072, ge=4096, description="Kept for a slow peer before the other one has to wait.")
@@ -87,6 +91,7 @@ class GatewayConfig(Section):
         (), description="Origins of pages that may open consoles, beside those of the gateway's own host name."
     )
     processes: int = Field(1, ge=1, le=256, description="Processes that share the port; one for each core that it may use.")
+    report_seconds: Seconds = Field(5, description="How often the manager is told how each open session stands.")
     drain_seconds: float = Field(3, ge=0, description="Time that open sessions are left when the gateway stops.")
     listen: ListenSettings = Field(ListenSettings(), description=ListenSettings.__doc__)
     private: PrivateSettings = Field(PrivateSettings(), description=PrivateSettings.__doc__)

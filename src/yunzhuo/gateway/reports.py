@@ -28,6 +28,18 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What is told of a session that goes on. ``idle_seconds``: since a person last did something; ``round_trip_ms`` None: not
+    known; ``drops`` are packets that had to be sent again."""
+
+    bytes_in: int
+    bytes_out: int
+    idle_seconds: float
+    round_trip_ms: float | None
+    drops: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Report:
     session_id: str
     ended: Ended

@@ -51,6 +51,17 @@ class Target(_Answer):
         return self
 
 
+class GrantedPolicy(_Answer):
+    """What the session may do; what the manager does not say is allowed."""
+
+    view_only: bool = False
+    clipboard_to_desktop: bool = True
+    clipboard_from_desktop: bool = True
+    file_transfer: bool = True
+    usb: bool = True
+    kib_per_second: int = Field(0, ge=0, le=1 << 30)
+
+
 class Grant(_Answer):
     """The right that a ticket stood for: this user's session on this desktop's screen."""
 
@@ -59,6 +70,8 @@ class Grant(_Answer):
     user_id: Id
     desktop_id: Id
     target: Target
+    policy: GrantedPolicy = GrantedPolicy()
+    ends_in_seconds: float | None = Field(None, ge=0)
 
 
 class Problem(_Answer):
@@ -72,7 +85,7 @@ def manager_client(config: GatewayConfig, key: str) -> httpx.AsyncClient:
     """A client of the manager that shows the gateway's key. It goes straight there, whatever proxy the environment names."""
     return httpx.AsyncClient(
         base_url=config.manager_url,
-        headers={"Authorization": f"Bearer {key}", "User-Agent": f"yunzhuo-gateway/{__version__} ({config.name})"},
+        headers={**_showing(key), "User-Agent": f"yunzhuo-gateway/{__version__} ({config.name})"},
         timeout=config.limits.redeem_timeout_seconds,
         limits=httpx.Limits(max_connections=_MANAGER_CONNECTIONS, keepalive_expiry=_KEEPALIVE_SECONDS),
         verify=ssl.create_default_context(cafile=config.manager_ca_file or None),
@@ -80,9 +93,20 @@ def manager_client(config: GatewayConfig, key: str) -> httpx.AsyncClient:
     )
 
 
-async def redeem(client: httpx.AsyncClient, ticket: str, *, client_address: str, timeout_seconds: float) -> Grant:
+def show_key(client: httpx.AsyncClient, key: str) -> None:
+    """Show another key from now on."""
+    client.headers.update(_showing(key))
+
+
+def _showing(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+async def redeem(
+    client: httpx.AsyncClient, ticket: str, *, client_address: str, timeout_seconds: float, channel: str | None = None
+) -> Grant:
     """Spends ``ticket``. Raises RequestRefused: 403 with the manager's reason, or 503 when there is no sound answer in time."""
-    question = {"ticket": ticket, "client_address": client_address}
+    question = {"ticket": ticket, "client_address": client_address} | ({"channel": channel} if channel else {})
     try:
         async with asyncio.timeout(timeout_seconds), client.stream("POST", REDEEM_PATH, json=question) as response:
             body = await _read(response)
