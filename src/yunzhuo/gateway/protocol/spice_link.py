@@ -2,8 +2,8 @@
 
 Toward the viewer the gateway is a server with a key of its own, so that the password, which is the ticket, is readable for it
 (:class:`ViewerLink`); toward the real server it is a viewer with the real password (:class:`ScreenLink`), and says there what
-the viewer said. The capabilities of a server are told before anybody is known, so they cannot be the real server's: they are those
-that every server since 2013 (spice-server 0.12.4) has.
+the viewer said. The capabilities of a server are told before anybody is known, so they cannot be the real server's: they are
+those that every server since 2013 (spice-server 0.12.4) has.
 """
 
 import struct
