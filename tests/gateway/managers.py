@@ -119,9 +119,9 @@ class StandInManager:
             return 401, b'{"code": "gateway_unknown", "message": "no gateway has this key"}'
         if path == "/internal/gateway/redeem":
             return self._redeem(body)
-        _, _, _, _, session_id, last = path.split("/")
-        assert last == "ended"
-        self.ended[session_id] = body
+        assert path == "/internal/gateway/ended"
+        for session in body["ended"]:
+            self.ended[session.pop("id")] = session
         async with self._told:
             self._told.notify_all()
         return 204, b""

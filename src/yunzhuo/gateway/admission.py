@@ -1,10 +1,10 @@
 """The way in: a ticket is spent at the manager, then the screen behind it is called."""
 
-from typing import Final
-
-import httpx
+from functools import lru_cache
+from typing import Any, Final
 
 from yunzhuo.gateway.config import LimitSettings
+from yunzhuo.gateway.manager import ManagerLink
 from yunzhuo.gateway.protocol.errors import RequestRefused, ScreenError
 from yunzhuo.gateway.protocol.policy import Policy
 from yunzhuo.gateway.protocol.spice_link import ViewerLink
@@ -24,22 +24,21 @@ _BAD_GATEWAY: Final = 502
 class Admission:
     """Admits with one manager's word."""
 
-    def __init__(self, client: httpx.AsyncClient, limits: LimitSettings, report_end: ReportEnd) -> None:
-        self._client = client
+    def __init__(self, manager: ManagerLink, limits: LimitSettings, report_end: ReportEnd) -> None:
+        self._manager = manager
         self._limits = limits
         self._report_end = report_end
 
     async def admit(self, ticket: str, *, client_address: str, link: ViewerLink | None = None) -> Admitted:
         """Raises RequestRefused. A session whose screen cannot be opened is reported as ended."""
         grant = await redeem(
-            self._client,
+            self._manager,
             ticket,
             client_address=client_address,
-            timeout_seconds=self._limits.redeem_timeout_seconds,
             channel=None if link is None else CHANNELS.get(link.channel, "other"),
         )
         name = SessionName(grant.session_id, grant.user_id, grant.desktop_id, client_address)
-        policy = Policy(**grant.policy.model_dump())
+        policy = _policy(**grant.policy.model_dump())
         try:
             screen = await self._open(grant, policy, link)
         except ScreenError as error:
@@ -63,3 +62,9 @@ class Admission:
         if not is_allowed(link.channel, policy):
             raise RequestRefused(_FORBIDDEN, "policy", "this session's policy does not allow it", reason="ticket_refused")
         return await open_linked(link, grant.target, timeout_seconds=timeout_seconds)
+
+
+@lru_cache(maxsize=64)
+def _policy(**allowed: Any) -> Policy:
+    """The same policy is one object, however many sessions have it."""
+    return Policy(**allowed)

@@ -20,6 +20,7 @@ from yunzhuo.gateway.protocol.handshake import Handshake, Turn
 from yunzhuo.gateway.protocol.policy import Messages
 from yunzhuo.gateway.protocol.spice import SpiceLink
 from yunzhuo.gateway.reports import Ended, Seen
+from yunzhuo.gateway.screen import OpenScreen
 from yunzhuo.gateway.state import Admitted, WorkerState
 from yunzhuo.gateway.viewer import BareViewer, FramedViewer, Viewer
 from yunzhuo.phoenix.common.logging import get_logger
@@ -58,13 +59,27 @@ class Session:
     """One viewer and one screen, from the opened connection to the last byte."""
 
     __slots__ = (
-        *("_admitted", "_counted", "_ends_at", "_from_screen", "_from_viewer", "_input_at", "_state", "_timer"),
+        *(
+            "_counted",
+            "_ends_at",
+            "_from_screen",
+            "_from_viewer",
+            "_input_at",
+            "_name",
+            "_opening",
+            "_policy",
+            "_state",
+            "_timer",
+        ),
         *("bytes_in", "bytes_out", "ended", "handshake", "pace", "screen", "viewer"),
     )
 
     def __init__(self, state: WorkerState, admitted: Admitted, transport: asyncio.Transport, *, is_framed: bool) -> None:
         self._state = state
-        self._admitted = admitted
+        self._name = admitted.name
+        self._policy = admitted.policy
+        # Kept only until both sides have shaken hands.
+        self._opening: OpenScreen | None = admitted.screen
         self._counted = (0, 0)
         self._timer: asyncio.TimerHandle | None = None
         now = asyncio.get_running_loop().time()
@@ -88,7 +103,7 @@ class Session:
         for side in (self.viewer, self.screen):
             side.transport.set_write_buffer_limits(high, high // 4)
             side.transport.set_protocol(side)
-        self._state.open_session(self._admitted.name.session_id, self)
+        self._state.open_session(self._name.session_id, self)
         self.viewer.transport.write(accepted)
         handshake = self.handshake
         if handshake is None:
@@ -108,7 +123,7 @@ class Session:
             if handshake.reads_screen:
                 self.bytes_out += len(turn.to_viewer)
         if handshake.done and self.handshake is not None:
-            if isinstance(handshake, SpiceLink) and not spice_messages.is_allowed(handshake.channel, self._admitted.policy):
+            if isinstance(handshake, SpiceLink) and not spice_messages.is_allowed(handshake.channel, self._policy):
                 self.end(End.POLICY)
                 return
             self.handshake = None
@@ -118,16 +133,17 @@ class Session:
 
     def _hands_shaken(self) -> None:
         """Both sides may be left alone with each other, but for what a policy says."""
-        screen, policy = self._admitted.screen, self._admitted.policy
-        if screen.channel is None and not isinstance(screen.handshake, SpiceLink):
+        screen, policy, self._opening = self._opening, self._policy, None
+        if screen is None:
+            return
+        link = screen.handshake if isinstance(screen.handshake, SpiceLink) else screen.channel
+        if link is None:
             self._from_viewer = rfb_messages.ViewerMessages(policy, self.note_input)
         else:
-            link = screen.handshake if isinstance(screen.handshake, SpiceLink) else screen.channel
-            if link is not None:
-                self._from_viewer = spice_messages.viewer_messages(
-                    link.channel, is_mini=link.is_mini, policy=policy, note_input=self.note_input
-                )
-                self._from_screen = spice_messages.screen_messages(link.channel, is_mini=link.is_mini, policy=policy)
+            self._from_viewer = spice_messages.viewer_messages(
+                link.channel, is_mini=link.is_mini, policy=policy, note_input=self.note_input
+            )
+            self._from_screen = spice_messages.screen_messages(link.channel, is_mini=link.is_mini, policy=policy)
         if screen.rest:
             self.screen.receive(screen.rest)
         self.screen.look_again()
@@ -177,7 +193,7 @@ class Session:
         self.viewer.close(close_code or why.close_code, why.text if text is None else text)
         self._count_bytes()
         self._state.close_session(self)
-        self._state.report_end(self._admitted.name, Ended(self.bytes_in, self.bytes_out, reason or why.reason))
+        self._state.report_end(self._name, Ended(self.bytes_in, self.bytes_out, reason or why.reason))
 
     def withdraw(self, reason: str) -> None:
         """At once: what is buffered for a viewer that does not read has no time to get out."""
@@ -195,7 +211,7 @@ class Session:
         if self.viewer.lost and self.screen.lost:
             if self._timer is not None:
                 self._timer.cancel()
-            self._state.remove(self, self._admitted.name.client_address)
+            self._state.remove(self, self._name.client_address)
 
     def tick(self) -> None:
         if self.ended is None:

@@ -9,12 +9,13 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import asdict
 from http import HTTPStatus
+from itertools import islice
 from typing import Final
 
-import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from yunzhuo import __version__
+from yunzhuo.gateway.manager import ManagerAway, ManagerLink
 from yunzhuo.gateway.state import WorkerState
 from yunzhuo.phoenix.common.logging import get_logger
 
@@ -25,7 +26,7 @@ _log = get_logger()
 
 _ASK_SECONDS: Final = 0.4
 _ANSWER_SECONDS: Final = 2.0
-_SESSIONS_IN_A_REPORT: Final = 500
+_SESSIONS_IN_A_REPORT: Final = 100
 
 
 class Withdrawn(BaseModel):
@@ -38,8 +39,8 @@ class Withdrawn(BaseModel):
 class ManagerWatch:
     """Asks and reports for one worker."""
 
-    def __init__(self, client: httpx.AsyncClient, state: WorkerState, chain: Callable[[], str]) -> None:
-        self._client = client
+    def __init__(self, manager: ManagerLink, state: WorkerState, chain: Callable[[], str]) -> None:
+        self._manager = manager
         self._state = state
         self._chain = chain
         self._tells_all = True
@@ -63,12 +64,12 @@ class ManagerWatch:
 
     async def _end_what_is_withdrawn(self) -> None:
         try:
-            answer = await self._client.post(WITHDRAWN_PATH, json={}, timeout=_ANSWER_SECONDS)
-            if answer.status_code != HTTPStatus.OK:
-                self._trouble(f"status {answer.status_code}")
+            answer = await self._manager.post(WITHDRAWN_PATH, {}, timeout_seconds=_ANSWER_SECONDS)
+            if answer.status != HTTPStatus.OK:
+                self._trouble(f"status {answer.status}")
                 return
-            withdrawn = Withdrawn.model_validate_json(answer.content).withdrawn
-        except (httpx.HTTPError, ValidationError) as error:
+            withdrawn = Withdrawn.model_validate_json(answer.body).withdrawn
+        except (ManagerAway, ValidationError) as error:
             self._trouble(type(error).__name__)
             return
         if self._failing:
@@ -88,11 +89,17 @@ class ManagerWatch:
 
     async def _report(self) -> None:
         while True:
-            sessions = [{"id": session_id, **asdict(one.seen())} for one, session_id in self._state.sessions.items()]
-            begins = range(0, max(1, len(sessions)), _SESSIONS_IN_A_REPORT)
-            for begin in begins:
-                await self._tell(sessions[begin : begin + _SESSIONS_IN_A_REPORT])
+            await self._tell_round()
             await asyncio.sleep(self._state.config.report_seconds)
+
+    async def _tell_round(self) -> None:
+        """A few sessions at a time, so that thousands take no more memory than those few."""
+        open_now = iter(list(self._state.sessions.items()))
+        while True:
+            few = [{"id": session_id, **asdict(one.seen())} for one, session_id in islice(open_now, _SESSIONS_IN_A_REPORT)]
+            await self._tell(few)
+            if len(few) < _SESSIONS_IN_A_REPORT:
+                return
 
     async def _tell(self, sessions: list[dict[str, object]]) -> None:
         limits = self._state.config.limits
@@ -103,7 +110,7 @@ class ManagerWatch:
         }
         if self._tells_all:
             told["certificate"] = self._chain()
-        with contextlib.suppress(httpx.HTTPError):
-            answer = await self._client.post(REPORT_PATH, json=told)
-            if answer.is_success:
+        with contextlib.suppress(ManagerAway):
+            answer = await self._manager.post(REPORT_PATH, told)
+            if answer.is_good:
                 self._tells_all = False

@@ -11,11 +11,11 @@ from yunzhuo.gateway.arrival import Arrival, Reception
 from yunzhuo.gateway.certificates import Certificates
 from yunzhuo.gateway.config import GatewayConfig
 from yunzhuo.gateway.door import Door
+from yunzhuo.gateway.manager import ManagerLink
 from yunzhuo.gateway.metrics import Counters, Slot
 from yunzhuo.gateway.reports import Ended, EndReports
 from yunzhuo.gateway.spice_door import SpiceDoor
 from yunzhuo.gateway.state import SessionName, WorkerState
-from yunzhuo.gateway.tickets import manager_client, show_key
 from yunzhuo.gateway.watch import ManagerWatch
 from yunzhuo.phoenix.common.logging import get_logger
 
@@ -42,9 +42,9 @@ class Worker:
 
     def __init__(self, config: GatewayConfig, key: str, counters: Counters) -> None:
         self._config = config
-        self._client = manager_client(config, key)
-        self._certificates = Certificates(config, lambda fresh: show_key(self._client, fresh))
-        self._reports = EndReports(self._client, counters)
+        self._manager = ManagerLink(config, key)
+        self._certificates = Certificates(config, self._manager.show_key)
+        self._reports = EndReports(self._manager, counters)
         self._empty = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         idle = min(config.limits.idle_ping_seconds, config.limits.pong_timeout_seconds)
@@ -52,13 +52,13 @@ class Worker:
             config=config,
             allowed_origins=frozenset(config.allowed_origins),
             counters=counters,
-            admit=Admission(self._client, config.limits, self._report_end).admit,
+            admit=Admission(self._manager, config.limits, self._report_end).admit,
             report_end=self._report_end,
             tick_seconds=min(_LONGEST_TICK_SECONDS, idle / 4),
             refuses_plain=self._certificates.context is not None and not config.listen.plain,
             on_empty=self._empty.set,
         )
-        self._watch = ManagerWatch(self._client, self._state, lambda: self._certificates.chain)
+        self._watch = ManagerWatch(self._manager, self._state, lambda: self._certificates.chain)
 
     async def serve(self, listener: socket.socket, orders: Orders) -> None:
         """Serves ``listener`` until it is told to stop, then drains: new connections are not taken, open ones are left
@@ -83,7 +83,7 @@ class Worker:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
             await self._reports.flush(_FLUSH_SECONDS)
-            await self._client.aclose()
+            self._manager.close()
 
     async def _until_told(self, orders: Orders, reception: Reception) -> None:
         """Returns when it is time to drain: because of a stop, or because the last connection of a retired worker is gone."""

@@ -31,13 +31,21 @@ class RedeemRequest(BaseModel):
     channel: str | None = Field(None, max_length=32)
 
 
-class EndRequest(BaseModel):
+class SessionEnd(BaseModel):
     """How a session ended."""
 
     model_config = ConfigDict(frozen=True)
+    id: str = Field(max_length=64)
     bytes_in: Bytes
     bytes_out: Bytes
     reason: str = Field(max_length=1024)
+
+
+class EndRequest(BaseModel):
+    """Sessions that ended."""
+
+    model_config = ConfigDict(frozen=True)
+    ended: list[SessionEnd] = Field(max_length=1000)
 
 
 class SessionStanding(BaseModel):
@@ -81,13 +89,13 @@ def redeem() -> Response:
     return jsonify(_grant(redemption))
 
 
-@blueprint.post("/sessions/<session_id>/ended")
-def end(session_id: str) -> tuple[str, int]:
-    """Note that a session of this gateway ended."""
-    asked = _body(EndRequest)
-    services().consoles.end_session(
-        g.gateway_id, session_id, bytes_in=asked.bytes_in, bytes_out=asked.bytes_out, reason=asked.reason
-    )
+@blueprint.post("/ended")
+def end() -> tuple[str, int]:
+    """Note that sessions of this gateway ended."""
+    for each in _body(EndRequest).ended:
+        services().consoles.end_session(
+            g.gateway_id, each.id, bytes_in=each.bytes_in, bytes_out=each.bytes_out, reason=each.reason
+        )
     return "", HTTPStatus.NO_CONTENT
 
 
