@@ -15,6 +15,7 @@ import uvloop
 
 from yunzhuo.gateway.config import GatewayConfig
 from yunzhuo.gateway.listening import open_listener
+from yunzhuo.gateway.memory import give_back_large_pieces
 from yunzhuo.gateway.metrics import Counters, CounterTable, Row, Slot
 from yunzhuo.gateway.worker import Orders, Worker
 from yunzhuo.phoenix.common.logging import configure, get_logger
@@ -168,6 +169,7 @@ async def _first_of(*waits: Awaitable[object]) -> None:
 def run_worker(config: GatewayConfig, key: str, shared: Row, row: int) -> None:
     """The life of one worker process. It ends with its parent, whatever became of that."""
     configure("gateway", level=config.log.level, style=config.log.style)
+    give_back_large_pieces()
     uvloop.run(_serve(config, key, Counters(shared, row)))
 
 

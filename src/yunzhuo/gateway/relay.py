@@ -284,6 +284,9 @@ class _Screen(asyncio.BufferedProtocol):
         else:
             self._shake_hands(session.handshake, bytes(self._reading[:nbytes]))
 
+    def data_received(self, data: bytes) -> None:
+        """Never called; see :class:`Viewer`."""
+
     def receive(self, data: bytes) -> None:
         """Bytes that were read earlier."""
         self._reading[: len(data)] = data

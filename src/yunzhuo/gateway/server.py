@@ -15,6 +15,7 @@ from yunzhuo.gateway.certificates import read_key, tls_context
 from yunzhuo.gateway.config import GatewayConfig
 from yunzhuo.gateway.fleet import GENERATIONS, READ_AGAIN, Fleet
 from yunzhuo.gateway.listening import address_of, open_listener, reserve
+from yunzhuo.gateway.memory import give_back_large_pieces
 from yunzhuo.gateway.metrics import CounterTable, Slot
 from yunzhuo.gateway.private import PrivateListener, Trouble
 from yunzhuo.gateway.worker import Orders, Worker
@@ -53,6 +54,7 @@ def run(config: GatewayConfig, supervised: bool, *, read_config: Callable[[], Ga
             _log.error("gateway_cannot_start", what=what, problem=problem)
         return 1
     _raise_descriptor_limit(config)
+    give_back_large_pieces()
     uvloop.run(_serve(config, ground, supervised, read_config or (lambda: config)))
     return 0
 

@@ -35,6 +35,9 @@ class Viewer(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         raise NotImplementedError
 
+    def data_received(self, data: bytes) -> None:
+        """Never called. uvloop keeps the method of the protocol before, and with it the whole door, unless there is one."""
+
     def receive(self, data: bytes) -> None:
         """Bytes that were read earlier."""
         self._scratch.reading[: len(data)] = data
