@@ -7,7 +7,7 @@ from enum import StrEnum
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -185,8 +185,7 @@ class GatewayService:
                 raise Conflict("gateway_in_use", "People are connected through this gateway; drain it first.")
             if tx.scalar(select(func.count()).where(ConsoleSession.gateway_id == row.id)):
                 raise Conflict("gateway_has_history", "Sessions of this gateway are on record; drain it instead.")
-            for ticket in tx.scalars(select(Ticket).where(Ticket.gateway_id == row.id)):
-                tx.delete(ticket)
+            tx.execute(delete(Ticket).where(Ticket.gateway_id == row.id))
             tx.delete(row)
             self._audit.record(tx, actor, "gateway:delete", "gateway", gateway_id, before={"name": row.name})
 
