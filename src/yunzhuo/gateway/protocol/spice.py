@@ -184,9 +184,12 @@ class SpiceLink:
 
 
 def encrypted_password(key: rsa.RSAPublicKey, password: bytes) -> bytes:
-    """As a server takes it: RSA-OAEP with SHA-1 over the password and a NUL."""
+    """As a server takes it: RSA-OAEP with SHA-1 over the password and a NUL. Raises ScreenError for a key that is none."""
     oaep = padding.OAEP(mgf=padding.MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), label=None)  # noqa: S303 (prescribed)
-    return key.encrypt(password + b"\0", oaep)
+    try:
+        return key.encrypt(password + b"\0", oaep)
+    except ValueError:
+        raise not_spoken() from None
 
 
 def first_capabilities(message: bytes, n_common: int, n_channel: int, offset: int) -> int:
