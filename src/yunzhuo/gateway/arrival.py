@@ -10,6 +10,8 @@ from typing import Final
 
 from yunzhuo.gateway.certificates import Certificates
 from yunzhuo.gateway.door import Door
+from yunzhuo.gateway.protocol.errors import ProtocolError
+from yunzhuo.gateway.protocol.proxied import LOOK_BYTES, take_header
 from yunzhuo.gateway.state import WorkerState
 from yunzhuo.phoenix.common.logging import get_logger
 
@@ -17,6 +19,7 @@ _log = get_logger()
 
 _TLS_HANDSHAKE: Final = b"\x16"  # RFC 8446 section 5.1: the content type of a ClientHello's record
 _AT_ONCE: Final = 64
+_LOOK_AGAIN_SECONDS: Final = 0.02
 # Beyond the limit of connections so many are told why they are refused; the rest is cut off.
 _REFUSED_AT_ONCE: Final = 100
 _OUT_OF_DESCRIPTORS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -83,7 +86,7 @@ class Reception:
 class Arrival:
     """One connection before its first byte, and while its TLS is made."""
 
-    __slots__ = ("_address", "_certificates", "_is_in", "_is_waiting", "_peer", "_state", "_timer")
+    __slots__ = ("_address", "_certificates", "_is_in", "_is_proxied", "_is_waiting", "_peer", "_state", "_timer")
 
     def __init__(self, state: WorkerState, peer: socket.socket, address: str, certificates: Certificates) -> None:
         self._state = state
@@ -93,42 +96,74 @@ class Arrival:
         self._timer: asyncio.TimerHandle | None = None
         self._is_waiting = False
         self._is_in = False
+        self._is_proxied = False
 
     def begin(self) -> None:
         self._state.add(self, self._address)
         for option in _KEEP_ALIVE:
             self._peer.setsockopt(*option)
-        if self._certificates.context is None:
+        self._is_proxied = self._state.trusts(self._address)
+        if self._certificates.context is None and not self._is_proxied:
             self._go_in(is_tls=False)
         else:
             self._look()
 
     def _look(self) -> None:
+        """Looks at the first byte, behind the header of a proxy of ours, without taking it."""
         try:
-            first = self._peer.recv(1, socket.MSG_PEEK)
+            seen = self._peer.recv(LOOK_BYTES if self._is_proxied else 1, socket.MSG_PEEK)
+            if not seen:
+                self.abort()
+                return
+            if self._is_proxied and not self._took_proxy_header(seen):
+                return
         except BlockingIOError:
             self._wait()
             return
-        except OSError:
-            first = b""
-        if not first:
+        except (OSError, ProtocolError):
             self.abort()
             return
         self._wait_no_longer()
-        self._go_in(is_tls=first == _TLS_HANDSHAKE)
+        self._go_in(is_tls=seen[:1] == _TLS_HANDSHAKE and self._certificates.context is not None)
 
-    def _wait(self) -> None:
-        if not self._is_waiting:
-            self._is_waiting = True
-            loop = asyncio.get_running_loop()
-            loop.add_reader(self._peer.fileno(), self._look)
+    def _took_proxy_header(self, seen: bytes) -> bool:
+        """Whether there is no header (any more), and ``seen`` begins with what the client said."""
+        header = take_header(seen)
+        if header is None:
+            # The kernel tells at once of what is there already; the rest of a header comes in a moment.
+            self._wait(again_in_seconds=_LOOK_AGAIN_SECONDS)
+            return False
+        size, client = header
+        if not size:
+            return True
+        self._peer.recv(size)
+        self._is_proxied = False
+        if client is not None:
+            self._state.is_really(self._address, client)
+            self._address = client
+        self._look()
+        return False
+
+    def _wait(self, *, again_in_seconds: float = 0) -> None:
+        loop = asyncio.get_running_loop()
+        if self._timer is None:
             self._timer = loop.call_later(self._state.config.limits.handshake_timeout_seconds, self.abort)
+        if again_in_seconds:
+            self._wait_no_longer(keep_timer=True)
+            loop.call_later(again_in_seconds, self._look_again)
+        elif not self._is_waiting:
+            self._is_waiting = True
+            loop.add_reader(self._peer.fileno(), self._look)
 
-    def _wait_no_longer(self) -> None:
+    def _look_again(self) -> None:
+        if not self._is_in:
+            self._look()
+
+    def _wait_no_longer(self, *, keep_timer: bool = False) -> None:
         if self._is_waiting:
             self._is_waiting = False
             asyncio.get_running_loop().remove_reader(self._peer.fileno())
-        if self._timer is not None:
+        if self._timer is not None and not keep_timer:
             self._timer.cancel()
 
     def _go_in(self, *, is_tls: bool) -> None:

@@ -5,6 +5,7 @@
 
 import tomllib
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import urlsplit
@@ -25,6 +26,10 @@ def _http_url(value: str) -> str:
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or parts.port == 0 or parts.query or parts.fragment:
         raise ValueError("write it as http://HOST:PORT or https://HOST:PORT")
     return value.rstrip("/")
+
+
+def _network(value: str) -> str:
+    return str(ip_network(value))
 
 
 def _origin(value: str) -> str:
@@ -89,6 +94,9 @@ class GatewayConfig(Section):
     key_file: Path = Field(Path("gateway.key"), description="File with the key that the manager knows this gateway by.")
     allowed_origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = Field(
         (), description="Origins of pages that may open consoles, beside those of the gateway's own host name."
+    )
+    trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = Field(
+        (), description="Addresses or networks of proxies that say who is there: PROXY protocol, X-Forwarded-For."
     )
     processes: int = Field(1, ge=1, le=256, description="Processes that share the port; one for each core that it may use.")
     report_seconds: Seconds = Field(5, description="How often the manager is told how each open session stands.")

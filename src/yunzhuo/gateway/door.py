@@ -7,6 +7,7 @@ from typing import Final, cast
 from websockets.http11 import Request
 
 from yunzhuo.gateway.protocol.errors import RequestRefused
+from yunzhuo.gateway.protocol.proxied import forwarded_for
 from yunzhuo.gateway.protocol.spice import MAGIC
 from yunzhuo.gateway.protocol.upgrade import CONSOLE_PATH, ConsoleRequest, RequestReader, answer, console_request, refusal
 from yunzhuo.gateway.relay import Session
@@ -51,13 +52,18 @@ class Door(asyncio.Protocol):
         excess = len(state.connections) - state.config.limits.max_connections
         if excess > 0:
             self._refuse(_busy("too_many_connections", "the gateway has no room; try again in a moment"))
-        elif state.by_address[self._address] > state.config.limits.max_connections_per_address:
+        elif self._is_one_too_many():
             self._refuse(_busy("too_many_from_address", "there are too many connections from this address"))
         elif state.refuses_plain and transport.get_extra_info("ssl_object") is None:
             self._is_plain = True
             self._set_timer(state.config.limits.handshake_timeout_seconds, self._transport.abort)
         else:
             self._set_timer(state.config.limits.handshake_timeout_seconds, self._on_timeout)
+
+    def _is_one_too_many(self) -> bool:
+        state = self._state
+        most = state.config.limits.max_connections_per_address
+        return state.by_address[self._address] > most and not state.trusts(self._address)
 
     def data_received(self, data: bytes) -> None:
         if self._first is not None and self._reader is not None:
@@ -98,11 +104,20 @@ class Door(asyncio.Protocol):
             self._say(answer(200, "text/plain; charset=utf-8", _WELCOME))
         elif request.path == CONSOLE_PATH:
             wish = console_request(request, allowed_origins=self._state.allowed_origins)
+            self._know_client(request)
             self._clear_timer()
             self._task = asyncio.get_running_loop().create_task(self._admit(wish))
             self._state.run(self._task)
         else:
             raise RequestRefused(404, "not_found", "there is nothing here")
+
+    def _know_client(self, request: Request) -> None:
+        """Who is there, if a proxy of ours says so."""
+        if self._state.trusts(self._address):
+            client = forwarded_for(", ".join(request.headers.get_all("X-Forwarded-For")))
+            if client is not None:
+                self._state.is_really(self._address, client)
+                self._address = client
 
     async def _admit(self, wish: ConsoleRequest) -> None:
         """Goes on when the browser has gone: only so can the session be reported as ended."""

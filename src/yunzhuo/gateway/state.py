@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Final, Protocol
 
 from yunzhuo.gateway.config import GatewayConfig
@@ -106,6 +107,7 @@ class WorkerState:
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     scratch: Scratch = field(default_factory=Scratch)
     spice_key: ServerKey = field(default_factory=ServerKey)
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     refuses_plain: bool = False
     stopping: bool = False
     on_empty: Callable[[], None] = lambda: None
@@ -113,6 +115,26 @@ class WorkerState:
     def ticks(self, seconds: float) -> int:
         """How many ticks make at least ``seconds``."""
         return max(1, -int(-seconds // self.tick_seconds))
+
+    def trusts(self, address: str) -> bool:
+        """Whether this is a proxy of ours, which says who is really there."""
+        if not self.trusted_proxies:
+            return False
+        try:
+            found = ip_address(address)
+        except ValueError:
+            return False
+        return any(found in network for network in self.trusted_proxies)
+
+    def is_really(self, proxy: str, client: str) -> None:
+        """A connection of a proxy's is this client's."""
+        self._forget(proxy)
+        self.by_address[client] += 1
+
+    def _forget(self, address: str) -> None:
+        self.by_address[address] -= 1
+        if not self.by_address[address]:
+            del self.by_address[address]
 
     def run(self, task: asyncio.Task[None]) -> None:
         """Keep a task until it is done."""
@@ -132,9 +154,7 @@ class WorkerState:
 
     def remove(self, connection: Connection, address: str) -> None:
         self.connections.remove(connection)
-        self.by_address[address] -= 1
-        if not self.by_address[address]:
-            del self.by_address[address]
+        self._forget(address)
         self.counters.add(Slot.CONNECTIONS_OPEN, -1)
         if not self.connections:
             self.on_empty()

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from typing import Final
 
 from yunzhuo.gateway.admission import Admission
@@ -55,6 +56,7 @@ class Worker:
             admit=Admission(self._manager, config.limits, self._report_end).admit,
             report_end=self._report_end,
             tick_seconds=min(_LONGEST_TICK_SECONDS, idle / 4),
+            trusted_proxies=tuple(ip_network(network) for network in config.trusted_proxies),
             refuses_plain=self._certificates.context is not None and not config.listen.plain,
             on_empty=self._empty.set,
         )
