@@ -98,6 +98,10 @@ class GatewayConfig(Section):
     trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = Field(
         (), description="Addresses or networks of proxies that say who is there: PROXY protocol, X-Forwarded-For."
     )
+    serves_clients: bool = Field(
+        False,
+        description="Whether clients that reach only this gateway may sign in and get tickets through it.",
+    )
     processes: int = Field(1, ge=1, le=256, description="Processes that share the port; one for each core that it may use.")
     report_seconds: Seconds = Field(5, description="How often the manager is told how each open session stands.")
     drain_seconds: float = Field(3, ge=0, description="Time that open sessions are left when the gateway stops.")

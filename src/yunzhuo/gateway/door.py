@@ -18,6 +18,8 @@ from yunzhuo.phoenix.common.logging import get_logger
 
 _log = get_logger()
 
+# What a client of the API begins with (see ``client_door``); the console's address is another one.
+CLIENT_START: Final = (b"GET /api/v1/", b"POST /api/v1/", b"DELETE /api/v1/")
 _WELCOME: Final = b"This is a Yunzhuo gateway. The portal opens desktops through it.\n"
 # A refused peer may still be sending. Hearing it out for a moment lets it read why, which a reset connection would not.
 _LINGER_SECONDS: Final = 1.0
@@ -60,6 +62,11 @@ class Door(asyncio.Protocol):
         else:
             self._set_timer(state.config.limits.handshake_timeout_seconds, self._on_timeout)
 
+    def _may_become(self, data: bytes) -> bool:
+        """Whether these few bytes do not yet say what will be spoken."""
+        starts = (MAGIC, *CLIENT_START) if self._state.client_door is not None else (MAGIC,)
+        return any(len(data) < len(start) and start.startswith(data) for start in starts)
+
     def _is_one_too_many(self) -> bool:
         state = self._state
         most = state.config.limits.max_connections_per_address
@@ -68,13 +75,17 @@ class Door(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._first is not None and self._reader is not None:
             data = self._first + data
-            if len(data) < len(MAGIC) and MAGIC.startswith(data):
+            if self._may_become(data):
                 self._first = data
                 return
             self._first = None
             if data.startswith(MAGIC):
                 self._clear_timer()
                 go_on_as_spice(self._state, self, self._transport, self._address, data)
+                return
+            if self._state.client_door is not None and data.startswith(CLIENT_START) and not self._is_plain:
+                self._clear_timer()
+                self._state.client_door(self, self._transport, self._address, data)
                 return
             if self._is_plain:
                 self._refuse(RequestRefused(400, "tls_required", "this gateway speaks HTTPS only"))

@@ -7,7 +7,7 @@ import asyncio
 import json
 import ssl
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, cast
@@ -36,6 +36,7 @@ class Answer:
 
     status: int
     body: bytes
+    content_type: str = "application/octet-stream"
 
     @property
     def is_good(self) -> bool:
@@ -60,8 +61,6 @@ class ManagerLink:
         self._fixed = [
             ("Host", parts.netloc),
             ("User-Agent", f"yunzhuo-gateway/{__version__} ({config.name})"),
-            ("Content-Type", "application/json"),
-            ("Accept", "application/json"),
         ]
         self._key = key
         self._timeout_seconds = config.limits.redeem_timeout_seconds
@@ -74,9 +73,21 @@ class ManagerLink:
 
     async def post(self, path: str, body: Mapping[str, object], *, timeout_seconds: float | None = None) -> Answer:
         """Asks once. Raises ManagerAway when there is no answer in time."""
-        content = json.dumps(body).encode()
-        headers = [*self._fixed, ("Authorization", f"Bearer {self._key}"), ("Content-Length", str(len(content)))]
-        request = h11.Request(method="POST", target=self._path + path, headers=headers)
+        headers = [("Content-Type", "application/json"), ("Authorization", f"Bearer {self._key}")]
+        return await self.send("POST", path, headers, json.dumps(body).encode(), timeout_seconds=timeout_seconds)
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        headers: Sequence[tuple[str, str]],
+        content: bytes,
+        *,
+        timeout_seconds: float | None = None,
+    ) -> Answer:
+        """Asks once, in whoever's name ``headers`` say. Raises ManagerAway when there is no answer in time."""
+        fields = [*self._fixed, *headers, ("Content-Length", str(len(content)))]
+        request = h11.Request(method=method, target=self._path + path, headers=fields)
         try:
             async with asyncio.timeout(timeout_seconds or self._timeout_seconds), self._room:
                 connection = await self._connection()
@@ -119,6 +130,7 @@ class _Connection(asyncio.Protocol):
         self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD_MAX_BYTES)
         self._answered: asyncio.Future[Answer] | None = None
         self._status = 0
+        self._content_type = ""
         self._body = bytearray()
         self.kept_at = 0.0
 
@@ -163,12 +175,14 @@ class _Connection(asyncio.Protocol):
             while (event := self._h11.next_event()) is not h11.NEED_DATA:
                 if isinstance(event, h11.Response):
                     self._status = event.status_code
+                    named = (value for name, value in event.headers if name == b"content-type")
+                    self._content_type = next(named, b"application/octet-stream").decode("latin-1")
                 elif isinstance(event, h11.Data):
                     self._body += event.data
                     if len(self._body) > _ANSWER_MAX_BYTES:
                         raise h11.RemoteProtocolError("the answer is too long")
                 elif isinstance(event, h11.EndOfMessage):
-                    self._answered.set_result(Answer(self._status, bytes(self._body)))
+                    self._answered.set_result(Answer(self._status, bytes(self._body), self._content_type))
                     return
                 elif event is h11.PAUSED or isinstance(event, h11.ConnectionClosed):
                     raise h11.RemoteProtocolError("the connection was closed")

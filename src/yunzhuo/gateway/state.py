@@ -69,6 +69,12 @@ class Admit(Protocol):
     async def __call__(self, ticket: str, *, client_address: str, link: ViewerLink | None = None) -> Admitted: ...
 
 
+class ClientDoorway(Protocol):
+    """Takes a connection over on which a client asks for a part of the API; ``first`` is what it has said so far."""
+
+    def __call__(self, before: Connection, transport: asyncio.Transport, address: str, first: bytes) -> None: ...
+
+
 class ReportEnd(Protocol):
     """Takes note that a session has ended, for the log and for the manager."""
 
@@ -107,6 +113,7 @@ class WorkerState:
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     scratch: Scratch = field(default_factory=Scratch)
     spice_key: ServerKey = field(default_factory=ServerKey)
+    client_door: ClientDoorway | None = None
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     refuses_plain: bool = False
     stopping: bool = False

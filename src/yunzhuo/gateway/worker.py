@@ -10,13 +10,14 @@ from typing import Final
 from yunzhuo.gateway.admission import Admission
 from yunzhuo.gateway.arrival import Arrival, Reception
 from yunzhuo.gateway.certificates import Certificates
+from yunzhuo.gateway.client_door import ClientDoor
 from yunzhuo.gateway.config import GatewayConfig
 from yunzhuo.gateway.door import Door
 from yunzhuo.gateway.manager import ManagerLink
 from yunzhuo.gateway.metrics import Counters, Slot
 from yunzhuo.gateway.reports import Ended, EndReports
 from yunzhuo.gateway.spice_door import SpiceDoor
-from yunzhuo.gateway.state import SessionName, WorkerState
+from yunzhuo.gateway.state import Connection, SessionName, WorkerState
 from yunzhuo.gateway.watch import ManagerWatch
 from yunzhuo.phoenix.common.logging import get_logger
 
@@ -60,6 +61,8 @@ class Worker:
             refuses_plain=self._certificates.context is not None and not config.listen.plain,
             on_empty=self._empty.set,
         )
+        if config.serves_clients:
+            self._state.client_door = self._serve_client
         self._watch = ManagerWatch(self._manager, self._state, lambda: self._certificates.chain)
 
     async def serve(self, listener: socket.socket, orders: Orders) -> None:
@@ -86,6 +89,9 @@ class Worker:
             await asyncio.gather(*beside, return_exceptions=True)
             await self._reports.flush(_FLUSH_SECONDS)
             self._manager.close()
+
+    def _serve_client(self, before: Connection, transport: asyncio.Transport, address: str, first: bytes) -> None:
+        ClientDoor(self._state, self._manager, transport, address).begin(before, first)
 
     async def _until_told(self, orders: Orders, reception: Reception) -> None:
         """Returns when it is time to drain: because of a stop, or because the last connection of a retired worker is gone."""
@@ -116,7 +122,7 @@ class Worker:
     async def _drain(self) -> None:
         _log.info("gateway_draining", connections=len(self._state.connections))
         for connection in tuple(self._state.connections):
-            if isinstance(connection, (Arrival, Door, SpiceDoor)):
+            if isinstance(connection, (Arrival, Door, SpiceDoor, ClientDoor)):
                 connection.stop()
         await self._until_empty(self._config.drain_seconds)
         for connection in tuple(self._state.connections):
