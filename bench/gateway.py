@@ -2,7 +2,8 @@
 
 ``python bench/gateway.py [--rounds N] [--mib N] [--quick] [--json]``, after ``make bench-tools``. The gateway runs as it ships,
 with tickets, reports, withdrawals and a policy on; all relays run in turn (A B C A B C) on the same machine, fed by the same
-server, and what is compared are the medians of the ratios of neighboring rounds. With ``--json`` the last line is one JSON object.
+server, and what is compared are the medians of the ratios of neighboring rounds. With ``--json`` the last line is one JSON
+object.
 """
 
 import argparse
