@@ -4,12 +4,13 @@ SHELL := /bin/bash
 # Compiled modules are kept, whatever the shell says: without them every process compiles all of Yunzhuo again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-run setup-test image light-image test test-fast test-image test-mariadb test-chaos lint format docs screenshots docs-pages settings-file lock clean
+.PHONY: help run setup setup-run setup-test image light-image test test-fast test-image test-mariadb test-chaos lint format docs screenshots docs-pages settings-file lock clean fuzz bench-tools
 
 # The first Python that is new enough; its own words when there is none. `make PYTHON=... run` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && exit; done; echo python3)
 ARGS ?=
+SECONDS ?= 600
 BIN := .venv/bin
 SETUP = $(PYTHON) -m infras.setup
 SLOW := slow or machine or browser or servers
@@ -58,6 +59,12 @@ test-chaos: setup-test ## Three kills at every moment of every step of every ope
 test-fast: setup-test ## The tests that need no virtual machine, browser or server
 	@$(FAST) $(ARGS)
 
+fuzz: setup-test ## Ten minutes of changed and random bytes at the gateway's protocol code (SECONDS=600)
+	@$(BIN)/python -m tests.gateway.fuzz $(SECONDS)
+
+bench-tools: setup-run ## What benchmarks compare with: websockify (into .venv-bench), HAProxy and nginx
+	@$(SETUP) bench
+
 lint: setup-test ## ruff, mypy, bandit, import-linter, djlint
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -94,4 +101,4 @@ lock: setup-test ## Bring requirements.lock and requirements-dev.lock up to date
 	@UV_NO_CONFIG=1 $(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock
 
 clean: ## Remove what was built (not var/, the state)
-	@rm -rf .venv node_modules src/yunzhuo/webkit/static/dist docs/_build .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf .venv .venv-bench node_modules src/yunzhuo/webkit/static/dist docs/_build .mypy_cache .ruff_cache .pytest_cache

@@ -15,7 +15,11 @@ LISTS = Path(__file__).parent
 _NEEDED_BYTES = 2 * 1024**3
 _OLDEST_NODE = 18
 _LOCK_WAIT_SECONDS = 300
-_UNITS = {"rabbitmq-server": ("rabbitmq-server.service", "epmd.service", "epmd.socket")}
+_UNITS = {
+    "haproxy": ("haproxy.service",),
+    "nginx-light": ("nginx.service",),
+    "rabbitmq-server": ("rabbitmq-server.service", "epmd.service", "epmd.socket"),
+}
 
 
 @dataclass(frozen=True)

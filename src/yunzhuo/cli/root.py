@@ -33,6 +33,8 @@ _COMMANDS = {
     "stream": ("yunzhuo.cli.processes:stream", "Run the process that brings changes to open pages."),
     "worker": ("yunzhuo.cli.processes:worker", "Run a worker."),
     "scheduler": ("yunzhuo.cli.processes:scheduler", "Run timers and the reconciler."),
+    "screens": ("yunzhuo.cli.screens:screens", "Who has which screen open: list, history, end."),
+    "gateways": ("yunzhuo.cli.gateways:gateways", "The doors to the screens: list, add, drain."),
     "gateway": ("yunzhuo.cli.processes:gateway", "Run a gateway."),
 }
 

@@ -40,6 +40,7 @@ USAGE_SECONDS = 60.0
 DISKS_SECONDS = 5.0
 MAIL_SECONDS = 10.0
 GUESSES_SECONDS = 60.0
+SCREENS_SECONDS = 10.0
 CLEANUP_SECONDS = 3600.0
 
 
@@ -135,6 +136,7 @@ def timers(settings: Settings, all_services: Services) -> list[Timer]:
         all_services.forgetting.round()
         all_services.attempts.forget_old()
         all_services.outbox.forget_old()
+        all_services.screens.forget_old()
         all_services.passkeys.forget_old()
         all_services.proofs.forget_old()
         all_services.sessions.forget_old()
@@ -152,6 +154,7 @@ def timers(settings: Settings, all_services: Services) -> list[Timer]:
         Timer("usage", USAGE_SECONDS, all_services.usage.count),
         Timer("mail", MAIL_SECONDS, all_services.outbox.wake_due),
         Timer("guesses", GUESSES_SECONDS, lambda: all_services.guesses.report(first)),
+        Timer("screens", SCREENS_SECONDS, all_services.screens.sweep),
         Timer("cleanup", CLEANUP_SECONDS, cleanup),
     ]
 

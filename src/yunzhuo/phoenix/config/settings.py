@@ -186,6 +186,17 @@ class ConsoleSettings(Section):
     """Opening a screen."""
 
     ticket_seconds: Seconds = Field(60, description="A ticket not used by then is worthless.")
+    bind_client_address: bool = Field(
+        False, description="Whether a ticket is good only from the address that it was asked for from."
+    )
+    sessions_per_user: int = Field(20, ge=1, description="Screens that one person may have open at once.")
+    session_seconds: int = Field(0, ge=0, description="A screen is closed after this long; 0: never.")
+    clipboard_to_desktop: bool = Field(True, description="Whether what people copied may be pasted into desktops.")
+    clipboard_from_desktop: bool = Field(True, description="Whether what was copied in desktops may be pasted outside.")
+    file_transfer: bool = Field(True, description="Whether native viewers may carry files into desktops.")
+    usb: bool = Field(True, description="Whether native viewers may pass USB devices into desktops.")
+    kib_per_second: int = Field(0, ge=0, description="Picture and sound that one connection is sent in a second, KiB; 0: any.")
+    history_days: int = Field(180, ge=1, description="Sessions that ended longer ago are forgotten.")
     thumbnails: bool = Field(True, description="Small pictures of a person's own desktops in their list.")
     thumbnail_seconds: Seconds = Field(5, description="How old such a picture may be before the screen is looked at again.")
 
