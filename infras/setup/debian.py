@@ -19,6 +19,11 @@ _UNITS = {
     "haproxy": ("haproxy.service",),
     "nginx-light": ("nginx.service",),
     "rabbitmq-server": ("rabbitmq-server.service", "epmd.service", "epmd.socket"),
+    "memcached": ("memcached.service",),
+    "openvswitch-switch": ("openvswitch-switch.service",),
+    "ovn-central": ("ovn-central.service",),
+    "ovn-host": ("ovn-host.service",),
+    "libvirt-daemon-system": ("libvirtd.service", "libvirtd.socket", "libvirt-guests.service", "virtlogd.socket"),
 }
 
 

@@ -185,7 +185,8 @@ class SpiceLink:
 
 def encrypted_password(key: rsa.RSAPublicKey, password: bytes) -> bytes:
     """As a server takes it: RSA-OAEP with SHA-1 over the password and a NUL. Raises ScreenError for a key that is none."""
-    oaep = padding.OAEP(mgf=padding.MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), label=None)  # nosec B303 # prescribed by SPICE
+    sha1 = hashes.SHA1()  # nosec B303 # prescribed by SPICE
+    oaep = padding.OAEP(mgf=padding.MGF1(sha1), algorithm=sha1, label=None)
     try:
         return key.encrypt(password + b"\0", oaep)
     except ValueError:
