@@ -23,8 +23,8 @@ def test_a_key_counts_for_a_week_and_is_then_forgotten(yunzhuo: Installation, li
 
 def test_tickets_go_spent_or_not_and_sessions_stay(yunzhuo: Installation, lin: Actor) -> None:
     desktop_id, consoles = yunzhuo.available(lin), yunzhuo.services.consoles
-    consoles.ensure_gateway("g", "http://gateway", "key")
-    gateway_id = consoles.gateway_id("key")
+    yunzhuo.services.gateways.ensure_gateway("g", "http://gateway", "key")
+    gateway_id = yunzhuo.services.gateways.gateway_id("key")
     unused, spent = (consoles.open(lin, desktop_id, ConsoleProtocol.VNC) for _ in range(2))
     consoles.redeem(gateway_id, spent.ticket, client_address="192.0.2.1")
     yunzhuo.pass_time(KEEP_TICKETS.total_seconds())
