@@ -66,6 +66,25 @@ def test_what_is_no_json_is_a_bad_request(still: Api, body: str | bytes) -> None
     problem(still.post("/desktops", data=body), 400, "malformed_request")
 
 
+def test_null_says_nothing(boss: Api) -> None:
+    """It is not an object whose fields were all left out."""
+    problem(boss.patch("/users/me", data="null", content_type="application/json"), 400, "malformed_request")
+
+
+@pytest.mark.parametrize("value", [0, 1, "true", "on"])
+def test_what_is_no_boolean_is_not_taken_for_one(still: Api, value: object) -> None:
+    body = {"action": "stop", "ids": ["x"], "dry_run": value}
+    problem(still.post("/desktops/actions", json=body), 422, "invalid_input")
+
+
+@pytest.mark.parametrize("moment", ["2026-03-03T00:00:00", "2026-03-03", "0.5", "1772500000"])
+def test_a_time_that_could_be_two_is_refused(boss: Api, moment: str) -> None:
+    """Without an offset, or as seconds since 1970."""
+    problem(boss.get("/audit", query_string={"until": moment}), 422, "invalid_input")
+    lin = boss.get("/users?q=lin").get_json()["items"][0]["id"]
+    problem(boss.ask("PUT", f"/delegations/{lin}", json={"verbs": ["desktop:start"], "until": moment}), 422, "invalid_input")
+
+
 def test_json_counts_whatever_it_is_called(still: Api) -> None:
     answer = still.post("/desktops", data=json.dumps({"image": "x", "flavor": "y"}), content_type="text/plain")
     problem(answer, 422, "invalid_input")
