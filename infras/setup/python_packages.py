@@ -1,7 +1,7 @@
 """The clone's ``.venv``: exactly what the lock file says, and Yunzhuo itself, editable."""
 
 import shutil
-import subprocess
+import subprocess  # nosec B404 # lists of arguments, never a shell
 import sys
 from pathlib import Path
 
@@ -57,7 +57,7 @@ def _make(root: Path, venv: Path, log: Log) -> None:
     whose = fingerprint(str(root), sys.version, sys.base_prefix)
     python = venv / "bin" / "python"
     works = (
-        python.exists() and subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0
+        python.exists() and subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0  # nosec B603 # the Python that it is about
     )
     if works and stands(_stamp(venv, "venv"), whose):
         return

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 VERBS: Mapping[str, str] = {
     "account:read": "See one's own account.",
     "account:update": "Change one's own language, time zone and profile.",
-    "account:change_password": "Choose another password for oneself.",
+    "account:change_password": "Choose another password for oneself.",  # nosec B105 # words about it
     "audit:export": "Take the audit log away as a file.",
     "audit:read": "Read and search the audit log.",
     "audit:verify": "Check the chain of the whole installation's audit log.",
@@ -83,5 +83,5 @@ VERBS: Mapping[str, str] = {
     "user:read": "See accounts.",
     "user:read_sign_ins": "See where people are signed in, and who tried to.",
     "user:reset_factors": "Take a person's second factors away.",
-    "user:reset_password": "Replace a person's password by a one-time one.",
+    "user:reset_password": "Replace a person's password by a one-time one.",  # nosec B105 # words about it
 }

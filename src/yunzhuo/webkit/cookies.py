@@ -13,7 +13,7 @@ COOKIE_NAME = "yunzhuo_session"
 DEVICE_COOKIE_NAME = "yunzhuo_browser"
 DEVICE_SECONDS = 400 * 86400  # the longest that browsers keep one
 # Flask-Login's own name for what identifies the user; ours is identified by the session's secret.
-SECRET_FIELD = "_user_id"  # noqa: S105 (the name of a field, not a secret)
+SECRET_FIELD = "_user_id"  # nosec B105 # the name of a field, no secret
 MAX_AGE_SECONDS = 31 * 86400  # the session's own end stands in the database and comes long before
 
 

@@ -177,7 +177,7 @@ class SpiceLink:
 
 def encrypted_password(key: rsa.RSAPublicKey, password: bytes) -> bytes:
     """As a server takes it: RSA-OAEP with SHA-1 over the password and a NUL."""
-    oaep = padding.OAEP(mgf=padding.MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), label=None)  # noqa: S303 (prescribed)
+    oaep = padding.OAEP(mgf=padding.MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), label=None)  # nosec B303 # prescribed by SPICE
     return key.encrypt(password + b"\0", oaep)
 
 

@@ -38,7 +38,7 @@ class Asked(BaseModel):
 
     @classmethod
     def model_validate(cls, obj: Any, **kwargs: Any) -> Self:
-        """Check ``obj``, which APIFlask has read already; and once more as JSON: only there times are text when all is strict."""
+        """Check ``obj``, which APIFlask has read; once more as JSON: only there are times text when all is strict."""
         checked = super().model_validate(obj, **kwargs)
         # Halves of characters, which are no UTF-8, are for whoever knows the field to refuse.
         cls.model_validate_json(json.dumps(obj, ensure_ascii=False).encode(errors="replace"), strict=True)
