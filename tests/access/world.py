@@ -168,7 +168,7 @@ def world(home: Path) -> Iterator[World]:
             for role, (email, address) in signed.items()
         }
         for role, each in people.items():
-            services.step_up.for_session(each, PASSWORD, sessions[role])
+            sessions[role] = services.step_up.for_session(each, PASSWORD, sessions[role])
         kept = sqlite3.connect(":memory:")
         with sqlite3.connect(yunzhuo.settings.home / "yunzhuo.db") as present:
             present.backup(kept)

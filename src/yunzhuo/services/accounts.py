@@ -26,7 +26,7 @@ from yunzhuo.services.letter_words import Kind
 from yunzhuo.services.mailing import Outbox
 from yunzhuo.services.proofs import until
 from yunzhuo.services.stated import needs
-from yunzhuo.services.step_up import StepUp
+from yunzhuo.services.step_up import StepUp, renewed
 
 _Columns = TypeVarTuple("_Columns")
 
@@ -144,8 +144,10 @@ class AccountService:
 
     @needs("account:change_password")
     @retried_when_contended
-    def change_password(self, actor: Actor, present: str, chosen: str, *, keep_session: str | None = None) -> None:
+    def change_password(self, actor: Actor, present: str, chosen: str, *, keep_session: str | None = None) -> str | None:
         """Replace the actor's password; every other session and token of theirs ends.
+
+        The session that is kept goes on under the secret that is answered.
 
         Raises InvalidInput when the present one is wrong or the chosen one is too weak or the same, TooManyAttempts.
         """
@@ -159,6 +161,7 @@ class AccountService:
             end_sign_ins(tx, user.id, now, keep_session=keep_session)
             self._audit.record(tx, actor, "user:change_password", "user", user.id)
             self._outbox.put(tx, Kind.PASSWORD_CHANGED, user.email, user.language, {"at": until(now)})
+            return renewed(tx, keep_session) if keep_session else None
 
     @needs("account:update")
     @retried_when_contended

@@ -147,6 +147,12 @@ def current_secret() -> str | None:
     return secret if isinstance(secret, str) else None
 
 
+def renew(secret: str | None) -> None:
+    """Let this browser's session go on under another secret; None: under the one it has."""
+    if secret is not None:
+        session[cookies.SECRET_FIELD] = secret
+
+
 def signed_in(page: Callable[_Arguments, ResponseReturnValue]) -> Callable[_Arguments, ResponseReturnValue]:
     """A page for signed-in people only: others are sent to sign in, and come back afterwards.
 

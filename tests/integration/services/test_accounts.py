@@ -144,9 +144,14 @@ def test_a_changed_password_ends_everything_else(yunzhuo: Installation, lin: Act
     assert set(refusal.value.fields) == {"present"}
     with pytest.raises(InvalidInput):
         accounts.change_password(lin, PASSWORD, PASSWORD)
-    accounts.change_password(lin, PASSWORD, "another long one", keep_session=here.secret)
-    assert yunzhuo.services.sessions.user(here.secret).email
-    for ended, check in ((there, yunzhuo.services.sessions.user), (token, yunzhuo.services.tokens.user)):
+    secret = accounts.change_password(lin, PASSWORD, "another long one", keep_session=here.secret)
+    assert secret
+    assert yunzhuo.services.sessions.user(secret).email
+    for ended, check in (
+        (here, yunzhuo.services.sessions.user),
+        (there, yunzhuo.services.sessions.user),
+        (token, yunzhuo.services.tokens.user),
+    ):
         with pytest.raises(NotSignedIn):
             check(ended.secret)
     yunzhuo.services.sign_ins.sign_in("lin@school.local", "another long one", client_address=CLIENT)

@@ -153,13 +153,16 @@ def test_what_proves_somebody_is_not_changed_without_their_password(yunzhuo: Ins
     assert refusal.value.code == "password_needed"
     with pytest.raises(InvalidInput):
         step_up.for_session(lin, "wrong password", session.secret)
-    step_up.for_session(lin, PASSWORD, session.secret)
-    assert step_up.of_session(lin, session.secret).user_id == lin.user_id
-    with pytest.raises(Forbidden):
-        step_up.of_session(mei, session.secret)
+    secret = step_up.for_session(lin, PASSWORD, session.secret)
+    assert step_up.of_session(lin, secret).user_id == lin.user_id
+    for somebody, theirs in ((mei, secret), (lin, session.secret)):
+        with pytest.raises(Forbidden):
+            step_up.of_session(somebody, theirs)
+    with pytest.raises(NotSignedIn):
+        step_up.for_session(lin, PASSWORD, session.secret)
     yunzhuo.pass_time(yunzhuo.settings.accounts.step_up_seconds)
     with pytest.raises(Forbidden):
-        step_up.of_session(lin, session.secret)
+        step_up.of_session(lin, secret)
     foreign = proven(yunzhuo, mei)
     for change in (
         lambda: yunzhuo.services.factors.offer_totp(lin, foreign),
