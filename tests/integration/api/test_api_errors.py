@@ -77,12 +77,14 @@ def test_what_is_no_boolean_is_not_taken_for_one(still: Api, value: object) -> N
     problem(still.post("/desktops/actions", json=body), 422, "invalid_input")
 
 
-@pytest.mark.parametrize("moment", ["2026-03-03T00:00:00", "2026-03-03", "0.5", "1772500000"])
+@pytest.mark.parametrize("moment", ["2026-03-03T00:00:00", "2026-03-03", "0.5", "1772500000", "0001-01-01T00:00:00+14:00"])
 def test_a_time_that_could_be_two_is_refused(boss: Api, moment: str) -> None:
     """Without an offset, or as seconds since 1970."""
     problem(boss.get("/audit", query_string={"until": moment}), 422, "invalid_input")
     lin = boss.get("/users?q=lin").get_json()["items"][0]["id"]
     problem(boss.ask("PUT", f"/delegations/{lin}", json={"verbs": ["desktop:start"], "until": moment}), 422, "invalid_input")
+    let = {"verbs": ["desktop:start"], "until": "2026-03-03T00:00:00+08:00"}
+    assert boss.ask("PUT", f"/delegations/{lin}", json=let).status_code == 204
 
 
 def test_json_counts_whatever_it_is_called(still: Api) -> None:

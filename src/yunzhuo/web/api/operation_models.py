@@ -1,7 +1,7 @@
 """The API's JSON of operations, and what all of it is made of."""
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
@@ -21,10 +21,18 @@ Id = Annotated[str, Field(examples=[EXAMPLE_ID])]
 
 
 def _as_written(value: object) -> object:
-    """Pydantic takes "0.5" for half a second after 1970."""
-    if isinstance(value, str) and "T" not in value.upper():
+    """The time that a text says; pydantic would also take "0.5" for half a second after 1970."""
+    if not isinstance(value, str):
+        return value
+    if "T" not in value.upper():
         raise ValueError("a time is written as 2026-03-02T08:00:00Z")
-    return value
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        return moment
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("a time in the years 1 to 9999") from error
 
 
 # A time in a request: ISO 8601, with its offset from UTC.
