@@ -16,6 +16,7 @@ _COMMANDS = {
     "user": ("yunzhuo.cli.user:user", "Accounts."),
     "group": ("yunzhuo.cli.quotas:group", "Groups of people."),
     "role": ("yunzhuo.cli.roles:role", "Roles: what people may."),
+    "delegation": ("yunzhuo.cli.delegations:delegation", "Whom people let use their desktops."),
     "organization": ("yunzhuo.cli.organizations:organization", "Organizations."),
     "quota": ("yunzhuo.cli.quotas:quota", "How much there is for whom."),
     "audit": ("yunzhuo.cli.audit:audit", "The record of who did what."),
