@@ -1,7 +1,7 @@
 """Ends what was started, in the order in which one part leans on another."""
 
 import shutil
-import subprocess
+import subprocess  # nosec B404 # lists of arguments, never a shell
 
 from infras.openstack.layout import FAKE_HOSTS, REAL_HOST, Layout
 from infras.openstack.processes import Processes
@@ -42,6 +42,6 @@ def wipe(layout: Layout) -> None:
 def _destroy_guests(layout: Layout) -> None:
     """QEMU's processes are libvirt's children and outlive it: ours are in a libvirt of our own."""
     virsh = ["virsh", "-c", layout.libvirt_uri]
-    names = subprocess.run([*virsh, "list", "--name"], capture_output=True, text=True, check=False).stdout.split()
+    names = subprocess.run([*virsh, "list", "--name"], capture_output=True, text=True, check=False).stdout.split()  # nosec B603 # programs of the test cloud
     for name in names:
-        subprocess.run([*virsh, "destroy", name], capture_output=True, check=False)
+        subprocess.run([*virsh, "destroy", name], capture_output=True, check=False)  # nosec B603 # programs of the test cloud

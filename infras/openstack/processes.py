@@ -3,7 +3,7 @@
 import os
 import signal
 import socket
-import subprocess
+import subprocess  # nosec B404 # lists of arguments, never a shell
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -60,7 +60,7 @@ class Processes:
         if self.is_alive(name):
             return
         with (self._layout.log / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # nosec B603 # programs of the test cloud
                 [str(part) for part in command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -122,7 +122,7 @@ class Processes:
 
 def run(what: str, command: Sequence[object], layout: Layout, *, stdin: str = "", more: Mapping[str, str] | None = None) -> str:
     """Run a program to its end and answer what it printed. Raises CloudFailed with its last words."""
-    done = subprocess.run(
+    done = subprocess.run(  # nosec B603 # programs of the test cloud
         [str(part) for part in command],
         input=stdin,
         capture_output=True,
@@ -140,7 +140,7 @@ def run(what: str, command: Sequence[object], layout: Layout, *, stdin: str = ""
 def succeeds(command: Sequence[object], layout: Layout) -> bool:
     """Whether a program ends well."""
     words = [str(part) for part in command]
-    return subprocess.run(words, capture_output=True, check=False, env=layout.environment()).returncode == 0
+    return subprocess.run(words, capture_output=True, check=False, env=layout.environment()).returncode == 0  # nosec B603 # programs of the test cloud
 
 
 def _start_time(pid: int) -> str:
