@@ -32,7 +32,8 @@ CHAPTERS = (
 )
 DISK_CHAPTERS = ((Action.DISCONNECT_DISK,), (Action.RESTORE_DISK,))
 ENDS = (Action.DELETE, Action.FORCE_DELETE)
-SUCCEEDED, ENDED = "succeeded", {"succeeded", "failed", "cancelled"}
+SUCCEEDED, FAILED, CANCELLED = "succeeded", "failed", "cancelled"
+ENDED = {SUCCEEDED, FAILED, CANCELLED}
 _REFUSALS_BORNE = 40
 _PAUSE_SECONDS = 0.5
 _AT_ONCE = 8
@@ -186,6 +187,8 @@ class People:
             if operation is None or operation.id != life.operation_id or operation.status not in ENDED:
                 return False
             life.operation_id = ""
+            if operation.status == FAILED and operation.action in ENDS and not life.wishes:
+                life.wishes = [Action(operation.action)]  # whoever wants to be rid of a desktop asks again
         return bool(life.wishes)
 
     def _ask(self, life: Life) -> Accepted | Refused | Unavailable | None:
