@@ -324,8 +324,8 @@ def test_a_connection_is_a_ticket_for_the_gateway(yunzhuo: Installation, lin: Ap
     answer = lin.post(f"/desktops/{desktop_id}/connections", json={"protocol": "vnc"})
     assert answer.status_code == 201
     connection = answer.get_json()
-    assert set(connection) == {"id", "protocol", "url", "ticket", "subprotocol", "expires_at"}
-    assert connection["protocol"] == "vnc"
+    assert set(connection) == {"id", "protocol", "url", "ticket", "subprotocol", "expires_at", "gateway"}
+    assert (connection["protocol"], connection["gateway"]) == ("vnc", "local")
     assert connection["url"] == "ws://localhost:8081/v1/console"
     assert connection["subprotocol"] == f"ticket.{connection['ticket']}"
     assert connection["expires_at"].endswith("Z")
