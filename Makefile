@@ -4,7 +4,7 @@ SHELL := /bin/bash
 # Compiled modules are kept, whatever the shell says: without them every process compiles all of Yunzhuo again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-run setup-test image light-image test test-fast test-image test-mariadb test-chaos lint format docs screenshots docs-pages settings-file lock clean
+.PHONY: help run setup setup-run setup-test image light-image cloud cloud-down cloud-wipe cloud-lock test test-cloud test-fast test-image test-mariadb test-chaos lint format docs screenshots docs-pages settings-file lock clean
 
 # The first Python that is new enough; its own words when there is none. `make PYTHON=... run` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -14,7 +14,7 @@ BIN := .venv/bin
 SETUP = $(PYTHON) -m infras.setup
 SLOW := slow or machine or browser or servers
 # In no ordinary run: each takes many minutes.
-LONG := image or chaos
+LONG := image or chaos or cloud
 STATEFUL := tests/integration/services tests/integration/api tests/unit/portal
 # More than there are cores: many tests wait for something.
 FAST = $(BIN)/pytest -n 3 -m "not ($(SLOW) or $(LONG))"
@@ -58,11 +58,24 @@ test-chaos: setup-test ## Three kills at every moment of every step of every ope
 test-fast: setup-test ## The tests that need no virtual machine, browser or server
 	@$(FAST) $(ARGS)
 
+cloud: ## A real OpenStack on this computer, for `make test-cloud`: as root, takes 3 GiB of memory
+	@$(PYTHON) -m infras.openstack up
+
+cloud-down: ## Stop it; what it knows is kept (`make cloud-wipe` forgets that, too)
+	@$(PYTHON) -m infras.openstack down
+
+cloud-wipe:
+	@$(PYTHON) -m infras.openstack wipe
+
+test-cloud: setup-test ## The driver's tests on that OpenStack, or on the one that YUNZHUO_CLOUDS (a clouds.yaml) names
+	@$(BIN)/pytest -m cloud $(ARGS)
+
 lint: setup-test ## ruff, mypy, import-linter, djlint
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/mypy -p infras.setup
+	@$(BIN)/mypy -p infras.openstack --exclude infras/openstack/inside
 	@$(BIN)/mypy tests bench docs/screenshots.py
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/djlint --lint --quiet src/yunzhuo
@@ -90,6 +103,12 @@ lock: setup-test ## Bring requirements.lock and requirements-dev.lock up to date
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@UV_NO_CONFIG=1 $(COMPILE) --output-file requirements.lock
 	@UV_NO_CONFIG=1 $(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+
+# The services of the test cloud are of one release: their own versions stand in requirements.in.
+cloud-lock: setup-test
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@UV_NO_CONFIG=1 $(BIN)/uv pip compile infras/openstack/requirements.in --quiet --upgrade --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-annotate --no-header --output-file infras/openstack/requirements.lock
 
 clean: ## Remove what was built (not var/, the state)
 	@rm -rf .venv node_modules src/yunzhuo/webkit/static/dist docs/_build .mypy_cache .ruff_cache .pytest_cache

@@ -15,7 +15,14 @@ LISTS = Path(__file__).parent
 _NEEDED_BYTES = 2 * 1024**3
 _OLDEST_NODE = 18
 _LOCK_WAIT_SECONDS = 300
-_UNITS = {"rabbitmq-server": ("rabbitmq-server.service", "epmd.service", "epmd.socket")}
+_UNITS = {
+    "rabbitmq-server": ("rabbitmq-server.service", "epmd.service", "epmd.socket"),
+    "memcached": ("memcached.service",),
+    "openvswitch-switch": ("openvswitch-switch.service",),
+    "ovn-central": ("ovn-central.service",),
+    "ovn-host": ("ovn-host.service",),
+    "libvirt-daemon-system": ("libvirtd.service", "libvirtd.socket", "libvirt-guests.service", "virtlogd.socket"),
+}
 
 
 @dataclass(frozen=True)
