@@ -113,6 +113,7 @@ class GatewayService:
             return self._view(_found(tx, gateway_id), _open_sessions(tx))
 
     @needs("gateway:create")
+    @retried_when_contended
     def create(self, actor: Actor, name: str, public_url: str, internal_url: str | None = None) -> NewKey:
         """Make a gateway known, and the key that it has to show. Raises InvalidInput, Conflict when the name is taken."""
         key = new_secret()
@@ -196,6 +197,7 @@ class GatewayService:
             return [_segment(row) for row in tx.scalars(select(Segment).order_by(Segment.name))]
 
     @needs("gateway:update")
+    @retried_when_contended
     def add_segment(self, actor: Actor, name: str, network: str) -> SegmentView:
         """Let the clients of a network go to internal addresses. Raises InvalidInput, Conflict."""
         try:
@@ -214,6 +216,7 @@ class GatewayService:
             raise Conflict("segment_exists", "There is such a segment already.") from error
 
     @needs("gateway:update")
+    @retried_when_contended
     def remove_segment(self, actor: Actor, segment_id: str) -> None:
         """Take a network out again. Raises NotFound."""
         with self._db.transaction() as tx:
@@ -243,6 +246,7 @@ class GatewayService:
         with self._db.transaction() as tx:
             tx.execute(update(Gateway).where(Gateway.id == gateway_id).values(**values))
 
+    @retried_when_contended
     def ensure_gateway(self, name: str, public_url: str, key: str) -> None:
         """Make the gateway that stands beside the manager known, with its key and where browsers find it."""
         with self._db.transaction() as tx:

@@ -165,6 +165,7 @@ class ScreenService:
             found: Sequence[_Doubtful] = tx.execute(_doubtful(gateway_id, now)).all()
             return {row[0].id: why for row in found if (why := _why_ended(tx, row, now)) is not None}
 
+    @retried_when_contended
     def sweep(self) -> int:
         """Give up connections that their gateway does not speak of any more, and say how many."""
         now = self._clock.now()
@@ -180,6 +181,7 @@ class ScreenService:
             )
             return int(getattr(ended, "rowcount", 0))
 
+    @retried_when_contended
     def forget_old(self) -> int:
         """Drop what ended long ago, and tickets that nobody can use; say how many sessions that were."""
         now, forgotten = self._clock.now(), 0
