@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, case, delete, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, case, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.common.clock import Clock
@@ -18,13 +18,13 @@ from yunzhuo.phoenix.db.models import (
     Desktop,
     Gateway,
     Organization,
-    Ticket,
     User,
 )
 from yunzhuo.phoenix.db.session import Database, retried_when_contended
 from yunzhuo.services.access import GRANTS, Actor, Role
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.desktop_views import may_with
+from yunzhuo.services.forgetting import forget
 from yunzhuo.services.reach import widened, within_reach
 from yunzhuo.services.releasing import END_REASON
 from yunzhuo.services.rules.lifecycle import Wanted
@@ -37,7 +37,6 @@ _UNREPORTED = timedelta(seconds=60)  # of a gateway that reports others
 _FORGOTTEN = timedelta(minutes=15)  # of a gateway that reports nothing: it may only not reach us
 _GATEWAY_ALIVE = timedelta(seconds=20)
 _LOST = "gateway_lost"
-_TICKETS_KEPT = timedelta(days=1)
 _AT_ONCE = 1000
 # Roles that have one's own screens; whoever has another needs a closer look.
 _CONNECTING = [role.value for role in Role if "desktop:connect" in GRANTS[role]]
@@ -181,20 +180,10 @@ class ScreenService:
             )
             return int(getattr(ended, "rowcount", 0))
 
-    @retried_when_contended
     def forget_old(self) -> int:
-        """Drop what ended long ago, and tickets that nobody can use; say how many sessions that were."""
-        now, forgotten = self._clock.now(), 0
-        with self._db.transaction() as tx:
-            tx.execute(delete(Ticket).where(Ticket.expires_at < now - _TICKETS_KEPT))
-        old = select(ConsoleSession.id).where(ConsoleSession.ended_at < now - timedelta(days=self._settings.history_days))
-        while True:
-            with self._db.transaction() as tx:
-                ids = list(tx.scalars(old.limit(_AT_ONCE)))
-                tx.execute(delete(ConsoleSession).where(ConsoleSession.id.in_(ids)))
-            forgotten += len(ids)
-            if len(ids) < _AT_ONCE:
-                return forgotten
+        """Drop what ended long ago; say how many sessions that were."""
+        kept = timedelta(days=self._settings.history_days)
+        return forget(self._db, (ConsoleSession.id,), ConsoleSession.ended_at < self._clock.now() - kept)
 
 
 _TABLE = cast(Table, ConsoleSession.__table__)
