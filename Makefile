@@ -67,7 +67,7 @@ cloud-down: ## Stop it; what it knows is kept (`make cloud-wipe` forgets that, t
 cloud-wipe:
 	@$(PYTHON) -m infras.openstack wipe
 
-test-cloud: setup-test ## The driver's tests on that OpenStack, or on the one that YUNZHUO_CLOUDS (a clouds.yaml) names
+test-cloud: setup-test ## The driver's tests on that OpenStack, or on the one that OPENSTACK_TEST_CLOUDS (a clouds.yaml) names
 	@$(BIN)/pytest -m cloud $(ARGS)
 
 lint: setup-test ## ruff, mypy, import-linter, djlint

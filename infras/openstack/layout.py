@@ -42,10 +42,10 @@ class Layout:
 
     @classmethod
     def of_this_computer(cls) -> "Layout":
-        """$YUNZHUO_TEST_CLOUD names another folder than the user's cache folder; ports are the same in each."""
+        """$OPENSTACK_TEST_FOLDER names another folder than the user's cache folder; ports are the same in each."""
         base = os.environ.get("XDG_CACHE_HOME", "")
         folder = (Path(base) if base.startswith("/") else Path("~/.cache").expanduser()) / "yunzhuo" / "openstack"
-        chosen = os.environ.get("YUNZHUO_TEST_CLOUD")
+        chosen = os.environ.get("OPENSTACK_TEST_FOLDER")
         return cls(cache=folder, state=Path(chosen).resolve() if chosen else folder / "cloud")
 
     @property

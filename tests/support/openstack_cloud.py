@@ -1,7 +1,7 @@
 """The OpenStack that tests run on: this computer's (`make cloud`), or one that the environment names.
 
-``YUNZHUO_CLOUDS`` is another cloud's clouds.yaml; then ``YUNZHUO_OPENSTACK__CLOUD``, ``..__IMAGES`` and so on say what the
-settings would. A cloud that does not answer, or has not what is named, fails the tests: nothing is skipped.
+``OPENSTACK_TEST_CLOUDS`` is another cloud's clouds.yaml; then ``YUNZHUO_OPENSTACK__CLOUD``, ``..__IMAGES`` and so on say what
+the settings would. A cloud that does not answer, or has not what is named, fails the tests: nothing is skipped.
 """
 
 import os
@@ -30,15 +30,15 @@ PRETENDED: dict[str, Any] = {
 
 def clouds_file() -> Path:
     """The clouds.yaml of the cloud to be tested."""
-    named = os.environ.get("YUNZHUO_CLOUDS")
+    named = os.environ.get("OPENSTACK_TEST_CLOUDS")
     file = Path(named) if named else Layout.of_this_computer().clouds_file
-    assert file.is_file(), f"{file} is not there: `make cloud` brings up this computer's, YUNZHUO_CLOUDS names another"
+    assert file.is_file(), f"{file} is not there: `make cloud` brings up this computer's, OPENSTACK_TEST_CLOUDS names another"
     return file
 
 
 def openstack_settings(home: Path = Path("var"), **changes: Any) -> Settings:
     """Settings of an installation that has nothing in common with others in the same project."""
-    is_other = bool(os.environ.get("YUNZHUO_CLOUDS"))
+    is_other = bool(os.environ.get("OPENSTACK_TEST_CLOUDS"))
     named = load(None, os.environ, {}).openstack.model_dump() if is_other else GUESTS
     own = {"clouds_file": str(clouds_file()), "tag": f"test-{secrets.token_hex(6)}"}
     return Settings.model_validate(

@@ -24,6 +24,7 @@ _COMMANDS = {
     "disk": ("yunzhuo.cli.disks:disk", "Personal disks."),
     "operations": ("yunzhuo.cli.operations:operations", "What is being done, and what failed: list, retry, cancel."),
     "reconcile": ("yunzhuo.cli.reconcile:reconcile", "Compare the database with the cloud, now."),
+    "cloud": ("yunzhuo.cli.cloud:cloud", "The cloud that desktops run on: check."),
     "backup": ("yunzhuo.cli.backups:backup", "Write the whole installation into a file."),
     "restore": ("yunzhuo.cli.backups:restore", "Make an installation from such a file."),
     "image": ("yunzhuo.cli.images:image", "Images: what desktops start from."),

@@ -4,6 +4,7 @@ openstacksdk brings clouds.yaml, credentials and their renewal, the catalog, reg
 classes are not used: they make calls of their own, and what we read of an answer is little.
 """
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -13,6 +14,7 @@ import openstack
 from keystoneauth1 import exceptions as keystone_errors
 from openstack import exceptions as sdk_errors
 from openstack.connection import Connection as SdkConnection
+from openstack.warnings import RemovedInSDK60Warning
 from requests import RequestException, Response
 
 from yunzhuo import __version__
@@ -153,7 +155,10 @@ def message_of(answer: Response) -> str:
 def _connect(settings: OpenStackSettings) -> SdkConnection:
     file = [settings.clouds_file] if settings.clouds_file else None
     try:
-        region = openstack.config.OpenStackConfig(config_files=file, load_envvars=False).get_one(cloud=settings.cloud)
+        with warnings.catch_warnings():
+            # It warns of its own support for InfluxDB, whether anybody uses that or not.
+            warnings.simplefilter("ignore", RemovedInSDK60Warning)
+            region = openstack.config.OpenStackConfig(config_files=file, load_envvars=False).get_one(cloud=settings.cloud)
         return SdkConnection(config=region, app_name="yunzhuo", app_version=__version__)
     except (sdk_errors.ConfigException, keystone_errors.ClientException, OSError) as error:
         where = settings.clouds_file or "openstacksdk's clouds.yaml"
@@ -176,7 +181,7 @@ def _translated(service: str) -> Iterator[None]:
     except (keystone_errors.VersionNotAvailable, sdk_errors.NotSupported) as error:
         raise CloudNotOffered(f"the version of {service} that Yunzhuo needs") from error
     except (keystone_errors.ConnectionError, RequestException) as error:
-        raise CloudUnavailable(f"The cloud's {service} service does not answer.", why=type(error).__name__) from error
+        raise CloudUnavailable(f"The cloud does not answer (asked for {service}).", why=type(error).__name__) from error
     except keystone_errors.HttpError as error:
         raise CloudUnavailable(
             f"The cloud's identity service answered {error.http_status}.", cloud_request_id=error.request_id
