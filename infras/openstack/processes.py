@@ -91,7 +91,7 @@ class Processes:
         for name in names:
             self._pid_file(name).unlink(missing_ok=True)
 
-    def signal(self, name: str, number: signal.Signals) -> None:
+    def disturb(self, name: str, number: signal.Signals) -> None:
         """As an operator would; for the tests of bad days."""
         self._signal(name, number, whole_session=True)
 

@@ -60,7 +60,7 @@ class OpenStackServers:
         if seen.nova_status == "VERIFY_RESIZE" and seen.task is None:
             # Nova wants to be told that the new size is good before the old one is let go; the interface knows no such step.
             with suppress(ServerBusy, NotFound):
-                self._asking.wish(server_id, {"confirmResize": None})
+                self._asking.wish(server_id, {"confirmResize": None}, {400: _not_yet})
         return seen.server
 
     def list(self) -> Sequence[Server]:
@@ -139,3 +139,8 @@ class OpenStackServers:
     def screenshot(self, server_id: str) -> Screenshot:
         self._lookup.see(server_id)
         raise CloudNotOffered("pictures of screens")
+
+
+def _not_yet(said: str, **details: object) -> ServerBusy:
+    """Nova shows VERIFY_RESIZE a moment before it would take the word."""
+    return ServerBusy(f"The server cannot be told yet that its new size is good: {said}", **details)

@@ -39,9 +39,12 @@ class Snapshots:
     def roll_back(self, server_id: str, snapshot_id: str) -> None:
         """By a rebuild from the snapshot's image; what the server was made of stands in its metadata and stays."""
         seen = self._lookup.see(server_id)
-        if self._find(server_id, snapshot_id) is None:
+        found = self._find(server_id, snapshot_id)
+        if found is None:
             raise SnapshotNotFound(snapshot_id)
         check(seen, REBUILD)
+        if found["status"] != "active":
+            raise ServerBusy("The snapshot does not stand yet.", server_id=server_id)
         self._asking.wish(server_id, {"rebuild": {"imageRef": snapshot_id}}, {403: _no_quota})
 
     def delete(self, server_id: str, snapshot_id: str) -> None:
@@ -70,7 +73,7 @@ class Snapshots:
         except NotFound:
             return None
         is_its_own = found.get(SNAPSHOT_OF) == server_id and found.get("owner") == self._connection.project_id
-        return found if is_its_own and found["status"] == "active" else None
+        return found if is_its_own else None
 
 
 def _read(found: Json, server_id: str) -> Snapshot:
