@@ -6,6 +6,7 @@ from pathlib import Path
 from infras.openstack import configuration, foundation, secrets, services
 from infras.openstack.layout import PORTS, Layout
 from infras.openstack.processes import Processes, listens, run, say
+from infras.setup.stamps import fingerprint, set_stamp, stands
 
 _BOOTSTRAP = Path(__file__).parent / "inside" / "bootstrap.py"
 
@@ -42,9 +43,10 @@ def bring_up(layout: Layout, processes: Processes) -> None:
 
 def _once(layout: Layout, step: str) -> None:
     done = layout.data / f"{step}.done"
-    if not done.exists():
+    wanted = fingerprint(files=[_BOOTSTRAP, layout.guest_image])
+    if not stands(done, wanted):
         _ask(layout, step)
-        done.touch()
+        set_stamp(done, wanted)
 
 
 def _ask(layout: Layout, *words: str) -> None:

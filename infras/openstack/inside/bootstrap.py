@@ -3,6 +3,7 @@
 ``bootstrap.py identity | ready SINCE | resources``; runs in the services' virtual environment. Each can be done twice.
 """
 
+import hashlib
 import json
 import os
 import sys
@@ -112,10 +113,15 @@ def _images() -> None:
         nothing = Path(FACTS["guest_image"]).with_name("pretended.raw")
         nothing.write_bytes(bytes(65536))
         CLOUD.create_image("pretended", filename=str(nothing), disk_format="raw", **shared)
-    if not CLOUD.image.find_image("guest"):
-        properties = {"hw_video_model": "vga", "hw_rng_model": "virtio", "os_version": "1"}
-        file = FACTS["guest_image"]
-        CLOUD.create_image("guest", filename=file, disk_format="qcow2", min_ram=64, **properties, **shared)
+    file = Path(FACTS["guest_image"])
+    version = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+    there = CLOUD.image.find_image("guest")
+    if there and there.os_version != version:
+        CLOUD.image.delete_image(there)
+        there = None
+    if not there:
+        properties = {"hw_video_model": "vga", "hw_rng_model": "virtio", "os_version": version}
+        CLOUD.create_image("guest", filename=str(file), disk_format="qcow2", min_ram=64, **properties, **shared)
 
 
 def _networks() -> None:

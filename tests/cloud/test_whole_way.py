@@ -1,0 +1,119 @@
+"""The whole way on a real OpenStack: portal, operation, Nova, ready, gateway, and a screen that is seen and typed into."""
+
+import re
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import openstack
+import pytest
+from openstack.connection import Connection
+from playwright.sync_api import Page, expect, sync_playwright
+from tests.support.chromium import launch_chromium
+from tests.support.openstack_cloud import clouds_file, openstack_settings
+from tests.support.running import PASSWORD, Running, running_yunzhuo
+from tests.support.waiting import eventually
+
+from yunzhuo.phoenix import cloud as clouds
+from yunzhuo.phoenix.cloud.interface import Cloud
+
+pytestmark = [pytest.mark.cloud, pytest.mark.timeout(900)]
+
+_BUILD_MS = 240_000
+
+
+@dataclass
+class Site:
+    """A running Yunzhuo on the cloud; the cloud as its driver sees it, and as openstacksdk does."""
+
+    yunzhuo: Running
+    cloud: Cloud
+    sdk: Connection
+
+    def owned(self) -> dict[str, set[str]]:
+        """What the project has, asked for past all our code."""
+        return {
+            "servers": {server.id for server in self.sdk.compute.servers()},
+            "ports": {port.id for port in self.sdk.network.ports() if port.device_owner.startswith("compute:")},
+            "images": {image.id for image in self.sdk.image.images(owner=self.sdk.current_project_id)},
+        }
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    wanted = openstack_settings().openstack
+    variables = {
+        "CLOUD__DRIVER": "openstack",
+        "CLOUD__TIMEOUT_SECONDS": "60",
+        "OPENSTACK__CLOUDS_FILE": wanted.clouds_file,
+        "OPENSTACK__CLOUD": wanted.cloud,
+        "OPENSTACK__TAG": wanted.tag,
+        "OPENSTACK__IMAGES": "[" + ",".join(f'"{name}"' for name in wanted.images) + "]",
+        "OPENSTACK__FLAVORS": "[" + ",".join(f'"{name}"' for name in wanted.flavors) + "]",
+    }
+    with running_yunzhuo(tmp_path_factory.mktemp("cloud") / "var", **variables) as yunzhuo:
+        cloud = clouds.connect(yunzhuo.settings())
+        region = openstack.config.OpenStackConfig(config_files=[str(clouds_file())]).get_one(cloud=wanted.cloud)
+        sdk = Connection(config=region)
+        yield Site(yunzhuo, cloud, sdk)
+        for server in cloud.servers.list():
+            cloud.servers.delete(server.id)
+        eventually(lambda: not cloud.servers.list(), 120, what="an empty cloud")
+        cloud.close()
+        sdk.close()
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    with sync_playwright() as playwright, launch_chromium(playwright) as chromium:
+        with chromium.new_context(viewport={"width": 1280, "height": 800}, locale="en-US") as context:
+            yield context.new_page()
+
+
+def test_from_the_portal_to_a_screen_that_is_typed_into(site: Site, page: Page) -> None:
+    before = site.owned()
+    page.goto(f"{site.yunzhuo.url}/register")
+    page.get_by_label("E-mail").fill(f"pupil-{secrets.token_hex(4)}@school.local")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name=re.compile("Register|Create account")).click()
+    page.get_by_role("button", name=re.compile("Create")).first.click()
+    page.wait_for_url(re.compile(r"/desktops/[0-9a-f-]{36}"))
+    desktop_id = page.url.rpartition("/")[2]
+    expect(page.locator("body")).to_have_attribute("data-console", "connected", timeout=_BUILD_MS)
+    page.wait_for_function(_SHOWS_TEXT, timeout=60_000)
+    server = site.cloud.servers.find(desktop_id)
+    assert server is not None
+    assert site.owned()["servers"] == before["servers"] | {server.id}
+
+    word = secrets.token_hex(6)
+    page.locator("canvas").click(position={"x": 200, "y": 200})
+    page.keyboard.type(f"say {word}\n", delay=40)
+
+    def is_said() -> bool:
+        answer: str = site.sdk.compute.get_server_console_output(server.id)["output"]
+        return f"SAID {word}" in answer
+
+    eventually(is_said, 60, what="what was typed, on the guest's serial port")
+
+    page.goto(site.yunzhuo.url)
+    card = page.locator(f"#desktop-{desktop_id}")
+    card.get_by_role("button", name="Stop").click()
+    expect(card).to_have_attribute("data-state", "stopped", timeout=90_000)
+    card.get_by_role("button", name="Start").click()
+    expect(card).to_have_attribute("data-state", "available", timeout=_BUILD_MS)
+    page.locator(f"#desktop-{desktop_id}-menu-button").click()
+    page.locator(f"#desktop-{desktop_id}-delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(card).to_have_count(0, timeout=90_000)
+    eventually(lambda: site.owned() == before, 60, what="a cloud in which nothing is left")
+
+
+# White letters of a text console on black.
+_SHOWS_TEXT = """() => {
+    const canvas = document.querySelector('canvas')
+    if (!canvas || !canvas.width) return false
+    const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data
+    let light = 0
+    for (let i = 0; i < pixels.length; i += 4) if (pixels[i] > 128 && pixels[i + 1] > 128) light += 1
+    return light > 200
+}"""
