@@ -65,9 +65,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
-    with sync_playwright() as playwright, launch_chromium(playwright) as chromium:
-        with chromium.new_context(viewport={"width": 1280, "height": 800}, locale="en-US") as context:
-            yield context.new_page()
+    with (
+        sync_playwright() as playwright,
+        launch_chromium(playwright) as chromium,
+        chromium.new_context(viewport={"width": 1280, "height": 800}, locale="en-US") as context,
+    ):
+        yield context.new_page()
 
 
 def test_from_the_portal_to_a_screen_that_is_typed_into(site: Site, page: Page) -> None:

@@ -1,5 +1,9 @@
 """The references of settings and commands say what the settings and the commands are."""
 
+import json
+
+from tests.drivers import verified
+from tests.drivers.driver_table import OFFERS
 from tests.support.command_reference import command_reference
 from tests.support.committed_page import DOCS, check
 
@@ -24,3 +28,11 @@ def test_the_configuration_reference_is_made_from_the_settings() -> None:
 
 def test_the_command_reference_is_made_from_the_commands() -> None:
     check(DOCS / "reference" / "cli.md", command_reference())
+
+
+def test_the_table_of_drivers_is_what_the_contract_suite_saw() -> None:
+    known = json.loads(verified.FILE.read_text(encoding="utf-8"))
+    for driver, offers in OFFERS.items():
+        # An operation that a driver offers and nobody has seen, or the other way round, is a table out of date.
+        assert {call for call, how in known[driver].items() if how == "verified"} == offers, driver
+    check(DOCS / "reference" / "drivers.md", verified.page(known))

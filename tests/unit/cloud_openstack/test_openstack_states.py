@@ -118,7 +118,7 @@ def test_sleepers_are_woken_as_they_were_put_to_sleep() -> None:
     assert START.body(seen(status="SHUTOFF")) == {"os-start": None}
 
 
-@given(st.text(max_size=40))
+@given(st.text(min_size=1, max_size=40))
 def test_any_name_comes_back_as_it_went(name: str) -> None:
     kept = server_states.nova_name(name)
     assert kept == kept.strip()
