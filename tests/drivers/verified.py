@@ -71,9 +71,9 @@ def page(known: Mapping[str, Mapping[str, str]]) -> str:
     lines = [
         "# Drivers: what each was seen to do",
         "",
-        "Made by the contract suite (`tests/drivers`), which every driver has to pass: *verified* calls have answered on that driver",
-        "in a run of it, for `openstack` on the [real cloud](../how-to/openstack.md) of `make cloud`, with real guests and once more on",
-        "hosts that only pretend. What is *not offered* says so, and that was seen, too.",
+        "Made by the contract suite (`tests/drivers`), which every driver has to pass: *verified* calls have answered on that",
+        "driver in a run of it, for `openstack` on the [real cloud](../how-to/openstack.md) of `make cloud`, with real guests",
+        "and once more on hosts that only pretend. What is *not offered* says so, and that was seen, too.",
         "",
         f"| call | {' | '.join(names)} |",
         f"|---|{'---|' * len(names)}",

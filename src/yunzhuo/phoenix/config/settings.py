@@ -86,7 +86,7 @@ class OpenStackSettings(Section):
     security_groups: tuple[str, ...] = Field((), description="Names or ids of desktops' security groups; empty: default.")
     key_name: str = Field("", description="Nova's key pair whose public key new servers get; empty: none.")
     ready_pattern: str = Field(
-        r"^(YUNZHUO READY|Cloud-init v\..* finished at )",
+        r"YUNZHUO READY|Cloud-init v\..* finished at ",
         description="Regular expression; a desktop is ready when a line of its serial console matches. Empty: once it runs.",
     )
     catalog_seconds: Seconds = Field(30, description="How long a list of flavors, images and networks is believed.")
