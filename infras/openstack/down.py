@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 
-from infras.openstack.layout import EXTERNAL_NAMESPACE, FAKE_HOSTS, REAL_HOST, Layout
+from infras.openstack.layout import FAKE_HOSTS, REAL_HOST, Layout
 from infras.openstack.processes import Processes
 
 _COMPUTES = [f"nova-compute-{host}" for host in (REAL_HOST, *FAKE_HOSTS)]
@@ -32,7 +32,6 @@ def bring_down(layout: Layout, processes: Processes) -> None:
     processes.stop(_NETWORK)
     processes.stop(_SERVERS, whole_session=False)
     processes.stop(processes.known())
-    subprocess.run(["ip", "netns", "delete", EXTERNAL_NAMESPACE], capture_output=True, check=False)
 
 
 def wipe(layout: Layout) -> None:

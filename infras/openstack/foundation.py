@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from infras.openstack.layout import ADDRESS, EXTERNAL_NAMESPACE, FAKE_HOSTS, PORTS, REAL_HOST, Layout
+from infras.openstack.layout import ADDRESS, FAKE_HOSTS, PORTS, REAL_HOST, Layout
 from infras.openstack.processes import Processes, listens, run, succeeds
 
 _SCHEMAS = {
@@ -11,6 +11,8 @@ _SCHEMAS = {
     "ovn/nb": "/usr/share/ovn/ovn-nb.ovsschema",
     "ovn/sb": "/usr/share/ovn/ovn-sb.ovsschema",
 }
+
+_OF_NETDEV = ("datapath_type=netdev",)
 
 
 def start_mariadb(layout: Layout, processes: Processes) -> None:
@@ -112,10 +114,8 @@ def start_network(layout: Layout, processes: Processes) -> None:
     run("Open vSwitch", [*vsctl, "--no-wait", "init", "--", "set", "Open_vSwitch", ".", *settings], layout)
     control = f"--unixctl={layout.run}/ovs/ovs-vswitchd.ctl"
     processes.start("ovs-vswitchd", ["ovs-vswitchd", layout.ovs("ovs"), control, "-vconsole:warn"])
-    of_netdev = ["datapath_type=netdev"]
-    integration = ["--may-exist", "add-br", "br-int", "--", "set", "bridge", "br-int", *of_netdev, "fail_mode=secure"]
-    external = ["--may-exist", "add-br", "br-ex", "--", "set", "bridge", "br-ex", *of_netdev]
-    run("Open vSwitch", [*vsctl, *integration, "--", *external], layout)
+    integration = ["--may-exist", "add-br", "br-int", "--", "set", "bridge", "br-int", *_OF_NETDEV, "fail_mode=secure"]
+    run("Open vSwitch", [*vsctl, *integration], layout)
     _make_outside(layout, processes)
     databases = [f"--ovnnb-db={layout.ovs('nb')}", f"--ovnsb-db={layout.ovs('sb')}"]
     processes.start("ovn-northd", ["ovn-northd", *databases, f"--unixctl={layout.run}/ovn/northd.ctl", "-vconsole:warn"])
@@ -124,14 +124,23 @@ def start_network(layout: Layout, processes: Processes) -> None:
 
 
 def _make_outside(layout: Layout, processes: Processes) -> None:
-    """The far side of the external network lives in a network namespace: nothing of it is seen on this computer."""
-    inside = ["ip", "-n", EXTERNAL_NAMESPACE]
+    """The far side of the external network lives in a network namespace: nothing of it is seen on this computer.
+
+    A process holds it. Named ones are files that others may unmount, and the bridge's device would go with the namespace.
+    """
+    processes.start("outside", ["unshare", "--net", "sleep", "infinity"])
+    outside = processes.pid("outside")
+    here = Path("/proc/self/ns/net").readlink()
+    processes.wait_for("a network namespace", 10, lambda: Path(f"/proc/{outside}/ns/net").readlink() != here)
+    inside = ["nsenter", f"--net=/proc/{outside}/ns/net", "ip"]
     is_here, is_there = ["ip", "link", "show", "br-ex"], [*inside, "link", "show", "br-ex"]
-    processes.wait_for("br-ex", 10, lambda: succeeds(is_here, layout) or succeeds(is_there, layout))
-    if not Path(f"/run/netns/{EXTERNAL_NAMESPACE}").exists():
-        run("making a network namespace", ["ip", "netns", "add", EXTERNAL_NAMESPACE], layout)
+    vsctl = ["ovs-vsctl", f"--db={layout.ovs('ovs')}", "--timeout=20"]
+    if not (succeeds(is_here, layout) or succeeds(is_there, layout)):
+        run("Open vSwitch", [*vsctl, "--if-exists", "del-br", "br-ex"], layout)  # a device that went with its namespace
+    run("Open vSwitch", [*vsctl, "--may-exist", "add-br", "br-ex", "--", "set", "bridge", "br-ex", *_OF_NETDEV], layout)
+    processes.wait_for("br-ex", 20, lambda: succeeds(is_here, layout) or succeeds(is_there, layout))
     if succeeds(is_here, layout):
-        run("moving br-ex", ["ip", "link", "set", "br-ex", "netns", EXTERNAL_NAMESPACE], layout)
+        run("moving br-ex", ["ip", "link", "set", "br-ex", "netns", str(outside)], layout)
     run("br-ex", [*inside, "addr", "replace", "10.99.0.1/24", "dev", "br-ex"], layout)
     for device in ("br-ex", "lo"):
         run("br-ex", [*inside, "link", "set", device, "up"], layout)

@@ -8,7 +8,6 @@ ADDRESS = "127.0.0.1"
 REGION = "RegionOne"
 REAL_HOST = "real1"  # libvirt and QEMU, and the gateway of the network
 FAKE_HOSTS = ("fake1", "fake2")
-EXTERNAL_NAMESPACE = "yunzhuo-ext"  # the world outside the cloud: 10.99.0.1 lives there
 
 #: Uncommon ones, so that nothing else on a developer's computer is met.
 PORTS = {

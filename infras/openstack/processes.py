@@ -48,6 +48,13 @@ class Processes:
         found = self._read(name)
         return found is not None and _start_time(found[0]) == found[1]
 
+    def pid(self, name: str) -> int:
+        """Of one that runs."""
+        found = self._read(name)
+        if found is None or not self.is_alive(name):
+            raise CloudFailed(f"{name} has ended; its last words are in {self._layout.log / name}.log")
+        return found[0]
+
     def start(self, name: str, command: Sequence[object], environment: Mapping[str, str] | None = None) -> None:
         """Start it unless it runs."""
         if self.is_alive(name):

@@ -88,7 +88,7 @@ def start_real_host(layout: Layout, processes: Processes) -> None:
     mounts = " && ".join(f"mount --bind '{ours}' {place}" for place, ours in places.items())
     for name in ("virtlogd", "libvirtd"):
         program = f"exec {name} -f /etc/libvirt/{name}.conf -p {layout.run}/{name}.file"
-        command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", f"{mounts} && {program}"]
+        command: list[object] = ["unshare", "--mount", "--propagation", "private", "sh", "-c", f"{mounts} && {program}"]
         processes.start(name, command)
     processes.wait_for("libvirt", 30, lambda: succeeds(["virsh", "-c", layout.libvirt_uri, "uri"], layout))
     command = ["nova-compute", *_nova(layout, "nova", "consoles", f"compute-{REAL_HOST}")]
