@@ -7,13 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import openstack
 import pytest
 import yaml
-from openstack.connection import Connection
 from tests.drivers.desktops import Desktops
 from tests.support.breaking_proxy import BreakingProxy, breaking_proxy
-from tests.support.openstack_cloud import PRETENDED, clouds_file, openstack_settings
+from tests.support.openstack_cloud import OF_THE_SDK, PRETENDED, asked_directly, clouds_file, openstack_settings
 from tests.support.waiting import eventually
 
 from yunzhuo.phoenix.cloud.errors import CloudNotOffered, CloudUnavailable, NoCapacity
@@ -23,7 +21,7 @@ from yunzhuo.phoenix.cloud.resources import ConsoleProtocol, RebootKind, ServerS
 from yunzhuo.phoenix.common.errors import Refused
 from yunzhuo.phoenix.config.settings import Settings
 
-pytestmark = [pytest.mark.cloud, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cloud, pytest.mark.timeout(600), OF_THE_SDK]
 
 _PATIENCE = 120.0
 
@@ -31,9 +29,8 @@ _PATIENCE = 120.0
 @pytest.fixture(scope="module")
 def admin() -> Iterator[Any]:
     """The cloud's administrator: for days that a tenant cannot make bad."""
-    connection = Connection(config=openstack.config.OpenStackConfig(config_files=[str(clouds_file())]).get_one(cloud="admin"))
-    yield connection
-    connection.close()
+    with asked_directly("admin") as connection:
+        yield connection
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +188,7 @@ def test_no_host_that_would_take_it_is_an_error_with_its_reason(cloud: Cloud, ad
 
 def test_a_quota_that_is_used_up_is_said(cloud: Cloud, admin: Any, desktops: Desktops) -> None:
     project = admin.identity.find_project("yunzhuo")
-    admin.compute.update_quota_set(project.id, instances=0)
+    admin.compute.update_quota_set(project.id, instances=0, force=True)
     try:
         with pytest.raises(NoCapacity, match="quota") as refusal:
             desktops.create()

@@ -4,20 +4,19 @@ import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-import openstack
 import pytest
-from openstack.connection import Connection
 from playwright.sync_api import Page, expect, sync_playwright
 from tests.support.chromium import launch_chromium
-from tests.support.openstack_cloud import clouds_file, openstack_settings
+from tests.support.openstack_cloud import OF_THE_SDK, asked_directly, openstack_settings
 from tests.support.running import PASSWORD, Running, running_yunzhuo
 from tests.support.waiting import eventually
 
 from yunzhuo.phoenix import cloud as clouds
 from yunzhuo.phoenix.cloud.interface import Cloud
 
-pytestmark = [pytest.mark.cloud, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cloud, pytest.mark.timeout(900), OF_THE_SDK]
 
 _BUILD_MS = 240_000
 
@@ -28,7 +27,7 @@ class Site:
 
     yunzhuo: Running
     cloud: Cloud
-    sdk: Connection
+    sdk: Any
 
     def owned(self) -> dict[str, set[str]]:
         """What the project has, asked for past all our code."""
@@ -53,14 +52,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     }
     with running_yunzhuo(tmp_path_factory.mktemp("cloud") / "var", **variables) as yunzhuo:
         cloud = clouds.connect(yunzhuo.settings())
-        region = openstack.config.OpenStackConfig(config_files=[str(clouds_file())]).get_one(cloud=wanted.cloud)
-        sdk = Connection(config=region)
-        yield Site(yunzhuo, cloud, sdk)
+        with asked_directly(wanted.cloud) as sdk:
+            yield Site(yunzhuo, cloud, sdk)
         for server in cloud.servers.list():
             cloud.servers.delete(server.id)
         eventually(lambda: not cloud.servers.list(), 120, what="an empty cloud")
         cloud.close()
-        sdk.close()
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import openstack
+import pytest
 from infras.openstack.layout import Layout
+from openstack.connection import Connection
 from tests.support.waiting import eventually
 
 from yunzhuo.phoenix.cloud.interface import Cloud
@@ -26,6 +29,22 @@ PRETENDED: dict[str, Any] = {
     "flavors": ("fake.small", "fake.medium"),
     "ready_pattern": "^FAKE CONSOLE OUTPUT",
 }
+
+
+#: openstacksdk warns of its own code, whenever it is used.
+OF_THE_SDK = pytest.mark.filterwarnings("ignore::openstack.warnings._RemovedInSDKWarning")
+
+
+@contextmanager
+def asked_directly(cloud: str) -> Iterator[Any]:
+    """The cloud through openstacksdk alone: what we say of it is held against that."""
+    region = openstack.config.OpenStackConfig(config_files=[str(clouds_file())], load_envvars=False).get_one(cloud=cloud)
+    connection = Connection(config=region)
+    try:
+        yield connection
+    finally:
+        connection.close()
+        connection.session.session.close()
 
 
 def clouds_file() -> Path:
