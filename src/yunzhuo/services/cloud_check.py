@@ -11,7 +11,8 @@ from yunzhuo.phoenix.cloud.resources import ConsoleProtocol, RebootKind, Server,
 from yunzhuo.phoenix.common.errors import Inconsistent, NotFound, Unavailable, YunzhuoError
 from yunzhuo.phoenix.common.ids import new_id
 
-_PAUSE_SECONDS = 0.5
+_FIRST_PAUSE_SECONDS = 0.02
+_LONGEST_PAUSE_SECONDS = 1.0
 _READY_SECONDS = 300.0
 _CHANGE_SECONDS = 120.0
 
@@ -184,8 +185,9 @@ def _is_taken(verb: Callable[[], None]) -> bool:
 
 
 def _until(is_so: Callable[[], bool], seconds: float, what: str) -> None:
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, _FIRST_PAUSE_SECONDS
     while not is_so():
         if time.monotonic() > deadline:
             raise Unavailable("too_slow", f"Not {what} within {seconds:.0f} s.")
-        time.sleep(_PAUSE_SECONDS)
+        time.sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
