@@ -3,59 +3,25 @@
 import re
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 from tests.support.chromium import launch_chromium
-from tests.support.openstack_cloud import OF_THE_SDK, asked_directly, openstack_settings
-from tests.support.running import PASSWORD, Running, running_yunzhuo
+from tests.support.openstack_cloud import OF_THE_SDK
+from tests.support.openstack_site import Site, openstack_site
+from tests.support.running import PASSWORD
 from tests.support.waiting import eventually
-
-from yunzhuo.phoenix import cloud as clouds
-from yunzhuo.phoenix.cloud.interface import Cloud
 
 pytestmark = [pytest.mark.cloud, pytest.mark.timeout(900), OF_THE_SDK]
 
 _BUILD_MS = 240_000
 
 
-@dataclass
-class Site:
-    """A running Yunzhuo on the cloud; the cloud as its driver sees it, and as openstacksdk does."""
-
-    yunzhuo: Running
-    cloud: Cloud
-    sdk: Any
-
-    def left_of(self, server_id: str) -> list[str]:
-        """What the project has of a server, asked for past all our code."""
-        servers = [server.id for server in self.sdk.compute.servers() if server.id == server_id]
-        return servers + [port.id for port in self.sdk.network.ports() if port.device_id == server_id]
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    wanted = openstack_settings().openstack
-    variables = {
-        "CLOUD__DRIVER": "openstack",
-        "CLOUD__TIMEOUT_SECONDS": "60",
-        "OPENSTACK__CLOUDS_FILE": wanted.clouds_file,
-        "OPENSTACK__CLOUD": wanted.cloud,
-        "OPENSTACK__TAG": wanted.tag,
-        "OPENSTACK__IMAGES": "[" + ",".join(f'"{name}"' for name in wanted.images) + "]",
-        "OPENSTACK__FLAVORS": "[" + ",".join(f'"{name}"' for name in wanted.flavors) + "]",
-    }
-    with running_yunzhuo(tmp_path_factory.mktemp("cloud") / "var", **variables) as yunzhuo:
-        cloud = clouds.connect(yunzhuo.settings())
-        with asked_directly(wanted.cloud) as sdk:
-            yield Site(yunzhuo, cloud, sdk)
-        for server in cloud.servers.list():
-            cloud.servers.delete(server.id)
-        eventually(lambda: not cloud.servers.list(), 120, what="an empty cloud")
-        cloud.close()
+    with openstack_site(tmp_path_factory.mktemp("cloud") / "var") as site:
+        yield site
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +46,8 @@ def test_from_the_portal_to_a_screen_that_is_typed_into(site: Site, page: Page, 
     page.wait_for_function(_SHOWS_TEXT, timeout=60_000)
     server = site.cloud.servers.find(desktop_id)
     assert server is not None
-    assert len(site.left_of(server.id)) == 2  # itself and its port
+    assert site.servers() == [server.id]
+    assert len(site.ports_of({server.id})) == 1
 
     word = secrets.token_hex(6)
     page.locator("canvas").click(position={"x": 200, "y": 200})
@@ -103,7 +70,7 @@ def test_from_the_portal_to_a_screen_that_is_typed_into(site: Site, page: Page, 
     page.locator(f"#desktop-{desktop_id}-delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(card).to_have_count(0, timeout=90_000)
-    eventually(lambda: not site.left_of(server.id), 60, what="a cloud in which nothing is left")
+    eventually(lambda: not (site.servers() or site.ports_of({server.id})), 60, what="a cloud in which nothing is left")
 
 
 # White letters of a text console on black.
