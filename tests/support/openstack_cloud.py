@@ -36,9 +36,11 @@ OF_THE_SDK = pytest.mark.filterwarnings("ignore::openstack.warnings._RemovedInSD
 
 
 @contextmanager
-def asked_directly(cloud: str) -> Iterator[Any]:
+def asked_directly(cloud: str, file: Path | None = None) -> Iterator[Any]:
     """The cloud through openstacksdk alone: what we say of it is held against that."""
-    region = openstack.config.OpenStackConfig(config_files=[str(clouds_file())], load_envvars=False).get_one(cloud=cloud)
+    region = openstack.config.OpenStackConfig(config_files=[str(file or clouds_file())], load_envvars=False).get_one(
+        cloud=cloud
+    )
     connection = Connection(config=region)
     try:
         yield connection
