@@ -2,6 +2,8 @@
 
 import re
 import secrets
+import socket
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from tests.support.openstack_cloud import OF_THE_SDK
 from tests.support.openstack_site import Site, openstack_site
 from tests.support.running import PASSWORD
 from tests.support.waiting import eventually
+
+from yunzhuo.phoenix.cloud.resources import Console, ConsoleProtocol
 
 pytestmark = [pytest.mark.cloud, pytest.mark.timeout(900), OF_THE_SDK]
 
@@ -49,6 +53,7 @@ def test_from_the_portal_to_a_screen_that_is_typed_into(site: Site, page: Page, 
     assert site.servers() == [server.id]
     assert len(site.ports_of({server.id})) == 1
 
+    assert _speaks_spice(site.cloud.servers.console(server.id, ConsoleProtocol.SPICE))
     word = secrets.token_hex(6)
     page.locator("canvas").click(position={"x": 200, "y": 200})
     page.keyboard.type(f"say {word}\n", delay=40)
@@ -71,6 +76,17 @@ def test_from_the_portal_to_a_screen_that_is_typed_into(site: Site, page: Page, 
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(card).to_have_count(0, timeout=90_000)
     eventually(lambda: not (site.servers() or site.ports_of({server.id})), 60, what="a cloud in which nothing is left")
+
+
+def _speaks_spice(console: Console) -> bool:
+    """Whether a SPICE server answers a link message (spice-protocol, link.h) where the console is said to be."""
+    assert console.host is not None
+    assert console.port is not None
+    message = struct.pack("<IBBIII", 0, 1, 0, 0, 0, 18)
+    with socket.create_connection((console.host, console.port), 10) as screen:
+        screen.settimeout(10)
+        screen.sendall(b"REDQ" + struct.pack("<III", 2, 2, len(message)) + message)
+        return screen.recv(4) == b"REDQ"
 
 
 # White letters of a text console on black.

@@ -38,11 +38,10 @@ SPICE_DIRECT = "2.99"
 
 # A look that met a broken connection or a busy service is made once more; a wish never is: nobody knows what became of it.
 _LOOKS_AGAIN: Mapping[str, Any] = {
-    "connect_retries": 1,
     "status_code_retries": 1,
     "retriable_status_codes": [HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE],
 }
-_ONCE: Mapping[str, Any] = {"connect_retries": 0, "status_code_retries": 0}
+_ONCE: Mapping[str, Any] = {"status_code_retries": 0}
 _MESSAGE_MAX_CHARACTERS = 500
 
 
@@ -53,6 +52,8 @@ class Connection:
         self.settings = settings
         self._timeout_seconds = timeout_seconds
         self._sdk = _connect(settings)
+        # For what is asked on the way: tokens, the catalog, versions.
+        self._sdk.session.timeout = timeout_seconds
 
     @property
     def project_id(self) -> str:
@@ -76,19 +77,29 @@ class Connection:
         within_seconds: float | None = None,
     ) -> Json:
         """The answer's JSON; empty where there is none. ``version`` is Nova's microversion and means nothing elsewhere."""
-        proxy = getattr(self._sdk, service)
         limit = min(within_seconds or self._timeout_seconds, self._timeout_seconds)
-        options: dict[str, Any] = dict(_LOOKS_AGAIN if method == "GET" else _ONCE)
+        is_look = method == "GET"
+        options: dict[str, Any] = {**(_LOOKS_AGAIN if is_look else _ONCE), "timeout": limit}
         if body is not None:
             options["json"] = body
         if service == "compute":
             options["microversion"] = version
         with _translated(service):
-            # The adapter's request, below the SDK's: that one guesses names for statistics, and warns of its own code.
-            answer: Response = Adapter.request(proxy, path, method, timeout=limit, raise_exc=False, **options)
+            try:
+                answer = self._request(service, method, path, options)
+            except keystone_errors.ConnectFailure:  # which is not ConnectTimeout: there is no time left for another
+                if not is_look:
+                    raise
+                answer = self._request(service, method, path, options)
         if not answer.ok:
             refuse(answer, refusals or {})
         return _json(answer)
+
+    def _request(self, service: Service, method: str, path: str, options: Mapping[str, Any]) -> Response:
+        # The adapter's request, below the SDK's: that one guesses names for statistics, and warns of its own code.
+        proxy = getattr(self._sdk, service)
+        answer: Response = Adapter.request(proxy, path, method, raise_exc=False, connect_retries=0, **options)
+        return answer
 
     def pages(self, service: Service, path: str, name: str) -> Iterator[Json]:
         """The objects of a list, page by page as the service cuts it. ``name`` is the list's name in the answer."""

@@ -1,6 +1,7 @@
 """The system inside a server of driver ``openstack``: whether it is ready is read from its serial console (ADR 20)."""
 
 import re
+import time
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -12,6 +13,7 @@ from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, NotFound
 
 # The promise is not to block long: Nova itself waits a minute for a host that is away.
 _LOOK_SECONDS = 4.0
+_LEAST_SECONDS = 0.2
 # After these a guest goes on where it was, and says nothing new.
 _GOES_ON = frozenset({"resume", "unpause", "live-migration"})
 # And after these it starts.
@@ -33,29 +35,30 @@ class OpenStackGuest:
             ) from error
 
     def ready(self, server_id: str) -> bool:
+        until = time.monotonic() + _LOOK_SECONDS
         try:
             seen = self._lookup.see(server_id, within_seconds=_LOOK_SECONDS)
             if seen.server.status is not ServerStatus.RUNNING or seen.is_changing:
                 return False
-            return not self._ready_line.pattern or self._says_so(server_id) or self._goes_on(server_id)
+            return not self._ready_line.pattern or self._says_so(server_id, until) or self._goes_on(server_id, until)
         except CloudUnavailable:
             return False
 
-    def _says_so(self, server_id: str) -> bool:
+    def _says_so(self, server_id: str, until: float) -> bool:
         """QEMU's log of a serial port begins anew with each start of the machine, so what it says is said of this boot."""
         body: Json = {"os-getConsoleOutput": {}}
         try:
             path = f"/servers/{server_id}/action"
-            answer = self._connection.ask("compute", "POST", path, body, within_seconds=_LOOK_SECONDS, refusals=_SILENT)
+            answer = self._connection.ask("compute", "POST", path, body, within_seconds=_left(until), refusals=_SILENT)
         except (Conflict, NotFound, CloudNotOffered):
             return False
         log = str(answer.get("output") or "")[-_LOG_MAX_CHARACTERS:].replace("\r", "")
         return self._ready_line.search(log) is not None
 
-    def _goes_on(self, server_id: str) -> bool:
+    def _goes_on(self, server_id: str, until: float) -> bool:
         """Whether the server's memory is from before: it was ready when it was put to sleep, or never will be."""
         path = f"/servers/{server_id}/os-instance-actions"
-        answer = self._connection.get("compute", path, within_seconds=_LOOK_SECONDS)
+        answer = self._connection.get("compute", path, within_seconds=_left(until))
         actions = [action["action"] for action in answer["instanceActions"]]  # the newest first
         last = next((action for action in actions if action in _GOES_ON | _STARTS), None)
         return last in _GOES_ON
@@ -92,6 +95,10 @@ class OpenStackGuest:
 
     def message(self, server_id: str, text: str) -> None:
         _refuse("messages on a desktop's screen")
+
+
+def _left(until: float) -> float:
+    return max(_LEAST_SECONDS, until - time.monotonic())
 
 
 def _refuse(what: str) -> NoReturn:
