@@ -38,7 +38,8 @@ def main(arguments: list[str]) -> int:
 
 def _run(command: str, layout: Layout, processes: Processes) -> int:
     if command == "up":
-        install.install(Path(__file__).resolve().parents[2], layout)
+        is_running = any(map(processes.is_alive, processes.known()))
+        install.install(Path(__file__).resolve().parents[2], layout, is_running=is_running)
         up.bring_up(layout, processes)
         say(f"ready: clouds `yunzhuo` (a tenant) and `admin` of {layout.clouds_file}")
     elif command == "status":

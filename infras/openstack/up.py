@@ -43,7 +43,7 @@ def bring_up(layout: Layout, processes: Processes) -> None:
 
 def _once(layout: Layout, step: str) -> None:
     done = layout.data / f"{step}.done"
-    wanted = fingerprint(files=[_BOOTSTRAP, layout.guest_image])
+    wanted = fingerprint(_BOOTSTRAP.read_text(encoding="utf-8"), files=[layout.guest_image])
     if not stands(done, wanted):
         _ask(layout, step)
         set_stamp(done, wanted)
