@@ -87,7 +87,8 @@ class _Handler(BaseHTTPRequestHandler):
         target = urlsplit(self.proxy.target)
         connection = http.client.HTTPConnection(target.hostname or "", target.port, timeout=120)
         try:
-            headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}
+            # With the proxy's own name as Host: what a service says of its addresses then leads through the proxy again.
+            headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
             connection.request(self.command, self.path, body or None, headers)
             answer = connection.getresponse()
             return answer.status, answer.getheaders(), answer.read()

@@ -200,7 +200,8 @@ def _translated(service: str) -> Iterator[None]:
             f"The cloud's identity service answered {error.http_status}.", cloud_request_id=error.request_id
         ) from error
     except (keystone_errors.ClientException, sdk_errors.SDKException) as error:
-        raise CloudUnavailable(f"The cloud's {service} service cannot be asked.", why=type(error).__name__) from error
+        why = f"{type(error).__name__}: {error}"[:_MESSAGE_MAX_CHARACTERS]
+        raise CloudUnavailable(f"The cloud's {service} service cannot be asked.", why=why) from error
 
 
 def _json(answer: Response) -> Json:
