@@ -32,7 +32,8 @@ def test_the_command_reference_is_made_from_the_commands() -> None:
 
 def test_the_table_of_drivers_is_what_the_contract_suite_saw() -> None:
     known = json.loads(verified.FILE.read_text(encoding="utf-8"))
-    for driver, offers in OFFERS.items():
-        # An operation that a driver offers and nobody has seen, or the other way round, is a table out of date.
-        assert {call for call, how in known[driver].items() if how == "verified"} == offers, driver
+    for driver, seen in known.items():
+        # What nobody has seen yet is told as that; what was seen must be what the driver is said to offer.
+        contradictions = [call for call, how in seen.items() if (how == "verified") is not (call in OFFERS[driver])]
+        assert not contradictions, driver
     check(DOCS / "reference" / "drivers.md", verified.page(known))
