@@ -5,15 +5,13 @@ import time
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, Page, expect
 from tests.support.portal import Portal, ask_for_desktop, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.servers, pytest.mark.xdist_group("portal")]
 
 
-def test_a_screen_is_seen_and_closed(
-    yunzhuo: Portal, browser: Browser, context: BrowserContext, page: Page, email: str
-) -> None:
+def test_a_screen_is_seen_and_closed(yunzhuo: Portal, browser: Browser, page: Page, email: str) -> None:
     operator = "operator-of-screens@school.local"
     yunzhuo.running.add_user(operator, role="operator")
     with yunzhuo.running.api(email) as api:

@@ -16,6 +16,7 @@ import pytest
 from tests.support.installation import PASSWORD, installation
 from yunzhuo.phoenix.config.loader import freeze
 from yunzhuo.services.access import Role
+from yunzhuo.services.gateways import GatewayState
 
 pytestmark = [
     pytest.mark.servers,
@@ -92,7 +93,8 @@ def test_a_client_that_reaches_only_the_gateway(tmp_path: Path) -> None:
         lin, operator = yunzhuo.person("lin"), yunzhuo.person("op", Role.OPERATOR)
         desktop_id = yunzhuo.available(lin, name="Far away")
         made = yunzhuo.services.gateways.create(operator, "far", f"ws://{door}:8081")
-        yunzhuo.services.gateways.heard(made.gateway.id, version="1", capacity=9, certificate=None)
+        local = next(each.id for each in yunzhuo.services.gateways.list(operator) if each.name != "far")
+        yunzhuo.services.gateways.update(operator, local, state=GatewayState.DRAINING)
         settings = tmp_path / "settings.toml"
         freeze(yunzhuo.settings, settings)
         (tmp_path / "gateway.key").write_text(made.key)
