@@ -79,6 +79,7 @@ def test_guessing_is_stopped_and_the_right_password_too_until_the_window_has_pas
     assert yunzhuo.services.sign_ins.sign_in("lin@school.local", PASSWORD, client_address=CLIENT).user.id == lin.user_id
 
 
+@pytest.mark.slow
 def test_one_client_that_tries_everybody_is_stopped(tmp_path_factory: pytest.TempPathFactory) -> None:
     with installation(tmp_path_factory.mktemp("h"), accounts={"attempts_per_client": 3}) as yunzhuo:
         yunzhuo.person()
@@ -164,6 +165,7 @@ def test_closed_registration(tmp_path_factory: pytest.TempPathFactory) -> None:
         assert yunzhuo.services.accounts.add("a@x.test", PASSWORD, Role.USER).email
 
 
+@pytest.mark.slow
 def test_the_first_administrator_has_a_one_time_password(yunzhuo: Installation) -> None:
     accounts = yunzhuo.services.accounts
     first = ensure_first_administrator(yunzhuo.settings)

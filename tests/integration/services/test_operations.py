@@ -53,6 +53,7 @@ def test_a_cloud_that_stays_away_fails_the_operation_in_plain_words(yunzhuo: Ins
     assert operation.error.code == "cloud_unavailable"
 
 
+@pytest.mark.slow
 def test_a_guest_that_never_gets_ready_fails_at_its_deadline_and_can_be_deleted(tmp_path: Path) -> None:
     with installation(tmp_path / "home", operations={"create_deadline_seconds": 60}) as yunzhuo:
         lin = yunzhuo.person("lin")

@@ -305,6 +305,7 @@ def test_passkeys_are_for_names_over_https(tmp_path: Path, url: str, offered: bo
                 yunzhuo.services.sign_ins.offer_passkey()
 
 
+@pytest.mark.slow
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_bytes_break_the_reading_of_a_passkey(yunzhuo: Installation, lin: Actor, data: st.DataObject) -> None:

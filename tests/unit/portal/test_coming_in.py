@@ -11,6 +11,7 @@ from yunzhuo.services.access import Actor, Role
 from yunzhuo.web.app import create_app
 
 
+@pytest.mark.slow
 def test_whoever_registers_is_signed_in_and_can_have_a_desktop_by_one_press(stranger: Visitor, yunzhuo: Installation) -> None:
     answer = stranger.fill_in("/register", email="new@school.local", password=PASSWORD)
     assert (answer.status_code, answer.headers["Location"]) == (303, "/desktops")

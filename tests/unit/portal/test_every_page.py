@@ -153,6 +153,7 @@ def desktops_in_every_state(yunzhuo: Installation, lin: Actor) -> list[str]:
     return [desktop.id for desktop in found]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_pages_speak_the_language_that_was_asked_for(site: Site, language: str) -> None:
     for name, page in site.pages(language):
