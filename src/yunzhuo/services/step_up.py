@@ -9,7 +9,7 @@ from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Forbidden, InvalidInput, NotSignedIn
 from yunzhuo.phoenix.common.ids import new_secret
 from yunzhuo.phoenix.config.settings import AccountSettings
-from yunzhuo.phoenix.db.models import AuthSession, User
+from yunzhuo.phoenix.db.models import AuthSession, ConsoleSession, Ticket, User
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.phoenix.security.passwords import Passwords
 from yunzhuo.phoenix.security.secrets import digest
@@ -96,14 +96,17 @@ class StepUp:
 
 
 def renewed(tx: Transaction, session_secret: str) -> str:
-    """Let a session go on under a new secret, which is answered: whoever has a copy of the old one is left behind.
+    """Let a session go on under a new secret, which is answered: whoever has a copy of the old one is left behind. Its screens
+    stay its own, and end with it.
 
     Raises NotSignedIn where there is no such session, or somebody was quicker.
     """
-    secret = new_secret()
-    going_on = update(AuthSession).where(AuthSession.secret_digest == digest(session_secret), AuthSession.ended_at.is_(None))
+    secret, old = new_secret(), digest(session_secret)
+    going_on = update(AuthSession).where(AuthSession.secret_digest == old, AuthSession.ended_at.is_(None))
     if getattr(tx.execute(going_on.values(secret_digest=digest(secret))), "rowcount", 0) != 1:
         raise NotSignedIn("not_signed_in", "Please sign in.")
+    for kind in (Ticket, ConsoleSession):
+        tx.execute(update(kind).where(kind.sign_in_digest == old).values(sign_in_digest=digest(secret)))
     return secret
 
 

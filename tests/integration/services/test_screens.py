@@ -70,6 +70,18 @@ def test_a_right_that_ends_ends_what_is_open(
     assert yunzhuo.services.screens.withdrawn("another") == {}
 
 
+def test_a_sign_in_whose_secret_was_renewed_keeps_its_screens_until_it_ends(
+    yunzhuo: Installation, lin: Actor, gateway_id: str
+) -> None:
+    services = yunzhuo.services
+    secret = services.sign_ins.sign_in(lin.email, PASSWORD, client_address=CLIENT).secret
+    session_id = opened(yunzhuo, lin, yunzhuo.available(lin), gateway_id, sign_in=secret)
+    renewed = services.step_up.for_session(lin, PASSWORD, secret)
+    assert services.screens.withdrawn(gateway_id) == {}
+    services.sessions.sign_out(renewed)
+    assert services.screens.withdrawn(gateway_id).keys() == {session_id}
+
+
 def test_other_sign_ins_and_whom_the_owner_lets_in_are_left_alone(
     yunzhuo: Installation, lin: Actor, mei: Actor, gateway_id: str
 ) -> None:
