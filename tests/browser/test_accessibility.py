@@ -98,6 +98,8 @@ PLACES: dict[str, tuple[str, list[str]]] = {
     "portal.invitations": ("head", ["/admin/invitations"]),
     "portal.all_desktops": ("head", ["/admin/desktops", "/admin/desktops?q=zzz"]),
     "portal.host_list": ("head", ["/admin/hosts"]),
+    "portal.gateway_list": ("head", ["/admin/gateways"]),
+    "portal.screen_list": ("head", ["/admin/screens"]),
     "portal.catalog": ("head", ["/admin/catalog"]),
     "portal.settings": ("head", ["/admin/settings"]),
 }
