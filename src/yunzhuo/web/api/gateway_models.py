@@ -5,7 +5,7 @@ from datetime import datetime
 from pydantic import BaseModel, Field
 
 from yunzhuo.services.gateways import GatewayState, Health
-from yunzhuo.web.api.operation_models import Asked, Id
+from yunzhuo.web.api.operation_models import Asked, Id, Moment
 from yunzhuo.web.api.rights_models import Shown
 
 
@@ -116,5 +116,5 @@ class ScreenQuery(BaseModel):
 class HistoryQuery(ScreenQuery):
     """Which of the closed ones."""
 
-    before: datetime | None = Field(None, description="`started_at` of the last one of the page before.")
+    before: Moment | None = Field(None, description="`started_at` of the last one of the page before.")
     limit: int = Field(50, ge=1, le=200)
