@@ -21,6 +21,7 @@ from tests.support.running import Running, answer_of, running_yunzhuo
 from tests.support.waiting import eventually
 from yunzhuo.host.processes import working_below
 from yunzhuo.phoenix import cloud as clouds
+from yunzhuo.phoenix.cloud.errors import CloudUnavailable
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.resources import ServerStatus
 
@@ -145,6 +146,7 @@ def told(api: httpx.Client, operation_id: str) -> str:
 
 def count(yunzhuo: Running, cloud: Cloud, desktops: list[str]) -> None:
     """From outside: a machine's process for each server that runs and no other; a folder for each; a disk at one at most."""
+    eventually(lambda: answers(cloud), 60, what="the host that was started again")
     root = yunzhuo.settings().host_dir / "desktops"
 
     def servers() -> list[str]:
@@ -161,6 +163,14 @@ def count(yunzhuo: Running, cloud: Cloud, desktops: list[str]) -> None:
     assert folders == {server.id for server in cloud.servers.list()}, "something was left behind"
     holders = [process.identity.pid for process in working_below(root) if has_a_volume(process.identity.pid)]
     assert len(holders) == sum(volume.server_id is not None for volume in cloud.volumes.list()) <= 1
+
+
+def answers(cloud: Cloud) -> bool:
+    """Whether the host is there again, and our connection to it is no dead one's."""
+    with contextlib.suppress(CloudUnavailable):
+        cloud.servers.list()
+        return True
+    return False
 
 
 def has_a_volume(pid: int) -> bool:
