@@ -23,6 +23,9 @@ from yunzhuo.services.quotas import Resource, Subject
 from yunzhuo.services.rules.lifecycle import Action
 from yunzhuo.services.screens import Standing
 
+# Every page is made, several times over.
+pytestmark = pytest.mark.slow
+
 LANGUAGES = {"en": {"Accept-Language": "en"}, "zh-CN": CHINESE}
 CATALOG = Path(package.__file__).parent / "webkit/translations/zh/LC_MESSAGES/messages.po"
 
