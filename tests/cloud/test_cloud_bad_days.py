@@ -14,7 +14,7 @@ from tests.support.breaking_proxy import BreakingProxy, breaking_proxy
 from tests.support.openstack_cloud import OF_THE_SDK, PRETENDED, asked_directly, clouds_file, openstack_settings
 from tests.support.waiting import eventually
 
-from yunzhuo.phoenix.cloud.errors import CloudNotOffered, CloudUnavailable, NoCapacity
+from yunzhuo.phoenix.cloud.errors import CloudNotOffered, CloudUnavailable, NoCapacity, ServerBusy
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.openstack import connect
 from yunzhuo.phoenix.cloud.resources import ConsoleProtocol, RebootKind, ServerStatus
@@ -245,7 +245,7 @@ def _with(settings: Settings, **changes: Any) -> Settings:
 def _create(cloud: Cloud, request: Any) -> str | None:
     try:
         return cloud.servers.create(request).id
-    except CloudUnavailable:
+    except (CloudUnavailable, ServerBusy):  # the one that was given up is still being deleted
         return None
 
 
