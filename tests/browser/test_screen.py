@@ -5,7 +5,7 @@ import re
 
 import httpx
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, Route, WebSocketRoute, expect
 from tests.support.complaints import Complaints
 from tests.support.portal import Portal, ask_for_desktop, sign_in
 from tests.support.waiting import eventually
@@ -93,6 +93,32 @@ def test_a_lost_connection_comes_back_each_time_with_a_new_ticket(
         tickets.append(answer.value.json()["ticket"])
         expect_console(page, "connected")
     assert len(set(tickets)) == len(tickets)
+
+
+def test_a_broken_line_is_mended_without_a_new_ticket(yunzhuo: Portal, page: Page, email: str, api: httpx.Client) -> None:
+    lines: list[WebSocketRoute] = []
+
+    def through(line: WebSocketRoute) -> None:
+        line.connect_to_server()
+        lines.append(line)
+
+    page.route_web_socket(re.compile("/v1/console$"), through)
+    open_screen(page, yunzhuo, email, api)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for number in (1, 2):
+        # The page's side breaks; the gateway still believes that it is there.
+        lines[-1].close(code=1012)
+        eventually(lambda number=number: len(lines) > number, 10)
+        expect_console(page, "connected")
+    assert not [url for url in asked if url.endswith("/connections")]
+    # To go on is tried once, then the portal is asked.
+    page.route_web_socket(re.compile("/v1/console$"), lambda line: line.close(code=1006) if len(lines) == 3 else through(line))
+    with page.expect_response("**/connections"):
+        lines[-1].close(code=1012)
+        lines.append(lines[-1])
+    page.route_web_socket(re.compile("/v1/console$"), through)
+    expect_console(page, "connected")
 
 
 def test_while_the_portal_does_not_answer_it_goes_on_trying(yunzhuo: Portal, page: Page, email: str, api: httpx.Client) -> None:

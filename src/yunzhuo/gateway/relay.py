@@ -30,6 +30,7 @@ _log = get_logger()
 CLOSE_SCREEN_GONE: Final = 4001
 CLOSE_HANDSHAKE_FAILED: Final = 4002
 CLOSE_WITHDRAWN: Final = 4003
+CLOSE_GOES_ON: Final = 4004
 
 _CLOSING_SECONDS: Final = 2.0
 
@@ -46,6 +47,7 @@ class End(Enum):
     SCREEN_VIOLATION = ("screen_violation", CLOSE_SCREEN_GONE, "the desktop's screen answered nonsense")
     SCREEN_CLOSED = ("screen_closed", CLOSE_SCREEN_GONE, "the desktop closed its screen")
     WITHDRAWN = ("withdrawn", CLOSE_WITHDRAWN, "the right to see this desktop has ended")
+    RESUMED = ("resumed", CLOSE_GOES_ON, "the session goes on over another connection")
     TIME_OVER = ("time_over", CLOSE_WITHDRAWN, "the session's time is over")
     GATEWAY_STOPPING = ("gateway_stopping", websocket.CLOSE_RESTART, "the gateway is stopping; connect again")
 
@@ -197,7 +199,7 @@ class Session:
 
     def withdraw(self, reason: str) -> None:
         """At once: what is buffered for a viewer that does not read has no time to get out."""
-        self.end(End.WITHDRAWN, reason=reason)
+        self.end(End.RESUMED if reason == End.RESUMED.reason else End.WITHDRAWN, reason=reason)
         if isinstance(self.viewer, BareViewer) or self.viewer.transport.get_write_buffer_size():
             self.abort()
 

@@ -18,6 +18,7 @@ _HEALTH: Mapping[Health, LazyString] = {
 # Why a screen was closed: the gateway's word, or ours.
 _ENDS: Mapping[str, LazyString] = {
     "viewer_closed": lazy_gettext("Closed by the person"),
+    "resumed": lazy_gettext("Went on over another connection"),
     "viewer_lost": lazy_gettext("Connection lost"),
     "viewer_silent": lazy_gettext("Connection lost"),
     "screen_closed": lazy_gettext("Closed by the desktop"),
