@@ -2,10 +2,12 @@
 
 import json
 import re
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Page, Route, WebSocketRoute, expect
+from playwright.sync_api import Browser, Page, Route, expect
+from tests.support.breakable_line import breakable_line
 from tests.support.complaints import Complaints
 from tests.support.portal import Portal, ask_for_desktop, sign_in
 from tests.support.waiting import eventually
@@ -95,30 +97,35 @@ def test_a_lost_connection_comes_back_each_time_with_a_new_ticket(
     assert len(set(tickets)) == len(tickets)
 
 
-def test_a_broken_line_is_mended_without_a_new_ticket(yunzhuo: Portal, page: Page, email: str, api: httpx.Client) -> None:
-    lines: list[WebSocketRoute] = []
-
-    def through(line: WebSocketRoute) -> None:
-        line.connect_to_server()
-        lines.append(line)
-
-    page.route_web_socket(re.compile("/v1/console$"), through)
-    open_screen(page, yunzhuo, email, api)
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    for number in (1, 2):
-        # The page's side breaks; the gateway still believes that it is there.
-        lines[-1].close(code=1012)
-        eventually(lambda number=number: len(lines) > number, 10)
+def test_a_broken_line_is_mended_without_a_new_ticket(
+    yunzhuo: Portal, browser: Browser, complaints: Complaints, email: str, api: httpx.Client
+) -> None:
+    desktop_id = ask_for_desktop(api, "Maths")
+    wish = (f"desktops/{desktop_id}/connections", {"protocol": "vnc"})
+    address = eventually(lambda: str(api.post(wish[0], json=wish[1]).json().get("url", "")), 30)
+    gateway = urlsplit(address).port
+    assert gateway is not None
+    # The line has a port of its own, which the page's policy does not know.
+    with breakable_line(gateway) as line, browser.new_context(bypass_csp=True) as context:
+        page = context.new_page()
+        page.add_init_script(
+            f"""const Real = window.WebSocket
+            window.WebSocket = new Proxy(Real, {{
+                construct: (_, [url, ...more]) => new Real(url.replace(':{gateway}/', ':{line.port}/'), ...more),
+            }})"""
+        )
+        sign_in(page, yunzhuo, email, f"/desktops/{desktop_id}")
         expect_console(page, "connected")
-    assert not [url for url in asked if url.endswith("/connections")]
-    # To go on is tried once, then the portal is asked.
-    page.route_web_socket(re.compile("/v1/console$"), lambda line: line.close(code=1006) if len(lines) == 3 else through(line))
-    with page.expect_response("**/connections"):
-        lines[-1].close(code=1012)
-        lines.append(lines[-1])
-    page.route_web_socket(re.compile("/v1/console$"), through)
-    expect_console(page, "connected")
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        for number in (2, 3):
+            line.cut()
+            eventually(lambda number=number: line.connections == number, 10)
+            expect_console(page, "connected")
+        line.fall_silent()  # nobody hangs up: only that no answer comes tells the page
+        eventually(lambda: line.connections == 4, 60)
+        expect_console(page, "connected")
+        assert not [url for url in asked if url.endswith("/connections")]
 
 
 def test_while_the_portal_does_not_answer_it_goes_on_trying(yunzhuo: Portal, page: Page, email: str, api: httpx.Client) -> None:
