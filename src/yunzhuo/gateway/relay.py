@@ -311,9 +311,15 @@ class _Screen(asyncio.BufferedProtocol):
         """Never called; see :class:`Viewer`."""
 
     def receive(self, data: bytes) -> None:
-        """Bytes that were read earlier."""
-        self._reading[: len(data)] = data
-        self.buffer_updated(len(data))
+        """Bytes that were read earlier, when there was no session yet; they may be more than fits into the buffer."""
+        reading = self._scratch.reading
+        try:
+            for start in range(0, len(data), len(reading)):
+                piece = data[start : start + len(reading)]
+                reading[: len(piece)] = piece
+                self._session.pass_to_viewer(len(piece))
+        except ScreenError as error:
+            self._violated(error)
 
     def _shake_hands(self, handshake: Handshake, data: bytes) -> None:
         if self._session.ended is not None:

@@ -39,9 +39,12 @@ class Viewer(asyncio.BufferedProtocol):
         """Never called. uvloop keeps the method of the protocol before, and with it the whole door, unless there is one."""
 
     def receive(self, data: bytes) -> None:
-        """Bytes that were read earlier."""
-        self._scratch.reading[: len(data)] = data
-        self.buffer_updated(len(data))
+        """Bytes that were read earlier, when there was no session yet; they may be more than fits into the buffer."""
+        reading = self._scratch.reading
+        for start in range(0, len(data), len(reading)):
+            piece = data[start : start + len(reading)]
+            reading[: len(piece)] = piece
+            self.buffer_updated(len(piece))
 
     def send(self, data: bytes) -> None:
         """Payload of our own."""
