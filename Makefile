@@ -57,13 +57,14 @@ test-chaos: setup-test ## Three kills at every moment of every step of every ope
 	@$(BIN)/pytest -m chaos -s $(ARGS)
 
 test-hour: setup-test ## An hour of SPICE through a gateway that changes under it, and a manager that is away for five minutes
-	@YUNZHUO_TEST_SPICE_SECONDS=3600 YUNZHUO_TEST_AWAY_SECONDS=300 $(BIN)/pytest tests/gateway/test_holding_out.py $(ARGS)
+	@YUNZHUO_TEST_SPICE_SECONDS=3600 YUNZHUO_TEST_AWAY_SECONDS=300 $(BIN)/pytest --timeout 5400 tests/gateway/test_holding_out.py $(ARGS)
 
 test-fast: setup-test ## The tests that need no virtual machine, browser or server
 	@$(FAST) $(ARGS)
 
 fuzz: setup-test ## Ten minutes of changed and random bytes at the gateway's protocol code (SECONDS=600)
-	@$(BIN)/python -m tests.gateway.fuzz $(SECONDS)
+	@$(BIN)/python -m tests.gateway.fuzz $$(($(SECONDS) / 4))
+	@$(BIN)/python -m tests.gateway.fuzz_guided $$(($(SECONDS) * 3 / 4)) --keep
 
 bench-tools: setup-run ## What benchmarks compare with: websockify (into .venv-bench), HAProxy and nginx
 	@$(SETUP) bench
