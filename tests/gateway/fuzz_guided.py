@@ -1,8 +1,8 @@
 """Fuzzes the gateway's protocol code guided by what it covers, with atheris: ``python -m tests.gateway.fuzz_guided SECONDS``.
 
 Each machine of :mod:`tests.gateway.fuzz` has its share of the time, in a process of its own, which begins with what is kept in
-``corpus/guided`` and what the other fuzzer makes. With ``--keep`` what covers more is kept for the next time; ``test_fuzz`` runs
-it on any Python. A stream that a machine cannot bear is printed, and the exit code is 1.
+``corpus/guided`` and what the other fuzzer makes. With ``--keep`` what covers more is kept for the next time; ``test_fuzz``
+runs it on any Python. A stream that a machine cannot bear is printed, and the exit code is 1.
 """
 
 import argparse
@@ -64,7 +64,8 @@ def main() -> int:
     options = parser.parse_args()
     machines = [run.__name__ for run, _ in fuzz.TARGETS]
     share = options.seconds / len(machines)
-    return 0 if all([one(machine, share, is_kept=options.keep) for machine in machines]) else 1
+    borne = [one(machine, share, is_kept=options.keep) for machine in machines]
+    return 0 if all(borne) else 1
 
 
 if __name__ == "__main__":

@@ -167,7 +167,8 @@ async def test_spice_goes_on_while_certificate_and_processes_change(
         for channel, (_, end) in near.items():
             assert end.sent.same_as(far.ends[channel].got), CHANNELS[channel]
             assert far.ends[channel].sent.same_as(end.got), CHANNELS[channel]
-            assert not (end.broke or far.ends[channel].broke), CHANNELS[channel]
+            assert not end.broke, CHANNELS[channel]
+            assert not far.ends[channel].broke, CHANNELS[channel]
             assert min(end.sent.size, end.got.size) > 10_000 * SPICE_SECONDS, "that was no talk"
         assert session_of(ticket) not in manager.ended
 

@@ -101,9 +101,7 @@ async def test_a_server_that_has_much_to_say_at_once(
 ) -> None:
     """It comes before there is a session, in one piece that is larger than what is read for a viewer behind TLS."""
     chain, private = certificate(tmp_path)
-    gateway = await start_gateway(
-        listen={"tls_certificate_file": chain.name, "tls_private_file": private.name, "plain": True}
-    )
+    gateway = await start_gateway(listen={"tls_certificate_file": chain.name, "tls_private_file": private.name, "plain": True})
     server.greeting = os.urandom(250_000)
     for tls in (None, ssl.create_default_context(cafile=str(chain))):
         viewer = await native(gateway, tls=tls)

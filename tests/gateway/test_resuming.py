@@ -1,8 +1,6 @@
 """A line breaks and the viewer comes back: the same session, no new ticket, the picture at once; unless the right is gone."""
 
 import asyncio
-import os
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -70,11 +68,9 @@ async def school(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scho
         settings = folder / "settings.toml"
         freeze(yunzhuo.settings, settings)
         base = f"http://127.0.0.1:{yunzhuo.settings.web.port}"
-        web = subprocess.Popen(
-            [sys.executable, "-m", "yunzhuo", "web", "--config", str(settings)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        quiet = asyncio.subprocess.DEVNULL
+        command = (sys.executable, "-m", "yunzhuo", "web", "--config", str(settings))
+        web = await asyncio.create_subprocess_exec(*command, stdout=quiet, stderr=quiet)
         config = parse(
             {
                 "manager_url": base,
@@ -88,14 +84,14 @@ async def school(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scho
         )
         gateway = await RunningGateway.start(config, folder)
         try:
-            clients = [await signed_in(base, f"{name}@school.local") for name in ("lin", "boss")]
-            yield School(yunzhuo, gateway, *clients, desktop_id)
-            for client in clients:
+            person, boss = await signed_in(base, "lin@school.local"), await signed_in(base, "boss@school.local")
+            yield School(yunzhuo, gateway, person, boss, desktop_id)
+            for client in (person, boss):
                 await client.aclose()
         finally:
             assert await gateway.end() == 0
             web.terminate()
-            web.wait(30)
+            await web.wait()
 
 
 async def signed_in(base: str, email: str) -> httpx.AsyncClient:
@@ -165,7 +161,7 @@ async def test_the_line_breaks_and_the_picture_is_back_at_once(school: School, s
     assert (shown["id"], shown["channels"]) == (told["id"], 1)
     await viewer.close()
     await end_of_all(school)
-    assert [each["end_reason"] for each in await school.screens("/history")][0] == "viewer_closed"
+    assert (await school.screens("/history"))[0]["end_reason"] == "viewer_closed"
     assert "ticket_refused" in await refused(school, told["resume_ticket"]), "what was closed is over"
 
 

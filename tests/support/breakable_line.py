@@ -24,6 +24,10 @@ class BreakableLine:
         for writer in tuple(self._writers):
             self._loop.call_soon_threadsafe(writer.transport.abort)
 
+    def is_used_again(self, connections: int) -> bool:
+        """Whether there were more connections than so many."""
+        return self.connections > connections
+
     def fall_silent(self) -> None:
         """Carry nothing more over the connections that there are; the next ones are well."""
         self._silent_until = self.connections

@@ -1,5 +1,6 @@
 """Much at once from one socket to another without a copy in between: splice(2), through one pipe for all connections."""
 
+import contextlib
 import fcntl
 import os
 from typing import Final
@@ -17,10 +18,8 @@ class Pipe:
 
     def __init__(self) -> None:
         self._out, self._in = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
+        with contextlib.suppress(OSError):  # somebody has set a lower limit for pipes: then pieces are smaller
             fcntl.fcntl(self._in, fcntl.F_SETPIPE_SZ, _ROOM_BYTES)
-        except OSError:
-            pass  # somebody has set a lower limit for pipes: then pieces are smaller
 
     def take(self, source: int) -> int:
         """Takes what the socket ``source`` has now, up to :data:`PIECE_BYTES`; answers how much. 0: nothing now, or its reader

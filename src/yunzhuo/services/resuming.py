@@ -31,8 +31,9 @@ class Shown:
 def resumed(tx: Transaction, shown: Shown, now: datetime, settings: ConsoleSettings) -> Ticket | None:
     """The ticket whose session goes on, None where there is none to go on with.
 
-    What is left of it is told to end, by ``withdrawn_reason``. A SPICE viewer's main channel is what goes on; for as long as a ticket lives its other
-    channels join it from the same address. (Browsers open SPICE before anybody knows for which channel; they ask anew.)
+    What is left of it is told to end, by ``withdrawn_reason``. A SPICE viewer's main channel is what goes on; for as long as a
+    ticket lives its other channels join it from the same address. (Browsers open SPICE before anybody knows for which channel;
+    they ask anew.)
     """
     ticket = tx.scalar(
         select(Ticket)
