@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from yunzhuo.services.access import GRANTS, Actor, Role, Scope, covers, grants_of, scope_of
 from yunzhuo.services.accounts import UserView
 from yunzhuo.web.portal import messages
-from yunzhuo.web.portal.gateway_words import amount, gateway_health, screen_end
+from yunzhuo.web.portal.gateway_words import amount, gateway_health, screen_end, with_breaks
 from yunzhuo.webkit import actor, errors, request_id, services, sessions
 from yunzhuo.webkit.problems import Problem
 
@@ -43,7 +43,9 @@ def _set_up(state: BlueprintSetupState) -> None:
     errors.error_page(cast(Flask, state.app), error_page)
     state.app.context_processor(_for_all_templates)
     state.app.jinja_env.filters.update(elapsed=messages.elapsed, moment=messages.moment, size=messages.size)
-    state.app.jinja_env.filters.update(amount=amount, gateway_health=gateway_health, screen_end=screen_end)
+    state.app.jinja_env.filters.update(
+        amount=amount, gateway_health=gateway_health, screen_end=screen_end, with_breaks=with_breaks
+    )
 
 
 blueprint.record_once(_set_up)
