@@ -1,6 +1,6 @@
 """A secret beside each ticket that gets its session back when the line broke
 
-Revision ID: 0013
+Revision ID: 0012
 Revises: 0011
 """
 
@@ -9,7 +9,7 @@ from alembic import op
 
 from yunzhuo.phoenix.db.base import UtcDateTime
 
-revision = "0013"
+revision = "0012"
 down_revision = "0011"
 branch_labels = None
 depends_on = None
