@@ -31,6 +31,7 @@ WAKE_AGAIN_LONGEST_SECONDS = 60.0
 CATALOG_SECONDS = 5.0
 AUDIT_SECONDS = 2.0
 USAGE_SECONDS = 60.0
+LICENSE_SECONDS = 60.0
 DISKS_SECONDS = 5.0
 MAIL_SECONDS = 10.0
 GUESSES_SECONDS = 60.0
@@ -123,6 +124,7 @@ def timers(settings: Settings, all_services: Services) -> list[Timer]:
         Timer("catalog", CATALOG_SECONDS, synchronize),
         Timer("audit", AUDIT_SECONDS, all_services.audit_keeper.seal),
         Timer("usage", USAGE_SECONDS, all_services.usage.count),
+        Timer("license", LICENSE_SECONDS, all_services.licensing.witness),
         Timer("mail", MAIL_SECONDS, all_services.outbox.wake_due),
         Timer("guesses", GUESSES_SECONDS, lambda: all_services.guesses.report(first)),
         Timer("cleanup", CLEANUP_SECONDS, cleanup),

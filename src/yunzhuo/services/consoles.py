@@ -19,7 +19,9 @@ from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import state_of
 from yunzhuo.services.desktop_views import may_with, visible_desktop
+from yunzhuo.services.license_book import LicenseBook
 from yunzhuo.services.reach import widened
+from yunzhuo.services.rules.licensing import Reach
 from yunzhuo.services.rules.lifecycle import State
 from yunzhuo.services.stated import needs
 
@@ -60,7 +62,10 @@ class Redemption:
 class ConsoleService:
     """Tickets and sessions."""
 
-    def __init__(self, db: Database, cloud: Cloud, audit: AuditLog, clock: Clock, settings: ConsoleSettings) -> None:
+    def __init__(
+        self, db: Database, cloud: Cloud, audit: AuditLog, clock: Clock, settings: ConsoleSettings, license_book: LicenseBook
+    ) -> None:
+        self._license = license_book
         self._db = db
         self._cloud = cloud
         self._audit = audit
@@ -81,6 +86,7 @@ class ConsoleService:
                 raise Conflict(
                     "desktop_not_available", f"The desktop's screen cannot be opened while it is {state}.", state=state
                 )
+            self._license.require(tx, Reach.KEEP)
             gateway = tx.scalars(select(Gateway).order_by(Gateway.created_at)).first()
             if gateway is None:
                 raise Conflict("no_gateway", "There is no gateway to open the screen through.")

@@ -58,6 +58,11 @@ def unseal(kind: str, document: bytes, find_key: Callable[[str], OKPKey | None])
     return _parsed(kind, payload), key_id
 
 
+def unsigned(kind: str, document: bytes) -> Mapping[str, Any]:
+    """What a document says, whoever made it: to be believed only once :func:`unseal` has taken it. Raises SealBroken."""
+    return _parsed(kind, _decoded(kind, _parsed(kind, document).get("payload")))
+
+
 def canonical(content: Mapping[str, Any]) -> bytes:
     """JSON in the one way that counts (RFC 8785, for objects without fractions): names sorted, no blanks, UTF-8."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

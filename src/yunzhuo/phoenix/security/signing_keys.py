@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
@@ -21,11 +22,16 @@ def make() -> OKPKey:
 def write_private(path: Path, key: OKPKey, passphrase: str | None = None) -> None:
     """Write a private key (PKCS #8, PEM) into a new file that only this user can read. Raises FileExistsError."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(key.as_pem(private=True, password=passphrase))
-        file.flush()
-        os.fsync(file.fileno())
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(key.as_pem(private=True, password=passphrase))
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(draft, path)  # whole or not at all; fails when there is one
+    finally:
+        draft.unlink()
 
 
 def read_private(path: Path, passphrase: str | None = None) -> OKPKey:
@@ -40,8 +46,15 @@ def read_private(path: Path, passphrase: str | None = None) -> OKPKey:
 
 def read_public(path: Path) -> OKPKey:
     """The public key in a file (SubjectPublicKeyInfo, PEM). Raises InvalidInput."""
-    key = _read(path, None)
-    return public(key)
+    return public(_read(path, None))
+
+
+def public_from(pem: str) -> OKPKey:
+    """A public key as it stands in a document. Raises InvalidInput when it is none, or more than that."""
+    key = _parsed(pem.encode(), None)
+    if key is None or key.is_private:
+        raise InvalidInput("This is no Ed25519 public key.", code="key_unreadable")
+    return key
 
 
 def public(key: OKPKey) -> OKPKey:
@@ -50,14 +63,18 @@ def public(key: OKPKey) -> OKPKey:
 
 
 def _read(path: Path, passphrase: str | None) -> OKPKey:
-    problem = InvalidInput(f"{path} holds no Ed25519 key that can be read with this passphrase.", code="key_unreadable")
-    try:
-        raw = path.read_bytes()
-        if len(raw) > _MAX_BYTES:
-            raise problem
-        key = OKPKey.import_key(raw, password=passphrase)
-    except (OSError, ValueError, TypeError, JoseError) as error:
-        raise problem from error
-    if key.curve_name != _CURVE:
-        raise problem
+    key = _parsed(path.read_bytes(), passphrase)
+    if key is None:
+        problem = f"{path} holds no Ed25519 key that can be read with this passphrase."
+        raise InvalidInput(problem, code="key_unreadable")
     return key
+
+
+def _parsed(pem: bytes, passphrase: str | None) -> OKPKey | None:
+    if len(pem) > _MAX_BYTES:
+        return None
+    try:
+        key = OKPKey.import_key(pem, password=passphrase)
+    except (ValueError, TypeError, JoseError, UnsupportedAlgorithm):
+        return None
+    return key if key.curve_name == _CURVE else None

@@ -1,0 +1,23 @@
+"""The license that an installation has."""
+
+from sqlalchemy import BigInteger, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from yunzhuo.phoenix.db.base import Base, Digest, Time
+
+
+class Installation(Base):
+    """The one row of this installation: its license as it was signed, and the latest time that it has seen.
+
+    What the license says is read from ``document`` alone, whose signature is checked every time; ``serial`` only keeps an
+    older one out when two come at once. ``latest_mark`` is a keyed digest of ``latest_seen``.
+    """
+
+    __tablename__ = "installation"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    document: Mapped[str | None] = mapped_column(Text)
+    serial: Mapped[int] = mapped_column(BigInteger)
+    taken_at: Mapped[Time | None]
+    latest_seen: Mapped[Time | None]
+    latest_mark: Mapped[Digest | None]
