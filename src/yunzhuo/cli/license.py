@@ -1,4 +1,4 @@
-"""``yunzhuo license``: licenses as files, for the vendor and for whoever wants to check one."""
+"""``yunzhuo license``: this installation's license, and licenses as files for whoever wants to check one."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -6,11 +6,13 @@ from pathlib import Path
 import click
 
 from yunzhuo.cli.context import CommandContext, Group, pass_context, print_answer
+from yunzhuo.cli.organizations import acting_in
 from yunzhuo.cli.tables import table
 from yunzhuo.phoenix.common.errors import InvalidInput
 from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.security import licenses, sealed, signing_keys
 from yunzhuo.phoenix.security.licenses import License, LicenseRefused, Limits
+from yunzhuo.services.licensing import LicenseStatus
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
@@ -77,6 +79,50 @@ def example(context: CommandContext, folder: Path) -> None:
     for path, content in zip(paths, (licenses.sign(made, key), key.as_pem(private=False)), strict=True):
         path.write_bytes(content)
     print_answer({"files": [str(path) for path in paths]}, "\n".join(map(str, paths)), as_json=context.json_output)
+
+
+@license_.command()
+@pass_context
+def status(context: CommandContext) -> None:
+    """Show this installation's license, and how much of it is used."""
+    with acting_in(context, None) as (all_services, itself):
+        found = all_services.licensing.status(itself)
+    _print_status(context, found)
+
+
+@license_.command("host-info")
+@click.option("--out", "file", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File to write.")
+@pass_context
+def host_info(context: CommandContext, file: Path) -> None:
+    """Write the file that the vendor makes this installation's license from."""
+    with acting_in(context, None) as (all_services, itself):
+        document = all_services.licensing.host_info(itself)
+    file.write_bytes(document)
+    print_answer({"file": str(file)}, f"{file} was written; send it to the vendor.", as_json=context.json_output)
+
+
+@license_.command()
+@click.argument("file", type=_FILE)
+@pass_context
+def install(context: CommandContext, file: Path) -> None:
+    """Give this installation the license in FILE; a worse one never replaces a good one."""
+    document = _bytes_of(file)
+    with acting_in(context, None) as (all_services, itself):
+        found = all_services.licensing.take(itself, document)
+    _print_status(context, found)
+
+
+def _print_status(context: CommandContext, found: LicenseStatus) -> None:
+    license_ = found.license.model_dump(mode="json", exclude_none=True) if found.license else None
+    amounts = [
+        {"limit": each.limit, "used": each.used, "most": each.most, "warned_percent": each.warned_percent}
+        for each in found.amounts
+    ]
+    data = {"phase": found.phase, "installation_key": found.installation_key, "license": license_, "amounts": amounts}
+    until = f" until {found.license.expires_at:%Y-%m-%d}" if found.license else ""
+    rows = [(each.limit, each.used, "-" if each.most is None else each.most) for each in found.amounts]
+    text = f"{found.phase}{until}\n{table(('LIMIT', 'USED', 'MOST'), rows)}"
+    print_answer(data, text, as_json=context.json_output)
 
 
 def _bytes_of(file: Path) -> bytes:

@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.support.installation import installation
 
 from yunzhuo.cli import main
-from yunzhuo.phoenix.security import licenses, signing_keys
+from yunzhuo.phoenix.security import host_info, licenses, signing_keys
 
 
 @pytest.fixture
@@ -55,3 +56,21 @@ def test_a_license_that_does_not_count_now(folder: Path, capsys: pytest.CaptureF
     capsys.readouterr()
     assert main(["license", "verify", str(folder / "license.json"), "--key", str(folder / "vendor.pub"), "--json"]) == 1
     assert code in capsys.readouterr().out
+
+
+def test_the_installations_own_license(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("YUNZHUO_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("YUNZHUO_CLOUD__DRIVER", "memory")
+    with installation(tmp_path / "home"):
+        pass
+    assert main(["license", "status"]) == 0
+    assert "unlicensed" in capsys.readouterr().out
+    assert main(["license", "host-info", "--out", str(tmp_path / "host.json")]) == 0
+    own = host_info.read((tmp_path / "host.json").read_bytes()).key_id
+    assert main(["license", "status", "--json"]) == 0
+    assert own in capsys.readouterr().out
+    assert main(["license", "example", "--out", str(tmp_path)]) == 0
+    assert main(["license", "install", str(tmp_path / "license.json")]) == 1  # no build trusts an example's key
+    assert "not known here" in capsys.readouterr().err
