@@ -4,17 +4,18 @@ SHELL := /bin/bash
 # Compiled modules are kept, whatever the shell says: without them every process compiles all of Yunzhuo again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-run setup-test image light-image test test-fast test-image test-mariadb test-chaos lint format docs screenshots docs-pages settings-file lock clean
+.PHONY: help run setup setup-run setup-test image light-image cloud cloud-down cloud-wipe cloud-lock test test-fast test-image test-mariadb test-chaos lint format docs screenshots docs-pages settings-file lock clean fuzz bench-tools test-cloud test-cloud-pretended
 
 # The first Python that is new enough; its own words when there is none. `make PYTHON=... run` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && exit; done; echo python3)
 ARGS ?=
+SECONDS ?= 600
 BIN := .venv/bin
 SETUP = $(PYTHON) -m infras.setup
 SLOW := slow or machine or browser or servers
 # In no ordinary run: each takes many minutes.
-LONG := image or chaos
+LONG := image or chaos or cloud
 STATEFUL := tests/integration/services tests/integration/api tests/unit/portal
 # More than there are cores: many tests wait for something.
 FAST = $(BIN)/pytest -n 3 -m "not ($(SLOW) or $(LONG))"
@@ -52,18 +53,44 @@ test-image: setup-test ## Build images and goldens, boot them, look into them; t
 test-mariadb: setup-test ## The tests of services, API and pages once more, on MariaDB
 	@$(BIN)/pytest -n 3 --database mariadb -m "not (machine or browser or servers or $(LONG))" $(STATEFUL) $(ARGS)
 
-test-chaos: setup-test ## Three kills at every moment of every step of every operation; takes many minutes
+test-chaos: setup-test ## Three kills at every moment of every step of every operation; about half an hour
 	@$(BIN)/pytest -m chaos -s $(ARGS)
 
 test-fast: setup-test ## The tests that need no virtual machine, browser or server
 	@$(FAST) $(ARGS)
 
-lint: setup-test ## ruff, mypy, import-linter, djlint
+fuzz: setup-test ## Ten minutes of changed and random bytes at the gateway's protocol code (SECONDS=600)
+	@$(BIN)/python -m tests.gateway.fuzz $(SECONDS)
+
+bench-tools: setup-run ## What benchmarks compare with: websockify (into .venv-bench), HAProxy and nginx
+	@$(SETUP) bench
+
+cloud: ## A real OpenStack on this computer, for `make test-cloud`: as root, takes 3 GiB of memory
+	@$(PYTHON) -m infras.openstack up
+
+cloud-down: ## Stop it; what it knows is kept (`make cloud-wipe` forgets that, too)
+	@$(PYTHON) -m infras.openstack down
+
+cloud-wipe:
+	@$(PYTHON) -m infras.openstack wipe
+
+test-cloud: setup-test ## The tests on that OpenStack, or on the one that OPENSTACK_TEST_CLOUDS (a clouds.yaml) names
+	@$(BIN)/pytest -m cloud -k "not pretended and not outages" $(ARGS)
+	@[ -n "$(ARGS)" ] || printf '%s %s\n' "$$(.ci/cloud-digest)" "$$(date -u +%F)" > tests/cloud/passed
+
+# What hosts that only pretend are enough for: the contract once more, and parts of the cloud that die.
+test-cloud-pretended: setup-test
+	@$(BIN)/pytest -m cloud -k "pretended or outages" $(ARGS)
+
+lint: setup-test ## ruff, mypy, bandit, import-linter, djlint
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/mypy -p infras.setup
+	@$(BIN)/mypy -p infras.openstack --exclude infras/openstack/inside
 	@$(BIN)/mypy tests bench docs/screenshots.py
+# It warns of every part of an expression that an exception on its line was not needed for.
+	@$(BIN)/bandit --quiet --recursive src infras docs 2> >(grep -v "nosec encountered" >&2)
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/djlint --lint --quiet src/yunzhuo
 
@@ -91,5 +118,11 @@ lock: setup-test ## Bring requirements.lock and requirements-dev.lock up to date
 	@UV_NO_CONFIG=1 $(COMPILE) --output-file requirements.lock
 	@UV_NO_CONFIG=1 $(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock
 
+# The services of the test cloud are of one release: their own versions stand in requirements.in.
+cloud-lock: setup-test
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@UV_NO_CONFIG=1 $(BIN)/uv pip compile infras/openstack/requirements.in --quiet --upgrade --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-annotate --no-header --output-file infras/openstack/requirements.lock
+
 clean: ## Remove what was built (not var/, the state)
-	@rm -rf .venv node_modules src/yunzhuo/webkit/static/dist docs/_build .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf .venv .venv-bench node_modules src/yunzhuo/webkit/static/dist docs/_build .mypy_cache .ruff_cache .pytest_cache

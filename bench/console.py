@@ -20,8 +20,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gateway_relay import running as running_on_port
-from gateway_relay import websockify_command
+from gateway_relays import running as running_on_port
+from gateway_relays import websockify_program
 from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).parents[1]
@@ -128,7 +128,7 @@ def peer(folder: Path, cloud: Cloud, server_id: str) -> Iterator[str]:
     screen = cloud.servers.console(server_id, ConsoleProtocol.VNC)
     assert screen.unix_path is not None
     port = free_ports("peer")["peer"]
-    command = [*websockify_command(folder), "--web", str(web), "--unix-target", screen.unix_path, f"127.0.0.1:{port}"]
+    command = [websockify_program(), "--web", str(web), "--unix-target", screen.unix_path, f"127.0.0.1:{port}"]
     with running_on_port(command, port):
         yield f"http://127.0.0.1:{port}/#{screen.password}"
 

@@ -4,12 +4,16 @@ import RFB from "@novnc/novnc";
 
 import { press } from "./keys.js";
 
+// The gateway's word that the right to see this desktop has ended; asking again at once would be no use.
+const WITHDRAWN = 4003;
+
 export class Screen {
   /** Connects at once. `told` is asked to take note: connected(), lost(), refused(reason). */
   constructor(place, { url, subprotocol }, { line, view, ...told }) {
     this.told = told;
     // The ticket travels as a subprotocol, never in an address that is logged.
     const socket = new WebSocket(url, ["binary", subprotocol]);
+    socket.addEventListener("close", (event) => (this.closeCode = event.code));
     line.follow(socket);
     this.rfb = new RFB(place, socket, { shared: true });
     this.rfb.background = "transparent";
@@ -34,7 +38,7 @@ export class Screen {
   /** Ends it without a word to whoever was told. */
   close() {
     this.told = null;
-    this.rfb.disconnect();
+    if (!this.isOver) this.rfb.disconnect();
   }
 
   refuse(reason) {
@@ -44,8 +48,10 @@ export class Screen {
   }
 
   ended() {
+    this.isOver = true;
     const told = this.told;
     this.told = null;
-    told?.lost();
+    if (this.closeCode === WITHDRAWN) told?.refused();
+    else told?.lost();
   }
 }

@@ -2,7 +2,7 @@
 
 import os
 import re
-import subprocess
+import subprocess  # nosec B404 # lists of arguments, never a shell
 import sys
 import tempfile
 import time
@@ -65,7 +65,7 @@ def run(what: str, command: Sequence[str], log: Log, *, cwd: Path, environment: 
         output.write(f"\n$ {' '.join(command)}\n".encode())
         output.flush()
         try:
-            child = subprocess.Popen(
+            child = subprocess.Popen(  # nosec B603 # the set-up's own commands
                 command,
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,

@@ -1,7 +1,7 @@
 """The clone's ``.venv``: exactly what the lock file says, and Yunzhuo itself, editable."""
 
 import shutil
-import subprocess
+import subprocess  # nosec B404 # lists of arguments, never a shell
 import sys
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from infras.setup.stamps import fingerprint, set_stamp, stands
 
 RUN_LOCK = "requirements.lock"
 TEST_LOCK = "requirements-dev.lock"  # holds all of RUN_LOCK, at the same versions
+PEERS_LOCK = "requirements-bench.lock"
 _NEEDED_BYTES = 1024**3
 
 
@@ -57,7 +58,7 @@ def _make(root: Path, venv: Path, log: Log) -> None:
     whose = fingerprint(str(root), sys.version, sys.base_prefix)
     python = venv / "bin" / "python"
     works = (
-        python.exists() and subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0
+        python.exists() and subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0  # nosec B603 # the Python that it is about
     )
     if works and stands(_stamp(venv, "venv"), whose):
         return
@@ -77,3 +78,16 @@ def _check_space(root: Path) -> None:
             f"Python packages: {free / 1024**3:.1f} GiB are free on the disk with {root}, and {_NEEDED_BYTES / 1024**3:.0f} GiB"
             " are needed: make room and run it again"
         )
+
+
+def install_peers(root: Path, log: Log) -> None:
+    """What benchmarks compare with, in an environment of its own, ``.venv-bench``: nothing of it may reach ours."""
+    lock, venv = root / PEERS_LOCK, root / ".venv-bench"
+    wanted = fingerprint(str(root), sys.version, sys.base_prefix, files=[lock])
+    if stands(_stamp(venv, "peers"), wanted):
+        return
+    run("making .venv-bench", [sys.executable, "-m", "venv", "--clear", str(venv)], log, cwd=root)
+    say(f"installing Python packages into .venv-bench ({PEERS_LOCK})")
+    pip = [".venv-bench/bin/python", "-m", "pip", "--no-input", "--disable-pip-version-check", "install"]
+    run("installing peers", [*pip, "--require-hashes", "--no-deps", "--requirement", PEERS_LOCK], log, cwd=root)
+    set_stamp(_stamp(venv, "peers"), wanted)

@@ -13,6 +13,7 @@ from yunzhuo.services.bulk import Outcome
 from yunzhuo.services.consoles import ConsoleProtocol
 from yunzhuo.services.desktop_table import TableWish
 from yunzhuo.services.desktops import NewDesktop
+from yunzhuo.services.gateways import GatewayState
 from yunzhuo.services.operation_desk import Dealt, OperationWish
 from yunzhuo.services.people import DesktopsOfDeleted
 from yunzhuo.services.people_files import FileKind
@@ -58,6 +59,7 @@ def _of(name: str) -> Callable[[World], Any]:
 
 accounts, audit, catalog, delegations = _of("accounts"), _of("audit_reader"), _of("catalog"), _of("delegations")
 desktops, groups, guests, organizations = _of("desktops"), _of("groups"), _of("guests"), _of("organizations")
+gateways, screens = _of("gateways"), _of("screens")
 overview, people, lists, quotas = _of("overview"), _of("people"), _of("people_import"), _of("quotas")
 bulk, operations, disks = _of("bulk"), _of("operations"), _of("personal_disks")
 factors, passkeys, registration = _of("factors"), _of("passkeys"), _of("registration")
@@ -127,6 +129,18 @@ METHODS: Mapping[str, Ask] = {
     "operations.record": lambda w, a, t: operations(w).record(a, t.operation),
     "operations.retry": lambda w, a, t: operations(w).retry(a, t.operation),
     "operations.undo": lambda w, a, t: operations(w).undo(a, t.operation),
+    "gateways.add_segment": lambda w, a, t: gateways(w).add_segment(a, "new", "10.9.0.0/16"),
+    "gateways.create": lambda w, a, t: gateways(w).create(a, "new", "wss://new.test"),
+    "gateways.delete": lambda w, a, t: gateways(w).delete(a, w.gateway),
+    "gateways.get": lambda w, a, t: gateways(w).get(a, w.gateway),
+    "gateways.list": lambda w, a, t: gateways(w).list(a),
+    "gateways.remove_segment": lambda w, a, t: gateways(w).remove_segment(a, w.segment),
+    "gateways.rotate_key": lambda w, a, t: gateways(w).rotate_key(a, w.gateway),
+    "gateways.segments": lambda w, a, t: gateways(w).segments(a),
+    "gateways.update": lambda w, a, t: gateways(w).update(a, w.gateway, state=GatewayState.DRAINING),
+    "screens.end": lambda w, a, t: screens(w).end(a, t.screen),
+    "screens.history": lambda w, a, t: screens(w).history(a),
+    "screens.open_now": lambda w, a, t: screens(w).open_now(a),
     "organizations.create": lambda w, a, t: organizations(w).create(a, "new"),
     "organizations.disable": lambda w, a, t: organizations(w).disable(a, t.organization),
     "organizations.enable": lambda w, a, t: organizations(w).enable(a, t.organization),
@@ -134,6 +148,7 @@ METHODS: Mapping[str, Ask] = {
     "organizations.list": lambda w, a, t: organizations(w).list(a),
     "organizations.rename": lambda w, a, t: organizations(w).rename(a, t.organization, "new"),
     "overview.catalog_use": lambda w, a, t: overview(w).catalog_use(a),
+    "overview.counts": lambda w, a, t: overview(w).counts(a),
     "overview.hosts": lambda w, a, t: overview(w).hosts(a),
     "overview.look": lambda w, a, t: overview(w).look(a),
     "overview.settings": lambda w, a, t: overview(w).settings(a),

@@ -13,6 +13,7 @@ from tests.support.api import SECRET_KEY
 from tests.support.installation import PASSWORD, Installation, installation
 from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.access import installation as itself
+from yunzhuo.services.consoles import ConsoleProtocol
 from yunzhuo.services.tokens import TokenWish
 from yunzhuo.web.app import create_app
 
@@ -60,6 +61,7 @@ class Target:
     token: str
     invitation: str
     service: str
+    screen: str
 
 
 @dataclass
@@ -73,6 +75,8 @@ class World:
     tokens: Mapping[Role, str]
     sessions: Mapping[Role, str]
     bystander: str
+    gateway: str
+    segment: str
     kept: sqlite3.Connection
 
     def undo(self) -> None:
@@ -94,6 +98,13 @@ def _keys(yunzhuo: Installation, everybody: Sequence[Actor], chiefs: Sequence[Ac
         found[chief.organization_id, "invitation"] = services.registration.invite(chief, invited, Role.USER).id
         found[chief.organization_id, "service"] = services.tokens.add_service(chief, program, Role.USER).id
     return found
+
+
+def _screen(yunzhuo: Installation, owner: Actor, desktop_id: str, gateway: str) -> str:
+    """An open screen of somebody's."""
+    connection = yunzhuo.services.consoles.open(owner, desktop_id, ConsoleProtocol.VNC)
+    yunzhuo.services.consoles.redeem(gateway, connection.ticket, client_address="192.0.2.7")
+    return connection.id
 
 
 @contextmanager
@@ -120,6 +131,8 @@ def world(home: Path) -> Iterator[World]:
             desktop_id = desktops[each.user_id].desktop.id
             snapshots[each.user_id] = services.snapshots.list(each, desktop_id).items[0].id
             services.guests.write_piece(each, desktop_id, "x", b"x", offset=0, size_bytes=1)
+        doors = services.gateways.list(chief)[0].id, services.gateways.add_segment(chief, "inside", "10.1.0.0/16").id
+        screens = {each.user_id: _screen(yunzhuo, each, desktops[each.user_id].desktop.id, doors[0]) for each in everybody}
         ours = services.groups.create(chief, "ours")
         others, foreign = services.groups.create(chief, "others"), services.groups.create(itself(there), "foreign")
         services.groups.put_member(chief, ours.id, pupil.user_id)
@@ -150,6 +163,7 @@ def world(home: Path) -> Iterator[World]:
                 keys[owner.user_id, "token"],
                 keys[organization, "invitation"],
                 keys[organization, "service"],
+                screens[owner.user_id],
             )
 
         targets: dict[tuple[Role, str], Target] = {}
@@ -168,11 +182,11 @@ def world(home: Path) -> Iterator[World]:
             for role, (email, address) in signed.items()
         }
         for role, each in people.items():
-            services.step_up.for_session(each, PASSWORD, sessions[role])
+            sessions[role] = services.step_up.for_session(each, PASSWORD, sessions[role])
         kept = sqlite3.connect(":memory:")
         with sqlite3.connect(yunzhuo.settings.home / "yunzhuo.db") as present:
             present.backup(kept)
         present.close()
         app = create_app(services, secret_key=SECRET_KEY)
-        yield World(yunzhuo, app, actors, targets, tokens, sessions, bystander.user_id, kept)
+        yield World(yunzhuo, app, actors, targets, tokens, sessions, bystander.user_id, *doors, kept)
         kept.close()

@@ -4,8 +4,9 @@ Pages are found from the application's own address table: a new one without a pl
 """
 
 import re
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -47,8 +48,8 @@ PLACES: dict[str, tuple[str, list[str]]] = {
     "portal.register": ("nobody", ["/register"]),
     "portal.welcome": ("nobody", ["{welcome}", "/welcome?proof=nothing"]),
     "portal.forgot": ("nobody", ["/forgot"]),
-    "portal.reset": ("nobody", ["/reset?proof=nothing"]),
-    "portal.confirm_address": ("nobody", ["/confirm-address?proof=nothing"]),
+    "portal.reset": ("nobody", ["/reset?proof={reset}", "/reset?proof=nothing"]),
+    "portal.confirm_address": ("nobody", ["/confirm-address?proof={change_address}", "/confirm-address?proof=nothing"]),
     "portal.give_factor": ("halfway", ["/sign-in/factor"]),
     "portal.prove": ("newcomer", ["/security/password"]),
     "portal.security": ("lin", ["/security"]),
@@ -97,6 +98,8 @@ PLACES: dict[str, tuple[str, list[str]]] = {
     "portal.invitations": ("head", ["/admin/invitations"]),
     "portal.all_desktops": ("head", ["/admin/desktops", "/admin/desktops?q=zzz"]),
     "portal.host_list": ("head", ["/admin/hosts"]),
+    "portal.gateway_list": ("head", ["/admin/gateways"]),
+    "portal.screen_list": ("head", ["/admin/screens"]),
     "portal.catalog": ("head", ["/admin/catalog"]),
     "portal.settings": ("head", ["/admin/settings"]),
 }
@@ -146,6 +149,7 @@ def school(yunzhuo: Portal) -> School:
         add_totp(
             all_services, all_services.people.create(itself, "axe-halfway@school.local", Role.USER, password=PASSWORD).user
         )
+    names |= proofs_in_letters(yunzhuo, "axe-newcomer@school.local")
     lin = yunzhuo.running.api("axe-lin@school.local")
     for state, action in (("stopped", "stop"), ("suspended", "suspend")):
         names[state] = ask_for_desktop(lin, state.title())
@@ -171,6 +175,19 @@ def invitation_to(all_services: Services, head: Actor) -> str:
     """Where the link of somebody who is invited leads."""
     link = all_services.registration.invite(head, "axe-invited@school.local", Role.USER).link or ""
     return link.removeprefix(all_services.settings.public_url)
+
+
+def proofs_in_letters(yunzhuo: Portal, email: str) -> dict[str, str]:
+    """What the links of two letters carry, for another password and for another address; nobody sends the letters here."""
+    settings = yunzhuo.running.settings()
+    posted = settings.model_copy(update={"mail": settings.mail.model_copy(update={"host": "127.0.0.1"})})
+    with services(posted) as all_services, closing(sqlite3.connect(settings.home / "yunzhuo.db")) as database:
+        person = all_services.accounts.by_email(email).actor()
+        proven = all_services.step_up.by_password(person, PASSWORD)
+        all_services.regaining.request_reset(email)
+        all_services.regaining.change_address(person, proven, "axe-moved@school.local")
+        written = database.execute("SELECT purpose, id FROM email_proofs WHERE purpose IN ('reset', 'change_address')")
+        return {purpose: all_services.outbox.secret_of(proof_id) for purpose, proof_id in written}
 
 
 def add_totp(all_services: Services, user: UserView) -> None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from yunzhuo.services.rules.lifecycle import PLANS, Step
-from yunzhuo.services.rules.remedies import ASKED_OF_THE_DISK
+from yunzhuo.services.rules.lifecycle import PLANS, Step, Wanted
+from yunzhuo.services.rules.personal_disks import with_disk
 
 # What a step asks the cloud for, which is the call a worker is killed in. One that asks for nothing is not here.
 CALLS = {
@@ -39,6 +39,10 @@ CALLS = {
     Step.REMOVE: "servers.delete",
     Step.GONE: "servers.get",
     Step.LEAVE: "servers.delete",
+    Step.FETCH_DISK: "volumes.detach",
+    Step.CONNECT_DISK: "volumes.attach",
+    Step.DISCONNECT_DISK: "volumes.detach",
+    Step.RESTORE_DISK: "volumes.restore",
 }
 _DONE_BY_THE_WISH = {Step.RESERVE}
 
@@ -61,16 +65,12 @@ class Point:
 
 
 def all_points() -> list[Point]:
-    """Every one there is, but of changes that move a person's one disk: nobody here has one.
-
-    Hosts are killed while they plug and unplug disks in tests/integration/host/test_host_volumes.py, and
-    tests/integration/services/test_personal_disks.py cuts changes off half way.
-    """
+    """Every one there is: of a desktop that has its owner's personal disk, which every change then is about, too."""
     return [
         Point(action, step, moment)
         for action, steps in PLANS.items()
-        for step in steps
-        if action not in ASKED_OF_THE_DISK and step not in _DONE_BY_THE_WISH
+        for step in with_disk(action, steps, has_disk=True, is_here=True, ends=Wanted.RUNNING)
+        if step not in _DONE_BY_THE_WISH
         for moment in Moment
     ]
 

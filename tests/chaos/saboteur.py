@@ -7,6 +7,7 @@ committed, and through the memory cloud, which kills its caller on request.
 import os
 import signal
 import threading
+import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -14,12 +15,19 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from tests.chaos.kill_points import CALLS, KillPoints, Moment, Point
-from yunzhuo.phoenix.cloud.memory import control
+from yunzhuo.phoenix.cloud.memory import Control, control
 from yunzhuo.phoenix.cloud.memory.faults import Fault, FaultKind
 from yunzhuo.phoenix.common.clock import SystemClock
 from yunzhuo.phoenix.config.settings import Settings
-from yunzhuo.phoenix.db.models import Desktop, Operation, OperationStep
+from yunzhuo.phoenix.db.models import Desktop, Operation, OperationStep, PersonalDisk
 from yunzhuo.services.rules.lifecycle import OperationStatus, Step
+from yunzhuo.services.rules.personal_disks import DISK_STEPS
+
+
+def patient_control(settings: Settings) -> Control:
+    """The other side of the cloud, for whoever looks on: waits however long its users keep it busy."""
+    cloud = settings.cloud.model_copy(update={"timeout_seconds": 60})
+    return control(settings.model_copy(update={"cloud": cloud}), clock=SystemClock())
 
 
 class WrongClock:
@@ -38,7 +46,7 @@ class Saboteur:
 
     def __init__(self, settings: Settings, points: KillPoints) -> None:
         self._points = points
-        self._weather = control(settings, clock=SystemClock())
+        self._weather = patient_control(settings)
         self._turn = threading.Lock()  # never given back by whoever dies
 
     def watch(self) -> None:
@@ -49,7 +57,7 @@ class Saboteur:
 
     @staticmethod
     def _loaded(session: Session, row: object) -> None:
-        if isinstance(row, Operation | OperationStep | Desktop):
+        if isinstance(row, Operation | OperationStep | Desktop | PersonalDisk):
             session.info.setdefault("seen", []).append(row)
 
     def _before_commit(self, session: Session) -> None:
@@ -59,7 +67,7 @@ class Saboteur:
 
     def _after_commit(self, session: Session) -> None:
         operation, step, desktop = _seen(session)
-        session.info.pop("seen", None)
+        rows = session.info.pop("seen", [])
         if operation is None or step is None or desktop is None:
             return
         if operation.lease_owner is None:
@@ -67,7 +75,11 @@ class Saboteur:
                 self._die_at(Point(operation.action, step.name, Moment.AFTER))
             return
         self._die_at(Point(operation.action, step.name, Moment.BEFORE))
-        self._die_in_the_call(operation, step, desktop)
+        if Step(step.name) in DISK_STEPS:
+            subject = next((_asked_about(row, Step(step.name), desktop) for row in rows if isinstance(row, PersonalDisk)), None)
+        else:
+            subject = desktop.id if step.name == Step.SERVER else desktop.server_id
+        self._die_in_the_call(operation, step, subject)
 
     def _die_at(self, point: Point) -> None:
         with self._turn:
@@ -75,13 +87,12 @@ class Saboteur:
                 os.kill(os.getpid(), signal.SIGKILL)
                 threading.Event().wait()
 
-    def _die_in_the_call(self, operation: Operation, step: OperationStep, desktop: Desktop) -> None:
+    def _die_in_the_call(self, operation: Operation, step: OperationStep, subject: str | None) -> None:
         call = CALLS.get(Step(step.name))
-        subject = desktop.id if step.name == Step.SERVER else desktop.server_id
         if call is None or subject is None:
             return
         point = Point(operation.action, step.name, Moment.INSIDE)
-        if self._points.take(point, pid=os.getpid(), call=call, subject=subject):
+        if self._points.take(point, pid=os.getpid(), call=call, subject=subject, at=time.time()):
             self._weather.faults.set(Fault(operation=call, kind=FaultKind.CRASH, subject=subject))
 
 
@@ -92,3 +103,10 @@ def _seen(session: Session) -> tuple[Operation | None, OperationStep | None, Des
     steps = sorted((row for row in rows if isinstance(row, OperationStep)), key=lambda row: row.position)
     desktops = [row for row in rows if isinstance(row, Desktop)]
     return next(iter(operations), None), next(iter(steps), None), next(iter(desktops), None)
+
+
+def _asked_about(disk: PersonalDisk, step: Step, desktop: Desktop) -> str | None:
+    """The volume that the cloud is asked about at this step of this desktop; None: it is not asked."""
+    if disk.desktop_id != desktop.id or (step is Step.FETCH_DISK and disk.leaving_desktop_id is None):
+        return None
+    return disk.volume_id

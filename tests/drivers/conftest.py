@@ -1,11 +1,14 @@
 """One suite for every driver: a test that asks for ``cloud`` runs once on each driver that offers what it ``needs``."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests.drivers.desktops import Desktops
 from tests.drivers.driver_table import ALL, DRIVERS, Driver
+from tests.drivers.verified import noting, write_down
+from tests.support.committed_page import REFRESH_VARIABLE
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.resources import Server
 
@@ -13,6 +16,11 @@ from yunzhuo.phoenix.cloud.resources import Server
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(*operations): runs only on drivers that offer these operations")
     config.addinivalue_line("markers", "lacks(operation): runs only on drivers that do not offer this operation")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if os.environ.get(REFRESH_VARIABLE) and session.testscollected:
+        write_down()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -57,8 +65,8 @@ def driver(request: pytest.FixtureRequest) -> Driver:
 @pytest.fixture(scope="session")
 def cloud(driver: Driver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """A connected cloud of the driver, the same for all its tests in this process."""
-    with driver.connect(tmp_path_factory.mktemp(driver.name)) as cloud:
-        yield cloud
+    with driver.connect(tmp_path_factory.mktemp(driver.name)) as cloud, noting(driver.name, cloud) as noted:
+        yield noted
 
 
 @pytest.fixture

@@ -60,20 +60,31 @@ ALL = frozenset(
 )
 
 #: What a driver offers; whatever is not here has to raise CloudNotOffered, which is tested too.
+_NOT_OPENSTACK = frozenset(
+    operation
+    for operation in ALL
+    if operation.startswith(("volumes.", "guest.", "servers.screenshot")) and operation != "guest.ready"
+)
 OFFERS = {
     "memory": ALL,
     "local": ALL,
+    "openstack": ALL - _NOT_OPENSTACK,
+    "openstack-pretended": ALL - _NOT_OPENSTACK,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Driver:
-    """A driver under test. ``patience_seconds`` is the longest that any accepted change may take on it."""
+    """A driver under test. ``patience_seconds`` is the longest that any accepted change may take on it.
+
+    ``has_passwords``: whether its screens ask for one.
+    """
 
     name: str
     connect: Callable[[Path], AbstractContextManager[Cloud]]
     patience_seconds: float
     marks: tuple[pytest.MarkDecorator, ...] = ()
+    has_passwords: bool = True
 
     @property
     def offers(self) -> frozenset[str]:
@@ -112,7 +123,27 @@ def _local_cloud(folder: Path) -> Iterator[Cloud]:
         yield cloud
 
 
+@contextmanager
+def _openstack(_folder: Path) -> Iterator[Cloud]:
+    from tests.support.openstack_cloud import openstack_cloud
+
+    with openstack_cloud() as cloud:
+        yield cloud
+
+
+@contextmanager
+def _pretended_openstack(_folder: Path) -> Iterator[Cloud]:
+    from tests.support.openstack_cloud import PRETENDED, openstack_cloud
+
+    with openstack_cloud(**PRETENDED) as cloud:
+        yield cloud
+
+
+_OPENSTACK = (pytest.mark.cloud, pytest.mark.timeout(900))
 DRIVERS = (
     Driver("memory", _memory_cloud, patience_seconds=5),
     Driver("local", _local_cloud, patience_seconds=240, marks=(pytest.mark.machine, pytest.mark.timeout(900))),
+    # The same cloud twice: real guests, and hosts that only pretend.
+    Driver("openstack", _openstack, patience_seconds=180, marks=_OPENSTACK, has_passwords=False),
+    Driver("openstack-pretended", _pretended_openstack, patience_seconds=120, marks=_OPENSTACK, has_passwords=False),
 )

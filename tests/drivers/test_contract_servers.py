@@ -89,12 +89,18 @@ def test_results_are_frozen(cloud: Cloud, shared_server: Server) -> None:
         cloud.networks.list()[0],
         cloud.hosts.list()[0],
         cloud.servers.console(shared_server.id, ConsoleProtocol.VNC),
-        cloud.guest.run(shared_server.id, ["true"]),
     )
     for result in results:
         name = next(iter(type(result).__dataclass_fields__))
         with pytest.raises(FrozenInstanceError):
             setattr(result, name, "changed")
+
+
+@pytest.mark.needs("guest.run")
+def test_the_result_of_a_command_is_frozen(cloud: Cloud, shared_server: Server) -> None:
+    result = cloud.guest.run(shared_server.id, ["true"])
+    with pytest.raises(FrozenInstanceError):
+        result.exit_code = 1  # type: ignore[misc]
 
 
 def test_times_are_aware_utc_and_of_now(cloud: Cloud, desktops: Desktops) -> None:

@@ -25,6 +25,7 @@ from yunzhuo.phoenix.common.ids import new_id
 
 _SIZE_MIB = 10240
 _NOTE = "Personal/note.txt"
+pytestmark = pytest.mark.needs("volumes.create")
 _INSIDE = pytest.mark.needs("volumes.attach", "volumes.detach", "guest.write_piece", "guest.read_piece")
 
 

@@ -5,6 +5,7 @@ than the limits say, and what the library `websockets` refuses is refused. The s
 """
 
 import random
+import struct
 import sys
 import time
 from collections.abc import Callable
@@ -17,11 +18,18 @@ from websockets.server import ServerProtocol
 
 from tests.gateway.spice import link_message, link_reply, proof
 from yunzhuo.gateway.protocol.errors import ProtocolError
+from yunzhuo.gateway.protocol.policy import Messages, Policy
 from yunzhuo.gateway.protocol.rfb import ScreenSecurity, ViewerSecurity
+from yunzhuo.gateway.protocol.rfb_messages import ViewerMessages
 from yunzhuo.gateway.protocol.spice import SpiceLink
+from yunzhuo.gateway.protocol.spice_link import ScreenLink, ServerKey, ViewerLink
+from yunzhuo.gateway.protocol.spice_messages import AgentMessages, InputMessages
 from yunzhuo.gateway.protocol.upgrade import RequestReader, console_request
 from yunzhuo.gateway.protocol.websocket import Close, FrameDecoder
 
+STRICT = Policy(view_only=True, clipboard_to_desktop=False, clipboard_from_desktop=False)
+CLIPBOARD = b"\1\0\0\0secret of the clipboard"
+SERVER_KEY = ServerKey()
 MAX_FRAME_BYTES = 70_000
 MAX_HEAD_BYTES = 1000
 MAX_LINK_BYTES = 500
@@ -122,6 +130,98 @@ def spice_screen(parts: list[bytes]) -> Outcome:
     return Outcome("", passed)
 
 
+def rfb_viewer(parts: list[bytes]) -> Outcome:
+    """With a policy that forbids all that one can, so that everything is looked at."""
+    return _passed(ViewerMessages(STRICT, lambda: None), parts, kept=4 * 257 + 16)
+
+
+def spice_inputs(parts: list[bytes]) -> Outcome:
+    return _passed(InputMessages(is_mini=True, is_dropped=True, note_input=lambda: None), parts, kept=6)
+
+
+def spice_agent(parts: list[bytes]) -> Outcome:
+    """What passes has the length of what came: the two sides count."""
+    messages = AgentMessages(is_mini=True, carrier=107, forbidden=frozenset({4, 7, 9, 10, 11, 12}))
+    outcome = _passed(messages, parts, kept=65536)
+    if not outcome.error and isinstance(outcome.understood, bytes):
+        assert len(outcome.understood) <= sum(map(len, parts))
+    return outcome
+
+
+def _passed(messages: Messages, parts: list[bytes], *, kept: int) -> Outcome:
+    passed = b""
+    try:
+        for part in parts:
+            passed += messages.receive(part)
+    except ProtocolError as error:
+        return Outcome(str(error), None)
+    held = getattr(messages, "_held")  # noqa: B009 (a fuzzer looks at what is kept)
+    assert len(held) <= kept
+    return Outcome("", passed)
+
+
+def native_viewer(parts: list[bytes]) -> Outcome:
+    link = ViewerLink(SERVER_KEY, max_message_bytes=4096)
+    answered = b""
+    try:
+        for part in parts:
+            answered += link.receive(part)
+            if link.ticket is not None:
+                break
+    except ProtocolError as error:
+        return Outcome(str(error), None)
+    return Outcome("", (answered, link.ticket, link.channel))
+
+
+def native_screen(parts: list[bytes]) -> Outcome:
+    link = ScreenLink(link_message(), is_mini=True, password="sesame42", max_message_bytes=4096)
+    answered = 0
+    try:
+        for part in parts:
+            answered += len(link.receive(part))  # an encrypted password is another one each time
+    except ProtocolError as error:
+        return Outcome(str(error), None)
+    return Outcome("", (answered, link.done))
+
+
+def some_messages(dice: random.Random) -> bytes:
+    """What a VNC viewer says, in any order."""
+    said = b"\1"
+    for _ in range(dice.randint(1, 8)):
+        text = dice.randbytes(dice.choice((0, 5, 300)))
+        said += dice.choice(
+            (
+                b"\3\1\0\0\0\0\4\0\3\0",
+                b"\4\1\0\0\0\0\0A",
+                b"\5\0\0\1\0\1",
+                b"\6\0\0\0" + len(text).to_bytes(4, "big") + text,
+                b"\6\0\0\0" + (-len(text)).to_bytes(4, "big", signed=True) + text,
+                b"\2\0\0\2\0\0\0\7\xc0\xa1\xe5\xce",
+                b"\xff\0\0\1\0\0\0A\0\0\0\x1e",
+                b"\xff\1\0\2\3\2\0\0\xac\x44",
+                b"\xfb\0\4\0\3\0\1\0" + bytes(16),
+                b"\xf8\0\0\0\0\0\0\1\2hi",
+            )
+        )
+    return said
+
+
+def some_agent_messages(dice: random.Random) -> bytes:
+    said = b""
+    for _ in range(dice.randint(1, 6)):
+        body = dice.choice((CLIPBOARD, dice.randbytes(dice.randrange(60))))
+        agent = struct.pack("<IIQI", 1, dice.choice((1, 4, 6, 7, 10, 12)), 0, len(body)) + body
+        said += struct.pack("<HI", dice.choice((107, 107, 101, 3)), len(agent)) + agent
+    return said
+
+
+def some_inputs(dice: random.Random) -> bytes:
+    return b"".join(
+        struct.pack("<HI", dice.choice((101, 102, 112, 2, 3)), size) + dice.randbytes(size)
+        for size in (dice.randrange(20) for _ in range(dice.randint(1, 8)))
+    )
+
+
 def some_frames(dice: random.Random) -> bytes:
     kinds = (Opcode.BINARY, Opcode.BINARY, Opcode.CONT, Opcode.PING, Opcode.PONG, Opcode.CLOSE, Opcode.TEXT)
     sizes = (0, 1, 2, 5, 125, 126, 300, 66_000)
@@ -141,6 +241,11 @@ TARGETS: tuple[tuple[Callable[[list[bytes]], Outcome], Callable[[random.Random],
     (screen, lambda dice: dice.choice(_SCREENS)),
     (spice_viewer, lambda dice: link_message(dice.randrange(12)) + proof()),
     (spice_screen, lambda dice: link_reply(error=dice.choice((0, 0, 0, 7)))),
+    (rfb_viewer, some_messages),
+    (spice_inputs, some_inputs),
+    (spice_agent, some_agent_messages),
+    (native_viewer, lambda dice: link_message(dice.randrange(12)) + proof()),
+    (native_screen, lambda dice: link_reply(error=dice.choice((0, 0, 0, 7))) + bytes(4) + dice.randbytes(9)),
     (viewer, lambda dice: dice.choice((b"RFB 003.008\n\1", b"RFB 003.003\n"))),
 )
 

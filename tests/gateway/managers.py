@@ -26,8 +26,13 @@ class StandInManager:
     port: int = 0
     grants: dict[str, dict[str, Any]] = field(default_factory=dict)
     tickets: list[str] = field(default_factory=list)
+    uses: dict[str, int] = field(default_factory=dict)
     redeemed: list[dict[str, Any]] = field(default_factory=list)
     ended: dict[str, dict[str, Any]] = field(default_factory=dict)
+    reports: dict[str, dict[str, Any]] = field(default_factory=dict)
+    reported: dict[str, Any] = field(default_factory=dict)
+    withdrawn: dict[str, str] = field(default_factory=dict)
+    keys: set[str] = field(default_factory=lambda: {KEY})
     mood: Mood | None = None
     _told: asyncio.Condition = field(default_factory=asyncio.Condition)
     _server: asyncio.Server | None = None
@@ -45,8 +50,18 @@ class StandInManager:
             await self._server.wait_closed()
             self._server = None
 
-    def issue(self, screen: Screen, *, protocol: str = "vnc", **target: Any) -> str:
-        """A ticket for a session on ``screen``; ``target`` replaces parts of where it stands."""
+    def issue(
+        self,
+        screen: Screen,
+        *,
+        protocol: str = "vnc",
+        policy: dict[str, Any] | None = None,
+        ends_in_seconds: float | None = None,
+        times: int = 1,
+        **target: Any,
+    ) -> str:
+        """A ticket for a session on ``screen``; ``target`` replaces parts of where it stands. ``times``: of how many channels
+        of one SPICE session it is the ticket."""
         ticket = secrets.token_urlsafe(32)
         self.tickets.append(ticket)
         self.grants[ticket] = {
@@ -55,8 +70,11 @@ class StandInManager:
             "user_id": "user-1",
             "desktop_id": "desktop-1",
             "target": {**screen.target, **target},
+            "policy": policy or {},
+            "ends_in_seconds": ends_in_seconds,
             "something_new": True,
         }
+        self.uses[ticket] = times
         return ticket
 
     async def end_of(self, ticket: str, timeout_seconds: float = 20) -> dict[str, Any]:
@@ -89,22 +107,30 @@ class StandInManager:
 
     async def _answer(self, head: str, body: dict[str, Any]) -> tuple[int, bytes] | None:
         path = head.split(" ")[1]
+        if path == "/internal/gateway/report":
+            self.reported |= body
+            self.reports |= {session["id"]: session for session in body["sessions"]}
+            return 204, b""
+        if path == "/internal/gateway/withdrawn":
+            return 200, json.dumps({"withdrawn": self.withdrawn}).encode()
         if self.mood is not None:
             return await self.mood(path, body)
-        if f"authorization: bearer {KEY}".lower() not in head.lower():
+        if not any(f"authorization: bearer {key}".lower() in head.lower() for key in self.keys):
             return 401, b'{"code": "gateway_unknown", "message": "no gateway has this key"}'
         if path == "/internal/gateway/redeem":
             return self._redeem(body)
-        _, _, _, _, session_id, last = path.split("/")
-        assert last == "ended"
-        self.ended[session_id] = body
+        assert path == "/internal/gateway/ended"
+        for session in body["ended"]:
+            self.ended[session.pop("id")] = session
         async with self._told:
             self._told.notify_all()
         return 204, b""
 
     def _redeem(self, body: dict[str, Any]) -> tuple[int, bytes]:
         self.redeemed.append(body)
-        grant = self.grants.pop(body["ticket"], None)
-        if grant is None:
+        ticket = body["ticket"]
+        grant = self.grants.get(ticket)
+        if grant is None or not self.uses[ticket]:
             return 403, b'{"code": "ticket_not_good", "message": "This ticket is not good."}'
+        self.uses[ticket] -= 1
         return 200, json.dumps(grant).encode()

@@ -19,7 +19,8 @@ from pathlib import Path
 from yunzhuo.gateway.config import load
 from yunzhuo.gateway.server import run
 if __name__ == "__main__":
-    sys.exit(run(load(Path(sys.argv[1])), supervised=sys.argv[2] == "supervised"))
+    file = Path(sys.argv[1])
+    sys.exit(run(load(file), supervised=sys.argv[2] == "supervised", read_config=lambda: load(file)))
 """
 
 

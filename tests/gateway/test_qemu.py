@@ -4,19 +4,17 @@ import asyncio
 import struct
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 
 from tests.gateway.conftest import fixture
+from tests.gateway.machines import Machine, a_machine
 from tests.gateway.managers import StandInManager
 from tests.gateway.running import RunningGateway
-from tests.gateway.screens import PASSWORD, Screen
 from tests.gateway.spice import link_message, proof
 from tests.gateway.viewers import Viewer
-from tests.gateway.waiting import eventually
 
 SPICE_MSG_MAIN_INIT = 103
 SPICE_LINK_ERR_PERMISSION_DENIED = 7
@@ -24,37 +22,10 @@ SPICE_LINK_ERR_PERMISSION_DENIED = 7
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.machine]
 
 
-@dataclass
-class Machine:
-    """A machine without a disk. Its firmware says so on the screen, which VNC and SPICE carry."""
-
-    process: asyncio.subprocess.Process
-    screen: Screen
-    spice: Screen
-
-
 @fixture("function")
 async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
-    path, spice_path, secret = tmp_path / "vnc.sock", tmp_path / "spice.sock", tmp_path / "password"
-    secret.write_text(PASSWORD)
-    process = await asyncio.create_subprocess_exec(
-        "qemu-system-x86_64",
-        *("-nodefaults", "-display", "none", "-vga", "std", "-accel", "tcg", "-m", "32"),
-        *("-object", f"secret,id=password,file={secret}"),
-        *("-vnc", f"unix:{path},password-secret=password"),
-        *("-spice", f"unix=on,addr={spice_path},password-secret=password"),
-    )
-
-    async def listens() -> bool:
-        assert process.returncode is None
-        return path.is_socket() and spice_path.is_socket()
-
-    await eventually(listens, 20)
-    screens = [Screen(target={"unix_path": str(place), "password": PASSWORD}) for place in (path, spice_path)]
-    yield Machine(process, *screens)
-    if process.returncode is None:
-        process.kill()
-        await process.wait()
+    async with a_machine(tmp_path) as found:
+        yield found
 
 
 async def test_a_picture_comes_through(gateway: RunningGateway, manager: StandInManager, machine: Machine) -> None:

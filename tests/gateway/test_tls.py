@@ -69,11 +69,13 @@ async def test_wss(start_gateway: StartGateway, manager: StandInManager, screen:
     writer.write(b"GET /else HTTP/1.1\r\nHost: a\r\n\r\n")
     assert (await reader.read()).startswith(b"HTTP/1.1 404 ")
     writer.close()
-    for hello in (b"GET / HTTP/1.1\r\n\r\n", b""):
+    for hello, heard in ((b"GET / HTTP/1.1\r\n\r\n", b"tls_required"), (b"", b"")):
         reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
         writer.write(hello)
         async with asyncio.timeout(30):
-            assert not (await reader.read()).startswith(b"HTTP")
+            said = await reader.read()
+            assert heard in said
+            assert bool(said) == bool(heard)
         writer.close()
     viewer = await Viewer.open(gateway, manager.issue(screen), url=url, ssl=context)
     gateway.process.terminate()

@@ -146,6 +146,8 @@ def pages(own: str, ids: dict[str, str], *, stopped: str, failed: str, snapshot:
             "organizations": "/admin/organizations",
             "audit": "/admin/audit",
             "operations": "/admin/operations",
+            "screens": "/admin/screens",
+            "gateways": "/admin/gateways",
             "all-desktops": "/admin/desktops",
             "hosts": "/admin/hosts",
             "catalog": "/admin/catalog",

@@ -145,7 +145,7 @@ class Announcer:
 
 
 def _base_url(settings: Settings) -> str:
-    host = "127.0.0.1" if settings.web.host in {"0.0.0.0", "::"} else settings.web.host  # noqa: S104 (compared, not bound)
+    host = "127.0.0.1" if settings.web.host in {"0.0.0.0", "::"} else settings.web.host  # nosec B104 # compared, not bound
     return f"http://[{host}]:{settings.web.port}" if ":" in host else f"http://{host}:{settings.web.port}"
 
 

@@ -92,7 +92,7 @@ def require_good(settings: Settings) -> list[Finding]:
 
 def write_gateway_file(settings: Settings) -> Path:
     """The configuration of the gateway beside the manager, made anew at every start."""
-    manager_host = "127.0.0.1" if settings.web.host in {"0.0.0.0", "::"} else settings.web.host  # noqa: S104 (compared, not bound)
+    manager_host = "127.0.0.1" if settings.web.host in {"0.0.0.0", "::"} else settings.web.host  # nosec B104 # compared, not bound
     config = gateway_config.GatewayConfig(
         name=assembly.LOCAL_GATEWAY,
         manager_url=f"http://{manager_host}:{settings.web.port}",

@@ -84,11 +84,11 @@ def show(context: CommandContext, operation_id: str) -> None:
         )
         lines += [(name, value) for name, value in told if value is not None]
     lines.append(("can be", ", ".join(sorted(record.operation.remedies)) or "nothing"))
-    requests = record.trace.cloud_request_ids if record.trace else {}
+    cloud_requests = record.trace.cloud_request_ids if record.trace else {}
     steps = table(
         ("STEP", "STATUS", "DETAIL", "CLOUD'S REQUEST"),
         [
-            (step.name, step.status, step.detail or "", requests.get(number, ""))
+            (step.name, step.status, step.detail or "", cloud_requests.get(number, ""))
             for number, step in enumerate(record.operation.steps)
         ],
     )

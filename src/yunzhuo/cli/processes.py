@@ -54,4 +54,4 @@ def gateway(file: Path, supervised: bool) -> int:
     """Run a gateway. It reads a file of its own and needs nothing else of this computer's Yunzhuo."""
     from yunzhuo.gateway import config, server  # noqa: PLC0415 (a manager's other processes do without them)
 
-    return server.run(config.load(file), supervised)
+    return server.run(config.load(file), supervised, read_config=lambda: config.load(file))

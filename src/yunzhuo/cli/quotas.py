@@ -10,6 +10,7 @@ from yunzhuo.services.access import Actor, installation
 from yunzhuo.services.assembly import Services
 from yunzhuo.services.groups import GroupView
 from yunzhuo.services.quotas import Resource, Subject
+from yunzhuo.services.usage import MAX_DAYS
 
 _RESOURCE = click.Choice([resource.value for resource in Resource])
 
@@ -67,6 +68,31 @@ def set_quota(
             subject, subject_id = Subject.GROUP, find_group(all_services, itself, group_name).id
         all_services.quotas.put(itself, subject, subject_id, Resource(resource), None if most == "none" else int(most))
     print_answer({"of": subject, "resource": resource, "most": most}, "The quota is set.", as_json=context.json_output)
+
+
+@quota.command()
+@click.option("--days", type=click.IntRange(1, MAX_DAYS), default=30, show_default=True, help="Today and the days before it.")
+@click.option("--user", metavar="EMAIL", help="Only this person's.")
+@organization_option
+@pass_context
+def usage(context: CommandContext, days: int, user: str | None, organization: str | None) -> None:
+    """Show what was used, day by day (UTC)."""
+    with acting_in(context, organization) as (all_services, itself):
+        person = all_services.accounts.by_email(user) if user else None
+        asker = installation(person.organization_id) if person and not organization else itself
+        found = all_services.usage.days(asker, days=days, user_id=person.id if person else None)
+    data = [
+        {
+            "day": each.day.isoformat(),
+            "desktops": each.desktops,
+            "running_hours": round(each.running_hours, 2),
+            "vcpu_hours": round(each.vcpu_seconds / 3600, 2),
+            "memory_gib_hours": round(each.memory_mib_seconds / 1024 / 3600, 2),
+        }
+        for each in found
+    ]
+    text = table(("DAY", "DESKTOPS", "RUNNING HOURS", "VCPU HOURS", "GIB HOURS"), [tuple(each.values()) for each in data])
+    print_answer({"items": data}, text, as_json=context.json_output)
 
 
 @click.group(cls=Group)

@@ -16,6 +16,7 @@ _COMMANDS = {
     "user": ("yunzhuo.cli.user:user", "Accounts."),
     "group": ("yunzhuo.cli.quotas:group", "Groups of people."),
     "role": ("yunzhuo.cli.roles:role", "Roles: what people may."),
+    "delegation": ("yunzhuo.cli.delegations:delegation", "Whom people let use their desktops."),
     "organization": ("yunzhuo.cli.organizations:organization", "Organizations."),
     "quota": ("yunzhuo.cli.quotas:quota", "How much there is for whom."),
     "audit": ("yunzhuo.cli.audit:audit", "The record of who did what."),
@@ -24,6 +25,7 @@ _COMMANDS = {
     "disk": ("yunzhuo.cli.disks:disk", "Personal disks."),
     "operations": ("yunzhuo.cli.operations:operations", "What is being done, and what failed: list, retry, cancel."),
     "reconcile": ("yunzhuo.cli.reconcile:reconcile", "Compare the database with the cloud, now."),
+    "cloud": ("yunzhuo.cli.cloud:cloud", "The cloud that desktops run on: check."),
     "backup": ("yunzhuo.cli.backups:backup", "Write the whole installation into a file."),
     "restore": ("yunzhuo.cli.backups:restore", "Make an installation from such a file."),
     "license": ("yunzhuo.cli.license:license_", "Licenses: what an installation may do, signed."),
@@ -33,6 +35,8 @@ _COMMANDS = {
     "stream": ("yunzhuo.cli.processes:stream", "Run the process that brings changes to open pages."),
     "worker": ("yunzhuo.cli.processes:worker", "Run a worker."),
     "scheduler": ("yunzhuo.cli.processes:scheduler", "Run timers and the reconciler."),
+    "screens": ("yunzhuo.cli.screens:screens", "Who has which screen open: list, history, end."),
+    "gateways": ("yunzhuo.cli.gateways:gateways", "The doors to the screens: list, add, drain."),
     "gateway": ("yunzhuo.cli.processes:gateway", "Run a gateway."),
 }
 

@@ -5,6 +5,7 @@
 
 import tomllib
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import urlsplit
@@ -27,6 +28,10 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _network(value: str) -> str:
+    return str(ip_network(value))
+
+
 def _origin(value: str) -> str:
     """As a browser writes it: lower case, and without the port that its scheme stands for."""
     parts = urlsplit(_http_url(value))
@@ -43,6 +48,7 @@ class ListenSettings(Section):
     port: AnyPort = Field(8081, description="Port; 0 takes any free one.")
     tls_certificate_file: str = Field("", description="Certificate chain in PEM; empty: plain WebSocket (ws://).")
     tls_private_file: str = Field("", description="Private key of the certificate, in PEM.")
+    plain: bool = Field(False, description="Whether plain connections are taken beside TLS, for a proxy that ends TLS before.")
 
     @field_validator("tls_private_file")
     @classmethod
@@ -64,6 +70,9 @@ class LimitSettings(Section):
     """What one peer may take."""
 
     max_connections: int = Field(2000, ge=1, le=100_000, description="Connections of each process; more are answered 503.")
+    max_connections_per_address: int = Field(
+        500, ge=1, le=100_000, description="Of these from one address; a whole school may stand behind one."
+    )
     max_handshake_bytes: int = Field(16384, ge=1024, le=1024 * 1024, description="Longest head of a request.")
     max_frame_bytes: int = Field(1024 * 1024, ge=1024, description="Longest WebSocket frame from a browser.")
     write_buffer_bytes: int = Field(131072, ge=4096, description="Kept for a slow peer before the other one has to wait.")
@@ -86,7 +95,15 @@ class GatewayConfig(Section):
     allowed_origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = Field(
         (), description="Origins of pages that may open consoles, beside those of the gateway's own host name."
     )
+    trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = Field(
+        (), description="Addresses or networks of proxies that say who is there: PROXY protocol, X-Forwarded-For."
+    )
+    serves_clients: bool = Field(
+        False,
+        description="Whether clients that reach only this gateway may sign in and get tickets through it.",
+    )
     processes: int = Field(1, ge=1, le=256, description="Processes that share the port; one for each core that it may use.")
+    report_seconds: Seconds = Field(5, description="How often the manager is told how each open session stands.")
     drain_seconds: float = Field(3, ge=0, description="Time that open sessions are left when the gateway stops.")
     listen: ListenSettings = Field(ListenSettings(), description=ListenSettings.__doc__)
     private: PrivateSettings = Field(PrivateSettings(), description=PrivateSettings.__doc__)

@@ -18,7 +18,9 @@ REFUSALS: Final = (
     "origin_refused",
     "ticket_missing",
     "ticket_refused",
+    "tls_required",
     "too_many_connections",
+    "too_many_from_address",
     "manager_unavailable",
     "screen_unavailable",
     "gateway_stopping",
@@ -54,6 +56,9 @@ class Counters:
 
     def add(self, slot: Slot, amount: int = 1) -> None:
         self._table[self._offset + slot] += amount
+
+    def get(self, slot: Slot) -> int:
+        return self._table[self._offset + slot]
 
     def refuse(self, reason: str) -> None:
         known = reason if reason in REFUSALS else "other"

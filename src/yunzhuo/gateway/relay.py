@@ -1,26 +1,35 @@
-"""An open session: the browser's frames become the screen's bytes, and back. Callbacks only, nothing per message.
+"""An open session: the viewer's bytes become the screen's, and back. Callbacks only, nothing per message.
 
-Each side that cannot take more stops the reading of the other, so a slow peer costs a bounded amount of memory. First a
-handshake stands between the two (``protocol.handshake``), which says whether the screen is read from meanwhile.
+What is read lies in one buffer that all connections of the process share, and is written from there without being copied,
+as far as the other side takes it; only the rest is kept. Each side that cannot take more stops the reading of the other, so a
+slow peer costs a bounded amount of memory. First a handshake may stand between the two (``protocol.handshake``), which says
+whether the screen is read from meanwhile.
 """
 
 import asyncio
+from collections.abc import Sequence
 from enum import Enum
 from typing import Final
 
+from yunzhuo.gateway.line import look
 from yunzhuo.gateway.metrics import Slot
-from yunzhuo.gateway.protocol import websocket
-from yunzhuo.gateway.protocol.errors import FrameError, ScreenError
+from yunzhuo.gateway.pace import Pace
+from yunzhuo.gateway.protocol import rfb_messages, spice_messages, websocket
+from yunzhuo.gateway.protocol.errors import ScreenError
 from yunzhuo.gateway.protocol.handshake import Handshake, Turn
-from yunzhuo.gateway.protocol.websocket import FrameDecoder, binary_frame, binary_header
-from yunzhuo.gateway.reports import Ended
+from yunzhuo.gateway.protocol.policy import Messages
+from yunzhuo.gateway.protocol.spice import SpiceLink
+from yunzhuo.gateway.reports import Ended, Seen
+from yunzhuo.gateway.screen import OpenScreen
 from yunzhuo.gateway.state import Admitted, WorkerState
+from yunzhuo.gateway.viewer import BareViewer, FramedViewer, Viewer
 from yunzhuo.phoenix.common.logging import get_logger
 
 _log = get_logger()
 
 CLOSE_SCREEN_GONE: Final = 4001
 CLOSE_HANDSHAKE_FAILED: Final = 4002
+CLOSE_WITHDRAWN: Final = 4003
 
 _CLOSING_SECONDS: Final = 2.0
 
@@ -32,9 +41,12 @@ class End(Enum):
     VIEWER_LOST = ("viewer_lost", websocket.CLOSE_NO_CODE, "")
     VIEWER_SILENT = ("viewer_silent", websocket.CLOSE_NO_CODE, "")
     VIEWER_VIOLATION = ("viewer_violation", websocket.CLOSE_PROTOCOL_ERROR, "protocol error")
+    POLICY = ("policy", CLOSE_WITHDRAWN, "this session's policy does not allow it")
     HANDSHAKE_TIMEOUT = ("handshake_timeout", CLOSE_HANDSHAKE_FAILED, "the handshake took too long")
     SCREEN_VIOLATION = ("screen_violation", CLOSE_SCREEN_GONE, "the desktop's screen answered nonsense")
     SCREEN_CLOSED = ("screen_closed", CLOSE_SCREEN_GONE, "the desktop closed its screen")
+    WITHDRAWN = ("withdrawn", CLOSE_WITHDRAWN, "the right to see this desktop has ended")
+    TIME_OVER = ("time_over", CLOSE_WITHDRAWN, "the session's time is over")
     GATEWAY_STOPPING = ("gateway_stopping", websocket.CLOSE_RESTART, "the gateway is stopping; connect again")
 
     def __init__(self, reason: str, close_code: int, text: str) -> None:
@@ -44,86 +56,169 @@ class End(Enum):
 
 
 class Session:
-    """One viewer and one screen, from the opened WebSocket to the last byte."""
+    """One viewer and one screen, from the opened connection to the last byte."""
 
     __slots__ = (
-        *("_admitted", "_counted", "_state", "_timer"),
-        *("bytes_in", "bytes_out", "ended", "handshake", "screen", "viewer"),
+        *(
+            "_counted",
+            "_ends_at",
+            "_from_screen",
+            "_from_viewer",
+            "_input_at",
+            "_name",
+            "_opening",
+            "_policy",
+            "_state",
+            "_timer",
+        ),
+        *("bytes_in", "bytes_out", "ended", "handshake", "pace", "screen", "viewer"),
     )
 
-    def __init__(self, state: WorkerState, admitted: Admitted, viewer_transport: asyncio.Transport) -> None:
+    def __init__(self, state: WorkerState, admitted: Admitted, transport: asyncio.Transport, *, is_framed: bool) -> None:
         self._state = state
-        self._admitted = admitted
+        self._name = admitted.name
+        self._policy = admitted.policy
+        # Kept only until both sides have shaken hands.
+        self._opening: OpenScreen | None = admitted.screen
         self._counted = (0, 0)
         self._timer: asyncio.TimerHandle | None = None
+        now = asyncio.get_running_loop().time()
+        self._input_at = now
+        self._ends_at = None if admitted.ends_in_seconds is None else now + admitted.ends_in_seconds
+        self._from_viewer: Messages | None = None
+        self._from_screen: Messages | None = None
         self.bytes_in = 0
         self.bytes_out = 0
         self.ended: End | None = None
         self.handshake: Handshake | None = admitted.screen.handshake
-        self.viewer = _Viewer(self, viewer_transport, state)
-        self.screen = _Screen(self, admitted.screen.transport)
+        self.viewer: Viewer = (FramedViewer if is_framed else BareViewer)(self, transport, state)
+        self.screen = _Screen(self, admitted.screen.transport, state)
+        rate = admitted.policy.kib_per_second
+        self.pace = Pace(rate * 1024, self.screen.look_again) if rate else None
 
     def open(self, accepted: bytes, early: bytes) -> None:
         """Takes over both connections; ``accepted`` answers the request, ``early`` is what already came behind it."""
         high = self._state.config.limits.write_buffer_bytes
+        self.viewer.transport.pause_reading()
         for side in (self.viewer, self.screen):
             side.transport.set_write_buffer_limits(high, high // 4)
             side.transport.set_protocol(side)
-        self._state.counters.add(Slot.SESSIONS)
-        self._state.counters.add(Slot.SESSIONS_OPEN)
-        handshake = self._admitted.screen.handshake
-        self.viewer.transport.write(accepted + (binary_frame(handshake.greeting) if handshake.greeting else b""))
-        if handshake.reads_screen:
-            self.screen.transport.resume_reading()
+        self._state.open_session(self._name.session_id, self)
+        self.viewer.transport.write(accepted)
+        handshake = self.handshake
+        if handshake is None:
+            self._hands_shaken()
+        else:
+            self.viewer.send(handshake.greeting)
+            if handshake.reads_screen:
+                self.screen.transport.resume_reading()
+        self.viewer.transport.resume_reading()
         if early:
-            self.viewer.data_received(early)
+            self.viewer.receive(early)
 
     def shake_hands(self, handshake: Handshake, turn: Turn) -> None:
         """Sends what the handshake says; once it is done, bytes pass by it."""
         if turn.to_viewer:
-            self.viewer.transport.write(binary_frame(turn.to_viewer))
+            self.viewer.send(turn.to_viewer)
             if handshake.reads_screen:
                 self.bytes_out += len(turn.to_viewer)
         if handshake.done and self.handshake is not None:
+            if isinstance(handshake, SpiceLink) and not spice_messages.is_allowed(handshake.channel, self._policy):
+                self.end(End.POLICY)
+                return
             self.handshake = None
-            if self._admitted.screen.rest:
-                self.screen.data_received(self._admitted.screen.rest)
-            if not self.viewer.writing_paused:
-                self.screen.transport.resume_reading()
+            self._hands_shaken()
         if turn.to_screen:
             self.to_screen([turn.to_screen])
 
-    def to_screen(self, payloads: list[bytes]) -> None:
+    def _hands_shaken(self) -> None:
+        """Both sides may be left alone with each other, but for what a policy says."""
+        screen, policy, self._opening = self._opening, self._policy, None
+        if screen is None:
+            return
+        link = screen.handshake if isinstance(screen.handshake, SpiceLink) else screen.channel
+        if link is None:
+            self._from_viewer = rfb_messages.ViewerMessages(policy, self.note_input)
+        else:
+            self._from_viewer = spice_messages.viewer_messages(
+                link.channel, is_mini=link.is_mini, policy=policy, note_input=self.note_input
+            )
+            self._from_screen = spice_messages.screen_messages(link.channel, is_mini=link.is_mini, policy=policy)
+        if screen.rest:
+            self.screen.receive(screen.rest)
+        self.screen.look_again()
+
+    def note_input(self) -> None:
+        """A person has done something."""
+        self._input_at = asyncio.get_running_loop().time()
+
+    def to_screen(self, payloads: Sequence[bytes]) -> None:
+        """Payload of the viewer's, as far as the policy lets it pass."""
+        messages = self._from_viewer
+        if messages is not None and self.handshake is None:
+            payloads = [passed for payload in payloads if (passed := messages.receive(payload))]
         if len(payloads) == 1:
             self.bytes_in += len(payloads[0])
             self.screen.transport.write(payloads[0])
-        else:
+        elif payloads:
             self.bytes_in += sum(map(len, payloads))
             self.screen.transport.writelines(payloads)
 
-    def end(self, why: End, *, close_code: int | None = None, text: str | None = None) -> None:
+    def is_looked_at(self) -> bool:
+        """Whether what the viewer sends has to be looked at, and may not go straight to the screen."""
+        return self._from_viewer is not None or self.handshake is not None
+
+    def pass_to_viewer(self, size: int) -> None:
+        """The first ``size`` bytes of the shared buffer go to the viewer."""
+        if self._from_screen is not None:
+            data = self._from_screen.receive(bytes(self._state.scratch.reading[:size]))
+            self.bytes_out += len(data)
+            self.viewer.send(data)
+        else:
+            self.bytes_out += size
+            self.viewer.pass_on(size)
+        if self.pace is not None:
+            self.pace.spend(size)
+            self.screen.look_again()
+
+    def end(self, why: End, *, close_code: int | None = None, text: str | None = None, reason: str | None = None) -> None:
         """Closes both sides, the first reason counts. What is still buffered has a short time to get out."""
         if self.ended is not None:
             return
         self.ended = why
         self._timer = asyncio.get_running_loop().call_later(_CLOSING_SECONDS, self.abort)
+        if self.pace is not None:
+            self.pace.stop()
         self.screen.transport.close()
         self.viewer.close(close_code or why.close_code, why.text if text is None else text)
         self._count_bytes()
-        self._state.counters.add(Slot.SESSIONS_OPEN, -1)
-        self._state.report_end(self._admitted.name, Ended(self.bytes_in, self.bytes_out, why.reason))
+        self._state.close_session(self)
+        self._state.report_end(self._name, Ended(self.bytes_in, self.bytes_out, reason or why.reason))
+
+    def withdraw(self, reason: str) -> None:
+        """At once: what is buffered for a viewer that does not read has no time to get out."""
+        self.end(End.WITHDRAWN, reason=reason)
+        if isinstance(self.viewer, BareViewer) or self.viewer.transport.get_write_buffer_size():
+            self.abort()
+
+    def seen(self) -> Seen:
+        line = look(self.viewer.transport)
+        idle_seconds = asyncio.get_running_loop().time() - self._input_at
+        return Seen(self.bytes_in, self.bytes_out, idle_seconds, line.round_trip_ms, line.drops)
 
     def side_lost(self) -> None:
         """One of the two connections is no more."""
         if self.viewer.lost and self.screen.lost:
             if self._timer is not None:
                 self._timer.cancel()
-            self._state.remove(self)
+            self._state.remove(self, self._name.client_address)
 
     def tick(self) -> None:
         if self.ended is None:
             self.viewer.tick()
             self._count_bytes()
+            if self._ends_at is not None and asyncio.get_running_loop().time() >= self._ends_at:
+                self.end(End.TIME_OVER)
 
     def stop(self) -> None:
         self.end(End.GATEWAY_STOPPING)
@@ -139,135 +234,63 @@ class Session:
         self._state.counters.add(Slot.BYTES_IN, self.bytes_in - counted_in)
         self._state.counters.add(Slot.BYTES_OUT, self.bytes_out - counted_out)
 
+    # What a viewer says of itself, in the words of this module.
 
-class _Viewer(asyncio.Protocol):
-    """The browser's side: frames, pings, the closing handshake (RFC 6455 section 7)."""
+    def viewer_closed(self, code: int) -> None:
+        self.end(End.VIEWER_CLOSED, close_code=code)
 
-    __slots__ = (
-        "_deaf",
-        "_decoder",
-        "_give_up_ticks",
-        "_handshake_ticks",
-        "_ping_ticks",
-        "_quiet_ticks",
-        "_session",
-        "lost",
-        "transport",
-        "writing_paused",
-    )
+    def viewer_lost(self) -> None:
+        self.end(End.VIEWER_LOST)
 
-    def __init__(self, session: Session, transport: asyncio.Transport, state: WorkerState) -> None:
-        limits = state.config.limits
-        self._session = session
-        self.transport = transport
-        self._decoder = FrameDecoder(max_frame_bytes=limits.max_frame_bytes)
-        self._handshake_ticks = state.ticks(limits.handshake_timeout_seconds)
-        self._ping_ticks = state.ticks(limits.idle_ping_seconds)
-        self._give_up_ticks = self._ping_ticks + state.ticks(limits.pong_timeout_seconds)
-        self._quiet_ticks = 0
-        self.writing_paused = False
-        self._deaf = False
-        self.lost = False
+    def viewer_silent(self) -> None:
+        self.end(End.VIEWER_SILENT)
+        self.abort()
 
-    def data_received(self, data: bytes) -> None:
-        if self._deaf:
-            return
-        self._quiet_ticks = 0
-        session = self._session
-        try:
-            payloads = self._decoder.receive(data)
-            if payloads and session.ended is None:
-                handshake = session.handshake
-                if handshake is None:
-                    session.to_screen(payloads)
-                else:
-                    session.shake_hands(handshake, handshake.from_viewer(b"".join(payloads)))
-        except FrameError as error:
-            self._deaf = True
-            session.end(End.VIEWER_VIOLATION, close_code=error.close_code, text=error.message)
-        except ScreenError as error:
-            self._deaf = True
-            session.end(End.VIEWER_VIOLATION, close_code=CLOSE_HANDSHAKE_FAILED, text=error.message)
+    def viewer_violated(self, code: int, text: str) -> None:
+        self.end(End.VIEWER_VIOLATION, close_code=code, text=text)
+
+    def viewer_misspoke(self, error: ScreenError) -> None:
+        """The viewer does not keep to the screen's protocol, or to the session's policy."""
+        if self.handshake is None:
+            self.end(End.POLICY, text=error.message)
         else:
-            if self._decoder.asks or self._decoder.closed is not None:
-                self._answer_control()
+            self.end(End.VIEWER_VIOLATION, close_code=CLOSE_HANDSHAKE_FAILED, text=error.message)
 
-    def _answer_control(self) -> None:
-        if self._decoder.closed is not None:
-            self._session.end(End.VIEWER_CLOSED, close_code=self._decoder.closed.code)
-            self.transport.close()
-        elif not self.writing_paused and self._session.ended is None:
-            # While writing is paused the last ping waits: answers that nobody reads would pile up.
-            self.transport.write(self._decoder.take_answers())
-
-    def close(self, code: int, text: str) -> None:
-        """Says why, then waits for the browser to say the same; the session's timer ends the waiting."""
-        if self.lost or self.transport.is_closing():
-            return
-        self.transport.resume_reading()
-        self.transport.write(websocket.close_frame(code, text))
-        if self._deaf and self.transport.can_write_eof():
-            self.transport.write_eof()
-
-    def tick(self) -> None:
-        """Pings a silent browser, gives up one that does not answer.
-
-        Nothing is heard from a browser while the screen takes nothing more: then only a failed ping tells that it is gone.
-        """
-        self._quiet_ticks += 1
-        if self._session.handshake is not None:
-            self._handshake_ticks -= 1
-            if self._handshake_ticks <= 0:
-                self._session.end(End.HANDSHAKE_TIMEOUT)
-        elif self._quiet_ticks >= self._give_up_ticks and self.transport.is_reading():
-            self._session.end(End.VIEWER_SILENT)
-            self._session.abort()
-        elif self._quiet_ticks % self._ping_ticks == 0 and not self.writing_paused:
-            self.transport.write(websocket.ping_frame())
-
-    def resume_reading(self) -> None:
-        """The screen takes more again; the silence until now was not the browser's."""
-        self._quiet_ticks = 0
-        self.transport.resume_reading()
-
-    def pause_writing(self) -> None:
-        self.writing_paused = True
-        self._session.screen.transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        self.writing_paused = False
-        if self._session.ended is not None:
-            return
-        handshake = self._session.handshake
-        if handshake is None or handshake.reads_screen:
-            self._session.screen.transport.resume_reading()
-        if self._decoder.asks:
-            self._answer_control()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self.lost = True
-        self._session.end(End.VIEWER_LOST)
-        self._session.side_lost()
+    def handshake_late(self) -> None:
+        self.end(End.HANDSHAKE_TIMEOUT)
 
 
-class _Screen(asyncio.Protocol):
+class _Screen(asyncio.BufferedProtocol):
     """The real server's side: bytes."""
 
-    __slots__ = ("_session", "lost", "transport")
+    __slots__ = ("_reading", "_session", "lost", "transport")
 
-    def __init__(self, session: Session, transport: asyncio.Transport) -> None:
+    def __init__(self, session: Session, transport: asyncio.Transport, state: WorkerState) -> None:
         self._session = session
+        self._reading = state.scratch.reading if session.viewer.is_bare else state.scratch.reading_little
         self.transport = transport
         self.lost = False
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._reading
+
+    def buffer_updated(self, nbytes: int) -> None:
         session = self._session
-        if session.handshake is not None:
-            self._shake_hands(session.handshake, data)
-            return
-        length = len(data)
-        session.bytes_out += length
-        session.viewer.transport.writelines((binary_header(length), data))
+        if session.handshake is None:
+            try:
+                session.pass_to_viewer(nbytes)
+            except ScreenError as error:
+                self._violated(error)
+        else:
+            self._shake_hands(session.handshake, bytes(self._reading[:nbytes]))
+
+    def data_received(self, data: bytes) -> None:
+        """Never called; see :class:`Viewer`."""
+
+    def receive(self, data: bytes) -> None:
+        """Bytes that were read earlier."""
+        self._reading[: len(data)] = data
+        self.buffer_updated(len(data))
 
     def _shake_hands(self, handshake: Handshake, data: bytes) -> None:
         if self._session.ended is not None:
@@ -275,8 +298,23 @@ class _Screen(asyncio.Protocol):
         try:
             self._session.shake_hands(handshake, handshake.from_screen(data))
         except ScreenError as error:
-            _log.warning("screen_handshake_failed", code=error.code, message=error.message)
-            self._session.end(End.SCREEN_VIOLATION)
+            self._violated(error)
+
+    def _violated(self, error: ScreenError) -> None:
+        _log.warning("screen_violated", code=error.code, message=error.message)
+        self._session.end(End.SCREEN_VIOLATION)
+
+    def look_again(self) -> None:
+        """Reads on if nothing stands against it any more, else waits."""
+        session = self._session
+        if session.ended is not None or self.transport.is_closing():
+            return
+        handshake = session.handshake
+        is_wanted = handshake is None or handshake.reads_screen
+        if is_wanted and not session.viewer.writing_paused and (session.pace is None or session.pace.has_room):
+            self.transport.resume_reading()
+        else:
+            self.transport.pause_reading()
 
     def pause_writing(self) -> None:
         self._session.viewer.transport.pause_reading()

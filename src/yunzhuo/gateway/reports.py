@@ -5,14 +5,17 @@ from collections import deque
 from dataclasses import asdict, dataclass
 from typing import Final
 
-import httpx
-
+from yunzhuo.gateway.manager import ManagerAway, ManagerLink
 from yunzhuo.gateway.metrics import Counters, Slot
 from yunzhuo.phoenix.common.logging import get_logger
 
 _log = get_logger()
 
-_QUEUE_LENGTH: Final = 1000
+ENDED_PATH: Final = "/internal/gateway/ended"
+
+_QUEUE_LENGTH: Final = 10_000
+_AT_ONCE: Final = 100
+_GATHER_SECONDS: Final = 0.02
 _PATIENCE_SECONDS: Final = 120.0
 _FIRST_PAUSE_SECONDS: Final = 0.25
 _LONGEST_PAUSE_SECONDS: Final = 10.0
@@ -28,6 +31,18 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What is told of a session that goes on. ``idle_seconds``: since a person last did something; ``round_trip_ms`` None: not
+    known; ``drops`` are packets that had to be sent again."""
+
+    bytes_in: int
+    bytes_out: int
+    idle_seconds: float
+    round_trip_ms: float | None
+    drops: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Report:
     session_id: str
     ended: Ended
@@ -35,10 +50,11 @@ class _Report:
 
 
 class EndReports:
-    """A queue of reports and the one task that sends them. A report may arrive twice; the manager does not mind."""
+    """A queue of reports and the one task that sends them, several at a time. A report may arrive twice; the manager does not
+    mind."""
 
-    def __init__(self, client: httpx.AsyncClient, counters: Counters) -> None:
-        self._client = client
+    def __init__(self, manager: ManagerLink, counters: Counters) -> None:
+        self._manager = manager
         self._counters = counters
         self._waiting: deque[_Report] = deque()
         self._arrived = asyncio.Event()
@@ -59,48 +75,53 @@ class EndReports:
             if not self._waiting:
                 self._arrived.clear()
                 continue
-            report = self._waiting.popleft()
+            some = [self._waiting.popleft() for _ in range(min(_AT_ONCE, len(self._waiting)))]
             try:
-                settled = await self._send(report)
+                settled = await self._send(some)
             except asyncio.CancelledError:
-                self._waiting.appendleft(report)  # for flush
+                self._waiting.extendleft(reversed(some))  # for flush
                 raise
             if settled:
                 pause_seconds = _FIRST_PAUSE_SECONDS
+                # Many that end in the same moment are told in one question.
+                await asyncio.sleep(_GATHER_SECONDS)
                 continue
-            self._put_back(report)
+            self._put_back(some)
             await asyncio.sleep(pause_seconds)
             pause_seconds = min(2 * pause_seconds, _LONGEST_PAUSE_SECONDS)
 
     async def flush(self, timeout_seconds: float) -> None:
         """Tries everything that is queued once more, all at a time, and gives up the rest. For the end of the process."""
-        last = tuple(self._waiting)
+        last = list(self._waiting)
         self._waiting.clear()
-        sending = {asyncio.ensure_future(self._send(report)): report for report in last}
+        parts = [last[start : start + _AT_ONCE] for start in range(0, len(last), _AT_ONCE)]
+        sending = {asyncio.ensure_future(self._send(part)): part for part in parts}
         if sending:
             await asyncio.wait(sending, timeout=timeout_seconds)
-        for task, report in sending.items():
+        for task, part in sending.items():
             if not task.done() or not task.result():
                 task.cancel()
+                for report in part:
+                    self._lose(report)
+
+    def _put_back(self, some: list[_Report]) -> None:
+        now = asyncio.get_running_loop().time()
+        for report in reversed(some):
+            if now < report.give_up_at and len(self._waiting) < _QUEUE_LENGTH:
+                self._waiting.appendleft(report)
+            else:
                 self._lose(report)
 
-    def _put_back(self, report: _Report) -> None:
-        if asyncio.get_running_loop().time() < report.give_up_at and len(self._waiting) < _QUEUE_LENGTH:
-            self._waiting.appendleft(report)
-        else:
-            self._lose(report)
-
-    async def _send(self, report: _Report) -> bool:
+    async def _send(self, some: list[_Report]) -> bool:
         """Whether the matter is settled: told, or refused for good."""
+        ended = [{"id": report.session_id, **asdict(report.ended)} for report in some]
         try:
-            response = await self._client.post(
-                f"/internal/gateway/sessions/{report.session_id}/ended", json=asdict(report.ended)
-            )
-        except httpx.HTTPError:
+            answer = await self._manager.post(ENDED_PATH, {"ended": ended})
+        except ManagerAway:
             return False
-        if response.is_client_error:
-            _log.warning("session_end_refused", session_id=report.session_id, status=response.status_code)
-        return not response.is_server_error
+        if answer.is_refusal:
+            _log.warning("session_ends_refused", status=answer.status, count=len(some))
+        return answer.is_good or answer.is_refusal
 
     def _lose(self, report: _Report) -> None:
         self._counters.add(Slot.REPORTS_LOST)

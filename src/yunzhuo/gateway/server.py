@@ -5,26 +5,26 @@ import contextlib
 import resource
 import socket
 import ssl
-import stat
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import uvloop
 
+from yunzhuo.gateway.certificates import read_key, tls_context
 from yunzhuo.gateway.config import GatewayConfig
-from yunzhuo.gateway.fleet import Fleet
+from yunzhuo.gateway.fleet import GENERATIONS, READ_AGAIN, Fleet
 from yunzhuo.gateway.listening import address_of, open_listener, reserve
+from yunzhuo.gateway.memory import give_back_large_pieces
 from yunzhuo.gateway.metrics import CounterTable, Slot
 from yunzhuo.gateway.private import PrivateListener, Trouble
-from yunzhuo.gateway.worker import Worker, tls_context
+from yunzhuo.gateway.worker import Orders, Worker
 from yunzhuo.phoenix.common import lifeline
 from yunzhuo.phoenix.common.errors import InvalidInput
 from yunzhuo.phoenix.common.logging import configure, get_logger
 
 _log = get_logger()
 
-_KEY_MIN_CHARACTERS: Final = 16
 _SPARE_DESCRIPTORS: Final = 200
 # Beside the draining: closing handshakes, last reports, and the end of worker processes.
 _ENDING_SECONDS: Final = 12.0
@@ -39,9 +39,13 @@ class _Ground:
     private: socket.socket | None
 
 
-def run(config: GatewayConfig, supervised: bool) -> int:
+def run(config: GatewayConfig, supervised: bool, *, read_config: Callable[[], GatewayConfig] | None = None) -> int:
     """Serves until the process is told to end (see :mod:`yunzhuo.phoenix.common.lifeline`). Returns the exit code: 0 after an
-    orderly stop, 1 when it could not start; the log then says every reason."""
+    orderly stop, 1 when it could not start; the log then says every reason.
+
+    SIGHUP: a gateway of one process reads its certificate and its key again; one of several puts new processes, with the
+    configuration that ``read_config`` gives then, in the place of those that serve, which end with their last connection.
+    """
     configure("gateway", level=config.log.level, style=config.log.style)
     try:
         ground = _prepare(config)
@@ -50,7 +54,8 @@ def run(config: GatewayConfig, supervised: bool) -> int:
             _log.error("gateway_cannot_start", what=what, problem=problem)
         return 1
     _raise_descriptor_limit(config)
-    uvloop.run(_serve(config, ground, supervised))
+    give_back_large_pieces()
+    uvloop.run(_serve(config, ground, supervised, read_config or (lambda: config)))
     return 0
 
 
@@ -83,22 +88,6 @@ def _prepare(config: GatewayConfig) -> _Ground:
     return _Ground(key, public, private)
 
 
-def read_key(path: Path) -> str:
-    """The key in ``path``. Raises InvalidInput."""
-    try:
-        key = path.read_text(encoding="ascii").strip()
-        mode = path.stat().st_mode
-    except OSError as error:
-        raise InvalidInput(f"{path} cannot be read: {error.strerror}", code="key_unreadable") from error
-    except UnicodeDecodeError:
-        raise InvalidInput(f"{path} does not hold a key", code="key_malformed") from None
-    if len(key) < _KEY_MIN_CHARACTERS or not key.isprintable() or " " in key:
-        raise InvalidInput(f"{path} does not hold a key of {_KEY_MIN_CHARACTERS} characters or more", code="key_malformed")
-    if mode & stat.S_IRWXO:
-        _log.warning("gateway_key_open_to_everybody", path=str(path))
-    return key
-
-
 def _cannot_listen(host: str, port: int, error: OSError) -> str:
     return f"cannot listen on {host} port {port}: {error.strerror}; stop what uses it or choose another"
 
@@ -115,19 +104,24 @@ def _raise_descriptor_limit(config: GatewayConfig) -> None:
         _log.warning("gateway_descriptors_short", wanted=wanted, granted=granted)
 
 
-async def _serve(config: GatewayConfig, ground: _Ground, supervised: bool) -> None:
-    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+async def _serve(config: GatewayConfig, ground: _Ground, supervised: bool, read_config: Callable[[], GatewayConfig]) -> None:
+    loop, orders = asyncio.get_running_loop(), Orders()
+    stopping = orders.stop
 
     def end(_why: lifeline.End) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended already, and everything with it
             loop.call_soon_threadsafe(stopping.set)
 
     lifeline.watch(end, supervised=supervised, grace_seconds=config.drain_seconds + _ENDING_SECONDS)
-    counters = CounterTable(config.processes)
     if config.processes == 1:
-        serving = Worker(config, ground.key, counters.row(0)).serve(ground.public, stopping)
+        counters = CounterTable(1)
+        serving = Worker(config, ground.key, counters.row(0)).serve(ground.public, orders)
+        loop.add_signal_handler(READ_AGAIN, orders.read_again.set)
     else:
-        serving = Fleet(config, ground.key, counters).serve(stopping)
+        counters = CounterTable(config.processes * GENERATIONS)
+        fleet = Fleet(config, ground.key, counters, read_config)
+        serving = fleet.serve(stopping)
+        loop.add_signal_handler(READ_AGAIN, fleet.renew)
 
     def trouble() -> str | None:
         if stopping.is_set():
@@ -141,7 +135,7 @@ async def _serve(config: GatewayConfig, ground: _Ground, supervised: bool) -> No
     await serving
     if private is not None:
         private.close()
-    ground.public.close()
+    ground.public.close()  # closed already where this process served it
     _log.info("gateway_stopped")
 
 

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-import subprocess
+import subprocess  # nosec B404 # lists of arguments, never a shell
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,7 +34,7 @@ _FULL_MIB = 64
 _STEP_MARK = "@step "
 _BUILDING_NAME = ".image-build"
 # An ordinary user's namespace cannot reach a folder below his home; these everybody can.
-_PUBLIC_SCRATCH = (Path("/var/tmp"), Path("/tmp"))  # noqa: S108 (mkdtemp makes the folder in it)
+_PUBLIC_SCRATCH = (Path("/var/tmp"), Path("/tmp"))  # nosec B108 # mkdtemp makes the folder in it
 
 logger = get_logger()
 
@@ -232,6 +232,6 @@ def _clear(building: Path) -> None:
     note = building / "scratch"
     if note.is_symlink() and (scratch := note.readlink()).is_dir() and scratch.owner() == building.owner():
         command = in_namespaces(["find", str(scratch), "-mindepth", "1", "-xdev", "-delete"])
-        subprocess.run(command, check=False, env=base_environment(), stderr=subprocess.DEVNULL)
+        subprocess.run(command, check=False, env=base_environment(), stderr=subprocess.DEVNULL)  # nosec B603 # made here of paths of ours
         shutil.rmtree(scratch, ignore_errors=True)
     shutil.rmtree(building, ignore_errors=True)

@@ -4,7 +4,7 @@ import os
 import pwd
 import shutil
 import signal
-import subprocess
+import subprocess  # nosec B404 # lists of arguments, never a shell
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -88,7 +88,7 @@ def run_logged(
     with log.open("ab") as out:
         out.write(f"$ {' '.join(argv[:3])} ...\n".encode())
         out.flush()
-        with subprocess.Popen(
+        with subprocess.Popen(  # nosec B603 # made of our recipes
             argv,
             stdin=stdin or subprocess.DEVNULL,
             stdout=subprocess.PIPE,

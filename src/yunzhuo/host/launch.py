@@ -2,7 +2,7 @@
 
 import os
 import signal
-import subprocess
+import subprocess  # nosec B404 # lists of arguments, never a shell
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -100,7 +100,7 @@ def start_process(
     """
     descriptor = os.open(folder / log_name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        child = subprocess.Popen(
+        child = subprocess.Popen(  # nosec B603 # made by argv.py of checked values
             command,
             cwd=folder,
             stdin=stdin,

@@ -8,7 +8,7 @@ to the outside, with our loopback left out. Holder and slirp4netns outlive us an
 import asyncio
 import os
 import shutil
-import subprocess
+import subprocess  # nosec B404 # lists of arguments, never a shell
 from collections.abc import Sequence
 from pathlib import Path
 

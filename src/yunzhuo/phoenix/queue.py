@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from amqp.exceptions import AMQPError
+from amqp.exceptions import AMQPError, NotFound
 from celery import Celery
 from kombu import Queue as Declared
 from kombu.exceptions import KombuError
@@ -100,6 +100,17 @@ class Queue:
         try:
             with self._app.connection_for_write(connect_timeout=_CONNECT_SECONDS) as connection:
                 connection.connect()
+        except _AWAY as error:
+            raise _unavailable(error) from error
+
+    def length(self) -> int:
+        """How many messages nobody has taken yet. Raises Unavailable when the broker does not say."""
+        try:
+            with self._app.connection_for_write(connect_timeout=_CONNECT_SECONDS) as connection:
+                channel: Any = connection.default_channel
+                return int(channel.queue_declare(QUEUE_NAME, passive=True).message_count)
+        except NotFound:
+            return 0  # nobody has sent any
         except _AWAY as error:
             raise _unavailable(error) from error
 

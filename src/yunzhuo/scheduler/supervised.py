@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-import subprocess
+import subprocess  # nosec B404 # lists of arguments, never a shell
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -76,7 +76,7 @@ class Supervised:
         self.due = None
         self._started = time.monotonic()
         try:
-            child = subprocess.Popen(
+            child = subprocess.Popen(  # nosec B603 # our own processes
                 self.process.command,
                 # Never written to: its end tells the child that we are gone (phoenix.common.lifeline).
                 stdin=subprocess.PIPE,

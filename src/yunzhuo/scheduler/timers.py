@@ -16,6 +16,7 @@ from yunzhuo.phoenix.common.errors import YunzhuoError
 from yunzhuo.phoenix.common.logging import configure, get_logger
 from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.services.assembly import Services, services
+from yunzhuo.services.health import HealthService
 from yunzhuo.services.operations import OperationEngine
 
 log = get_logger()
@@ -28,6 +29,11 @@ GRACE = timedelta(seconds=0.5)
 # How long until the same operation is woken again: longer each time, for when no worker runs.
 WAKE_AGAIN_FIRST_SECONDS = 3.0
 WAKE_AGAIN_LONGEST_SECONDS = 60.0
+# While workers do not keep up: what has been overdue for so long is woken all the same, and again only after this long.
+LATE_SECONDS = 60.0
+LATE_AGAIN_SECONDS = 300.0
+# How old the knowledge of the queue's length may be.
+BACKLOG_SECONDS = 0.5
 CATALOG_SECONDS = 5.0
 AUDIT_SECONDS = 2.0
 USAGE_SECONDS = 60.0
@@ -35,6 +41,7 @@ LICENSE_SECONDS = 60.0
 DISKS_SECONDS = 5.0
 MAIL_SECONDS = 10.0
 GUESSES_SECONDS = 60.0
+SCREENS_SECONDS = 10.0
 CLEANUP_SECONDS = 3600.0
 
 
@@ -75,11 +82,19 @@ class _Woken:
 
 
 class Waker:
-    """Sends a message for every operation that is overdue; the same one again only after a while, and then a longer one."""
+    """Sends a message for every operation that is overdue; the same one again only after a while, and then a longer one.
 
-    def __init__(self, engine: OperationEngine) -> None:
+    When workers do not keep up, what is overdue has its message already, and more of them would only make the queue longer:
+    then only what has been overdue for long is woken, and seldom. (Seen under attack: thirty messages for each operation, and
+    minutes until one came that meant something.)
+    """
+
+    def __init__(self, engine: OperationEngine, health: HealthService) -> None:
         self._engine = engine
+        self._health = health
         self._woken: dict[str, _Woken] = {}
+        self._looked_at = -BACKLOG_SECONDS
+        self._backlog = 0
 
     def wake_due(self) -> None:
         """Look once. Raises Unavailable when the database or the queue is away."""
@@ -87,13 +102,25 @@ class Waker:
         due = self._engine.due(grace=GRACE)
         # Those that are not overdue any more begin anew.
         self._woken = {operation_id: self._woken[operation_id] for operation_id in due if operation_id in self._woken}
-        for operation_id in due:
-            woken = self._woken.get(operation_id)
-            if woken is not None and now - woken.at < woken.seconds:
-                continue
+        late = [operation_id for operation_id in due if self._may_be_woken(operation_id, now)]
+        if late and self._backlog_now(now) >= len(due):
+            long_overdue = set(self._engine.due(grace=timedelta(seconds=LATE_SECONDS)))
+            late = [each for each in late if each in long_overdue and self._may_be_woken(each, now, LATE_AGAIN_SECONDS)]
+        for operation_id in late:
             self._engine.wake(operation_id)
+            woken = self._woken.get(operation_id)
             seconds = WAKE_AGAIN_FIRST_SECONDS if woken is None else min(2 * woken.seconds, WAKE_AGAIN_LONGEST_SECONDS)
             self._woken[operation_id] = _Woken(now, seconds)
+
+    def _may_be_woken(self, operation_id: str, now: float, at_least_seconds: float = 0) -> bool:
+        woken = self._woken.get(operation_id)
+        return woken is None or now - woken.at >= max(woken.seconds, at_least_seconds)
+
+    def _backlog_now(self, now: float) -> int:
+        """How many messages there are, asked now and then."""
+        if now - self._looked_at >= BACKLOG_SECONDS:
+            self._backlog, self._looked_at = self._health.backlog(), now
+        return self._backlog
 
 
 def timers(settings: Settings, all_services: Services) -> list[Timer]:
@@ -107,8 +134,10 @@ def timers(settings: Settings, all_services: Services) -> list[Timer]:
 
     def cleanup() -> None:
         all_services.events.forget_old()
+        all_services.forgetting.round()
         all_services.attempts.forget_old()
         all_services.outbox.forget_old()
+        all_services.screens.forget_old()
         all_services.passkeys.forget_old()
         all_services.proofs.forget_old()
         all_services.sessions.forget_old()
@@ -117,7 +146,7 @@ def timers(settings: Settings, all_services: Services) -> list[Timer]:
         all_services.audit_keeper.prune()
 
     return [
-        Timer("due", DUE_SECONDS, Waker(all_services.engine).wake_due),
+        Timer("due", DUE_SECONDS, Waker(all_services.engine, all_services.health).wake_due),
         Timer("admission", ADMISSION_SECONDS, all_services.admission.round),
         Timer("reconcile", settings.cloud.poll_seconds, all_services.reconciler.round),
         Timer("disks", DISKS_SECONDS, all_services.disk_upkeep.round),
@@ -127,6 +156,7 @@ def timers(settings: Settings, all_services: Services) -> list[Timer]:
         Timer("license", LICENSE_SECONDS, all_services.licensing.witness),
         Timer("mail", MAIL_SECONDS, all_services.outbox.wake_due),
         Timer("guesses", GUESSES_SECONDS, lambda: all_services.guesses.report(first)),
+        Timer("screens", SCREENS_SECONDS, all_services.screens.sweep),
         Timer("cleanup", CLEANUP_SECONDS, cleanup),
     ]
 

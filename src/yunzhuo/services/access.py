@@ -131,6 +131,8 @@ _PEOPLE_VERBS = (
 _GROUP_VERBS = ("group:read", "group:create", "group:update", "group:delete")
 _ROLE_VERBS = ("role:read", "role:create", "role:update", "role:delete", "role:grant")
 _QUOTA_VERBS = ("quota:read", "quota:change", "usage:read")
+_GATEWAY_VERBS = ("gateway:read", "gateway:create", "gateway:update", "gateway:delete")
+_SCREEN_VERBS = ("screen:read", "screen:end")
 _AUDIT_VERBS = ("audit:read", "audit:export")
 _ORGANIZATION_VERBS = (
     "organization:read",
@@ -188,7 +190,7 @@ _ADMINISTRATORS: Mapping[str, Scope] = {
     "event:read": Scope.ORGANIZATION,
     "overview:read": Scope.ORGANIZATION,
     **dict.fromkeys(_PEOPLE_VERBS, Scope.ORGANIZATION),
-    **dict.fromkeys((*_GROUP_VERBS, *_ROLE_VERBS, *_QUOTA_VERBS, *_AUDIT_VERBS), Scope.ORGANIZATION),
+    **dict.fromkeys((*_GROUP_VERBS, *_ROLE_VERBS, *_QUOTA_VERBS, *_AUDIT_VERBS, *_SCREEN_VERBS), Scope.ORGANIZATION),
 }
 
 GRANTS: Mapping[Role, Mapping[str, Scope]] = {
@@ -207,7 +209,7 @@ GRANTS: Mapping[Role, Mapping[str, Scope]] = {
     Role.ADMINISTRATOR: _ADMINISTRATORS,
     Role.OPERATOR: {
         **_ADMINISTRATORS,
-        **dict.fromkeys(_ORGANIZATION_VERBS, Scope.INSTALLATION),
+        **dict.fromkeys((*_ORGANIZATION_VERBS, *_GATEWAY_VERBS), Scope.INSTALLATION),
         **dict.fromkeys(("host:read", "settings:read", "audit:verify", "license:read", "license:change"), Scope.INSTALLATION),
         "quota:change": Scope.INSTALLATION,  # an organization's own, too
     },

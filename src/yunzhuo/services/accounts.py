@@ -27,7 +27,7 @@ from yunzhuo.services.license_book import LicenseBook, Limit
 from yunzhuo.services.mailing import Outbox
 from yunzhuo.services.proofs import until
 from yunzhuo.services.stated import needs
-from yunzhuo.services.step_up import StepUp
+from yunzhuo.services.step_up import StepUp, renewed
 
 _Columns = TypeVarTuple("_Columns")
 
@@ -147,8 +147,10 @@ class AccountService:
 
     @needs("account:change_password")
     @retried_when_contended
-    def change_password(self, actor: Actor, present: str, chosen: str, *, keep_session: str | None = None) -> None:
+    def change_password(self, actor: Actor, present: str, chosen: str, *, keep_session: str | None = None) -> str | None:
         """Replace the actor's password; every other session and token of theirs ends.
+
+        The session that is kept goes on under the secret that is answered.
 
         Raises InvalidInput when the present one is wrong or the chosen one is too weak or the same, TooManyAttempts.
         """
@@ -162,6 +164,7 @@ class AccountService:
             end_sign_ins(tx, user.id, now, keep_session=keep_session)
             self._audit.record(tx, actor, "user:change_password", "user", user.id)
             self._outbox.put(tx, Kind.PASSWORD_CHANGED, user.email, user.language, {"at": until(now)})
+            return renewed(tx, keep_session) if keep_session else None
 
     @needs("account:update")
     @retried_when_contended
@@ -181,6 +184,7 @@ class AccountService:
         with self._db.transaction() as tx:
             tx.get_one(User, actor.user_id).time_zone = time_zone
 
+    @retried_when_contended
     def default_organization_id(self) -> str:
         """The organization everybody belongs to for now; made on first use."""
         with self._db.reading() as tx:

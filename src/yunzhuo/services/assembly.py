@@ -40,6 +40,8 @@ from yunzhuo.services.devices import KnownDevices
 from yunzhuo.services.disk_upkeep import DiskUpkeep
 from yunzhuo.services.events import EventService
 from yunzhuo.services.factors import FactorService
+from yunzhuo.services.forgetting import Forgetting
+from yunzhuo.services.gateways import GatewayService
 from yunzhuo.services.groups import GroupService
 from yunzhuo.services.guesses import GuessWatch
 from yunzhuo.services.guests import GuestService
@@ -64,6 +66,7 @@ from yunzhuo.services.reconciliation import Reconciler
 from yunzhuo.services.regaining import RegainService
 from yunzhuo.services.registration import RegistrationService
 from yunzhuo.services.roles import RoleService
+from yunzhuo.services.screens import ScreenService
 from yunzhuo.services.sessions import SessionService
 from yunzhuo.services.sign_ins import SignInService
 from yunzhuo.services.snapshots import SnapshotService
@@ -98,7 +101,9 @@ class Services:
     engine: OperationEngine
     events: EventService
     factors: FactorService
+    forgetting: Forgetting
     guesses: GuessWatch
+    gateways: GatewayService
     groups: GroupService
     guests: GuestService
     health: HealthService
@@ -121,6 +126,7 @@ class Services:
     sessions: SessionService
     sign_ins: SignInService
     roles: RoleService
+    screens: ScreenService
     snapshots: SnapshotService
     step_up: StepUp
     usage: UsageService
@@ -171,6 +177,7 @@ def services(
     people = PeopleService(db, desktops, personal_disks, audit, clock, settings.accounts, passwords, license_book)
     leftovers = Leftovers(db, connected, settings.reconcile)
     snapshots = SnapshotService(db, wishes, audit, clock, settings.limits, quotas)
+    gateways = GatewayService(db, audit, clock)
     health = HealthService(db, queue, connected, catalog, accounts)
     try:
         yield Services(
@@ -183,7 +190,7 @@ def services(
             audit_reader=AuditReader(db, audit),
             bulk=BulkService(db, desktops, admission, audit),
             catalog=catalog,
-            consoles=ConsoleService(db, connected, audit, clock, settings.consoles, license_book),
+            consoles=ConsoleService(db, connected, gateways, audit, clock, settings.consoles, license_book),
             delegations=DelegationService(db, audit, clock),
             desktop_table=DesktopTable(db, audit),
             desktops=desktops,
@@ -191,7 +198,9 @@ def services(
             engine=OperationEngine(db, connected, queue, feed, clock, settings.operations, admission, worker=worker),
             events=events,
             factors=factors,
+            forgetting=Forgetting(db, clock, settings.consoles),
             guesses=GuessWatch(db, audit, outbox, clock, settings.accounts),
+            gateways=gateways,
             groups=GroupService(db, audit, clock),
             guests=GuestService(db, connected, audit, settings.guests),
             health=health,
@@ -212,6 +221,7 @@ def services(
             regaining=RegainService(*by_link),
             registration=RegistrationService(*by_link),
             roles=RoleService(db, audit, clock),
+            screens=ScreenService(db, audit, clock, settings.consoles),
             sessions=sessions,
             sign_ins=sign_ins,
             snapshots=snapshots,
@@ -277,7 +287,7 @@ def prepare(settings: Settings) -> None:
     load_or_make(web_secret_file(settings))
     key = load_or_make(gateway_key_file(settings))
     with services(settings) as all_services:
-        all_services.consoles.ensure_gateway(LOCAL_GATEWAY, settings.gateway_url, key)
+        all_services.gateways.ensure_gateway(LOCAL_GATEWAY, settings.gateway_url, key)
 
 
 def web_secret_file(settings: Settings) -> Path:

@@ -73,6 +73,7 @@ class AttemptCounter:
         with self._db.transaction() as tx:
             tx.execute(delete(SignInFailure).where(*failures))
 
+    @retried_when_contended
     def forget_old(self) -> None:
         """Drop what no window reaches any more."""
         with self._db.transaction() as tx:

@@ -10,7 +10,7 @@ from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Broken, YunzhuoError
 from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.phoenix.db.models import AuditEntry
-from yunzhuo.phoenix.db.session import Database, Transaction
+from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services.access import Actor
 
 log = get_logger()
@@ -72,12 +72,15 @@ class AuditLog:
         Never raises for a database that is away: the answer is the same with and without the entry.
         """
         outcome = FAILED if isinstance(error, Broken) else REFUSED
-        kind = verb.partition(":")[0]
         try:
-            with self._db.transaction() as tx:
-                self.record(tx, actor, verb, kind, object_id, outcome=outcome, after={"code": error.code})
+            self._record_alone(actor, verb, object_id, outcome, error.code)
         except (YunzhuoError, SQLAlchemyError) as trouble:
             log.warning("audit_entry_lost", verb=verb, outcome=outcome, code=error.code, reason=str(trouble))
+
+    @retried_when_contended
+    def _record_alone(self, actor: Actor, verb: str, object_id: str | None, outcome: str, code: str) -> None:
+        with self._db.transaction() as tx:
+            self.record(tx, actor, verb, verb.partition(":")[0], object_id, outcome=outcome, after={"code": code})
 
 
 def _kept(values: Mapping[str, object] | None) -> dict[str, Any] | None:

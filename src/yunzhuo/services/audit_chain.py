@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.config.settings import AuditSettings
 from yunzhuo.phoenix.db.models import AuditChain, AuditEntry
-from yunzhuo.phoenix.db.session import Database, Transaction
+from yunzhuo.phoenix.db.session import Database, retried_when_contended
 from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.rules.chain import link
@@ -72,18 +72,19 @@ class AuditKeeper:
             with self._db.reading() as tx:
                 if tx.scalar(select(AuditEntry.id).where(AuditEntry.sequence.is_(None)).limit(1)) is None:
                     return sealed
-            with self._db.transaction() as tx:
-                sealed += self._seal_some(tx)
+            sealed += self._seal_some()
 
-    def _seal_some(self, tx: Transaction) -> int:
-        chain = tx.get_one(AuditChain, 1, with_for_update=True)
-        fresh = select(AuditEntry).where(AuditEntry.sequence.is_(None)).order_by(AuditEntry.id).limit(_BATCH)
-        entries = tx.scalars(fresh).all()
-        for entry in entries:
-            entry.sequence = chain.head_sequence + 1
-            entry.chain_hash = link(chain.head_hash, entry.sequence, as_chained(entry))
-            chain.head_sequence, chain.head_hash = entry.sequence, entry.chain_hash
-        return len(entries)
+    @retried_when_contended
+    def _seal_some(self) -> int:
+        with self._db.transaction() as tx:
+            chain = tx.get_one(AuditChain, 1, with_for_update=True)
+            fresh = select(AuditEntry).where(AuditEntry.sequence.is_(None)).order_by(AuditEntry.id).limit(_BATCH)
+            entries = tx.scalars(fresh).all()
+            for entry in entries:
+                entry.sequence = chain.head_sequence + 1
+                entry.chain_hash = link(chain.head_hash, entry.sequence, as_chained(entry))
+                chain.head_sequence, chain.head_hash = entry.sequence, entry.chain_hash
+            return len(entries)
 
     def export_head(self) -> bool:
         """Append the chain's head to the file of heads, once a day; answers whether it did.
@@ -105,6 +106,7 @@ class AuditKeeper:
             os.fsync(file.fileno())
         return True
 
+    @retried_when_contended
     def prune(self) -> int:
         """Drop entries older than the settings say, from the chain's beginning; answers how many.
 

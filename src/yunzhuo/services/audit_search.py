@@ -9,7 +9,7 @@ from sqlalchemy.orm import aliased
 
 from yunzhuo.phoenix.common.errors import InvalidInput
 from yunzhuo.phoenix.db.models import AuditEntry, User
-from yunzhuo.phoenix.db.session import Database
+from yunzhuo.phoenix.db.session import Database, retried_when_contended
 from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.stated import needs
@@ -83,6 +83,7 @@ class AuditReader:
         return AuditPage(rows[:limit], str(rows[limit - 1].id) if len(rows) > limit else None)
 
     @needs("audit:export")
+    @retried_when_contended
     def export(self, actor: Actor, wish: AuditWish) -> Iterator[AuditView]:
         """The entries that fit, the newest first, at most :data:`MAX_EXPORTED`; that it was done goes on record itself."""
         with self._db.transaction() as tx:

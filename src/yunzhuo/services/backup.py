@@ -9,9 +9,11 @@ import json
 import os
 import re
 import tarfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from yunzhuo import __version__
 from yunzhuo.phoenix.common.clock import Clock
@@ -72,7 +74,7 @@ def restore(settings: Settings, file: Path) -> Backup:
     try:
         with tarfile.open(file, "r:gz") as archive:
             return _restore(settings, archive)
-    except (tarfile.TarError, EOFError, ValueError, KeyError, UnicodeDecodeError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InvalidInput(f"{file} is not a backup of ours: {error}") from error
 
 
@@ -119,17 +121,23 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
 
 
 def _read(archive: tarfile.TarFile, name: str, most: int) -> bytes:
-    member = archive.getmember(name)
-    file = archive.extractfile(member)
-    if file is None or member.size > most:
-        raise ValueError(f"{name} is no file, or too large")
+    file, size = _opened(archive, name)
+    if size > most:
+        raise ValueError(f"{name} is too large")
     return file.read()
 
 
-def _lines(archive: tarfile.TarFile, name: str) -> Iterator[str]:
-    file = archive.extractfile(name)
+def _opened(archive: tarfile.TarFile, name: str) -> tuple[IO[bytes], int]:
+    """A file of the archive and its size. A link in it could lead to itself."""
+    member = archive.getmember(name)
+    file = archive.extractfile(member) if member.isreg() else None
     if file is None:
         raise ValueError(f"{name} is no file")
+    return file, member.size
+
+
+def _lines(archive: tarfile.TarFile, name: str) -> Iterator[str]:
+    file, _ = _opened(archive, name)
     while line := file.readline(_LONGEST_LINE):
         yield line.decode()
 

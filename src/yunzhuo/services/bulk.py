@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.common.errors import InvalidInput, Refused
-from yunzhuo.phoenix.db.session import Database, Transaction
+from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services.access import Actor
 from yunzhuo.services.admission import Admission, Outlook
 from yunzhuo.services.audit import AuditLog
@@ -146,14 +146,19 @@ class BulkService:
         items: list[Outcome] = []
         for desktop_id, wish in wishes:
             try:
-                with self._db.transaction() as tx:
-                    items.append(Outcome(desktop_id, accepted=wish(tx)))
+                items.append(Outcome(desktop_id, accepted=self._written_down(wish)))
             except Refused as refusal:
                 refusal.is_on_record = True
                 self._audit.record_unfulfilled(actor, f"desktop:{action}", desktop_id, refusal)
                 items.append(Outcome(desktop_id, refusal=refusal))
         return Outcomes(items, outlook, is_rehearsal=False)
 
+    @retried_when_contended
+    def _written_down(self, wish: Callable[[Transaction], Accepted]) -> Accepted:
+        with self._db.transaction() as tx:
+            return wish(tx)
+
+    @retried_when_contended
     def _rehearsed(self, wishes: Sequence[_Wish], action: Action) -> Outcomes:
         """Do everything, and take it all back: what stands against a wish is found by the very code that decides it."""
         items: list[Outcome] = []

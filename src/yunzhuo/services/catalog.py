@@ -13,7 +13,7 @@ from yunzhuo.phoenix.common.errors import LimitReached
 from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.phoenix.db.models import Flavor, Image
-from yunzhuo.phoenix.db.session import Database, Transaction
+from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.license_book import LicenseBook, Limit
@@ -94,6 +94,7 @@ class CatalogService:
             first = tx.execute(query).first()
         return first is not None and self._cloud.images.is_prepared(*first)
 
+    @retried_when_contended
     def synchronize(self, organization_id: str) -> None:
         """Make the catalog equal to what the cloud has: new ones added, changed ones changed, lost ones withdrawn."""
         images, flavors = self._cloud.images.list(), self._cloud.flavors.list()

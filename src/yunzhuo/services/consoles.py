@@ -1,24 +1,26 @@
 """Opening a screen: a ticket for the person, its redemption for the gateway."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import distinct, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.resources import Console, ConsoleProtocol
 from yunzhuo.phoenix.common.clock import Clock
-from yunzhuo.phoenix.common.errors import Conflict, Forbidden, NotOffered, NotSignedIn
+from yunzhuo.phoenix.common.errors import Conflict, Forbidden, NotOffered
 from yunzhuo.phoenix.common.ids import new_id, new_secret
 from yunzhuo.phoenix.config.settings import ConsoleSettings
-from yunzhuo.phoenix.db.models import ConsoleSession, Desktop, Gateway, Ticket, User
+from yunzhuo.phoenix.db.models import ConsoleSession, Desktop, Ticket, User
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.phoenix.security.secrets import digest
 from yunzhuo.services.access import Actor, Role
-from yunzhuo.services.audit import AuditLog
+from yunzhuo.services.audit import REFUSED, AuditLog
 from yunzhuo.services.changes import state_of
 from yunzhuo.services.desktop_views import may_with, visible_desktop
+from yunzhuo.services.gateways import GatewayService
 from yunzhuo.services.license_book import LicenseBook
 from yunzhuo.services.reach import widened
 from yunzhuo.services.rules.licensing import Reach
@@ -30,6 +32,7 @@ __all__ = ["Connection", "ConsoleProtocol", "ConsoleService", "Redemption"]
 
 # What a browser offers beside the ticket, and what the gateway answers with: the ticket is never echoed.
 TICKET_PREFIX = "ticket."
+_SESSION_SECONDS = "session_seconds"
 _CARRIED = frozenset({ConsoleProtocol.VNC, ConsoleProtocol.SPICE})
 
 
@@ -42,6 +45,9 @@ class Connection:
     url: str
     ticket: str = field(repr=False)
     expires_at: datetime
+    gateway: str = ""
+    desktop_name: str = ""
+    certificate: str = field(repr=False, default="")
 
     @property
     def subprotocol(self) -> str:
@@ -51,22 +57,32 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Redemption:
-    """What a gateway learns for a ticket: whose session it is, and where the screen stands."""
+    """What a gateway learns for a ticket: whose session it is, where the screen stands, what may be done on it and how long."""
 
     session_id: str
     user_id: str
     desktop_id: str
     console: Console
+    policy: Mapping[str, object] = field(default_factory=dict)
+    ends_in_seconds: float | None = None
 
 
 class ConsoleService:
     """Tickets and sessions."""
 
     def __init__(
-        self, db: Database, cloud: Cloud, audit: AuditLog, clock: Clock, settings: ConsoleSettings, license_book: LicenseBook
+        self,
+        db: Database,
+        cloud: Cloud,
+        gateways: GatewayService,
+        audit: AuditLog,
+        clock: Clock,
+        settings: ConsoleSettings,
+        license_book: LicenseBook,
     ) -> None:
         self._license = license_book
         self._db = db
+        self._gateways = gateways
         self._cloud = cloud
         self._audit = audit
         self._clock = clock
@@ -74,8 +90,18 @@ class ConsoleService:
 
     @needs("desktop:connect")
     @retried_when_contended
-    def open(self, actor: Actor, desktop_id: str, protocol: ConsoleProtocol) -> Connection:
-        """A ticket for one session on a desktop. Raises NotFound, NotOffered, Conflict when the desktop cannot be seen now."""
+    def open(
+        self,
+        actor: Actor,
+        desktop_id: str,
+        protocol: ConsoleProtocol,
+        *,
+        view_only: bool = False,
+        sign_in: str | None = None,
+    ) -> Connection:
+        """A ticket for one session on a desktop. ``view_only``: to look, not to touch; ``sign_in`` is the secret of the session
+        or token that asks: the screen is closed when that is ended. Raises NotFound, NotOffered, Conflict when the desktop
+        cannot be seen now."""
         now = self._clock.now()
         with self._db.transaction() as tx:
             desktop, operation = visible_desktop(tx, actor, desktop_id, "desktop:connect")
@@ -87,9 +113,8 @@ class ConsoleService:
                     "desktop_not_available", f"The desktop's screen cannot be opened while it is {state}.", state=state
                 )
             self._license.require(tx, Reach.KEEP)
-            gateway = tx.scalars(select(Gateway).order_by(Gateway.created_at)).first()
-            if gateway is None:
-                raise Conflict("no_gateway", "There is no gateway to open the screen through.")
+            self._leave_room(tx, actor.user_id)
+            route = self._gateways.route(tx, actor.client_address)
             secret = new_secret()
             ticket = Ticket(
                 id=new_id(),
@@ -97,56 +122,85 @@ class ConsoleService:
                 secret_digest=digest(secret),
                 user_id=actor.user_id,
                 desktop_id=desktop.id,
-                gateway_id=gateway.id,
+                gateway_id=route.gateway_id,
                 protocol=protocol,
+                policy=self._policy(view_only=view_only),
+                sign_in_digest=digest(sign_in) if sign_in else None,
+                client_address=actor.client_address if self._settings.bind_client_address else None,
                 created_at=now,
                 expires_at=now + timedelta(seconds=self._settings.ticket_seconds),
             )
             tx.add(ticket)
             self._audit.record(tx, actor, "desktop:connect", "desktop", desktop.id, owner_id=desktop.owner_id)
-            return Connection(ticket.id, protocol, f"{gateway.public_url}/v1/console", secret, ticket.expires_at)
+            return Connection(
+                id=ticket.id,
+                protocol=protocol,
+                url=f"{route.url}/v1/console",
+                ticket=secret,
+                expires_at=ticket.expires_at,
+                gateway=route.gateway_name,
+                desktop_name=desktop.name,
+                certificate=route.certificate,
+            )
 
-    def gateway_id(self, key: str) -> str:
-        """Which gateway has this key. Raises NotSignedIn."""
-        with self._db.reading() as tx:
-            found = tx.scalar(select(Gateway.id).where(Gateway.key_digest == digest(key)))
-        if found is None:
-            raise NotSignedIn("unknown_gateway", "No gateway has this key.")
-        return found
-
-    def redeem(self, gateway_id: str, secret: str, *, client_address: str) -> Redemption:
+    def redeem(self, gateway_id: str, secret: str, *, client_address: str, channel: str | None = None) -> Redemption:
         """Spend a ticket. It is gone whatever follows; one that is unknown, spent, late or another gateway's is refused
-        with the same words. Raises Forbidden, and Conflict or the cloud's errors when the screen cannot be reached.
+        with the same words, and goes on record where it is known whose it is. Raises Forbidden, and Conflict or the cloud's
+        errors when the screen cannot be reached.
 
         A SPICE viewer opens its channels one after another with one ticket: for as long again as a ticket lives, those of
         the same client join the session while it is open.
         """
         now = self._clock.now()
-        with self._db.transaction() as tx:
-            ticket = self._spend(tx, gateway_id, secret, now) or self._joined(tx, gateway_id, secret, now, client_address)
-            if ticket is None:
-                raise Forbidden("ticket_refused", "This ticket is not valid, or not any more.")
+        ticket, is_first = self._taken(gateway_id, secret, now, client_address)
         with self._db.reading() as tx:
+            if is_first:
+                self._leave_room(tx, ticket.user_id)
             server_id = self._server_of(tx, ticket)
         console = self._cloud.servers.console(server_id, ConsoleProtocol(ticket.protocol))
-        session_id = new_id()
+        policy = dict(ticket.policy or {})
+        seconds = policy.pop(_SESSION_SECONDS, None)
+        since = ticket.redeemed_at or now
+        ends_at = since + timedelta(seconds=seconds) if isinstance(seconds, int) and seconds else None
+        session_id = self._begin_session(ticket, gateway_id, client_address, channel, now, ends_at)
+        left = None if ends_at is None else (ends_at - now).total_seconds()
+        return Redemption(session_id, ticket.user_id, ticket.desktop_id, console, policy, left)
+
+    @retried_when_contended
+    def _taken(self, gateway_id: str, secret: str, now: datetime, client_address: str) -> tuple[Ticket, bool]:
+        """The ticket, and whether this was its first use."""
         with self._db.transaction() as tx:
-            tx.add(
-                ConsoleSession(
-                    id=session_id,
-                    organization_id=ticket.organization_id,
-                    user_id=ticket.user_id,
-                    desktop_id=ticket.desktop_id,
-                    gateway_id=gateway_id,
-                    ticket_id=ticket.id,
-                    protocol=ticket.protocol,
-                    client_address=client_address[:255],
-                    started_at=now,
-                    bytes_in=0,
-                    bytes_out=0,
-                )
-            )
-        return Redemption(session_id, ticket.user_id, ticket.desktop_id, console)
+            ticket = self._spend(tx, gateway_id, secret, now, client_address)
+            is_first = ticket is not None
+            ticket = ticket or self._joined(tx, gateway_id, secret, now, client_address)
+        if ticket is None:
+            self._note_refused(secret, gateway_id, client_address)
+            raise _refused()
+        return ticket, is_first
+
+    @retried_when_contended
+    def _begin_session(
+        self, ticket: Ticket, gateway_id: str, client_address: str, channel: str | None, now: datetime, ends_at: datetime | None
+    ) -> str:
+        session = ConsoleSession(
+            id=new_id(),
+            organization_id=ticket.organization_id,
+            user_id=ticket.user_id,
+            desktop_id=ticket.desktop_id,
+            gateway_id=gateway_id,
+            ticket_id=ticket.id,
+            protocol=ticket.protocol,
+            channel=channel[:32] if channel else None,
+            sign_in_digest=ticket.sign_in_digest,
+            client_address=client_address[:255],
+            started_at=now,
+            ends_at=ends_at,
+            bytes_in=0,
+            bytes_out=0,
+        )
+        with self._db.transaction() as tx:
+            tx.add(session)
+        return session.id
 
     @retried_when_contended
     def end_session(self, gateway_id: str, session_id: str, *, bytes_in: int, bytes_out: int, reason: str) -> None:
@@ -159,19 +213,52 @@ class ConsoleService:
                 .values(ended_at=self._clock.now(), bytes_in=bytes_in, bytes_out=bytes_out, end_reason=reason[:255])
             )
 
-    def ensure_gateway(self, name: str, public_url: str, key: str) -> None:
-        """Make the gateway that stands beside the manager known, with its key and where browsers find it."""
-        with self._db.transaction() as tx:
-            gateway = tx.scalar(select(Gateway).where(Gateway.name == name))
-            if gateway is None:
-                gateway = Gateway(id=new_id(), name=name, created_at=self._clock.now())
-                tx.add(gateway)
-            gateway.public_url, gateway.key_digest = public_url, digest(key)
+    def _policy(self, *, view_only: bool) -> dict[str, object]:
+        """What a session that is asked for now may do; it is bound to its ticket, whatever the settings say later."""
+        settings = self._settings
+        return {
+            "view_only": view_only,
+            "clipboard_to_desktop": settings.clipboard_to_desktop and not view_only,
+            "clipboard_from_desktop": settings.clipboard_from_desktop,
+            "file_transfer": settings.file_transfer and not view_only,
+            "usb": settings.usb and not view_only,
+            "kib_per_second": settings.kib_per_second,
+            _SESSION_SECONDS: settings.session_seconds,
+        }
 
-    def _spend(self, tx: Transaction, gateway_id: str, secret: str, now: datetime) -> Ticket | None:
+    def _leave_room(self, tx: Session, user_id: str) -> None:
+        """Raises Conflict when somebody has as many screens open as one may."""
+        is_open = (ConsoleSession.user_id == user_id, ConsoleSession.ended_at.is_(None))
+        count = tx.scalar(select(func.count(distinct(ConsoleSession.ticket_id))).where(*is_open)) or 0
+        if count >= self._settings.sessions_per_user:
+            raise Conflict("too_many_screens", "You have too many screens open; close one first.", limit=count)
+
+    @retried_when_contended
+    def _note_refused(self, secret: str, gateway_id: str, client_address: str) -> None:
+        """A ticket that is no good any more is somebody's all the same: what was tried with it goes on record."""
+        with self._db.transaction() as tx:
+            ticket = tx.scalar(select(Ticket).where(Ticket.secret_digest == digest(secret)))
+            if ticket is None:
+                return
+            why = "another_gateway" if ticket.gateway_id != gateway_id else "spent" if ticket.redeemed_at else "late"
+            if ticket.client_address is not None and ticket.client_address != client_address:
+                why = "another_address"
+            self._audit.record(
+                tx,
+                None,
+                "desktop:connect",
+                "desktop",
+                ticket.desktop_id,
+                organization_id=ticket.organization_id,
+                outcome=REFUSED,
+                after={"why": why, "client_address": client_address[:255]},
+            )
+
+    def _spend(self, tx: Transaction, gateway_id: str, secret: str, now: datetime, client_address: str) -> Ticket | None:
         spent = tx.execute(
             update(Ticket)
             .where(Ticket.secret_digest == digest(secret), Ticket.gateway_id == gateway_id)
+            .where(or_(Ticket.client_address.is_(None), Ticket.client_address == client_address))
             .where(Ticket.redeemed_at.is_(None), Ticket.expires_at > now)
             .values(redeemed_at=now)
         )
@@ -199,7 +286,11 @@ class ConsoleService:
         actor = widened(tx, Actor(user.id, user.organization_id, user.email, Role(user.role)), self._clock.now())
         allowed = may_with(tx, actor, desktop, "desktop:connect")
         if user.disabled_at is not None or desktop.deleted_at is not None or not allowed:
-            raise Forbidden("ticket_refused", "This ticket is not valid, or not any more.")
+            raise _refused()
         if desktop.server_id is None:
             raise Conflict("desktop_not_available", "The desktop's screen cannot be opened now.")
         return desktop.server_id
+
+
+def _refused() -> Forbidden:
+    return Forbidden("ticket_refused", "This ticket is not valid, or not any more.")

@@ -10,7 +10,7 @@ from sqlalchemy.orm import aliased
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import InvalidInput, NotFound
 from yunzhuo.phoenix.db.models import Delegation, User
-from yunzhuo.phoenix.db.session import Database
+from yunzhuo.phoenix.db.session import Database, retried_when_contended
 from yunzhuo.services.access import GRANTS, Actor, Role
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.stated import needs
@@ -72,6 +72,7 @@ class DelegationService:
         return list(found.values())
 
     @needs("delegation:create")
+    @retried_when_contended
     def let(self, actor: Actor, to_user_id: str, verbs: Sequence[str], expires_at: datetime) -> None:
         """Let somebody use the actor's desktops, instead of what they were let before. To see them is always part of it.
 
@@ -95,6 +96,7 @@ class DelegationService:
             self._audit.record(tx, actor, "delegation:create", "user", to.id, owner_id=actor.user_id, after=after)
 
     @needs("delegation:delete")
+    @retried_when_contended
     def take_back(self, actor: Actor, to_user_id: str) -> None:
         """Let somebody do nothing any more; one who was let nothing is no error."""
         with self._db.transaction() as tx:
@@ -103,6 +105,7 @@ class DelegationService:
             if getattr(gone, "rowcount", 0):
                 self._audit.record(tx, actor, "delegation:delete", "user", to_user_id, owner_id=actor.user_id)
 
+    @retried_when_contended
     def forget_old(self) -> None:
         """Drop what has expired."""
         with self._db.transaction() as tx:

@@ -48,12 +48,19 @@ def at_desktop(tx: Session, desktop_id: str, *, locked: bool = False) -> Persona
     return tx.scalars(query.with_for_update() if locked else query).first()
 
 
+def is_at(tx: Session, desktop: Desktop, owners_disk: PersonalDisk | None) -> bool:
+    """Whether a desktop has a disk, whoever's it is, or its owner's is still being taken away from it."""
+    return at_desktop(tx, desktop.id) is not None or _leaving(owners_disk, desktop) is not None
+
+
 def begin(tx: Transaction, desktop: Desktop, operation: Operation, step: Step) -> ClaimedDisk | None:
     """Claim for a desktop what its step is about to be given; None: there is nothing to do for it."""
     if step not in personal_disks.DISK_STEPS:
         return None
     comes = step in (Step.FETCH_DISK, Step.CONNECT_DISK)
     disk = of_owner(tx, desktop.owner_id, locked=True) if comes else at_desktop(tx, desktop.id, locked=True)
+    if disk is None and step is Step.DISCONNECT_DISK:
+        disk = _leaving(of_owner(tx, desktop.owner_id, locked=True), desktop)
     if disk is None or disk.volume_id is None:
         return None
     action = Action(operation.action)
@@ -94,7 +101,7 @@ def settle(tx: Transaction, desktop: Desktop, operation: Operation, step: Step, 
         case Step.DISCONNECT_DISK:
             disk.attached_at = None
             if operation.action not in personal_disks.KEEP_PLACE:
-                disk.desktop_id = None
+                _leave(tx, disk)
         case _:
             pass
 
@@ -114,6 +121,17 @@ def let_go(tx: Transaction, desktop_id: str) -> None:
     tx.execute(leaves.values(desktop_id=None, attached_at=None, leaving_desktop_id=None))
     left = update(PersonalDisk).where(PersonalDisk.leaving_desktop_id == desktop_id)
     tx.execute(left.values(leaving_desktop_id=None))
+
+
+def _leaving(disk: PersonalDisk | None, desktop: Desktop) -> PersonalDisk | None:
+    """The disk, if another desktop is to get it and this one may have it still."""
+    return disk if disk is not None and disk.leaving_desktop_id == desktop.id else None
+
+
+def _leave(tx: Transaction, disk: PersonalDisk) -> None:
+    """A desktop does not have the disk any more. What had not come from another one yet is still there."""
+    stays_at, disk.leaving_desktop_id = disk.leaving_desktop_id, None
+    disk.desktop_id = stays_at if stays_at is not None and at_desktop(tx, stays_at) is None else None
 
 
 def _is_changing(tx: Session, desktop: Desktop) -> bool:

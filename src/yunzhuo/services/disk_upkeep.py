@@ -12,7 +12,7 @@ from yunzhuo.phoenix.cloud.resources import Volume, VolumeStatus
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.phoenix.db.models import Desktop, Operation, PersonalDisk
-from yunzhuo.phoenix.db.session import Database, Transaction
+from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services import disk_claims
 from yunzhuo.services.access import installation
 from yunzhuo.services.changes import state_of
@@ -30,7 +30,6 @@ class _Known:
     """A disk before the cloud was asked; what has changed since then is known better to whoever changed it."""
 
     disk_id: str
-    volume_id: str
     desktop_id: str | None
     operation_id: str | None
 
@@ -49,28 +48,40 @@ class DiskUpkeep:
     def round(self) -> None:
         """Raises the cloud's errors when it does not answer; a cloud without volumes has nothing to look after."""
         with self._db.reading() as tx:
-            known = [_known(tx, disk) for disk in tx.scalars(select(PersonalDisk).where(PersonalDisk.volume_id.is_not(None)))]
+            disks = tx.execute(
+                select(PersonalDisk, Desktop)
+                .outerjoin(Desktop, Desktop.id == PersonalDisk.desktop_id)
+                .where(PersonalDisk.volume_id.is_not(None))
+            ).all()
         try:
             volumes = {volume.id: volume for volume in self._cloud.volumes.list()}
         except CloudNotOffered:
             return
-        for each in known:
-            with self._db.transaction() as tx:
-                self._compare(tx, each, volumes.get(each.volume_id))
+        for disk, desktop in disks:
+            volume = volumes.get(disk.volume_id or "")
+            if volume is not None and not _is_as_written(disk, desktop, volume):
+                self._compare(_known(disk, desktop), volume)
         self._report_strangers(volumes)
         self._disks.make_missing()
         self._disks.remove_given_up()
 
-    def _compare(self, tx: Transaction, known: _Known, volume: Volume | None) -> None:
-        # In the order of everybody who holds both: the desktop's row, then the disk's.
-        desktop = tx.get(Desktop, known.desktop_id, with_for_update=True) if known.desktop_id else None
-        disk = tx.get(PersonalDisk, known.disk_id, with_for_update=True)
-        if disk is None or volume is None or _known(tx, disk) != known or disk.leaving_desktop_id is not None:
-            return
-        operation = tx.get_one(Operation, desktop.operation_id) if desktop else None
+    @retried_when_contended
+    def _compare(self, known: _Known, volume: Volume) -> None:
+        with self._db.transaction() as tx:
+            # In the order of everybody who holds both: the desktop's row, then the disk's.
+            desktop = tx.get(Desktop, known.desktop_id, with_for_update=True) if known.desktop_id else None
+            disk = tx.get(PersonalDisk, known.disk_id, with_for_update=True)
+            if disk is None or _known(disk, desktop) != known:
+                return
+            operation = tx.get_one(Operation, desktop.operation_id) if desktop else None
+            if operation is None or operation.status not in _ACTIVE:
+                disk.leaving_desktop_id = None  # whoever was to bring it here has let it be
+                self._put_right(tx, disk, volume, desktop, operation)
+
+    def _put_right(
+        self, tx: Transaction, disk: PersonalDisk, volume: Volume, desktop: Desktop | None, operation: Operation | None
+    ) -> None:
         holder = _of_server(tx, volume.server_id)
-        if operation is not None and operation.status in _ACTIVE:
-            return
         if volume.status is VolumeStatus.IN_USE and holder is not None:
             is_news = holder.id != disk.desktop_id
             if is_news and (_is_changing(tx, holder) or disk_claims.at_desktop(tx, holder.id) is not None):
@@ -98,9 +109,14 @@ class DiskUpkeep:
                 log.warning("stranger_volume_in_cloud", volume_id=volume.id, disk_id=volume.disk_id)
 
 
-def _known(tx: Session, disk: PersonalDisk) -> _Known:
-    operation_id = tx.scalar(select(Desktop.operation_id).where(Desktop.id == disk.desktop_id)) if disk.desktop_id else None
-    return _Known(disk.id, disk.volume_id or "", disk.desktop_id, operation_id)
+def _is_as_written(disk: PersonalDisk, desktop: Desktop | None, volume: Volume) -> bool:
+    """Whether the cloud says what the table says: so it is nearly always, and costs no transaction then."""
+    is_at = desktop.server_id if desktop else None
+    return volume.server_id == is_at and (disk.attached_at is None) == (is_at is None) and disk.leaving_desktop_id is None
+
+
+def _known(disk: PersonalDisk, desktop: Desktop | None) -> _Known:
+    return _Known(disk.id, disk.desktop_id, desktop.operation_id if desktop else None)
 
 
 def _of_server(tx: Session, server_id: str | None) -> Desktop | None:

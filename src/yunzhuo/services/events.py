@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.db.models import Event
 from yunzhuo.phoenix.db.session import Database, Transaction
 from yunzhuo.services.access import Actor, Scope, scope_of
 from yunzhuo.services.audit import AuditLog
+from yunzhuo.services.forgetting import forget
 from yunzhuo.services.rules import event_order
 from yunzhuo.services.stated import needs
 
@@ -19,7 +20,6 @@ from yunzhuo.services.stated import needs
 Address = tuple[str, str | None]
 KEEP = timedelta(days=7)
 _LOOKED_AT = 200
-_FORGOTTEN_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +105,7 @@ class EventService:
 
     def forget_old(self) -> int:
         """Drop events older than a week, some at a time so that nobody waits for it, and say how many."""
-        old = select(Event.id).where(Event.at < self._clock.now() - KEEP).limit(_FORGOTTEN_AT_ONCE)
-        forgotten = 0
-        while True:
-            with self._db.transaction() as tx:
-                ids = list(tx.scalars(old))
-                tx.execute(delete(Event).where(Event.id.in_(ids)))
-            forgotten += len(ids)
-            if len(ids) < _FORGOTTEN_AT_ONCE:
-                return forgotten
+        return forget(self._db, (Event.id,), Event.at < self._clock.now() - KEEP)
 
 
 def _view(row: Event) -> EventView:

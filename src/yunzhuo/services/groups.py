@@ -12,7 +12,7 @@ from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Conflict, Forbidden, NotFound
 from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.db.models import Group, GroupMember, Quota, RoleGrant, User
-from yunzhuo.phoenix.db.session import Database, Transaction
+from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services.access import Actor, Scope, scope_of
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.reach import is_group_within_reach
@@ -77,6 +77,7 @@ class GroupService:
             return [MemberView(*row) for row in tx.execute(query)]
 
     @needs("group:create")
+    @retried_when_contended
     def create(self, actor: Actor, name: str) -> GroupView:
         """Make a group with nobody in it. Raises InvalidInput, Conflict when the name is taken."""
         group = Group(
@@ -94,6 +95,7 @@ class GroupService:
         return _view(group, {})
 
     @needs("group:update")
+    @retried_when_contended
     def rename(self, actor: Actor, group_id: str, name: str) -> GroupView:
         """Give a group another name. Raises InvalidInput, Conflict when the name is taken."""
         try:
@@ -108,6 +110,7 @@ class GroupService:
             raise _name_taken(name) from error
 
     @needs("group:update")
+    @retried_when_contended
     def put_member(self, actor: Actor, group_id: str, user_id: str, *, is_owner: bool = False) -> Sequence[MemberView]:
         """Put a person into a group, or say whether they own it; answers who is in it. Twice is harmless.
 
@@ -131,6 +134,7 @@ class GroupService:
         return self.members(actor, group_id)
 
     @needs("group:update")
+    @retried_when_contended
     def drop_member(self, actor: Actor, group_id: str, user_id: str) -> None:
         """Take a person out of a group; one who is not in it is no error. Raises Forbidden as :meth:`put_member`."""
         with self._db.transaction() as tx:
@@ -144,6 +148,7 @@ class GroupService:
             self._audit.record(tx, actor, "group:update", "group", group.id, owner_id=user_id, before={"member": user_id})
 
     @needs("group:delete")
+    @retried_when_contended
     def delete(self, actor: Actor, group_id: str) -> None:
         """Forget a group with its quotas and roles; its people stay."""
         with self._db.transaction() as tx:

@@ -7,7 +7,7 @@ from datetime import datetime
 from yunzhuo.phoenix.cloud.interface import PIECE_BYTES, Cloud
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput
 from yunzhuo.phoenix.config.settings import GuestSettings
-from yunzhuo.phoenix.db.session import Database
+from yunzhuo.phoenix.db.session import Database, retried_when_contended
 from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import state_of
@@ -135,6 +135,7 @@ class GuestService:
         server_id = self._reach(actor, desktop_id, _FILES)
         self._cloud.guest.delete_file(server_id, file_names.partial_path_of(name))
 
+    @retried_when_contended
     def _reach(self, actor: Actor, desktop_id: str, verb: str) -> str:
         with self._db.transaction() as tx:
             desktop, operation = visible_desktop(tx, actor, desktop_id, verb)
@@ -143,6 +144,7 @@ class GuestService:
                 raise Conflict("desktop_not_running", f"The desktop cannot be reached while it is {state}.", state=state)
             return desktop.server_id
 
+    @retried_when_contended
     def _note(self, actor: Actor, desktop_id: str, verb: str, after: Mapping[str, object]) -> None:
         with self._db.transaction() as tx:
             self._audit.record(tx, actor, verb, "desktop", desktop_id, after=after)

@@ -45,6 +45,10 @@ class HealthService:
         """Which database this is, with its version. Raises Unavailable."""
         return self._db.server()
 
+    def backlog(self) -> int:
+        """How many wake-ups wait for a worker. Raises Unavailable."""
+        return self._queue.length()
+
     def figures(self) -> dict[str, int]:
         """How many there are of what, for the metrics page."""
         active = [status.value for status in lifecycle.ACTIVE]

@@ -12,7 +12,7 @@ from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.phoenix.config.settings import ReconcileSettings
 from yunzhuo.phoenix.db.models import Leftover
-from yunzhuo.phoenix.db.session import Database, Transaction
+from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services.access import Actor, require
 from yunzhuo.services.rules.reconcile import Finding, FindingKind, may_remove
 
@@ -49,8 +49,7 @@ class Leftovers:
     def found(self, findings: Sequence[Finding], now: datetime) -> None:
         """Write down which servers nobody owns now, and remove those that a rule says. Raises the cloud's errors."""
         try:
-            with self._db.transaction() as tx:
-                overdue = self._written_down(tx, {finding.server_id or "": finding for finding in findings}, now)
+            overdue = self._write_down({finding.server_id or "": finding for finding in findings}, now)
         except IntegrityError:
             return  # another reconciler wrote the same at the same moment; the next round finds its rows
         for finding in overdue:
@@ -75,6 +74,11 @@ class Leftovers:
                 )
                 for row in rows
             ]
+
+    @retried_when_contended
+    def _write_down(self, findings: Mapping[str, Finding], now: datetime) -> Sequence[Finding]:
+        with self._db.transaction() as tx:
+            return self._written_down(tx, findings, now)
 
     def _written_down(self, tx: Transaction, findings: Mapping[str, Finding], now: datetime) -> Sequence[Finding]:
         rows = {row.cloud_id: row for row in tx.scalars(select(Leftover).where(Leftover.kind == SERVER))}

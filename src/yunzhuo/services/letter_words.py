@@ -18,7 +18,7 @@ class Kind(StrEnum):
     RESET = "reset"
     CHANGE_ADDRESS = "change_address"
     ADDRESS_CHANGED = "address_changed"
-    PASSWORD_CHANGED = "password_changed"  # noqa: S105 (a kind of letter, no secret)
+    PASSWORD_CHANGED = "password_changed"  # nosec B105 # a kind of letter, no secret
     FACTORS_CHANGED = "factors_changed"
     GUESSED_AT = "guessed_at"
     TEST = "test"

@@ -149,6 +149,7 @@ class Outbox:
         """Send the letter that shows that sending works. Raises what :class:`Mailer` raises."""
         self._mailer.send(recipient, letters.write(Kind.TEST, language, {}, None), language=language, message_id=new_id())
 
+    @retried_when_contended
     def forget_old(self) -> None:
         """Drop letters that ended a week ago: they say who was written to."""
         with self._db.transaction() as tx:

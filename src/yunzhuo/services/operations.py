@@ -28,7 +28,7 @@ from yunzhuo.services.changes import ChangeFeed
 from yunzhuo.services.releasing import release_all
 from yunzhuo.services.rules import lifecycle
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, Step
-from yunzhuo.services.steps import Outcome, ServerFailed, Subject, perform
+from yunzhuo.services.steps import TOO_LATE, Outcome, ServerFailed, Subject, perform
 
 log = get_logger()
 
@@ -84,7 +84,7 @@ class OperationEngine:
         if claim is None:
             return
         if claim.deadline_at <= self._clock.now():
-            self.record_failure(claim, "operation_timed_out", _TOO_LATE.get(claim.step, "This took too long."))
+            self.record_failure(claim, "operation_timed_out", TOO_LATE.get(claim.step, "This took too long."))
             return
         if claim.is_called_off:
             reason = "The account that asked for this was disabled."
@@ -197,7 +197,10 @@ class OperationEngine:
                 if step.detail != outcome.detail:
                     step.detail = outcome.detail
                     self._feed.desktop_changed(tx, desktop, operation)
-                self._look_again(tx, operation, now, lifecycle.check_delay_seconds(waited))
+                pause = claim.subject.look_again_seconds(waited)
+                if claim.subject.waits_for_another:  # which has a deadline of its own
+                    operation.deadline_at += timedelta(seconds=pause)
+                self._look_again(tx, operation, now, pause)
                 return
             step.status, step.ended_at, step.detail = OperationStatus.SUCCEEDED, now, outcome.detail
             _take_over(desktop, operation, claim.step)
@@ -314,21 +317,6 @@ class OperationEngine:
     def _make_room(self, tx: Transaction, operation: Operation) -> None:
         if operation.lane:
             tx.after_commit(self._admission.round)
-
-
-_TOO_LATE: Mapping[Step, str] = {
-    Step.SERVER: "The cloud did not make the virtual machine in time.",
-    Step.RUNNING: "The virtual machine did not start in time.",
-    Step.READY: "The system inside the desktop did not get ready in time.",
-    Step.STOPPED: "The virtual machine did not stop in time.",
-    Step.SUSPENDED: "The memory was not put to disk in time.",
-    Step.REBUILT: "The virtual machine was not put back to the image in time.",
-    Step.RESIZED: "The virtual machine did not get its new size in time.",
-    Step.KEPT: "The snapshot was not made in time.",
-    Step.ROLLED_BACK: "The virtual machine did not return to the snapshot in time.",
-    Step.DROPPED: "The cloud did not remove the snapshot in time.",
-    Step.GONE: "The cloud did not remove the virtual machine in time.",
-}
 
 
 def _is_called_off(owner: User, operation: Operation, step: OperationStep) -> bool:

@@ -12,7 +12,7 @@ from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Conflict, NotFound
 from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.db.models import ApiToken, AuthSession, Desktop, Organization, User
-from yunzhuo.phoenix.db.session import Database, Transaction
+from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services.access import Actor, scope_of
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.reach import widened
@@ -87,6 +87,7 @@ class OrganizationService:
             return _views(tx, [_found(tx, organization_id)])[0]
 
     @needs("organization:create")
+    @retried_when_contended
     def create(self, actor: Actor, name: str) -> OrganizationView:
         """Make an organization with nobody in it. Raises InvalidInput, Conflict when the name is taken."""
         row = Organization(id=new_id(), name=naming.checked_name(name), is_default=False, created_at=self._clock.now())
@@ -100,6 +101,7 @@ class OrganizationService:
         return OrganizationView(row.id, row.name, False, 0, 0, row.created_at)
 
     @needs("organization:rename")
+    @retried_when_contended
     def rename(self, actor: Actor, organization_id: str, name: str) -> OrganizationView:
         """Give an organization another name. Raises NotFound, InvalidInput, Conflict when the name is taken."""
         try:
@@ -113,6 +115,7 @@ class OrganizationService:
             raise _name_taken(name) from error
 
     @needs("organization:disable")
+    @retried_when_contended
     def disable(self, actor: Actor, organization_id: str) -> OrganizationView:
         """Let nobody of an organization in from now on: all its sessions and tokens end. Desktops stay as they are.
 
@@ -134,6 +137,7 @@ class OrganizationService:
             return _views(tx, [row])[0]
 
     @needs("organization:enable")
+    @retried_when_contended
     def enable(self, actor: Actor, organization_id: str) -> OrganizationView:
         """Let the people of a disabled organization in again. Raises NotFound. Twice is harmless."""
         with self._db.transaction() as tx:

@@ -148,6 +148,11 @@ class OverviewService:
         smallest_mib = self._smallest_mib()
         return [_host_view(host, smallest_mib) for host in self._cloud.hosts.list()]
 
+    @needs("host:read")
+    def counts(self, actor: Actor) -> Mapping[str, int]:
+        """How many there are of what in the whole installation, for its metrics."""
+        return self._health.figures()
+
     @needs("overview:read")
     def catalog_use(self, actor: Actor) -> Mapping[str, int]:
         """How many desktops of the organization were made from each image and flavor, by its id."""

@@ -195,6 +195,7 @@ class PasskeyService:
             raise _wrong()
         return passkey.user_id
 
+    @retried_when_contended
     def forget_old(self) -> None:
         """Drop challenges that nobody signed."""
         with self._db.transaction() as tx:

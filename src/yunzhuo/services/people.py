@@ -131,6 +131,7 @@ class PeopleService:
             return Person(user_view(row), _desktop_counts(tx, [row.id]).get(row.id, 0), disk.size_mib if disk else None)
 
     @needs("user:create")
+    @retried_when_contended
     def create(
         self, actor: Actor, email: str, role: Role, *, password: str | None = None, language: str | None = None
     ) -> NewAccess:

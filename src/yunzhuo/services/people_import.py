@@ -13,7 +13,7 @@ from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, Refused
 from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.config.settings import AccountSettings
 from yunzhuo.phoenix.db.models import Group, GroupMember, User
-from yunzhuo.phoenix.db.session import Database, Transaction
+from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.phoenix.security.passwords import Passwords, one_time_password
 from yunzhuo.services import people_files
 from yunzhuo.services.access import GRANTS, Actor, Role, covers, grants_of
@@ -102,6 +102,7 @@ class PeopleImport:
         self._passwords = passwords
 
     @needs("user:import")
+    @retried_when_contended
     def run(self, actor: Actor, content: bytes, kind: FileKind, *, dry_run: bool = False) -> ImportReport:
         """Make the accounts of a list, all of them or none; each gets a one-time password.
 
@@ -120,6 +121,7 @@ class PeopleImport:
             raise Conflict("email_taken", "Somebody made one of these accounts meanwhile; try again.") from error
 
     @needs("user:export")
+    @retried_when_contended
     def export(self, actor: Actor, kind: FileKind) -> bytes:
         """All accounts that the actor may see, by address, as a list that can be taken in again."""
         with self._db.transaction() as tx:

@@ -5,23 +5,23 @@ cloud at once.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.cloud.errors import CloudNotOffered
 from yunzhuo.phoenix.cloud.interface import Cloud
-from yunzhuo.phoenix.cloud.resources import VolumeRequest
+from yunzhuo.phoenix.cloud.resources import Volume, VolumeRequest, VolumeSnapshot
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Conflict, Forbidden, InvalidInput, LimitReached, NotFound, YunzhuoError
 from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.config.settings import LimitSettings
 from yunzhuo.phoenix.db.models import Desktop, Operation, PersonalDisk
-from yunzhuo.phoenix.db.session import Database, Transaction
+from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services import disk_claims, kept_disk_snapshots
 from yunzhuo.services.access import Actor, require
 from yunzhuo.services.audit import AuditLog
@@ -104,30 +104,17 @@ class PersonalDiskService:
         """
         require(actor, "personal_disk:create")
         size = self._checked_size(size_mib)
-        disk = PersonalDisk(
-            id=new_id(),
-            organization_id=actor.organization_id,
-            owner_id=actor.user_id,
-            active_owner_id=actor.user_id,
-            size_mib=size,
-            created_at=self._clock.now(),
-        )
+        disk_id = self._write_down(actor, size)
         try:
-            with self._db.transaction() as tx:
-                tx.add(disk)
-                self._audit.record(tx, actor, "personal_disk:create", "personal_disk", disk.id, after={"size_mib": size})
-        except IntegrityError as error:
-            raise Conflict("personal_disk_there", "You have a personal disk already.") from error
-        try:
-            self._make(disk)
+            self._make(disk_id, size)
         except YunzhuoError:
             # What was made of it all the same is removed as any disk that is given up.
-            with self._db.transaction() as tx:
-                self.give_up_within(tx, actor, tx.get_one(PersonalDisk, disk.id))
+            self._give_up(actor, disk_id)
             raise
         return self.get(actor)
 
     @needs("desktop:connect_disk")
+    @retried_when_contended
     def connect(self, actor: Actor, desktop_id: str, *, force: bool = False) -> Accepted:
         """Ask to bring the disk to a desktop, away from where it is (permission ``desktop:connect_disk``).
 
@@ -143,6 +130,7 @@ class PersonalDiskService:
             return self._wishes.change(tx, actor, desktop_id, Action.CONNECT_DISK, choose)
 
     @needs("desktop:disconnect_disk")
+    @retried_when_contended
     def disconnect(self, actor: Actor, *, force: bool = False) -> Accepted:
         """Ask the desktop that has the disk to let go of it. Raises Conflict when none has it, or it is changing."""
         with self._db.transaction() as tx:
@@ -173,26 +161,10 @@ class PersonalDiskService:
 
         Raises InvalidInput (the name is not one, or is taken), LimitReached, Conflict.
         """
-        chosen = naming.checked_name(name)
-        try:
-            with self._db.transaction() as tx:
-                disk = _mine(tx, actor, "personal_disk:snapshot", locked=True)
-                row = kept_disk_snapshots.reserve(tx, disk, chosen, self._limits.snapshots_per_disk, self._clock.now())
-                self._audit.record(
-                    tx,
-                    actor,
-                    "personal_disk:snapshot",
-                    "personal_disk",
-                    disk.id,
-                    owner_id=actor.user_id,
-                    after={"name": chosen},
-                )
-        except IntegrityError as error:
-            # MariaDB finds more names equal than we do.
-            raise kept_disk_snapshots.name_taken() from error
+        disk, cloud_name = self._reserve_snapshot(actor, naming.checked_name(name))
         volume_id = _volume_of(disk)
         try:
-            self._cloud.volumes.snapshot(volume_id, row.cloud_name)
+            self._cloud.volumes.snapshot(volume_id, cloud_name)
         except YunzhuoError:
             # Whether it was made is seen now, or by a later round.
             self._look_at_snapshots(disk.id, volume_id)
@@ -207,17 +179,11 @@ class PersonalDiskService:
         Answers the operation of the desktop that has the disk, which lets go of it for that; None: no desktop has it, and it is
         done. Raises NotFound, Conflict.
         """
-        with self._db.transaction() as tx:
-            disk = _mine(tx, actor, "personal_disk:restore")
-            row = kept_disk_snapshots.found(tx, disk, snapshot_id)
-            self._audit.record(
-                tx, actor, "personal_disk:restore", "personal_disk", disk.id, owner_id=actor.user_id, after={"name": row.name}
-            )
-            if disk.desktop_id is not None:
-                arguments = {"name": row.name, "disk_snapshot_cloud_id": str(row.cloud_id)}
-                return self._wishes.change(tx, actor, disk.desktop_id, Action.RESTORE_DISK, lambda _desktop: arguments)
+        wish = self._wish_to_restore(actor, snapshot_id)
+        if isinstance(wish, Accepted):
+            return wish
         # A desktop that claims it this moment is refused by the cloud until this is done.
-        self._cloud.volumes.restore(_volume_of(disk), str(row.cloud_id))
+        self._cloud.volumes.restore(*wish)
         return None
 
     @needs("personal_disk:delete_snapshot")
@@ -227,26 +193,13 @@ class PersonalDiskService:
             disk = _mine(tx, actor, "personal_disk:delete_snapshot")
             row = kept_disk_snapshots.found(tx, disk, snapshot_id)
         self._cloud.volumes.delete_snapshot(_volume_of(disk), str(row.cloud_id))
-        with self._db.transaction() as tx:
-            self._audit.record(
-                tx,
-                actor,
-                "personal_disk:delete_snapshot",
-                "personal_disk",
-                disk.id,
-                owner_id=actor.user_id,
-                after={"name": row.name},
-            )
+        self._note(actor, "personal_disk:delete_snapshot", disk.id, {"name": row.name})
         self._look_at_snapshots(disk.id, _volume_of(disk))
 
     @needs("personal_disk:delete")
     def delete(self, actor: Actor) -> None:
         """Delete the disk with all files on it and its snapshots, for good. Raises Conflict while a desktop has it."""
-        with self._db.transaction() as tx:
-            disk = _mine(tx, actor, "personal_disk:delete", locked=True)
-            if disk.desktop_id is not None:
-                raise Conflict("personal_disk_connected", "A desktop has the personal disk; disconnect it first.")
-            self.give_up_within(tx, actor, disk)
+        self._give_up(actor)
         self.remove_given_up()
 
     def give_up_within(self, tx: Transaction, actor: Actor, disk: PersonalDisk) -> None:
@@ -264,11 +217,7 @@ class PersonalDiskService:
             found = self._cloud.volumes.find(disk.id)
             if found is not None:
                 self._cloud.volumes.delete(found.id)
-            with self._db.transaction() as tx:
-                kept_disk_snapshots.forget_all(tx, disk.id)
-                row = tx.get(PersonalDisk, disk.id)
-                if row is not None:
-                    tx.delete(row)
+            self._forget(disk.id)
 
     def make_missing(self) -> None:
         """Make the volumes of disks whose making was cut off. Raises the cloud's errors."""
@@ -276,21 +225,95 @@ class PersonalDiskService:
         with self._db.reading() as tx:
             unmade = list(tx.scalars(query))
         for disk in unmade:
-            self._make(disk)
+            self._make(disk.id, disk.size_mib)
 
-    def _make(self, disk: PersonalDisk) -> None:
-        request = VolumeRequest(disk_id=disk.id, name=f"personal {disk.id[:8]}", size_mib=disk.size_mib)
-        volume = self._cloud.volumes.create(request)
+    def _make(self, disk_id: str, size_mib: int) -> None:
+        request = VolumeRequest(disk_id=disk_id, name=f"personal {disk_id[:8]}", size_mib=size_mib)
+        self._note_volume(disk_id, self._cloud.volumes.create(request))
+
+    @retried_when_contended
+    def _write_down(self, actor: Actor, size_mib: int) -> str:
+        """A disk that is to be made; answers its id."""
+        disk = PersonalDisk(
+            id=new_id(),
+            organization_id=actor.organization_id,
+            owner_id=actor.user_id,
+            active_owner_id=actor.user_id,
+            size_mib=size_mib,
+            created_at=self._clock.now(),
+        )
+        try:
+            with self._db.transaction() as tx:
+                tx.add(disk)
+                self._audit.record(tx, actor, "personal_disk:create", "personal_disk", disk.id, after={"size_mib": size_mib})
+        except IntegrityError as error:
+            raise Conflict("personal_disk_there", "You have a personal disk already.") from error
+        return disk.id
+
+    @retried_when_contended
+    def _note_volume(self, disk_id: str, volume: Volume) -> None:
         with self._db.transaction() as tx:
-            row = tx.get(PersonalDisk, disk.id, with_for_update=True)
+            row = tx.get(PersonalDisk, disk_id, with_for_update=True)
             if row is not None:
                 row.volume_id, row.size_mib = volume.id, volume.size_mib
+
+    @retried_when_contended
+    def _give_up(self, actor: Actor, disk_id: str | None = None) -> None:
+        """The disk of this id; without one, the actor's, which no desktop may have then."""
+        with self._db.transaction() as tx:
+            disk = tx.get_one(PersonalDisk, disk_id) if disk_id else _mine(tx, actor, "personal_disk:delete", locked=True)
+            if disk.desktop_id is not None and disk_id is None:
+                raise Conflict("personal_disk_connected", "A desktop has the personal disk; disconnect it first.")
+            self.give_up_within(tx, actor, disk)
+
+    @retried_when_contended
+    def _forget(self, disk_id: str) -> None:
+        with self._db.transaction() as tx:
+            kept_disk_snapshots.forget_all(tx, disk_id)
+            tx.execute(delete(PersonalDisk).where(PersonalDisk.id == disk_id))
+
+    @retried_when_contended
+    def _reserve_snapshot(self, actor: Actor, name: str) -> tuple[PersonalDisk, str]:
+        """The disk, and what the cloud is to call its snapshot."""
+        try:
+            with self._db.transaction() as tx:
+                disk = _mine(tx, actor, "personal_disk:snapshot", locked=True)
+                row = kept_disk_snapshots.reserve(tx, disk, name, self._limits.snapshots_per_disk, self._clock.now())
+                self._record(tx, actor, "personal_disk:snapshot", disk.id, {"name": name})
+                return disk, row.cloud_name
+        except IntegrityError as error:
+            # MariaDB finds more names equal than we do.
+            raise kept_disk_snapshots.name_taken() from error
+
+    @retried_when_contended
+    def _wish_to_restore(self, actor: Actor, snapshot_id: str) -> Accepted | tuple[str, str]:
+        """The operation that restores the disk; or the volume and the snapshot, to be restored at once."""
+        with self._db.transaction() as tx:
+            disk = _mine(tx, actor, "personal_disk:restore")
+            row = kept_disk_snapshots.found(tx, disk, snapshot_id)
+            self._record(tx, actor, "personal_disk:restore", disk.id, {"name": row.name})
+            if disk.desktop_id is None:
+                return _volume_of(disk), str(row.cloud_id)
+            arguments = {"name": row.name, "disk_snapshot_cloud_id": str(row.cloud_id)}
+            return self._wishes.change(tx, actor, disk.desktop_id, Action.RESTORE_DISK, lambda _desktop: arguments)
+
+    @retried_when_contended
+    def _note(self, actor: Actor, verb: str, disk_id: str, after: Mapping[str, object]) -> None:
+        with self._db.transaction() as tx:
+            self._record(tx, actor, verb, disk_id, after)
+
+    def _record(self, tx: Transaction, actor: Actor, verb: str, disk_id: str, after: Mapping[str, object]) -> None:
+        self._audit.record(tx, actor, verb, "personal_disk", disk_id, owner_id=actor.user_id, after=after)
 
     def _look_at_snapshots(self, disk_id: str, volume_id: str) -> None:
         try:
             seen = self._cloud.volumes.snapshots(volume_id)
         except CloudNotOffered:
             return
+        self._write_down_snapshots(disk_id, seen)
+
+    @retried_when_contended
+    def _write_down_snapshots(self, disk_id: str, seen: Sequence[VolumeSnapshot]) -> None:
         with self._db.transaction() as tx:
             disk = tx.get(PersonalDisk, disk_id, with_for_update=True)
             if disk is not None:

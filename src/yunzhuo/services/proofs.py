@@ -10,7 +10,7 @@ from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import NotFound
 from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.db.models import EmailProof
-from yunzhuo.phoenix.db.session import Database, Transaction
+from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.phoenix.security.secrets import digest
 from yunzhuo.services.access import Role
 from yunzhuo.services.mailing import Outbox
@@ -89,6 +89,7 @@ class ProofBook:
         """Make unspent proofs worthless."""
         tx.execute(delete(EmailProof).where(EmailProof.used_at.is_(None), *which))
 
+    @retried_when_contended
     def forget_old(self) -> None:
         """Drop what ended a week ago."""
         with self._db.transaction() as tx:

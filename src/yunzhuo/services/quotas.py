@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.common.errors import Forbidden, InvalidInput, NotFound
 from yunzhuo.phoenix.db.models import Group, Organization, Quota, User
-from yunzhuo.phoenix.db.session import Database
+from yunzhuo.phoenix.db.session import Database, retried_when_contended
 from yunzhuo.services.access import Actor, Scope, may, scope_of
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.quota_book import QuotaBook
@@ -77,6 +77,7 @@ class QuotaService:
         return sorted(found, key=lambda view: (order.index(view.subject), view.subject_name))
 
     @needs("quota:change")
+    @retried_when_contended
     def put(self, actor: Actor, subject: Subject, subject_id: str, resource: Resource, most: int | None) -> None:
         """Say how much of a resource somebody may have; None takes the limit away. What is there already stays.
 

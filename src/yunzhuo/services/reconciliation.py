@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.cloud.errors import CloudNotOffered, GuestUnreachable, ServerNotFound
 from yunzhuo.phoenix.cloud.interface import Cloud
+from yunzhuo.phoenix.cloud.resources import Snapshot as SeenSnapshot
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.phoenix.db.models import Desktop, Operation, Snapshot
@@ -146,8 +147,7 @@ class Reconciler:
             except (GuestUnreachable, ServerNotFound):
                 continue
             if is_ready:
-                with self._db.transaction() as tx:
-                    self._mark_ready(tx, desktop_id)
+                self._mark_ready(desktop_id)
 
     def _look_at_snapshots(self) -> None:
         """Compare one desktop's snapshots with the cloud's a round, the desktops that have some taking turns."""
@@ -168,20 +168,26 @@ class Reconciler:
             snapshots = self._cloud.servers.snapshots(found.server_id)
         except (CloudNotOffered, ServerNotFound):
             return
+        self._write_down_snapshots(found.id, found.operation_id, found.server_id, snapshots)
+
+    @retried_when_contended
+    def _write_down_snapshots(self, desktop_id: str, operation_id: str, server_id: str, seen: Sequence[SeenSnapshot]) -> None:
         with self._db.transaction() as tx:
-            desktop = tx.get_one(Desktop, found.id, with_for_update=True)
+            desktop = tx.get_one(Desktop, desktop_id, with_for_update=True)
             # What an operation has changed since then is known better to it.
-            is_as_it_was = desktop.operation_id == found.operation_id and desktop.server_id == found.server_id
-            if is_as_it_was and kept_snapshots.write_down(tx, desktop, snapshots):
-                log.info("snapshots_changed_behind_us", desktop_id=found.id)
+            is_as_it_was = desktop.operation_id == operation_id and desktop.server_id == server_id
+            if is_as_it_was and kept_snapshots.write_down(tx, desktop, seen):
+                log.info("snapshots_changed_behind_us", desktop_id=desktop_id)
                 self._feed.desktop_changed(tx, desktop, tx.get_one(Operation, desktop.operation_id))
 
-    def _mark_ready(self, tx: Transaction, desktop_id: str) -> None:
-        desktop = tx.get_one(Desktop, desktop_id)
-        operation = tx.get_one(Operation, desktop.operation_id)
-        if operation.status not in _ACTIVE and desktop.observed_status == Observed.RUNNING:
-            desktop.ready_at = self._clock.now()
-            self._feed.desktop_changed(tx, desktop, operation)
+    @retried_when_contended
+    def _mark_ready(self, desktop_id: str) -> None:
+        with self._db.transaction() as tx:
+            desktop = tx.get_one(Desktop, desktop_id)
+            operation = tx.get_one(Operation, desktop.operation_id)
+            if operation.status not in _ACTIVE and desktop.observed_status == Observed.RUNNING:
+                desktop.ready_at = self._clock.now()
+                self._feed.desktop_changed(tx, desktop, operation)
 
 
 def _parts(things: Sequence[_Thing]) -> Iterator[Sequence[_Thing]]:

@@ -9,7 +9,7 @@ from yunzhuo.phoenix.db.session import Transaction
 from yunzhuo.services import disk_claims, kept_snapshots
 from yunzhuo.services.rules.lifecycle import Wanted
 
-_END_REASON = "desktop_deleted"
+END_REASON = "desktop_deleted"
 
 
 def release_all(tx: Transaction, desktop: Desktop, now: datetime) -> None:
@@ -22,5 +22,5 @@ def release_all(tx: Transaction, desktop: Desktop, now: datetime) -> None:
     tx.execute(
         update(ConsoleSession)
         .where(ConsoleSession.desktop_id == desktop.id, ConsoleSession.ended_at.is_(None))
-        .values(ended_at=now, end_reason=_END_REASON)
+        .values(ended_at=now, end_reason=END_REASON)
     )

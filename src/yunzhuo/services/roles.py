@@ -11,7 +11,7 @@ from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Conflict, Forbidden, InvalidInput, NotFound
 from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.db.models import CustomRole, Group, RoleGrant, User
-from yunzhuo.phoenix.db.session import Database, Transaction
+from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services.access import GRANTS, Actor, Scope, covers, grants_of
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.rules import naming
@@ -55,6 +55,7 @@ class RoleService:
             return tx.scalars(select(RoleGrant.holder_id).where(RoleGrant.role_id == role_id)).all()
 
     @needs("role:create")
+    @retried_when_contended
     def create(self, actor: Actor, name: str, grants: Mapping[str, str]) -> RoleView:
         """Put a role together. Raises InvalidInput for verbs or scopes that there are not, Forbidden for more than one's own
         rights, Conflict when the name is taken."""
@@ -78,6 +79,7 @@ class RoleService:
         return _view(row)
 
     @needs("role:update")
+    @retried_when_contended
     def change(self, actor: Actor, role_id: str, grants: Mapping[str, str]) -> RoleView:
         """Let a role allow something else from now on. Raises as :meth:`create`, and NotFound."""
         checked = _checked(actor, grants)
@@ -91,6 +93,7 @@ class RoleService:
             return _view(row)
 
     @needs("role:delete")
+    @retried_when_contended
     def delete(self, actor: Actor, role_id: str) -> None:
         """Forget a role; whoever had it has it no more. Raises NotFound, Forbidden."""
         with self._db.transaction() as tx:
@@ -101,6 +104,7 @@ class RoleService:
             tx.delete(row)
 
     @needs("role:grant")
+    @retried_when_contended
     def grant(self, actor: Actor, role_id: str, holder_id: str) -> None:
         """Give a role to a person or to everybody in a group. Raises NotFound, Forbidden. Twice is harmless."""
         with self._db.transaction() as tx:
@@ -113,6 +117,7 @@ class RoleService:
                 self._audit.record(tx, actor, "role:grant", "role", row.id, after=after)
 
     @needs("role:grant")
+    @retried_when_contended
     def withdraw(self, actor: Actor, role_id: str, holder_id: str) -> None:
         """Take a role from a person or a group; who does not have it is no error. Raises NotFound, Forbidden."""
         with self._db.transaction() as tx:

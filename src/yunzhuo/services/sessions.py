@@ -222,6 +222,7 @@ class SessionService:
             )
         )
 
+    @retried_when_contended
     def forget_old(self) -> None:
         """Drop tries older than half a year."""
         with self._db.transaction() as tx:

@@ -159,16 +159,24 @@ class SignInService:
         password_hash = password_hash or self._passwords.nobodys_hash
         fits = self._passwords.fits(password_hash, password[: MAX_PASSWORD + 1])
         if user_id is None or not fits or not may_enter:
-            with self._db.transaction() as tx:
-                self._attempts.count_within(tx, address, client_address, device=device)
-                self._sessions.note(tx, user_id, "password", "wrong_password", client_address=client_address, browser=browser)
+            self._note_wrong(user_id, address, client_address, device, browser)
             raise NotSignedIn("wrong_credentials", WRONG_CREDENTIALS)
         self._attempts.forget(address, device=device)
         if self._passwords.needs_rehash(password_hash):
-            with self._db.transaction() as tx:
-                tx.get_one(User, user_id).password_hash = self._passwords.hash(password)
+            self._keep_hash(user_id, self._passwords.hash(password))
         with self._db.reading() as tx:
             return self._views.of(tx.get_one(User, user_id))
+
+    @retried_when_contended
+    def _note_wrong(self, user_id: str | None, address: str, client_address: str, device: str | None, browser: Browser) -> None:
+        with self._db.transaction() as tx:
+            self._attempts.count_within(tx, address, client_address, device=device)
+            self._sessions.note(tx, user_id, "password", "wrong_password", client_address=client_address, browser=browser)
+
+    @retried_when_contended
+    def _keep_hash(self, user_id: str, password_hash: str) -> None:
+        with self._db.transaction() as tx:
+            tx.get_one(User, user_id).password_hash = password_hash
 
     @retried_when_contended
     def accept_code(self, user: UserView, code: str, *, client_address: str) -> None:

@@ -6,10 +6,11 @@ from datetime import timedelta
 from sqlalchemy import select, update
 
 from yunzhuo.phoenix.common.clock import Clock
-from yunzhuo.phoenix.common.errors import Forbidden, InvalidInput
+from yunzhuo.phoenix.common.errors import Forbidden, InvalidInput, NotSignedIn
+from yunzhuo.phoenix.common.ids import new_secret
 from yunzhuo.phoenix.config.settings import AccountSettings
-from yunzhuo.phoenix.db.models import AuthSession, User
-from yunzhuo.phoenix.db.session import Database, retried_when_contended
+from yunzhuo.phoenix.db.models import AuthSession, ConsoleSession, Ticket, User
+from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.phoenix.security.passwords import Passwords
 from yunzhuo.phoenix.security.secrets import digest
 from yunzhuo.services.access import Actor, require
@@ -66,15 +67,17 @@ class StepUp:
 
     @needs("account:update")
     @retried_when_contended
-    def for_session(self, actor: Actor, password: str, session_secret: str) -> None:
-        """The same, remembered for this session for a while."""
+    def for_session(self, actor: Actor, password: str, session_secret: str) -> str:
+        """The same, remembered for this session for a while. It goes on under the secret that is answered."""
         self.by_password(actor, password)
         with self._db.transaction() as tx:
+            secret = renewed(tx, session_secret)
             tx.execute(
                 update(AuthSession)
-                .where(AuthSession.secret_digest == digest(session_secret), AuthSession.user_id == actor.user_id)
+                .where(AuthSession.secret_digest == digest(secret), AuthSession.user_id == actor.user_id)
                 .values(proved_at=self._clock.now())
             )
+        return secret
 
     @needs("account:update")
     def of_session(self, actor: Actor, session_secret: str) -> Proven:
@@ -90,6 +93,21 @@ class StepUp:
             if tx.scalar(query) is None:
                 raise _needed()
         return Proven(actor.user_id)
+
+
+def renewed(tx: Transaction, session_secret: str) -> str:
+    """Let a session go on under a new secret, which is answered: whoever has a copy of the old one is left behind. Its screens
+    stay its own, and end with it.
+
+    Raises NotSignedIn where there is no such session, or somebody was quicker.
+    """
+    secret, old = new_secret(), digest(session_secret)
+    going_on = update(AuthSession).where(AuthSession.secret_digest == old, AuthSession.ended_at.is_(None))
+    if getattr(tx.execute(going_on.values(secret_digest=digest(secret))), "rowcount", 0) != 1:
+        raise NotSignedIn("not_signed_in", "Please sign in.")
+    for kind in (Ticket, ConsoleSession):
+        tx.execute(update(kind).where(kind.sign_in_digest == old).values(sign_in_digest=digest(secret)))
+    return secret
 
 
 def _needed() -> Forbidden:

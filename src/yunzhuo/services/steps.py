@@ -10,7 +10,22 @@ from yunzhuo.phoenix.cloud.resources import RebootKind, Server, ServerRequest, S
 from yunzhuo.phoenix.common.errors import Inconsistent, Unavailable
 from yunzhuo.services import disk_steps
 from yunzhuo.services.disk_claims import ClaimedDisk
-from yunzhuo.services.rules.lifecycle import Observed, Step
+from yunzhuo.services.rules.lifecycle import Observed, Step, check_delay_seconds
+
+#: What is said of a step whose operation took too long.
+TOO_LATE: Mapping[Step, str] = {
+    Step.SERVER: "The cloud did not make the virtual machine in time.",
+    Step.RUNNING: "The virtual machine did not start in time.",
+    Step.READY: "The system inside the desktop did not get ready in time.",
+    Step.STOPPED: "The virtual machine did not stop in time.",
+    Step.SUSPENDED: "The memory was not put to disk in time.",
+    Step.REBUILT: "The virtual machine was not put back to the image in time.",
+    Step.RESIZED: "The virtual machine did not get its new size in time.",
+    Step.KEPT: "The snapshot was not made in time.",
+    Step.ROLLED_BACK: "The virtual machine did not return to the snapshot in time.",
+    Step.DROPPED: "The cloud did not remove the snapshot in time.",
+    Step.GONE: "The cloud did not remove the virtual machine in time.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +45,15 @@ class Subject:
     predecessor_at_work: bool
     disk: ClaimedDisk | None = None
     language: str | None = None
+
+    @property
+    def waits_for_another(self) -> bool:
+        """Whether the step can do nothing before another desktop's operation has ended."""
+        return self.disk is not None and self.disk.is_waiting
+
+    def look_again_seconds(self, waited: float) -> float:
+        """How long until the next look at what the step waits for, ``waited`` seconds into it."""
+        return check_delay_seconds(waited, of_another=self.waits_for_another)
 
 
 @dataclass(frozen=True, slots=True)

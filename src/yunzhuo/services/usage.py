@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, case, func, select, update
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import InvalidInput
 from yunzhuo.phoenix.db.models import Desktop, Flavor, UsageDay, UsageMark
-from yunzhuo.phoenix.db.session import Database, Transaction
+from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.reach import within_reach
@@ -46,6 +46,7 @@ class UsageService:
         self._audit = audit
         self._clock = clock
 
+    @retried_when_contended
     def count(self) -> None:
         """Count the time since the last count for all desktops that are there. Several at once count it once."""
         now = self._clock.now()

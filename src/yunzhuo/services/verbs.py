@@ -5,7 +5,7 @@ from collections.abc import Mapping
 VERBS: Mapping[str, str] = {
     "account:read": "See one's own account.",
     "account:update": "Change one's own language, time zone and profile.",
-    "account:change_password": "Choose another password for oneself.",
+    "account:change_password": "Choose another password for oneself.",  # nosec B105 # words about it
     "audit:export": "Take the audit log away as a file.",
     "audit:read": "Read and search the audit log.",
     "audit:verify": "Check the chain of the whole installation's audit log.",
@@ -37,6 +37,10 @@ VERBS: Mapping[str, str] = {
     "desktop:suspend": "Suspend a desktop.",
     "desktop:update": "Rename a desktop.",
     "event:read": "Follow changes as they happen.",
+    "gateway:create": "Make a gateway known.",
+    "gateway:delete": "Forget a gateway.",
+    "gateway:read": "See the gateways and how they are.",
+    "gateway:update": "Change and drain gateways, and say which networks are inside.",
     "group:create": "Make a group.",
     "group:delete": "Delete a group.",
     "group:read": "See groups and who is in them.",
@@ -65,6 +69,8 @@ VERBS: Mapping[str, str] = {
     "role:grant": "Give a role of the organization's own to people and groups.",
     "role:read": "See the organization's own roles.",
     "role:update": "Change a role of the organization's own.",
+    "screen:end": "Close a screen that somebody has open.",
+    "screen:read": "See who has which screen open, and how good the line is.",
     "session:end": "End one's own sign-ins.",
     "session:read": "See where one is signed in.",
     "settings:read": "See the installation's settings.",
@@ -85,5 +91,5 @@ VERBS: Mapping[str, str] = {
     "user:read": "See accounts.",
     "user:read_sign_ins": "See where people are signed in, and who tried to.",
     "user:reset_factors": "Take a person's second factors away.",
-    "user:reset_password": "Replace a person's password by a one-time one.",
+    "user:reset_password": "Replace a person's password by a one-time one.",  # nosec B105 # words about it
 }

@@ -115,11 +115,12 @@ class WishBook:
         now = self._clock.now()
         ends = Wanted(arguments["ends"]) if "ends" in arguments else None
         undoes = Action(arguments["undoes"]) if "undoes" in arguments else None
+        owners_disk = disk_claims.of_owner(tx, desktop.owner_id)
         plan = personal_disks.with_disk(
             action,
             lifecycle.plan(action, ends, undoes),
-            has_disk=disk_claims.of_owner(tx, desktop.owner_id) is not None,
-            is_here=disk_claims.at_desktop(tx, desktop.id) is not None,
+            has_disk=owners_disk is not None,
+            is_here=disk_claims.is_at(tx, desktop, owners_disk),
             ends=ends,
         )
         lane = LANES.get(action)

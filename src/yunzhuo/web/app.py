@@ -23,15 +23,21 @@ _PROGRAMS_ASK_BELOW = (f"{api.PREFIX}/", "/internal/", "/healthz", "/readyz", "/
 
 
 class _BoundedJSON(DefaultJSONProvider):
-    """JSON whose reading ends in ValueError whatever comes in, and whose objects keep their order."""
+    """JSON whose reading ends in ValueError whatever comes in, and whose objects keep their order.
+
+    ``null`` says nothing: APIFlask would take it for an object whose fields were all left out.
+    """
 
     sort_keys = False
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
         try:
-            return super().loads(s, **kwargs)
+            said = super().loads(s, **kwargs)
         except RecursionError as error:
             raise ValueError("nested too deeply") from error
+        if said is None:
+            raise ValueError("nothing is said")
+        return said
 
 
 def create_app(services: Services, *, secret_key: str) -> Flask:

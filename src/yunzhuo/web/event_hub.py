@@ -41,7 +41,7 @@ class Bounds:
 class Proof(StrEnum):
     """How somebody shows who they are."""
 
-    TOKEN = "token"  # noqa: S105 (a kind, not a secret)
+    TOKEN = "token"  # nosec B105 # a kind, no secret
     SESSION = "session"
 
 

@@ -21,7 +21,7 @@ from yunzhuo.web import serving
 from yunzhuo.web.asgi import Receive, Scope, Send, raw_headers, send_problem, until_disconnect
 from yunzhuo.web.errors import problem_of
 from yunzhuo.web.event_hub import RESET, Credential, Door, EventHub, Proof, Subscriber, as_message
-from yunzhuo.webkit.cookies import COOKIE_NAME, session_secret
+from yunzhuo.webkit.cookies import COOKIE_NAME, name_of, session_secret
 from yunzhuo.webkit.request_ids import HEADER, sane_or_new
 
 log = get_logger()
@@ -41,12 +41,22 @@ _HEADERS = raw_headers(
 class EventStream:
     """The ASGI application behind one of the two addresses; ``proof`` is what counts there."""
 
-    def __init__(self, hub: EventHub, events: EventService, proof: Proof, *, secret_key: str, keepalive_seconds: float) -> None:
+    def __init__(
+        self,
+        hub: EventHub,
+        events: EventService,
+        proof: Proof,
+        *,
+        secret_key: str,
+        keepalive_seconds: float,
+        cookie_name: str,
+    ) -> None:
         self._hub = hub
         self._events = events
         self._proof = proof
         self._secret_key = secret_key
         self._keepalive_seconds = keepalive_seconds
+        self._cookie_name = cookie_name
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
@@ -97,7 +107,7 @@ class EventStream:
             if kind.lower() == "bearer" and secret.strip():
                 return Credential(Proof.TOKEN, secret.strip())
         else:
-            secret_of_session = session_secret(self._secret_key, request.cookies.get(COOKIE_NAME, ""))
+            secret_of_session = session_secret(self._secret_key, request.cookies.get(self._cookie_name, ""))
             if secret_of_session is not None:
                 return Credential(Proof.SESSION, secret_of_session)
         raise NotSignedIn("not_signed_in", "Please sign in.")
@@ -118,11 +128,16 @@ def _last_event_id(request: Request) -> int | None:
     return int(given)
 
 
-def create_stream(hub: EventHub, events: EventService, *, secret_key: str, keepalive_seconds: float) -> Starlette:
+def create_stream(
+    hub: EventHub, events: EventService, *, secret_key: str, keepalive_seconds: float, is_https: bool = False
+) -> Starlette:
     """The application over a hub; ``secret_key`` is the one that signs the portal's cookies."""
 
     def stream(proof: Proof) -> EventStream:
-        return EventStream(hub, events, proof, secret_key=secret_key, keepalive_seconds=keepalive_seconds)
+        cookie_name = name_of(COOKIE_NAME, is_https=is_https)
+        return EventStream(
+            hub, events, proof, secret_key=secret_key, keepalive_seconds=keepalive_seconds, cookie_name=cookie_name
+        )
 
     return Starlette(
         routes=[
@@ -144,6 +159,7 @@ def run(settings: Settings, supervised: bool) -> int:
             all_services.events,
             secret_key=load_or_make(web_secret_file(settings)),
             keepalive_seconds=settings.stream.keepalive_seconds,
+            is_https=settings.public_url.startswith("https://"),
         )
         log.info("stream_listening", port=settings.stream.port)
         serving.serve(app, listener, supervised=supervised, beside=hub, on_end=hub.close)

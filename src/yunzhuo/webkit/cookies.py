@@ -13,8 +13,14 @@ COOKIE_NAME = "yunzhuo_session"
 DEVICE_COOKIE_NAME = "yunzhuo_browser"
 DEVICE_SECONDS = 400 * 86400  # the longest that browsers keep one
 # Flask-Login's own name for what identifies the user; ours is identified by the session's secret.
-SECRET_FIELD = "_user_id"  # noqa: S105 (the name of a field, not a secret)
+SECRET_FIELD = "_user_id"  # nosec B105 # the name of a field, no secret
 MAX_AGE_SECONDS = 31 * 86400  # the session's own end stands in the database and comes long before
+
+
+def name_of(cookie: str, *, is_https: bool) -> str:
+    """What a cookie is called. Over HTTPS browsers take one with this prefix from this very host alone, and never over HTTP
+    (RFC 6265bis, section 4.1.3.2)."""
+    return f"__Host-{cookie}" if is_https else cookie
 
 
 def serializer(secret_key: str) -> URLSafeTimedSerializer:

@@ -3,7 +3,7 @@
 from flask import Flask, Response, request
 
 _PERMISSIONS = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
-_HTTPS_FOR_A_YEAR = "max-age=31536000"
+_HTTPS_FOR_A_YEAR = "max-age=31536000; includeSubDomains"
 
 
 def content_security_policy(gateway_origin: str) -> str:

@@ -54,7 +54,7 @@ def install(app: Flask, *, is_https: bool, sign_in_endpoint: str, first_steps: c
     """Prepare the application for signed-in browsers; the endpoint is where people are sent to sign in."""
     app.config.update(
         {
-            "SESSION_COOKIE_NAME": cookies.COOKIE_NAME,
+            "SESSION_COOKIE_NAME": cookies.name_of(cookies.COOKIE_NAME, is_https=is_https),
             "SESSION_COOKIE_HTTPONLY": True,
             "SESSION_COOKIE_SAMESITE": "Lax",
             "SESSION_COOKIE_SECURE": is_https,
@@ -106,18 +106,17 @@ def awaiting_secret() -> str | None:
 def browser() -> Browser:
     """What this browser says of itself."""
     user_agent = request.headers.get("User-Agent", "")[:_LONGEST_USER_AGENT]
-    return Browser(user_agent or None, request.cookies.get(cookies.DEVICE_COOKIE_NAME, ""))
+    return Browser(user_agent or None, request.cookies.get(_device_cookie(), ""))
 
 
 def know_browser(response: Response, user: UserView) -> Response:
     """Mark this browser as one that its owner has used; it survives signing out, and lets nobody in."""
     marks = context.services().sign_ins.marked(browser().marks, user.id)
-    is_secure = bool(current_app.config["SESSION_COOKIE_SECURE"])
     response.set_cookie(
-        cookies.DEVICE_COOKIE_NAME,
+        _device_cookie(),
         marks,
         max_age=cookies.DEVICE_SECONDS,
-        secure=is_secure,
+        secure=_is_https(),
         httponly=True,
         samesite="Strict",
     )
@@ -145,6 +144,12 @@ def current_secret() -> str | None:
     """The secret of this browser's session, or None; for keeping this session when all others end."""
     secret = session.get(cookies.SECRET_FIELD)
     return secret if isinstance(secret, str) else None
+
+
+def renew(secret: str | None) -> None:
+    """Let this browser's session go on under another secret; None: under the one it has."""
+    if secret is not None:
+        session[cookies.SECRET_FIELD] = secret
 
 
 def signed_in(page: Callable[_Arguments, ResponseReturnValue]) -> Callable[_Arguments, ResponseReturnValue]:
@@ -194,6 +199,14 @@ def local_path(address: str | None, default: str) -> str:
     except ValueError:
         return default
     return address if not parts.scheme and not parts.netloc else default
+
+
+def _is_https() -> bool:
+    return bool(current_app.config["SESSION_COOKIE_SECURE"])
+
+
+def _device_cookie() -> str:
+    return cookies.name_of(cookies.DEVICE_COOKIE_NAME, is_https=_is_https())
 
 
 def _is_part_of_page() -> bool:

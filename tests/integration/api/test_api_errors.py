@@ -10,6 +10,8 @@ from tests.support.installation import Installation
 
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
 from yunzhuo.phoenix.common import errors
+from yunzhuo.services.access import Role
+from yunzhuo.services.tokens import TokenWish
 from yunzhuo.web.errors import STATUS, problem_of
 
 
@@ -64,6 +66,27 @@ NO_JSON: list[str | bytes] = [
 @pytest.mark.parametrize("body", NO_JSON)
 def test_what_is_no_json_is_a_bad_request(still: Api, body: str | bytes) -> None:
     problem(still.post("/desktops", data=body), 400, "malformed_request")
+
+
+def test_null_says_nothing(boss: Api) -> None:
+    """It is not an object whose fields were all left out."""
+    problem(boss.patch("/users/me", data="null", content_type="application/json"), 400, "malformed_request")
+
+
+@pytest.mark.parametrize("value", [0, 1, "true", "on"])
+def test_what_is_no_boolean_is_not_taken_for_one(still: Api, value: object) -> None:
+    body = {"action": "stop", "ids": ["x"], "dry_run": value}
+    problem(still.post("/desktops/actions", json=body), 422, "invalid_input")
+
+
+@pytest.mark.parametrize("moment", ["2026-03-03T00:00:00", "2026-03-03", "0.5", "1772500000", "0001-01-01T00:00:00+14:00"])
+def test_a_time_that_could_be_two_is_refused(boss: Api, moment: str) -> None:
+    """Without an offset, or as seconds since 1970."""
+    problem(boss.get("/audit", query_string={"until": moment}), 422, "invalid_input")
+    lin = boss.get("/users?q=lin").get_json()["items"][0]["id"]
+    problem(boss.ask("PUT", f"/delegations/{lin}", json={"verbs": ["desktop:start"], "until": moment}), 422, "invalid_input")
+    let = {"verbs": ["desktop:start"], "until": "2026-03-03T00:00:00+08:00"}
+    assert boss.ask("PUT", f"/delegations/{lin}", json=let).status_code == 204
 
 
 def test_json_counts_whatever_it_is_called(still: Api) -> None:
@@ -164,7 +187,10 @@ def test_a_database_that_is_gone_is_not_ready_and_the_process_lives(yunzhuo: Ins
 def test_figures_are_there_for_prometheus(yunzhuo: Installation, app: Flask, lin: Api) -> None:
     lin.desktop()
     lin.client.get("/made/up/address")
-    answer = app.test_client().get("/metrics")
+    tokens, operator = yunzhuo.services.tokens, yunzhuo.person("operator", Role.OPERATOR)
+    prometheus = tokens.add_service(operator, "prometheus@school.local", Role.OPERATOR)
+    secret = tokens.create_for(operator, prometheus.id, TokenWish("scrapes", verbs=("host:read",))).secret
+    answer = app.test_client().get("/metrics", headers={"Authorization": f"Bearer {secret}"})
     assert answer.status_code == 200
     assert answer.content_type.startswith("text/plain")
     assert "yunzhuo_desktops 1.0" in answer.text
@@ -172,3 +198,8 @@ def test_figures_are_there_for_prometheus(yunzhuo: Installation, app: Flask, lin
     assert 'yunzhuo_http_requests_total{method="POST",route="/api/v1/desktops",status="202"} 1.0' in answer.text
     assert 'route="unknown"' in answer.text
     assert "made/up" not in answer.text
+
+
+def test_figures_are_not_for_everybody(app: Flask, lin: Api) -> None:
+    problem(app.test_client().get("/metrics"), 401, "not_signed_in")
+    problem(lin.client.get("/metrics", headers=lin.headers), 403, "forbidden")

@@ -17,6 +17,9 @@ from yunzhuo.web.asgi import App
 from yunzhuo.web.intake import Intake
 from yunzhuo.web.transfers import Transfers
 
+# Files of some size are carried.
+pytestmark = pytest.mark.slow
+
 PIECE = 64 * 1024
 
 

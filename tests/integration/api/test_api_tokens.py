@@ -84,7 +84,6 @@ def test_a_one_time_password_gets_no_token(yunzhuo: Installation, anonymous: Api
         {"email": "lin@school.local", "password": PASSWORD, "role": "administrator"},
         [],
         "lin",
-        None,
     ],
 )
 def test_what_is_no_wish_for_a_token_is_told_so(still: Api, body: object) -> None:

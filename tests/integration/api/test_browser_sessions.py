@@ -83,8 +83,11 @@ def test_over_https_the_cookie_is_for_https_alone(tmp_path: Path, template: Temp
     with installation(home, web={"public_url": "https://desktops.school.local"}) as yunzhuo:
         browser = with_pages(create_app(yunzhuo.services, secret_key=SECRET_KEY)).test_client()
         answer = browser.get("/enter/lin@school.local")
-        assert "Secure" in answer.headers["Set-Cookie"]
-        assert answer.headers["Strict-Transport-Security"].startswith("max-age=")
+        assert answer.headers["Set-Cookie"].startswith("__Host-yunzhuo_session=")
+        assert "; Secure; HttpOnly; Path=/; SameSite=Lax" in answer.headers["Set-Cookie"]
+        assert "Domain" not in answer.headers["Set-Cookie"]
+        assert browser.get("/secret", base_url="https://localhost").text == "lin@school.local"
+        assert answer.headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
 
 
 def test_the_stream_process_reads_the_same_cookie(browser: FlaskClient) -> None:

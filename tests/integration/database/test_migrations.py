@@ -2,7 +2,7 @@
 
 import importlib.util
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Column, Engine, MetaData, Table, inspect, select, types
+from sqlalchemy import Column, Engine, MetaData, Table, func, inspect, select, types
 from sqlalchemy.dialects import mysql
 
 from yunzhuo.phoenix.db import migrate
@@ -167,7 +167,9 @@ def fill(engine: Engine) -> dict[str, list[dict[str, Any]]]:
     tables = reflected(engine).sorted_tables
     with engine.begin() as connection:
         for table in tables:
-            for number in range(ROWS):
+            # Where a migration wrote rows of its own, ours come behind them.
+            there = connection.scalar(select(func.count()).select_from(table)) or 0
+            for number in range(there, there + ROWS):
                 made = {column.name: value_for(column, number) for column in table.columns}
                 connection.execute(table.insert().values(made))
     return content(engine)
@@ -179,6 +181,8 @@ def value_for(column: Column[Any], number: int) -> Any:
         return value_for(key.column, number)
     if isinstance(column.type, types.DateTime):
         return NOW
+    if isinstance(column.type, types.Date):
+        return (NOW + timedelta(days=number)).date()
     if isinstance(column.type, types.Boolean):
         return number % 2 == 1
     if isinstance(column.type, types.Integer):

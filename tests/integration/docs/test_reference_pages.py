@@ -1,5 +1,9 @@
 """The references of settings and commands say what the settings and the commands are."""
 
+import json
+
+from tests.drivers import verified
+from tests.drivers.driver_table import OFFERS
 from tests.support.command_reference import command_reference
 from tests.support.committed_page import DOCS, check
 
@@ -24,3 +28,12 @@ def test_the_configuration_reference_is_made_from_the_settings() -> None:
 
 def test_the_command_reference_is_made_from_the_commands() -> None:
     check(DOCS / "reference" / "cli.md", command_reference())
+
+
+def test_the_table_of_drivers_is_what_the_contract_suite_saw() -> None:
+    known = json.loads(verified.FILE.read_text(encoding="utf-8"))
+    for driver, seen in known.items():
+        # What nobody has seen yet is told as that; what was seen must be what the driver is said to offer.
+        contradictions = [call for call, how in seen.items() if (how == "verified") is not (call in OFFERS[driver])]
+        assert not contradictions, driver
+    check(DOCS / "reference" / "drivers.md", verified.page(known))

@@ -34,7 +34,7 @@ def db(url: str) -> Iterator[Database]:
     database = Database(url)
     migrate.upgrade(database)
     with database.transaction() as tx:
-        tx.add_all([Organization(id=name, name=name, created_at=MOMENT) for name in ("a", "b")])
+        tx.add_all([Organization(id=name, name=name, created_at=MOMENT, is_default=False) for name in ("a", "b")])
     yield database
     database.close()
 
@@ -62,12 +62,14 @@ def rename(db: Database, organization_id: str, name: str) -> None:
 
 def test_ids_and_names_are_told_apart_by_every_byte(db: Database) -> None:
     with db.transaction() as tx:
-        tx.add_all([Organization(id=name, name=name, created_at=MOMENT) for name in ("A", "a ", "á", "桌面", "😀")])
+        tx.add_all(
+            [Organization(id=name, name=name, created_at=MOMENT, is_default=False) for name in ("A", "a ", "á", "桌面", "😀")]
+        )
     with db.reading() as tx:
         assert set(tx.scalars(select(Organization.name))) == {"a", "b", "A", "a ", "á", "桌面", "😀"}
         assert tx.scalar(select(Organization.id).where(Organization.name == "A")) == "A"
     with pytest.raises(IntegrityError), db.transaction() as tx:
-        tx.add(Organization(id="another", name="a", created_at=MOMENT))
+        tx.add(Organization(id="another", name="a", created_at=MOMENT, is_default=False))
 
 
 def test_a_database_made_with_another_collation_is_put_right(url: str) -> None:
@@ -76,7 +78,7 @@ def test_a_database_made_with_another_collation_is_put_right(url: str) -> None:
         connection.execute(text("ALTER DATABASE CHARACTER SET latin1"))
     migrate.upgrade(db)
     with db.transaction() as tx:
-        tx.add_all([Organization(id=name, name=name, created_at=MOMENT) for name in ("a", "A", "桌")])
+        tx.add_all([Organization(id=name, name=name, created_at=MOMENT, is_default=False) for name in ("a", "A", "桌")])
     with db.engine.begin() as connection:
         connection.execute(text("CREATE TABLE other (name VARCHAR(9)) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"))
     with pytest.raises(Inconsistent, match="other"):

@@ -76,7 +76,9 @@ def test_the_queue_is_a_quorum_queue_and_its_messages_are_json(
 ) -> None:
     if QUEUE_NAME in rabbitmq.queues():
         rabbitmq.control("delete_queue", QUEUE_NAME)
+    assert all_services.health.backlog() == 0, "there is no queue"
     all_services.engine.wake("an id")
+    eventually(lambda: all_services.health.backlog() == 1, 10)
     assert {name: (queue["type"], queue["durable"]) for name, queue in rabbitmq.queues().items()} == {
         QUEUE_NAME: ("quorum", True)
     }

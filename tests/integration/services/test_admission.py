@@ -25,6 +25,7 @@ def status(yunzhuo: Installation, actor: Actor, accepted: Accepted) -> Operation
     return yunzhuo.services.desktops.operation(actor, accepted.operation.id).status
 
 
+@pytest.mark.slow
 def test_what_is_over_the_limit_waits_and_says_where_it_stands(narrow: Installation) -> None:
     teacher, student = narrow.person("teacher"), narrow.person("student")
     lesson = []
@@ -52,6 +53,7 @@ def test_what_is_over_the_limit_waits_and_says_where_it_stands(narrow: Installat
     assert len(narrow.cloud.servers.list()) == 7
 
 
+@pytest.mark.slow
 def test_no_more_go_on_at_once_than_the_limit_says(narrow: Installation) -> None:
     teacher = narrow.person("teacher")
     for _ in range(8):

@@ -66,8 +66,8 @@ def test_no_more_are_let_in_than_there_is_room_for(tmp_path: Path) -> None:
         assert statuses == {OperationStatus.QUEUED: 7, OperationStatus.WAITING: AT_ONCE - 7}
 
 
-def _ask_in_a_process(home: str, begin: Any, answers: Any, times: int) -> None:
-    settings = Settings.model_validate({"home": home, "cloud": {"driver": "memory"}, "limits": {"desktops_per_user": 1}})
+def _ask_in_a_process(settings_text: str, begin: Any, answers: Any, times: int) -> None:
+    settings = Settings.model_validate_json(settings_text)
     with services(settings) as others:
         lin = others.accounts.by_email("lin@school.local").actor()
         image, flavor = others.catalog.images(lin)[0].id, others.catalog.flavors(lin)[0].id
@@ -86,7 +86,7 @@ def test_the_last_free_place_is_one_desktops_between_processes_too(tmp_path: Pat
         lin = yunzhuo.person("lin")
         context = multiprocessing.get_context("spawn")
         begin, answers = context.Barrier(processes), context.Queue()
-        wish = (str(yunzhuo.settings.home), begin, answers, times)
+        wish = (yunzhuo.settings.model_dump_json(), begin, answers, times)
         running = [context.Process(target=_ask_in_a_process, args=wish) for _ in range(processes)]
         for process in running:
             process.start()

@@ -30,6 +30,7 @@ def test_the_command_line_takes_the_smallest_size_that_fits_the_image(
     monkeypatch.setenv("YUNZHUO_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("YUNZHUO_CLOUD__DRIVER", "memory")
     with installation(tmp_path / "home") as installed:
+        monkeypatch.setenv("YUNZHUO_DATABASE__URL", installed.settings.database.url)
         installed.person("lin")
     create = ["desktop", "--as", "lin@school.local", "create", "--no-wait"]
     assert main([*create, "--image", "Big desktop"]) == 0

@@ -19,7 +19,7 @@ CLIENT = "192.0.2.7"
 
 @pytest.fixture
 def gateway_id(yunzhuo: Installation) -> str:
-    return yunzhuo.services.consoles.gateway_id(gateway_key_file(yunzhuo.settings).read_text().strip())
+    return yunzhuo.services.gateways.gateway_id(gateway_key_file(yunzhuo.settings).read_text().strip())
 
 
 @pytest.fixture
@@ -49,8 +49,8 @@ def test_a_late_ticket_is_refused(yunzhuo: Installation, connection: Connection,
 
 
 def test_another_gateway_cannot_spend_it(yunzhuo: Installation, connection: Connection, gateway_id: str) -> None:
-    yunzhuo.services.consoles.ensure_gateway("second", "wss://second.test", "another key")
-    other = yunzhuo.services.consoles.gateway_id("another key")
+    yunzhuo.services.gateways.ensure_gateway("second", "wss://second.test", "another key")
+    other = yunzhuo.services.gateways.gateway_id("another key")
     with pytest.raises(Forbidden):
         yunzhuo.services.consoles.redeem(other, connection.ticket, client_address=CLIENT)
     assert yunzhuo.services.consoles.redeem(gateway_id, connection.ticket, client_address=CLIENT).user_id
@@ -110,7 +110,7 @@ def test_who_gets_a_ticket(yunzhuo: Installation, lin: Actor, mei: Actor, boss: 
 
 def test_an_unknown_gateway_is_nobody(yunzhuo: Installation) -> None:
     with pytest.raises(NotSignedIn):
-        yunzhuo.services.consoles.gateway_id("guess")
+        yunzhuo.services.gateways.gateway_id("guess")
 
 
 @pytest.mark.parametrize("way", [Action.DELETE, Action.FORCE_DELETE])

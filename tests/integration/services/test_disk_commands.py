@@ -15,6 +15,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("YUNZHUO_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("YUNZHUO_CLOUD__DRIVER", "memory")
     with installation(tmp_path / "home") as yunzhuo:
+        monkeypatch.setenv("YUNZHUO_DATABASE__URL", yunzhuo.settings.database.url)
         yunzhuo.available(yunzhuo.person("lin"), name="Maths")
     return tmp_path / "home"
 

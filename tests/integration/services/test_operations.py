@@ -9,7 +9,7 @@ from tests.support.installation import Installation, installation
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
 from yunzhuo.phoenix.cloud.resources import ServerStatus
 from yunzhuo.phoenix.common.errors import NotFound
-from yunzhuo.scheduler.timers import GRACE, Waker
+from yunzhuo.scheduler.timers import GRACE, LATE_SECONDS, Waker
 from yunzhuo.services.access import Actor
 from yunzhuo.services.assembly import services
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, State
@@ -53,6 +53,7 @@ def test_a_cloud_that_stays_away_fails_the_operation_in_plain_words(yunzhuo: Ins
     assert operation.error.code == "cloud_unavailable"
 
 
+@pytest.mark.slow
 def test_a_guest_that_never_gets_ready_fails_at_its_deadline_and_can_be_deleted(tmp_path: Path) -> None:
     with installation(tmp_path / "home", operations={"create_deadline_seconds": 60}) as yunzhuo:
         lin = yunzhuo.person("lin")
@@ -251,7 +252,7 @@ def test_time_spent_waiting_for_a_worker_is_not_counted_against_the_deadline(yun
 def test_what_is_overdue_is_woken_and_not_at_every_look(yunzhuo: Installation, lin: Actor) -> None:
     yunzhuo.request(lin)
     messages = yunzhuo.settings.home / "queue" / "messages"
-    waker = Waker(yunzhuo.services.engine)
+    waker = Waker(yunzhuo.services.engine, yunzhuo.services.health)
     for file in messages.iterdir():
         file.unlink()  # as if it got lost
     for _ in range(3):
@@ -261,3 +262,17 @@ def test_what_is_overdue_is_woken_and_not_at_every_look(yunzhuo: Installation, l
     for _ in range(3):
         waker.wake_due()
     assert len(list(messages.iterdir())) == 1
+
+
+def test_while_workers_do_not_keep_up_only_what_is_overdue_for_long_is_woken(yunzhuo: Installation, lin: Actor) -> None:
+    yunzhuo.request(lin)
+    messages = yunzhuo.settings.home / "queue" / "messages"
+    assert yunzhuo.services.health.backlog() == len(list(messages.iterdir())) == 1
+    yunzhuo.pass_time(GRACE.total_seconds() + 0.1)
+    Waker(yunzhuo.services.engine, yunzhuo.services.health).wake_due()
+    assert len(list(messages.iterdir())) == 1, "its message is there"
+    yunzhuo.pass_time(LATE_SECONDS)
+    waker = Waker(yunzhuo.services.engine, yunzhuo.services.health)
+    for _ in range(3):
+        waker.wake_due()
+    assert len(list(messages.iterdir())) == 2, "late rather than never"

@@ -61,7 +61,7 @@ def test_a_list_makes_accounts_with_one_time_passwords(
     ).user.must_change_password
     accounts.change_password(lin.user.actor(), lin.one_time_password, PASSWORD)
     assert not sign_ins.sign_in(lin.user.email, PASSWORD, client_address=CLIENT).user.must_change_password
-    assert lin.one_time_password.encode() not in (yunzhuo.settings.home / "yunzhuo.db").read_bytes()
+    assert lin.one_time_password not in yunzhuo.everything_stored()
     again = people_files.read(lists.export(boss, kind), kind)
     assert [line.cells["email"] for line in again] == sorted(emails(yunzhuo, boss))
 

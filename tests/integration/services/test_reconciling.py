@@ -103,6 +103,7 @@ def test_a_cloud_that_does_not_answer_leaves_everything_as_it_was(yunzhuo: Insta
     assert yunzhuo.services.desktops.get(lin, desktop_id).state is State.AVAILABLE
 
 
+@pytest.mark.slow
 def test_many_changes_are_few_transactions(tmp_path: Path) -> None:
     with installation(tmp_path / "home", limits={"desktops_per_user": 60}, admission={"builds_per_cloud": 0}) as yunzhuo:
         lin = yunzhuo.person("lin")

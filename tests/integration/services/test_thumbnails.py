@@ -16,6 +16,7 @@ from yunzhuo.services.rules.lifecycle import Action
 LOOK = "servers.screenshot"
 
 
+@pytest.mark.slow
 def test_a_screen_is_looked_at_once_in_a_few_seconds(yunzhuo: Installation, lin: Actor) -> None:
     thumbnails, desktop_id = yunzhuo.services.thumbnails, yunzhuo.available(lin)
     yunzhuo.pass_time(1)

@@ -134,8 +134,8 @@ STORY = (
         [
             (Call("gateway.screen", "_SecurityProtocol.connection_made"),),
             (Call("gateway.screen", "_SecurityProtocol.data_received"),),
-            (Call("gateway.relay", "_Viewer.data_received"),),
-            (Call("gateway.relay", "_Screen.data_received"),),
+            (Call("gateway.viewer", "FramedViewer.buffer_updated"),),
+            (Call("gateway.relay", "_Screen.buffer_updated"),),
         ],
     ),
 )

@@ -11,6 +11,7 @@ from yunzhuo.cli import main
 from yunzhuo.services.access import Role
 
 
+@pytest.mark.slow
 def test_on_the_command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     home, file = tmp_path / "home", tmp_path / "backup.tar.gz"
     monkeypatch.setenv("YUNZHUO_HOME", str(home))

@@ -66,6 +66,7 @@ def test_reconcile_says_what_it_would_do(capsys: pytest.CaptureFixture[str], tmp
         assert "left to you" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_many_desktops_are_rehearsed_and_changed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     told = answer(capsys, "desktop", "bulk", "stop", "--all", "--owner", "lin@school.local", "--dry-run", code=1)
     assert (told["dry_run"], told["accepted"], len(told["results"])) == (True, 1, 4)

@@ -68,6 +68,7 @@ def test_each_package_moves_its_step_on() -> None:
     ]
 
 
+@pytest.mark.slow
 @given(st.lists(LINES, max_size=60))
 def test_whatever_is_written_the_whole_never_goes_back_or_beyond(lines: list[str]) -> None:
     clock, reported = Stopwatch(), list[Progress]()

@@ -1,5 +1,7 @@
 """Register, sign in, sign out, choose a password."""
 
+import re
+
 import pytest
 from flask import Flask
 from tests.support.installation import PASSWORD, Installation, installation
@@ -9,6 +11,7 @@ from yunzhuo.services.access import Actor, Role
 from yunzhuo.web.app import create_app
 
 
+@pytest.mark.slow
 def test_whoever_registers_is_signed_in_and_can_have_a_desktop_by_one_press(stranger: Visitor, yunzhuo: Installation) -> None:
     answer = stranger.fill_in("/register", email="new@school.local", password=PASSWORD)
     assert (answer.status_code, answer.headers["Location"]) == (303, "/desktops")
@@ -152,3 +155,12 @@ def test_the_language_is_the_browsers_until_somebody_chooses(stranger: Visitor, 
     assert stranger.fill_in("/profile", language="en").status_code == 303
     assert stranger.get("/profile", headers=CHINESE).language == "en"
     assert stranger.fill_in("/profile", language="tlh").status_code == 422
+
+
+def test_fields_for_passwords_hide_them_and_leave_managers_alone(stranger: Visitor, visitor: Visitor) -> None:
+    pages = [stranger.get("/sign-in"), stranger.get("/register"), visitor.get("/password"), visitor.get("/security/password")]
+    fields = [re.findall(r'<input[^>]*name="(?:password|present|chosen|repeated)"[^>]*>', page.html) for page in pages]
+    assert [len(found) for found in fields] == [1, 1, 3, 1]
+    for field in (field for found in fields for field in found):
+        assert 'type="password"' in field
+        assert re.search(r'autocomplete="(current|new)-password"', field)

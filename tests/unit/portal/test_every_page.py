@@ -18,8 +18,13 @@ import yunzhuo as package
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
 from yunzhuo.services import cursors
 from yunzhuo.services.access import Actor, Role
+from yunzhuo.services.consoles import ConsoleProtocol
 from yunzhuo.services.quotas import Resource, Subject
 from yunzhuo.services.rules.lifecycle import Action
+from yunzhuo.services.screens import Standing
+
+# Every page is made, several times over.
+pytestmark = pytest.mark.slow
 
 LANGUAGES = {"en": {"Accept-Language": "en"}, "zh-CN": CHINESE}
 CATALOG = Path(package.__file__).parent / "webkit/translations/zh/LC_MESSAGES/messages.po"
@@ -66,6 +71,7 @@ def site(app: Flask, yunzhuo: Installation) -> Site:
     details = [f"{running}/details", f"{own[0]}/details", f"{running}/details?cursor={end}"]
     forced = [f"{running}/confirm/force-delete"]
     user = f"/admin/users/{lin.user_id}"
+    show_a_screen(yunzhuo, lin, ids[-1])
     administration = ["/admin", "/admin/users", "/admin/users?q=zzz", "/admin/users/new", user, f"{user}/delete"]
     administration += ["/admin/operations", "/admin/operations?q=zzz"]
     administration += ["/admin/desktops", "/admin/desktops?q=zzz", "/admin/hosts", "/admin/catalog", "/admin/settings"]
@@ -78,6 +84,7 @@ def site(app: Flask, yunzhuo: Installation) -> Site:
     yunzhuo.services.roles.create(head, "助教", {"user:read": "group"})
     yunzhuo.services.quotas.put(head, Subject.GROUP, group.id, Resource.DESKTOPS, 100)
     administration += ["/admin/groups", f"/admin/groups/{group.id}", "/admin/roles", "/admin/quotas", "/admin/organizations"]
+    administration += ["/admin/gateways", "/admin/screens", "/admin/screens?show=history"]
     administration += ["/admin/audit", "/admin/audit?who=zzz", "/admin/audit/verification", "/admin/users/import", "/usage"]
     invited = yunzhuo.services.registration.invite(head, f"invited-{lin.email}", Role.USER).link or ""
     welcome = invited.removeprefix(yunzhuo.settings.public_url)
@@ -100,6 +107,22 @@ def site(app: Flask, yunzhuo: Installation) -> Site:
             "head": ["/desktops", "/profile", own[0], own[1], f"{running}/details", *forced, *administration],
         },
     )  # fmt: skip
+
+
+def show_a_screen(yunzhuo: Installation, lin: Actor, desktop_id: str) -> None:
+    """An open screen that its gateway has told of, one that was closed, and an inner network."""
+    services, chief = yunzhuo.services, somebody(yunzhuo, "chief", Role.OPERATOR)
+    services.gateways.add_segment(chief, "主楼", "10.1.0.0/16")
+    gateway_id = services.gateways.list(chief)[0].id
+    found = [
+        services.consoles.redeem(
+            gateway_id, services.consoles.open(lin, desktop_id, ConsoleProtocol.VNC).ticket, client_address="192.0.2.7"
+        ).session_id
+        for _ in range(2)
+    ]
+    services.gateways.heard(gateway_id, version="1", capacity=2000, certificate=None)
+    services.screens.report(gateway_id, [Standing(each, 5, 2**30, 61, 12.5, 3) for each in found])
+    services.consoles.end_session(gateway_id, found[0], bytes_in=1, bytes_out=2, reason="viewer_lost")
 
 
 def proven(browser: Visitor) -> Visitor:
@@ -133,6 +156,7 @@ def desktops_in_every_state(yunzhuo: Installation, lin: Actor) -> list[str]:
     return [desktop.id for desktop in found]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_pages_speak_the_language_that_was_asked_for(site: Site, language: str) -> None:
     for name, page in site.pages(language):

@@ -1,5 +1,6 @@
 """The list of desktops, a new one, and what can be done with one."""
 
+import pytest
 from flask import Flask
 from tests.support.installation import Installation
 from tests.support.pages import CHINESE, PART, Page, Visitor, signed_in, somebody
@@ -80,6 +81,7 @@ def test_who_has_all_they_may_have_is_told_what_to_do(visitor: Visitor, yunzhuo:
     assert "You have 20 of 20 desktops. Delete one first." in Page(answer.text).text
 
 
+@pytest.mark.slow
 def test_a_desktop_is_stopped_started_and_rebooted_from_its_card(visitor: Visitor, yunzhuo: Installation, lin: Actor) -> None:
     desktop_id = yunzhuo.available(lin)
     for action, on_its_way, afterwards in (
@@ -122,6 +124,7 @@ def test_a_failed_desktop_says_why_in_plain_words_and_can_be_tried_again(
     assert "Available" in visitor.get("/desktops").text
 
 
+@pytest.mark.slow
 def test_a_change_that_failed_is_noted_on_the_card(visitor: Visitor, yunzhuo: Installation, lin: Actor) -> None:
     desktop_id = yunzhuo.available(lin)
     yunzhuo.weather.faults.set(Fault(operation="servers.stop", kind=FaultKind.FAIL_BEFORE, count=8))
@@ -178,6 +181,7 @@ def test_many_desktops_come_page_by_page_and_can_be_searched(visitor: Visitor, y
     visitor.get("/desktops?cursor=nonsense", status=422)
 
 
+@pytest.mark.slow
 def test_what_belongs_to_somebody_else_is_not_there(visitor: Visitor, app: Flask, yunzhuo: Installation) -> None:
     other = somebody(yunzhuo, "wang")
     desktop_id = yunzhuo.available(other, name="Wang's")

@@ -26,6 +26,7 @@ def test_a_change_that_goes_on_is_cancelled_on_the_desktops_page(visitor: Visito
     visitor.get(path, status=404)
 
 
+@pytest.mark.slow
 def test_what_failed_is_tried_again_in_the_history(visitor: Visitor, yunzhuo: Installation, lin: Actor) -> None:
     desktop_id = yunzhuo.available(lin)
     yunzhuo.services.desktops.act(lin, desktop_id, Action.STOP)
@@ -48,6 +49,7 @@ def test_others_operations_are_not_there(visitor: Visitor, yunzhuo: Installation
     visitor.get("/admin/operations", status=404)
 
 
+@pytest.mark.slow
 def test_administrators_find_operations_and_deal_with_many(administrator: Visitor, yunzhuo: Installation, lin: Actor) -> None:
     yunzhuo.weather.faults.set(Fault(operation="servers.create", kind=FaultKind.REFUSE, count=2))
     made = [yunzhuo.request(lin, name=f"lesson {number}") for number in range(2)]
@@ -75,6 +77,7 @@ def test_administrators_find_operations_and_deal_with_many(administrator: Visito
     assert administrator.client.post("/admin/operations/actions", data={**wish, "action": "explode"}).status_code == 422
 
 
+@pytest.mark.slow
 def test_the_queue_is_told_to_those_who_wait(visitor: Visitor, yunzhuo: Installation, lin: Actor) -> None:
     crowd = [somebody(yunzhuo, f"crowd{number}") for number in range(2)]
     limit = yunzhuo.settings.admission.builds_per_cloud

@@ -1,5 +1,6 @@
 """The page of personal files: getting a disk, seeing where it is, moving it, keeping it, putting it back, deleting it."""
 
+import pytest
 from tests.support.installation import Installation
 from tests.support.pages import PART, Visitor
 
@@ -59,6 +60,7 @@ def test_files_are_brought_to_another_desktop_after_a_question(visitor: Visitor,
     assert "At “Art”, in the folder Personal." in visitor.get(PAGE).text
 
 
+@pytest.mark.slow
 def test_open_files_are_told_of_and_can_be_closed(visitor: Visitor, yunzhuo: Installation, lin: Actor) -> None:
     set_up(visitor)
     first, second = yunzhuo.available(lin, name="Maths"), yunzhuo.available(lin, name="Art")

@@ -193,6 +193,7 @@ def test_without_mail_a_forgotten_password_is_the_administrators(stranger: Visit
     assert "Ask your administrator" in stranger.get("/forgot").text
 
 
+@pytest.mark.slow
 def test_the_way_through_mail(tmp_path: Path) -> None:
     with mail_server() as server:
         mail = {"host": "127.0.0.1", "port": server.port, "security": "none"}
@@ -229,6 +230,7 @@ def test_the_way_through_mail(tmp_path: Path) -> None:
 EVIL = {"Host": "evil.example", "X-Forwarded-Host": "evil.example"}
 
 
+@pytest.mark.slow
 def test_who_has_to_have_a_factor_gets_nowhere_else_before(tmp_path: Path) -> None:
     with installation(tmp_path / "var", accounts={"second_factor": "administrators"}) as yunzhuo:
         app = create_app(yunzhuo.services, secret_key="k" * 40)
@@ -268,6 +270,7 @@ def test_sessions_outlive_nothing_that_is_fixed_beforehand(app: Flask, lin: Acto
     assert thief.client.get("/profile").status_code == 303
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("why", ["one-time password", "no second factor"])
 def test_no_door_beside_the_pages_opens_before_the_first_steps(tmp_path: Path, why: str) -> None:
     """Neither a screen's ticket nor a file: scripts ask for these, and are led nowhere."""

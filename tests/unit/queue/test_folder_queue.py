@@ -74,6 +74,7 @@ def test_a_message_that_is_due_later_waits_at_its_sender(tmp_path: Path) -> None
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_broker_that_is_away_is_told_in_our_words() -> None:
     settings = Settings.model_validate({"queue": {"url": f"amqp://nobody:secret@127.0.0.1:{free_port()}//"}})
     queue = Queue(make_app(settings))

@@ -116,4 +116,6 @@ def test_retries_wait_longer_and_longer_within_bounds(attempts: int) -> None:
 
 @given(st.floats(0, 1e6))
 def test_looking_again_waits_between_a_twentieth_and_two_seconds(elapsed: float) -> None:
-    assert 0.05 <= lifecycle.check_delay_seconds(elapsed) <= 2
+    delay = lifecycle.check_delay_seconds(elapsed)
+    assert 0.05 <= delay <= 2
+    assert delay <= lifecycle.check_delay_seconds(elapsed, of_another=True) <= 10

@@ -18,18 +18,20 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from yunzhuo.gateway.protocol.errors import ScreenError
 from yunzhuo.gateway.protocol.handshake import Turn
 
-_HEADER: Final = struct.Struct("<4sIII")  # SpiceLinkHeader: magic, major and minor version, size of what follows
-_MAGIC: Final = b"REDQ"
-_MAJOR_VERSION: Final = 2
-_MESSAGE: Final = struct.Struct("<IBBIII")  # SpiceLinkMess: connection, channel type and id, numbers of caps, their offset
-_REPLY: Final = struct.Struct("<I162sIII")  # SpiceLinkReply: error, public key, numbers of caps, their offset
-_WORD_BYTES: Final = 4
-_TICKET_BYTES: Final = 128  # what is encrypted with a key of 1024 bits
-_KEY_BITS: Final = 1024
-_MAX_PASSWORD_BYTES: Final = 60  # SPICE_MAX_PASSWORD_LENGTH
+HEADER: Final = struct.Struct("<4sIII")  # SpiceLinkHeader: magic, major and minor version, size of what follows
+MAGIC: Final = b"REDQ"
+MAJOR_VERSION: Final = 2
+MESSAGE: Final = struct.Struct("<IBBIII")  # SpiceLinkMess: connection, channel type and id, numbers of caps, their offset
+REPLY: Final = struct.Struct("<I162sIII")  # SpiceLinkReply: error, public key, numbers of caps, their offset
+WORD_BYTES: Final = 4
+TICKET_BYTES: Final = 128  # what is encrypted with a key of 1024 bits
+KEY_BITS: Final = 1024
+MAX_PASSWORD_BYTES: Final = 60  # SPICE_MAX_PASSWORD_LENGTH
 # Bit of the common capabilities: the viewer first names the way in which it will prove itself.
-_AUTH_SELECTION: Final = 1 << 0
-_AUTH_SPICE: Final = 1
+AUTH_SELECTION: Final = 1 << 0
+AUTH_SPICE: Final = 1
+# Another one: messages have a header of six bytes instead of eighteen.
+MINI_HEADER: Final = 1 << 3
 
 
 class _Step(Enum):
@@ -56,17 +58,22 @@ class SpiceLink:
     greeting: ClassVar = b""
     reads_screen: ClassVar = True
 
-    __slots__ = ("_buffers", "_max_message_bytes", "_needed", "_password", "_screen_key", "_step", "_viewer_selects")
+    __slots__ = (
+        *("_buffers", "_max_message_bytes", "_needed", "_password", "_screen_key", "_step", "_viewer_capabilities"),
+        *("channel", "is_mini"),
+    )
 
     def __init__(self, *, password: str, max_message_bytes: int) -> None:
         self._password = password.encode()
-        if len(self._password) > _MAX_PASSWORD_BYTES:
+        if len(self._password) > MAX_PASSWORD_BYTES:
             raise ScreenError("screen_password_too_long", "the screen's password is longer than SPICE can carry")
         self._max_message_bytes = max_message_bytes
         self._buffers = {True: bytearray(), False: bytearray()}  # the viewer's, the screen's
         self._step = _Step.VIEWER_HEADER
-        self._needed = _HEADER.size
-        self._viewer_selects = False
+        self._needed = HEADER.size
+        self._viewer_capabilities = 0
+        self.channel = 0
+        self.is_mini = False
         self._screen_key: rsa.RSAPublicKey | None = None
 
     @property
@@ -78,7 +85,7 @@ class SpiceLink:
 
     def from_screen(self, data: bytes) -> Turn:
         if self._step in (_Step.VIEWER_HEADER, _Step.VIEWER_MESSAGE):
-            raise _not_spoken()  # a SPICE server waits to be spoken to
+            raise not_spoken()  # a SPICE server waits to be spoken to
         return self._advance(data, is_viewer=False)
 
     def _advance(self, data: bytes, *, is_viewer: bool) -> Turn:
@@ -88,8 +95,8 @@ class SpiceLink:
         while self._step not in (_Step.DONE, _Step.REFUSED):
             buffer = self._buffers[self._step in _OF_VIEWER]
             if len(buffer) < self._needed:
-                if self._step in _HEADERS and not _MAGIC.startswith(buffer[: len(_MAGIC)]):
-                    raise _not_spoken()  # another protocol may never say as much as a header
+                if self._step in _HEADERS and not MAGIC.startswith(buffer[: len(MAGIC)]):
+                    raise not_spoken()  # another protocol may never say as much as a header
                 break
             taken = bytes(buffer[: self._needed])
             del buffer[: self._needed]
@@ -111,45 +118,46 @@ class SpiceLink:
         self._step, self._needed = step, size
 
     def _on_viewer_header(self, header: bytes) -> Turn:
-        self._wait_for(_Step.VIEWER_MESSAGE, self._size_after(header, _MESSAGE.size))
+        self._wait_for(_Step.VIEWER_MESSAGE, self._size_after(header, MESSAGE.size))
         return Turn(to_screen=header)
 
     def _on_viewer_message(self, message: bytes) -> Turn:
-        *_, n_common, n_channel, offset = _MESSAGE.unpack_from(message)
-        self._viewer_selects = bool(_first_capabilities(message, n_common, n_channel, offset) & _AUTH_SELECTION)
-        self._wait_for(_Step.SCREEN_HEADER, _HEADER.size)
+        _, self.channel, _, n_common, n_channel, offset = MESSAGE.unpack_from(message)
+        self._viewer_capabilities = first_capabilities(message, n_common, n_channel, offset)
+        self._wait_for(_Step.SCREEN_HEADER, HEADER.size)
         return Turn(to_screen=message)
 
     def _on_screen_header(self, header: bytes) -> Turn:
         # A server that refuses a link may send the error alone, without key and capabilities.
-        self._wait_for(_Step.SCREEN_REPLY, self._size_after(header, _WORD_BYTES))
+        self._wait_for(_Step.SCREEN_REPLY, self._size_after(header, WORD_BYTES))
         return Turn(to_viewer=header)
 
     def _on_screen_reply(self, reply: bytes) -> Turn:
-        if int.from_bytes(reply[:_WORD_BYTES], "little"):
+        if int.from_bytes(reply[:WORD_BYTES], "little"):
             self._wait_for(_Step.REFUSED, 0)  # the viewer reads why, and the server hangs up
             return Turn(to_viewer=reply)
-        if len(reply) < _REPLY.size:
-            raise _not_spoken()
-        _, key, n_common, n_channel, offset = _REPLY.unpack_from(reply)
-        self._screen_key = _public_key(key)
-        both_select = self._viewer_selects and _first_capabilities(reply, n_common, n_channel, offset) & _AUTH_SELECTION
-        if both_select:
-            self._wait_for(_Step.VIEWER_MECHANISM, _WORD_BYTES)
+        if len(reply) < REPLY.size:
+            raise not_spoken()
+        _, key, n_common, n_channel, offset = REPLY.unpack_from(reply)
+        self._screen_key = public_key(key)
+        of_both = self._viewer_capabilities & first_capabilities(reply, n_common, n_channel, offset)
+        self.is_mini = bool(of_both & MINI_HEADER)
+        if of_both & AUTH_SELECTION:
+            self._wait_for(_Step.VIEWER_MECHANISM, WORD_BYTES)
         else:
-            self._wait_for(_Step.VIEWER_TICKET, _TICKET_BYTES)
+            self._wait_for(_Step.VIEWER_TICKET, TICKET_BYTES)
         return Turn(to_viewer=reply)
 
     def _on_viewer_mechanism(self, word: bytes) -> Turn:
-        if int.from_bytes(word, "little") != _AUTH_SPICE:
+        if int.from_bytes(word, "little") != AUTH_SPICE:
             raise ScreenError("spice_mechanism_unknown", "the viewer wants to prove itself in a way that is not offered")
-        self._wait_for(_Step.VIEWER_TICKET, _TICKET_BYTES)
+        self._wait_for(_Step.VIEWER_TICKET, TICKET_BYTES)
         return Turn(to_screen=word)
 
     def _on_viewer_ticket(self, _encrypted: bytes) -> Turn:
         if self._screen_key is None:
-            raise _not_spoken()
-        self._wait_for(_Step.SCREEN_RESULT, _WORD_BYTES)
+            raise not_spoken()
+        self._wait_for(_Step.SCREEN_RESULT, WORD_BYTES)
         return Turn(to_screen=encrypted_password(self._screen_key, self._password))
 
     def _on_screen_result(self, word: bytes) -> Turn:
@@ -157,9 +165,9 @@ class SpiceLink:
         return Turn(to_viewer=word)
 
     def _size_after(self, header: bytes, least: int) -> int:
-        magic, major, _minor, size = _HEADER.unpack(header)
-        if magic != _MAGIC or major != _MAJOR_VERSION:
-            raise _not_spoken()
+        magic, major, _minor, size = HEADER.unpack(header)
+        if magic != MAGIC or major != MAJOR_VERSION:
+            raise not_spoken()
         if not least <= size <= self._max_message_bytes:
             raise ScreenError("spice_message_size", "a SPICE link message has an impossible length")
         return int(size)
@@ -176,27 +184,31 @@ class SpiceLink:
 
 
 def encrypted_password(key: rsa.RSAPublicKey, password: bytes) -> bytes:
-    """As a server takes it: RSA-OAEP with SHA-1 over the password and a NUL."""
-    oaep = padding.OAEP(mgf=padding.MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), label=None)  # noqa: S303 (prescribed)
-    return key.encrypt(password + b"\0", oaep)
+    """As a server takes it: RSA-OAEP with SHA-1 over the password and a NUL. Raises ScreenError for a key that is none."""
+    sha1 = hashes.SHA1()  # nosec B303 # prescribed by SPICE
+    oaep = padding.OAEP(mgf=padding.MGF1(sha1), algorithm=sha1, label=None)
+    try:
+        return key.encrypt(password + b"\0", oaep)
+    except ValueError:
+        raise not_spoken() from None
 
 
-def _first_capabilities(message: bytes, n_common: int, n_channel: int, offset: int) -> int:
+def first_capabilities(message: bytes, n_common: int, n_channel: int, offset: int) -> int:
     """The first word of the common capabilities, 0 where there is none."""
-    if offset + _WORD_BYTES * (n_common + n_channel) > len(message):
+    if offset + WORD_BYTES * (n_common + n_channel) > len(message):
         raise ScreenError("spice_message_size", "the capabilities of a SPICE link lie outside its message")
-    return int.from_bytes(message[offset : offset + _WORD_BYTES], "little") if n_common else 0
+    return int.from_bytes(message[offset : offset + WORD_BYTES], "little") if n_common else 0
 
 
-def _public_key(der: bytes) -> rsa.RSAPublicKey:
+def public_key(der: bytes) -> rsa.RSAPublicKey:
     try:
         key = load_der_public_key(der)
     except (ValueError, UnsupportedAlgorithm):
-        raise _not_spoken() from None
-    if not isinstance(key, rsa.RSAPublicKey) or key.key_size != _KEY_BITS:
-        raise _not_spoken()
+        raise not_spoken() from None
+    if not isinstance(key, rsa.RSAPublicKey) or key.key_size != KEY_BITS:
+        raise not_spoken()
     return key
 
 
-def _not_spoken() -> ScreenError:
+def not_spoken() -> ScreenError:
     return ScreenError("spice_not_spoken", "the peer does not speak SPICE")

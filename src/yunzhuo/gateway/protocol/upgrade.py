@@ -43,6 +43,11 @@ _UPGRADE_REFUSALS: Final = {
 }
 
 
+def is_ticket(text: str) -> bool:
+    """Whether this may be a ticket at all; only such a thing is worth a question."""
+    return _TICKET.fullmatch(text) is not None
+
+
 class RequestReader:
     """Takes the bytes of one HTTP request in any portions, ``max_bytes`` of head at the most.
 
@@ -127,7 +132,7 @@ def _ticket(headers: Headers) -> tuple[str, str]:
     except InvalidHeader:
         raise _bad_request() from None
     tickets = {item.removeprefix(TICKET_PREFIX) for item in offered if item != SUBPROTOCOL}
-    if len(tickets) != 1 or not _TICKET.fullmatch(ticket := tickets.pop()):
+    if len(tickets) != 1 or not is_ticket(ticket := tickets.pop()):
         raise RequestRefused(403, "ticket_missing", "one ticket has to be offered as a subprotocol")
     return ticket, SUBPROTOCOL if SUBPROTOCOL in offered else offered[0]
 

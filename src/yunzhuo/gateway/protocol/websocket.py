@@ -115,7 +115,7 @@ class FrameDecoder:
         ping, self._ping = self._ping, None
         return ping
 
-    def receive(self, data: bytes) -> list[bytes]:
+    def receive(self, data: bytes | memoryview) -> list[bytes]:
         """The payload in ``data``, in order, in as many pieces as there were. Raises FrameError; then it is over."""
         payloads: list[bytes] = []
         view = memoryview(data)

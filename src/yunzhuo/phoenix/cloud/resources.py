@@ -200,7 +200,7 @@ class VolumeSnapshot:
 class Console:
     """Where a server's screen can be reached, for a gateway only: never shown to a person.
 
-    Either ``unix_path`` or ``host`` and ``port`` is set.
+    Either ``unix_path`` or ``host`` and ``port`` is set. ``password`` is empty where the screen asks for none.
     """
 
     protocol: ConsoleProtocol

@@ -63,10 +63,33 @@ class QueueSettings(Section):
 class CloudSettings(Section):
     """Where the desktops run."""
 
-    driver: str = Field("local", description="An installed cloud driver: local, memory.")
+    driver: str = Field("local", description="An installed cloud driver: local, memory, openstack.")
     poll_seconds: Seconds = Field(1.0, description="How often the reconciler asks the cloud for its list.")
     timeout_seconds: Seconds = Field(15, description="Longest wait for one call to the cloud.")
     memory_state: str = Field("", description="Driver memory only: file that holds its state; empty: in the state folder.")
+
+
+class OpenStackSettings(Section):
+    """The OpenStack that desktops run on (driver openstack). Credentials, region and CA stand in a clouds.yaml, never here."""
+
+    clouds_file: str = Field("", description="That clouds.yaml; empty: where openstacksdk looks (~/.config/openstack, ...).")
+    cloud: str = Field("yunzhuo", min_length=1, description="Which cloud of it.")
+    tag: str = Field(
+        "yunzhuo",
+        pattern=r"^[A-Za-z0-9_-]{1,24}$",
+        description="Marks the servers that are this installation's; another one for each installation in a project.",
+    )
+    images: tuple[str, ...] = Field((), description="Names or ids of the images offered, the default first; empty: all.")
+    flavors: tuple[str, ...] = Field((), description="Names or ids of the flavors offered; empty: all that have a disk.")
+    network: str = Field("", description="Name or id of the network that desktops are put on; empty: the project's first.")
+    availability_zone: str = Field("", description="Where servers are built; empty: the cloud's choice.")
+    security_groups: tuple[str, ...] = Field((), description="Names or ids of desktops' security groups; empty: default.")
+    key_name: str = Field("", description="Nova's key pair whose public key new servers get; empty: none.")
+    ready_pattern: str = Field(
+        r"YUNZHUO READY|Cloud-init v\..* finished at ",
+        description="Regular expression; a desktop is ready when a line of its serial console matches. Empty: once it runs.",
+    )
+    catalog_seconds: Seconds = Field(30, description="How long a list of flavors, images and networks is believed.")
 
 
 class FlavorSettings(Section):
@@ -186,6 +209,17 @@ class ConsoleSettings(Section):
     """Opening a screen."""
 
     ticket_seconds: Seconds = Field(60, description="A ticket not used by then is worthless.")
+    bind_client_address: bool = Field(
+        False, description="Whether a ticket is good only from the address that it was asked for from."
+    )
+    sessions_per_user: int = Field(20, ge=1, description="Screens that one person may have open at once.")
+    session_seconds: int = Field(0, ge=0, description="A screen is closed after this long; 0: never.")
+    clipboard_to_desktop: bool = Field(True, description="Whether what people copied may be pasted into desktops.")
+    clipboard_from_desktop: bool = Field(True, description="Whether what was copied in desktops may be pasted outside.")
+    file_transfer: bool = Field(True, description="Whether native viewers may carry files into desktops.")
+    usb: bool = Field(True, description="Whether native viewers may pass USB devices into desktops.")
+    kib_per_second: int = Field(0, ge=0, description="Picture and sound that one connection is sent in a second, KiB; 0: any.")
+    history_days: int = Field(180, ge=1, description="Sessions that ended longer ago are forgotten.")
     thumbnails: bool = Field(True, description="Small pictures of a person's own desktops in their list.")
     thumbnail_seconds: Seconds = Field(5, description="How old such a picture may be before the screen is looked at again.")
 
@@ -223,6 +257,7 @@ class Settings(Section):
     database: DatabaseSettings = Field(DatabaseSettings(), description=DatabaseSettings.__doc__)
     queue: QueueSettings = Field(QueueSettings(), description=QueueSettings.__doc__)
     cloud: CloudSettings = Field(CloudSettings(), description=CloudSettings.__doc__)
+    openstack: OpenStackSettings = Field(OpenStackSettings(), description=OpenStackSettings.__doc__)
     host: HostSettings = Field(HostSettings(), description=HostSettings.__doc__)
     accounts: AccountSettings = Field(AccountSettings(), description=AccountSettings.__doc__)
     mail: MailSettings = Field(MailSettings(), description=MailSettings.__doc__)

@@ -11,13 +11,16 @@ from datetime import datetime
 
 from alembic import command
 from alembic.runtime.migration import MigrationContext
+from alembic.util import CommandError
 from sqlalchemy import JSON, Connection, MetaData, Table, func, insert, inspect, select
+from sqlalchemy.exc import OperationalError, StatementError
 
 from yunzhuo.phoenix.db import migrate
 from yunzhuo.phoenix.db.models import Base
 from yunzhuo.phoenix.db.session import Database
 
 _AT_ONCE = 500
+_CHARACTERS_AT_ONCE = 16 * 1024 * 1024
 _VERSION_TABLE = "alembic_version"
 _JSON_COLUMNS = frozenset(
     (table.name, column.name)
@@ -63,15 +66,20 @@ def load(db: Database, at_revision: str, tables: Iterable[tuple[str, Iterable[st
     ``tables`` in the order of :func:`read`. Raises ValueError for what no dump of ours holds.
     """
     migrate.prepare(db)
-    command.upgrade(migrate.alembic_config(db), at_revision)
-    with db.engine.begin() as connection:
-        known = _tables(connection)
-        for table in reversed(list(known.values())):
-            connection.execute(table.delete())  # what migrations put in is part of the dump
-        for name, lines in tables:
-            if name not in known:
-                raise ValueError(f"there is no table {name}")
-            _fill(connection, known[name], lines)
+    try:
+        command.upgrade(migrate.alembic_config(db), at_revision)
+        with db.engine.begin() as connection:
+            known = _tables(connection)
+            for table in reversed(list(known.values())):
+                connection.execute(table.delete())  # what migrations put in is part of the dump
+            for name, lines in tables:
+                if name not in known:
+                    raise ValueError(f"there is no table {name}")
+                _fill(connection, known[name], lines)
+    except OperationalError:
+        raise  # the database is to blame, not the dump
+    except (CommandError, StatementError) as error:
+        raise ValueError(str(error).partition("\n")[0]) from error
     migrate.upgrade(db)
 
 
@@ -93,14 +101,15 @@ def _lines(connection: Connection, table: Table) -> Iterator[str]:
 
 def _fill(connection: Connection, table: Table, lines: Iterable[str]) -> None:
     rows: list[dict[str, object]] = []
+    characters = 0
     for line in lines:
-        row = json.loads(line)
+        row, characters = json.loads(line), characters + len(line)
         if not isinstance(row, dict) or not row.keys() <= set(table.columns.keys()):
             raise ValueError(f"this is no row of {table.name}")
         rows.append({name: _unpacked(value) for name, value in row.items()})
-        if len(rows) == _AT_ONCE:
+        if len(rows) == _AT_ONCE or characters > _CHARACTERS_AT_ONCE:
             connection.execute(insert(table), rows)
-            rows = []
+            rows, characters = [], 0
     if rows:
         connection.execute(insert(table), rows)
 

@@ -60,7 +60,7 @@ def retried_when_contended(transaction: Callable[_Parameters, _Result]) -> Calla
             except Contended:
                 log.info("transaction_retried", transaction=transaction.__qualname__, tried=tried + 1)
                 # Two that met once shall not meet again. (Chance here protects nothing.)
-                time.sleep(random.uniform(0.5, 1.5) * _CONTENTION_PAUSE_SECONDS * 2**tried)  # noqa: S311
+                time.sleep(random.uniform(0.5, 1.5) * _CONTENTION_PAUSE_SECONDS * 2**tried)  # nosec B311 # a pause, no secret
         return transaction(*args, **kwargs)
 
     return run

@@ -4,12 +4,12 @@ import contextlib
 import ctypes
 import os
 import signal
-import subprocess
+import subprocess  # nosec B404 # lists of arguments, never a shell
 import sys
 from collections.abc import Collection
 from typing import Any
 
-assert sys.platform != "win32"  # noqa: S101 (tells the type checker, too, that the rest is not for Windows)
+assert sys.platform != "win32"  # nosec B101 # tells the type checker, too, that the rest is not for Windows
 
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 

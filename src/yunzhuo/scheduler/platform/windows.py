@@ -1,11 +1,11 @@
 """The supervisor's Windows side."""
 
-import subprocess
+import subprocess  # nosec B404 # lists of arguments, never a shell
 import sys
 from collections.abc import Collection
 from typing import Any
 
-assert sys.platform == "win32"  # noqa: S101 (tells the type checker, too, that the rest is for Windows only)
+assert sys.platform == "win32"  # nosec B101 # tells the type checker, too, that the rest is for Windows only
 
 
 def popen_options() -> dict[str, Any]:

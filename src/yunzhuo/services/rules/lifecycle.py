@@ -304,9 +304,14 @@ def retry_delay_seconds(attempts: int) -> float:
     return min(RETRY_FIRST_SECONDS * 2.0 ** min(max(attempts - 1, 0), 16), RETRY_LONGEST_SECONDS)
 
 
-def check_delay_seconds(elapsed: float) -> float:
+CHECK_LONGEST_SECONDS = 2.0
+CHECK_OTHERS_LONGEST_SECONDS = 10.0
+
+
+def check_delay_seconds(elapsed: float, *, of_another: bool = False) -> float:
     """How long to wait before looking again at what takes its time, ``elapsed`` seconds into it.
 
-    A tenth of what has passed: quick where a clone takes half a second, gentle where a boot takes half a minute.
+    A tenth of what has passed: quick where a clone takes half a second, gentle where a boot takes half a minute, and gentler
+    still where it is another operation that is waited for (``of_another``), which may stand in a queue.
     """
-    return min(max(0.1 * elapsed, 0.05), 2.0)
+    return min(max(0.1 * elapsed, 0.05), CHECK_OTHERS_LONGEST_SECONDS if of_another else CHECK_LONGEST_SECONDS)

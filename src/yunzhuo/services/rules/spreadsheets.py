@@ -1,6 +1,6 @@
 """Text as it may stand in a cell: a program that opens the file must not take it for a formula."""
 
-_BEGINS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_BEGINS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠")
 
 
 def harmless(value: object) -> str:

@@ -9,6 +9,7 @@ from yunzhuo.web.api import (
     entrance,
     events,
     flavors,
+    gateways,
     groups,
     guests,
     images,
@@ -19,6 +20,7 @@ from yunzhuo.web.api import (
     personal_disks,
     quotas,
     roles,
+    screens,
     snapshots,
     tokens,
     user_security,
@@ -47,6 +49,8 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
     people_lists.blueprint,
     quotas.blueprint,
     audit.blueprint,
+    gateways.blueprint,
+    screens.blueprint,
 )
 
 __all__ = ["BLUEPRINTS", "PREFIX"]

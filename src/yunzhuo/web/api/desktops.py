@@ -6,23 +6,27 @@ What takes a while answers 202 with the operation that does it, and says in ``Lo
 from collections.abc import Callable
 from functools import wraps
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from apiflask import APIBlueprint
+from flask import Response
 
 from yunzhuo.phoenix.common.errors import InvalidInput
+from yunzhuo.services.consoles import Connection, ConsoleProtocol
 from yunzhuo.services.desktop_views import Order
 from yunzhuo.services.desktops import Accepted
 from yunzhuo.services.rules.lifecycle import Action
 from yunzhuo.web.api import bulk_models, models
-from yunzhuo.web.api.authentication import bearer
+from yunzhuo.web.api.authentication import bearer, present_token
 from yunzhuo.web.api.documentation import BODY, refusals
 from yunzhuo.web.api.paths import operation_path
+from yunzhuo.web.viewer_files import VIEWER_FILE_TYPE, viewer_file_answer
 from yunzhuo.webkit import actor, services
 
 blueprint = APIBlueprint("desktops", __name__, tag="Desktops")
 
 _Answer = TypeVar("_Answer")
+_FILE: Any = {"schema": {"type": "string"}}
 AcceptedAnswer = tuple[models.Accepted, int, dict[str, str]]
 
 
@@ -185,7 +189,27 @@ def connect(desktop_id: str, json_data: models.NewConnection) -> models.Connecti
 
     Spent by the first use, worthless after a minute.
     """
-    return models.Connection.of(services().consoles.open(actor(), desktop_id, json_data.protocol))
+    return models.Connection.of(_connection(desktop_id, json_data))
+
+
+@blueprint.post("/desktops/<desktop_id>/viewer-file")
+@blueprint.auth_required(bearer)
+@of_visible_desktop
+@blueprint.doc(
+    responses=refusals(401, 403, 404, 409, also={200: {"description": "The file.", "content": {VIEWER_FILE_TYPE: _FILE}}})
+)
+def viewer_file(desktop_id: str) -> Response:
+    """Get a file that opens a desktop's screen in a native viewer
+
+    For `remote-viewer`, which deletes it. It holds a ticket: worthless after a minute, or once used.
+    """
+    return viewer_file_answer(_connection(desktop_id, models.NewConnection(protocol=ConsoleProtocol.SPICE)))
+
+
+def _connection(desktop_id: str, asked: models.NewConnection) -> Connection:
+    return services().consoles.open(
+        actor(), desktop_id, asked.protocol, view_only=asked.view_only, sign_in=present_token() or None
+    )
 
 
 def _needed(name: str, value: str | None) -> str:

@@ -45,11 +45,12 @@ def finish(spec: Json | str) -> Json | str:
     schemas["Problem"] = Problem.model_json_schema(ref_template=f"{_SCHEMAS}{{model}}")
     for path, method in _TAKE_BYTES:
         spec["paths"][path][method]["requestBody"] = {
-            "required": True,
             "content": {"application/octet-stream": {"schema": _BYTES}},
         }
     for operations in spec["paths"].values():
         for operation in operations.values():
+            if "requestBody" in operation:
+                operation["requestBody"]["required"] = True
             operation["responses"].setdefault("default", _problem_response("Anything else that went wrong."))
             for response in operation["responses"].values():
                 if not response.get("content", True):

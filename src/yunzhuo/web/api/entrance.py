@@ -31,7 +31,7 @@ def register(json_data: models.NewRegistration) -> models.RegistrationAnswer:
     if registration.is_by_mail:
         registration.request(json_data.email, **known)
     elif json_data.password is None and registration.is_open:
-        raise InvalidInput("A password is needed.", fields={"password": "Field required"})
+        raise InvalidInput("A password is needed.", fields={"password": "Field required"})  # nosec B105 # words about it
     else:
         registration.register(json_data.email, json_data.password or "", **known)
     return models.RegistrationAnswer(by_mail=registration.is_by_mail)

@@ -77,6 +77,7 @@ class NewConnection(Asked):
     """A wish to see a desktop's screen."""
 
     protocol: ConsoleProtocol = Field(examples=["vnc"])
+    view_only: bool = Field(False, description="Only to look: no keys, no mouse, nothing put into the clipboard.")
 
 
 class NewClipboard(Asked):
@@ -275,6 +276,7 @@ class Connection(BaseModel):
     ticket: str
     subprotocol: str = Field(examples=["ticket.q83v..."])
     expires_at: datetime
+    gateway: str = Field(examples=["local"], description="The gateway that the way leads through.")
 
     @classmethod
     def of(cls, right: ConnectionRight) -> Self:
@@ -285,6 +287,7 @@ class Connection(BaseModel):
             ticket=right.ticket,
             subprotocol=right.subprotocol,
             expires_at=right.expires_at,
+            gateway=right.gateway,
         )
 
 

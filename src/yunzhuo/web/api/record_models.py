@@ -13,7 +13,7 @@ from yunzhuo.services.people_import import Change
 from yunzhuo.services.quotas import Resource, Subject
 from yunzhuo.services.usage import MAX_DAYS
 from yunzhuo.web.api.admin_models import Access, DesktopsAnswer
-from yunzhuo.web.api.operation_models import Asked, Id, Refusal
+from yunzhuo.web.api.operation_models import Asked, Id, Moment, Refusal
 from yunzhuo.web.api.rights_models import Shown
 
 
@@ -102,8 +102,8 @@ class AuditFilter(BaseModel):
     object: str | None = Field(None, max_length=64, description="The id of what it was done to.")
     request: str | None = Field(None, max_length=64, description="A request's id.")
     client: str | None = Field(None, max_length=255, description="The address it came from.")
-    since: datetime | None = None
-    until: datetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
 
 
 class AuditQuery(AuditFilter):

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from yunzhuo.services.access import Scope
-from yunzhuo.web.api.operation_models import Asked, Id
+from yunzhuo.web.api.operation_models import Asked, Id, Moment
 
 _Name = Annotated[str, Field(description="1 to 64 visible characters.", examples=["Class 1"])]
 
@@ -116,7 +116,7 @@ class NewDelegation(Asked):
     """What somebody may do with one's desktops, and until when. To see them is always part of it."""
 
     verbs: list[Annotated[str, Field(max_length=64)]] = Field(max_length=50, examples=[["desktop:start"]])
-    until: datetime
+    until: Moment
 
 
 class Delegation(Shown):

@@ -145,8 +145,10 @@ def _come_in(granted: Granted, next_path: str) -> Response:
 
 def _password_changed(form: PasswordForm) -> bool:
     try:
-        services().accounts.change_password(
-            actor(), form.present.data, form.chosen.data, keep_session=sessions.current_secret()
+        sessions.renew(
+            services().accounts.change_password(
+                actor(), form.present.data, form.chosen.data, keep_session=sessions.current_secret()
+            )
         )
     except InvalidInput as error:
         explain(form, error, "chosen")

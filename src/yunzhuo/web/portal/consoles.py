@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
-from flask import jsonify, request
+from flask import jsonify, request, url_for
+from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
-from yunzhuo.phoenix.common.errors import InvalidInput, YunzhuoError
+from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, YunzhuoError
 from yunzhuo.services.access import may
 from yunzhuo.services.consoles import Connection, ConsoleProtocol
 from yunzhuo.services.desktop_views import DesktopView
@@ -13,7 +14,9 @@ from yunzhuo.services.guests import PIECE_BYTES
 from yunzhuo.services.rules.lifecycle import STATE_DURING, State
 from yunzhuo.web.errors import problem_of
 from yunzhuo.web.portal import messages
-from yunzhuo.web.portal.pages import blueprint, events_from_now, page, part
+from yunzhuo.web.portal.administration import require_token
+from yunzhuo.web.portal.pages import back_to, blueprint, events_from_now, notice, page, part
+from yunzhuo.web.viewer_files import viewer_file_answer
 from yunzhuo.webkit import actor, services, sessions
 from yunzhuo.webkit.errors import problem_response
 
@@ -48,10 +51,26 @@ def desktop_stage(desktop_id: str) -> Response:
 def open_connection(desktop_id: str) -> Response:
     """A ticket for one session, as JSON; refusals are problem JSON in the person's language."""
     try:
-        connection = services().consoles.open(actor(), desktop_id, _protocol(request.get_json(silent=True)))
+        connection = services().consoles.open(
+            actor(), desktop_id, _protocol(request.get_json(silent=True)), sign_in=sessions.current_secret()
+        )
     except YunzhuoError as error:
         return problem_response(replace(problem_of(error), detail=messages.refusal(error)))
     return _told(connection)
+
+
+@blueprint.post("/desktops/<desktop_id>/viewer-file")
+@sessions.signed_in
+def viewer_file(desktop_id: str) -> ResponseReturnValue:
+    """A file that opens the screen in a native viewer."""
+    require_token()
+    here = url_for("portal.desktop", desktop_id=desktop_id)
+    try:
+        connection = services().consoles.open(actor(), desktop_id, ConsoleProtocol.SPICE, sign_in=sessions.current_secret())
+    except Conflict as error:
+        notice("bad", messages.refusal(error))
+        return back_to(here)
+    return viewer_file_answer(connection)
 
 
 def _limits() -> dict[str, int]:

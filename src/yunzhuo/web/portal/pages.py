@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 from yunzhuo.services.access import GRANTS, Actor, Role, Scope, covers, grants_of, scope_of
 from yunzhuo.services.accounts import UserView
 from yunzhuo.web.portal import messages
+from yunzhuo.web.portal.gateway_words import amount, gateway_health, screen_end
 from yunzhuo.webkit import actor, errors, request_id, services, sessions
 from yunzhuo.webkit.problems import Problem
 
@@ -26,6 +27,8 @@ _WAYS = (
     ("quotas", "portal.quota_list", lazy_gettext("Quotas"), "quota:change"),
     ("desktops", "portal.all_desktops", lazy_gettext("All desktops"), "overview:read"),
     ("operations", "portal.operation_list", lazy_gettext("Operations"), "overview:read"),
+    ("screens", "portal.screen_list", lazy_gettext("Open screens"), "screen:read"),
+    ("gateways", "portal.gateway_list", lazy_gettext("Gateways"), "gateway:read"),
     ("hosts", "portal.host_list", lazy_gettext("Hosts"), "host:read"),
     ("catalog", "portal.catalog", lazy_gettext("Images and sizes"), "overview:read"),
     ("audit", "portal.audit_log", lazy_gettext("Audit log"), "audit:read"),
@@ -40,6 +43,7 @@ def _set_up(state: BlueprintSetupState) -> None:
     errors.error_page(cast(Flask, state.app), error_page)
     state.app.context_processor(_for_all_templates)
     state.app.jinja_env.filters.update(elapsed=messages.elapsed, moment=messages.moment, size=messages.size)
+    state.app.jinja_env.filters.update(amount=amount, gateway_health=gateway_health, screen_end=screen_end)
 
 
 blueprint.record_once(_set_up)

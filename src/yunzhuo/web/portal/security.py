@@ -74,7 +74,7 @@ def prove() -> Response:
     status = STATUS[InvalidInput] if form.is_submitted() else 200
     if form.validate_on_submit():
         try:
-            services().step_up.for_session(actor(), form.password.data, sessions.current_secret() or "")
+            sessions.renew(services().step_up.for_session(actor(), form.password.data, sessions.current_secret() or ""))
         except InvalidInput:
             form.refuse_fields({"password": messages.field("present")})
         except TooManyAttempts as error:

@@ -33,6 +33,8 @@ def change(transaction: Transaction, plan: Plan, server_id: str, verb: str, lang
     """A verb that needs to know nothing else but, where it begins a session, its ``language``."""
     record = store.read_server(transaction, server_id)
     if not is_already(record, verb):
+        if verb == "suspend":
+            _check_unplugged(transaction, record)
         _begin(transaction, plan, record, verb, {"language": language or record.language})
 
 
@@ -70,6 +72,7 @@ def snapshot(transaction: Transaction, plan: Plan, server_id: str, name: str) ->
     """Keep files, and of a running server what a boot would lose."""
     record = store.read_server(transaction, server_id)
     has_memory = record.status is ServerStatus.RUNNING
+    _check_unplugged(transaction, record)
     _begin(transaction, plan, record, "snapshot")
     kept = SnapshotRecord(
         id=transaction.draw_id(),
@@ -92,6 +95,7 @@ def roll_back(transaction: Transaction, plan: Plan, server_id: str, snapshot_id:
     """Back to a snapshot. Memory of another size of machine cannot be used, so then only the disk goes back."""
     record = store.read_server(transaction, server_id)
     kept = store.read_snapshot(transaction, server_id, snapshot_id)
+    _check_unplugged(transaction, record)
     disk = {"image_id": kept.image_id, "identity": kept.identity}
     if kept.has_memory and kept.flavor_id == record.flavor_id:
         memory = {"boot_id": kept.boot_id, "clipboard": kept.clipboard}
@@ -177,6 +181,13 @@ def _check_room(transaction: Transaction, before: ServerRecord, after: ServerRec
     if (needs_room and not has_room) or before.disk_mib != after.disk_mib:
         room = Room(after.vcpus, after.memory_mib, after.disk_mib) if needs_room else Room(0, 0, after.disk_mib)
         check_room(transaction, before.host_id, room, server_id=before.id)
+
+
+def _check_unplugged(transaction: Transaction, record: ServerRecord) -> None:
+    """Memory that knows a volume's files must not meet another state of them. Raises ServerBusy."""
+    attached = transaction.row("SELECT 1 FROM volumes WHERE server_id = ?", record.id)
+    if record.status is ServerStatus.RUNNING and attached:
+        raise ServerBusy("A volume is attached to the server; detach it first.", server_id=record.id)
 
 
 def _pace(plan: Plan) -> Pace:

@@ -13,7 +13,7 @@ from yunzhuo.phoenix.common.errors import InvalidInput
 
 #: Folders that are there; others cannot be made.
 FOLDERS = frozenset(
-    {"/", "/etc", "/etc/ssh", "/home", "/home/user", "/opt", "/root", "/run", "/srv", "/tmp", "/usr", "/var", "/var/tmp"}  # noqa: S108 - of the guest
+    {"/", "/etc", "/etc/ssh", "/home", "/home/user", "/opt", "/root", "/run", "/srv", "/tmp", "/usr", "/var", "/var/tmp"}  # nosec B108 # folders of the guest
 )
 
 #: Where an attached volume is mounted.

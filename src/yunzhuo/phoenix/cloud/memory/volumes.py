@@ -82,7 +82,7 @@ def volume_of(transaction: Transaction, server_id: str) -> str | None:
 def _rows(transaction: Transaction, condition: str, *values: str) -> Sequence[Volume]:
     # A server whose time to be gone has come takes no volume with it.
     transaction.execute("DELETE FROM servers WHERE gone_at <= ?", transaction.now)
-    rows = transaction.rows(f"SELECT {_COLUMNS} FROM volumes WHERE {condition}", *values)  # noqa: S608 - of ours alone
+    rows = transaction.rows(f"SELECT {_COLUMNS} FROM volumes WHERE {condition}", *values)  # nosec B608 # both parts are of ours alone
     return tuple(
         Volume(
             id=volume_id,

@@ -50,7 +50,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_chain")),
     )
     start = "0" * 64
-    op.execute(f"INSERT INTO audit_chain VALUES (1, 0, '{start}', 0, '{start}')")  # noqa: S608 (zeros)
+    op.execute(f"INSERT INTO audit_chain VALUES (1, 0, '{start}', 0, '{start}')")  # nosec B608 # zeros
     # Until now administrators ran the installation, too: those who do keep that right.
     op.execute("UPDATE users SET role = 'operator' WHERE role = 'administrator'")
 

@@ -1,7 +1,7 @@
 """The license of the installation
 
-Revision ID: 0013
-Revises: 0010
+Revision ID: 0014
+Revises: 0011
 """
 
 import sqlalchemy as sa
@@ -9,8 +9,8 @@ from alembic import op
 
 from yunzhuo.phoenix.db.base import UtcDateTime
 
-revision = "0013"
-down_revision = "0010"
+revision = "0014"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,45 @@
+"""The driver's parts, put together."""
+
+from yunzhuo.phoenix.cloud import interface
+from yunzhuo.phoenix.cloud.errors import CloudNotOffered
+from yunzhuo.phoenix.cloud.openstack.connection import CREATE, Connection
+from yunzhuo.phoenix.cloud.openstack.flavors import OpenStackFlavors
+from yunzhuo.phoenix.cloud.openstack.guest import OpenStackGuest
+from yunzhuo.phoenix.cloud.openstack.hosts import OpenStackHosts
+from yunzhuo.phoenix.cloud.openstack.images import OpenStackImages
+from yunzhuo.phoenix.cloud.openstack.networks import OpenStackNetworks
+from yunzhuo.phoenix.cloud.openstack.server_lookup import ServerLookup
+from yunzhuo.phoenix.cloud.openstack.servers import OpenStackServers
+from yunzhuo.phoenix.cloud.openstack.volumes import OpenStackVolumes
+from yunzhuo.phoenix.config.settings import OpenStackSettings
+
+_NEEDED = tuple(int(part) for part in CREATE.split("."))
+
+
+class OpenStackCloud:
+    """One project of one OpenStack. May be used by several threads at once."""
+
+    def __init__(self, settings: OpenStackSettings, *, timeout_seconds: float) -> None:
+        self._connection = Connection(settings, timeout_seconds=timeout_seconds)
+        lookup = ServerLookup(self._connection)
+        flavors = OpenStackFlavors(self._connection)
+        images = OpenStackImages(self._connection, flavors)
+        networks = OpenStackNetworks(self._connection)
+        self.servers: interface.Servers = OpenStackServers(self._connection, lookup, flavors, images, networks)
+        self.volumes: interface.Volumes = OpenStackVolumes()
+        self.flavors: interface.Flavors = flavors
+        self.images: interface.Images = images
+        self.networks: interface.Networks = networks
+        self.hosts: interface.Hosts = OpenStackHosts(self._connection)
+        self.guest: interface.Guest = OpenStackGuest(self._connection, lookup)
+
+    def check(self) -> None:
+        """Raises CloudUnavailable when the cloud does not answer, CloudNotOffered when its Nova is too old."""
+        newest = self._connection.max_microversion()
+        if newest < _NEEDED:
+            raise CloudNotOffered(f"what desktops need: Nova's API {CREATE} (it has {newest[0]}.{newest[1]})")
+        self._connection.get("compute", "/servers?limit=1")
+
+    def close(self) -> None:
+        """Give back connections; may be called twice."""
+        self._connection.close()

@@ -1,0 +1,136 @@
+"""Making servers: one for each tag, although Nova's tags are not unique.
+
+Threads of one process take turns. Two processes can still both find nothing and both create. So whoever has created looks
+again, and gives up its own server when there is another that need not be younger (ADR 19); nobody ever removes the server of
+somebody else. What a crash leaves over, the reconciler sees as a double.
+"""
+
+import threading
+from datetime import UTC, datetime
+from typing import Any
+from zlib import crc32
+
+from yunzhuo.phoenix.cloud.errors import CloudUnavailable, ServerBusy
+from yunzhuo.phoenix.cloud.openstack import quotas
+from yunzhuo.phoenix.cloud.openstack.connection import CREATE, Connection
+from yunzhuo.phoenix.cloud.openstack.flavors import OpenStackFlavors
+from yunzhuo.phoenix.cloud.openstack.images import OpenStackImages
+from yunzhuo.phoenix.cloud.openstack.networks import OpenStackNetworks
+from yunzhuo.phoenix.cloud.openstack.server_lookup import ServerLookup, is_desktop_id
+from yunzhuo.phoenix.cloud.openstack.server_states import (
+    DESKTOP,
+    IMAGE,
+    LANGUAGE,
+    Seen,
+    desktop_tag,
+    name_metadata,
+    nova_name,
+)
+from yunzhuo.phoenix.cloud.resources import Server, ServerRequest, ServerStatus
+from yunzhuo.phoenix.common.errors import Forbidden, InvalidInput
+
+_LOCKS = 64
+
+
+class Creation:
+    """See ``Servers.create`` of the interface."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        lookup: ServerLookup,
+        flavors: OpenStackFlavors,
+        images: OpenStackImages,
+        networks: OpenStackNetworks,
+    ) -> None:
+        self._connection = connection
+        self._lookup = lookup
+        self._flavors = flavors
+        self._images = images
+        self._networks = networks
+        self._locks = [threading.Lock() for _ in range(_LOCKS)]
+
+    def create(self, request: ServerRequest) -> Server:
+        """The server with the request's tag: made, or the one that is there."""
+        if not is_desktop_id(request.desktop_id):
+            raise InvalidInput("A desktop's id has 1 to 40 letters, digits, _ or -.", fields={"desktop_id": "not a tag"})
+        with self._locks[crc32(request.desktop_id.encode()) % _LOCKS]:
+            there = self._lookup.tagged(request.desktop_id)
+            if there:
+                return _usable(there[0])
+            server_id = self._ask_for(request)
+            return self._settle(server_id, request)
+
+    def _ask_for(self, request: ServerRequest) -> str:
+        flavor = self._flavors.get(request.flavor_id)
+        self._images.check_fit(request.image_id, flavor)
+        body = self._body(request, self._networks.choose(request.network_id).id)
+        try:
+            return str(self._connection.ask("compute", "POST", "/servers", {"server": body}, version=CREATE)["server"]["id"])
+        except Forbidden as refused:
+            raise quotas.judge(self._connection, refused, flavor) from refused
+
+    def _body(self, request: ServerRequest, network_id: str) -> dict[str, Any]:
+        settings = self._connection.settings
+        metadata = dict(request.metadata) | {DESKTOP: request.desktop_id, IMAGE: request.image_id} | name_metadata(request.name)
+        if request.language:
+            metadata[LANGUAGE] = request.language
+        body: dict[str, Any] = {
+            "name": nova_name(request.name),
+            "hostname": request.hostname,
+            "imageRef": request.image_id,
+            "flavorRef": request.flavor_id,
+            "networks": [{"uuid": network_id}],
+            "metadata": metadata,
+            "tags": [settings.tag, desktop_tag(request.desktop_id)],
+            "config_drive": True,
+        }
+        if settings.availability_zone:
+            body["availability_zone"] = settings.availability_zone
+        if settings.security_groups:
+            body["security_groups"] = [{"name": name} for name in settings.security_groups]
+        if settings.key_name:
+            body["key_name"] = settings.key_name
+        return body
+
+    def _settle(self, server_id: str, request: ServerRequest) -> Server:
+        """The one server of this tag. ``server_id`` is ours, which we were told of before anybody could have seen it."""
+        there = self._lookup.tagged(request.desktop_id)
+        ours = next((seen for seen in there if seen.server.id == server_id), None)
+        rivals = [seen for seen in there if seen.server.id != server_id and not _is_younger(seen, ours)]
+        if not rivals:
+            return ours.server if ours else _as_asked_for(server_id, request)
+        self._connection.ask("compute", "DELETE", f"/servers/{server_id}", refusals={404: _gone_already})
+        raise CloudUnavailable("The server was asked for twice at the same moment; one of the two is being removed.")
+
+
+def _usable(seen: Seen) -> Server:
+    if seen.is_being_deleted:
+        raise ServerBusy("A server with this tag is still being deleted.", server_id=seen.server.id)
+    return seen.server
+
+
+def _is_younger(seen: Seen, ours: Seen | None) -> bool:
+    """Whether its maker must have seen ours. Nova tells whole seconds: within one, nobody knows who was first."""
+    return ours is not None and seen.server.created_at > ours.server.created_at
+
+
+def _as_asked_for(server_id: str, request: ServerRequest) -> Server:
+    """Nova's list does not have it yet, which is no reason to say that it is not there."""
+    now = datetime.now(UTC)
+    return Server(
+        id=server_id,
+        desktop_id=request.desktop_id,
+        name=request.name,
+        status=ServerStatus.BUILDING,
+        image_id=request.image_id,
+        flavor_id=request.flavor_id,
+        host="",
+        created_at=now,
+        observed_at=now,
+        language=request.language,
+    )
+
+
+def _gone_already(said: str, **details: object) -> CloudUnavailable:
+    return CloudUnavailable(f"The server is gone already: {said}", **details)

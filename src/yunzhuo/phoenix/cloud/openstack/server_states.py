@@ -1,0 +1,148 @@
+"""Nova's servers as ours: pure translation, and what each verb may be asked of. Nothing here calls anything."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from yunzhuo.phoenix.cloud.resources import Address, Server, ServerStatus
+
+DESKTOP = "yunzhuo_desktop"
+LANGUAGE = "yunzhuo_language"
+IMAGE = "yunzhuo_image"
+NAME = "yunzhuo_name"
+
+_BUILDING = ServerStatus.BUILDING
+_RUNNING = ServerStatus.RUNNING
+_STOPPED = ServerStatus.STOPPED
+_SUSPENDED = ServerStatus.SUSPENDED
+
+#: Nova's status (API guide, "Server concepts") and what it is here. A server that is on its way keeps the status from before.
+STATUSES: Mapping[str, ServerStatus] = {
+    "BUILD": _BUILDING,
+    "REBUILD": _BUILDING,
+    "RESIZE": _BUILDING,
+    "VERIFY_RESIZE": _BUILDING,
+    "REVERT_RESIZE": _BUILDING,
+    "ACTIVE": _RUNNING,
+    "REBOOT": _RUNNING,
+    "HARD_REBOOT": _RUNNING,
+    "PASSWORD": _RUNNING,
+    "MIGRATING": _RUNNING,
+    "SHUTOFF": _STOPPED,
+    "SHELVED": _STOPPED,
+    "SHELVED_OFFLOADED": _STOPPED,
+    "SUSPENDED": _SUSPENDED,
+    "PAUSED": _SUSPENDED,
+    "ERROR": ServerStatus.ERROR,
+}
+#: Nova's task and where it leads; other tasks end where they began.
+_HEADING_FOR: Mapping[str, ServerStatus] = {
+    "powering-on": _RUNNING,
+    "powering-off": _STOPPED,
+    "suspending": _SUSPENDED,
+    "resuming": _RUNNING,
+    "unpausing": _RUNNING,
+    "unshelving": _RUNNING,
+    "scheduling": _RUNNING,
+    "networking": _RUNNING,
+    "block_device_mapping": _RUNNING,
+    "spawning": _RUNNING,
+}
+_GONE = frozenset({"DELETED"})
+_NAME_MAX_CHARACTERS = 255
+_BASIC_PLANE = 0xFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A server of ours, with what only Nova's words say."""
+
+    server: Server
+    nova_status: str
+    task: str | None
+    metadata: Mapping[str, str]
+
+    @property
+    def heading_for(self) -> ServerStatus:
+        """The status it has, or will have when what goes on has ended."""
+        return _HEADING_FOR.get(self.task or "", self.server.status)
+
+    @property
+    def is_being_deleted(self) -> bool:
+        return self.task in ("deleting", "soft-deleting") or self.nova_status == "SOFT_DELETED"
+
+    @property
+    def is_changing(self) -> bool:
+        return self.task is not None or self.server.status is _BUILDING or self.is_being_deleted
+
+
+def desktop_tag(desktop_id: str) -> str:
+    """The tag by which one server is found."""
+    return f"desktop-{desktop_id}"
+
+
+def read(found: Mapping[str, Any], *, owner_tag: str, observed_at: datetime) -> Seen | None:
+    """A server as Nova tells it (microversion 2.46); None when it is not ours, or gone."""
+    metadata: Mapping[str, str] = found.get("metadata") or {}
+    desktop_id = metadata.get(DESKTOP)
+    tags = found.get("tags") or ()
+    if not desktop_id or owner_tag not in tags or desktop_tag(desktop_id) not in tags or found["status"] in _GONE:
+        return None
+    status = STATUSES.get(found["status"], ServerStatus.UNKNOWN)
+    fault = found.get("fault")
+    image = found.get("image") or {}
+    server = Server(
+        id=found["id"],
+        desktop_id=desktop_id,
+        name=read_name(found["name"], metadata),
+        status=status,
+        # A server that was rolled back was built from its snapshot's image: what it was made of stands in its metadata.
+        image_id=metadata.get(IMAGE) or image.get("id", ""),
+        flavor_id=(found.get("flavor") or {}).get("id", ""),
+        host=found.get("OS-EXT-SRV-ATTR:hypervisor_hostname") or "",
+        created_at=read_time(found["created"]),
+        observed_at=observed_at,
+        addresses=_addresses(found.get("addresses") or {}),
+        fault=_fault(fault) if status is ServerStatus.ERROR else None,
+        language=metadata.get(LANGUAGE) or None,
+    )
+    return Seen(server, found["status"], found.get("OS-EXT-STS:task_state"), metadata)
+
+
+def _fault(fault: Mapping[str, Any] | None) -> str:
+    return (fault or {}).get("message") or "The cloud does not say why."
+
+
+def _addresses(networks: Mapping[str, Any]) -> tuple[Address, ...]:
+    return tuple(
+        Address(network, address["addr"], is_floating=address.get("OS-EXT-IPS:type") == "floating")
+        for network in sorted(networks)
+        for address in networks[network]
+    )
+
+
+def read_time(text: str) -> datetime:
+    """Nova's, Glance's and Neutron's times are UTC, whether they say so or not."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).replace(tzinfo=UTC)
+
+
+def nova_name(name: str) -> str:
+    """The name as Nova can keep it: 255 characters of the basic plane (its API refuses others), no blanks at the ends."""
+    plain = "".join("\ufffd" if ord(character) > _BASIC_PLANE else character for character in name)
+    return plain[:_NAME_MAX_CHARACTERS].strip() or "-"
+
+
+def name_metadata(name: str) -> dict[str, str]:
+    """The metadata that keeps a name which Nova cannot, in ASCII; none where that is not needed."""
+    whole = name.encode("unicode_escape").decode("ascii")
+    return {NAME: whole} if nova_name(name) != name and len(whole) <= _NAME_MAX_CHARACTERS else {}
+
+
+def read_name(given: str, metadata: Mapping[str, str]) -> str:
+    """The name that was asked for, unless somebody has renamed the server in the cloud since."""
+    try:
+        whole = metadata.get(NAME, "").encode("ascii").decode("unicode_escape")
+    except UnicodeError:
+        return given
+    return whole if whole and nova_name(whole) == given else given
