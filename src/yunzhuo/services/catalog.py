@@ -106,9 +106,9 @@ class CatalogService:
         known = {row.cloud_id: row for row in tx.scalars(select(Image).where(Image.organization_id == organization_id))}
         for image in images:
             row = known.pop(image.id, None)
+            if (row is None or row.withdrawn_at is not None) and not self._has_room(tx, image):
+                continue
             if row is None:
-                if not self._has_room(tx, image):
-                    continue
                 row = Image(id=new_id(), organization_id=organization_id, cloud_id=image.id, created_at=image.created_at)
                 tx.add(row)
             row.name, row.version, row.size_mib = image.name, image.version, image.size_mib
@@ -120,8 +120,9 @@ class CatalogService:
     def _has_room(self, tx: Transaction, image: CloudImage) -> bool:
         """Whether the license lets another image be offered; one that it does not is left where it is, and told of once."""
         tx.flush()
+        is_counted = tx.scalar(select(Image.id).where(Image.cloud_id == image.id, Image.withdrawn_at.is_(None)).limit(1))
         try:
-            self._license.reserve(tx, {Limit.IMAGES: 1}, Reach.CLOSE)
+            self._license.reserve(tx, {Limit.IMAGES: 0 if is_counted else 1}, Reach.CLOSE)
         except LimitReached as refusal:
             if image.id not in self._left_out:
                 log.warning("image_not_offered", image=image.name, reason=refusal.message)

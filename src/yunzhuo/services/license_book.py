@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 
-from sqlalchemy import case, func, select, update
+from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.common.clock import Clock
-from yunzhuo.phoenix.common.errors import LimitReached
+from yunzhuo.phoenix.common.errors import Inconsistent, LimitReached
 from yunzhuo.phoenix.db.models import Desktop, Flavor, Image, Installation, User
 from yunzhuo.phoenix.db.session import Transaction
 from yunzhuo.phoenix.security import licenses
@@ -17,7 +18,7 @@ from yunzhuo.phoenix.security.keyring import Keyring
 from yunzhuo.phoenix.security.licenses import License, LicenseRefused
 from yunzhuo.phoenix.security.sealed import SealBroken
 from yunzhuo.phoenix.security.vendor_pin import VendorPin
-from yunzhuo.services.rules.licensing import REACHES, Phase, Reach, Term, fits, phase
+from yunzhuo.services.rules.licensing import REACHES, Phase, Reach, Term, fits, next_witness, phase
 
 _ROW = 1
 _MARKED = "latest-seen"
@@ -36,10 +37,14 @@ class Limit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where the installation is with its license now; ``license`` None: there is none that counts for anything."""
+    """Where the installation is with its license now; ``license`` None: there is none that counts for anything.
+
+    ``highest_serial``: of all licenses that were ever taken.
+    """
 
     phase: Phase
     license: License | None = None
+    highest_serial: int = 0
 
     @property
     def reach(self) -> Reach:
@@ -59,14 +64,14 @@ class LicenseBook:
 
     def standing(self, tx: Session, *, locked: bool = False) -> Standing:
         """The license and its phase. ``locked``: nobody else takes anything before this transaction ends."""
-        query = select(Installation).where(Installation.id == _ROW)
-        row = tx.scalars(query.with_for_update() if locked else query).one()
+        row = _row(tx, locked=locked)
         found = self._read(row.document) if row.document is not None else None
-        now = self._clock.now()
-        if row.latest_seen is not None and not self._keys.fits(_MARKED, row.latest_seen.isoformat(), row.latest_mark or ""):
-            return Standing(Phase.CLOCK_BACK if found or self._pin.is_license_needed else Phase.UNLICENSED, found)
-        is_needed = self._pin.is_license_needed or row.document is not None
-        return Standing(phase(term(found) if found else None, is_needed=is_needed, now=now, latest_seen=row.latest_seen), found)
+        is_needed = self._pin.is_license_needed or row.document is not None or row.serial > 0
+        if is_needed and self._is_edited(row, found):
+            return Standing(Phase.EDITED, found, row.serial)
+        in_force = term(found) if found else None
+        at = phase(in_force, is_needed=is_needed, now=self._clock.now(), latest_seen=row.latest_seen)
+        return Standing(at, found, row.serial)
 
     def require(self, tx: Session, reach: Reach) -> None:
         """Make sure that the license lets people do so much. Raises LimitReached."""
@@ -92,16 +97,34 @@ class LicenseBook:
                 raise LimitReached("license_limit_reached", text, resource=limit, used=used[limit], limit=allowed)
 
     def witness(self, tx: Transaction) -> None:
-        """Note the time, unless a later one was noted: a clock that is put back does not go unnoticed."""
-        now = self._clock.now()
-        is_later = (Installation.latest_seen.is_(None)) | (Installation.latest_seen < now)
-        noted = {"latest_seen": now, "latest_mark": self._keys.mark(_MARKED, now.isoformat())}
-        tx.execute(update(Installation).where(Installation.id == _ROW, is_later).values(noted))
+        """Note the time, unless a later one was noted: a clock that is put back does not go unnoticed.
+
+        What somebody has edited stays as it is, or it would be made good.
+        """
+        row, now = _row(tx, locked=True), self._clock.now()
+        is_untouched = row.latest_seen is None and row.document is None and row.serial == 0
+        if is_untouched or (row.latest_seen is not None and row.latest_seen < now and self._is_marked(row)):
+            self._note(row, now)
 
     def put(self, tx: Transaction, document: str, license_: License) -> None:
-        """Keep a license that was looked at, in the place of the present one."""
-        values = {"document": document, "serial": license_.serial, "taken_at": self._clock.now()}
-        tx.execute(update(Installation).where(Installation.id == _ROW).values(values))
+        """Keep a license that was looked at, in the place of the present one. Call with the row locked (:meth:`standing`)."""
+        row, now = _row(tx, locked=True), self._clock.now()
+        seen = row.latest_seen if self._is_marked(row) else None
+        is_newer = license_.serial > row.serial
+        row.document, row.serial, row.taken_at = document, max(row.serial, license_.serial), now
+        self._note(row, next_witness(seen, now=now, issued_at=license_.issued_at, is_newer=is_newer))
+
+    def _note(self, row: Installation, at: datetime) -> None:
+        row.latest_seen = at
+        row.latest_mark = self._keys.mark(_MARKED, _marked_text(row))
+
+    def _is_edited(self, row: Installation, found: License | None) -> bool:
+        if row.latest_seen is None:
+            return row.document is not None or row.serial > 0
+        return not self._is_marked(row) or (found is not None and found.serial != row.serial)
+
+    def _is_marked(self, row: Installation) -> bool:
+        return row.latest_seen is not None and self._keys.fits(_MARKED, _marked_text(row), row.latest_mark or "")
 
     def read(self, document: bytes) -> License:
         """A license that a vendor of this build has signed. Raises SealBroken, LicenseRefused."""
@@ -120,9 +143,24 @@ class LicenseBook:
         return found if self.is_ours(found) else None
 
 
+def _row(tx: Session, *, locked: bool = False) -> Installation:
+    query = select(Installation).where(Installation.id == _ROW)
+    if locked:  # what stood here before the lock was waited for is old
+        query = query.with_for_update().execution_options(populate_existing=True)
+    row = tx.scalars(query).one_or_none()
+    if row is None:
+        raise Inconsistent("installation_row_lost", "The row of this installation is gone from the database; restore a backup.")
+    return row
+
+
+def _marked_text(row: Installation) -> str:
+    return f"{row.serial} {row.latest_seen.isoformat() if row.latest_seen else ''}"
+
+
 def term(license_: License) -> Term:
     """What the rules want to know of a license."""
-    return Term(license_.serial, license_.not_before, license_.expires_at, license_.grace_ends_at)
+    is_withdrawn = license_.withdrawn_at is not None
+    return Term(license_.serial, license_.not_before, license_.expires_at, license_.grace_ends_at, is_withdrawn)
 
 
 def most(license_: License | None, limit: Limit) -> int | None:
@@ -154,8 +192,9 @@ _WHY: Mapping[Phase, str] = {
     Phase.NOT_YET: "This installation's license does not count yet.",
     Phase.GRACE: "This installation's license has ended: what is there goes on, and nothing new is made.",
     Phase.ENDED: "This installation's license has ended: desktops can be stopped, saved and deleted.",
-    Phase.REVOKED: "This installation's license was withdrawn: desktops can be stopped, saved and deleted.",
+    Phase.WITHDRAWN: "This installation's license was withdrawn: desktops can be stopped, saved and deleted.",
     Phase.CLOCK_BACK: "The clock of this installation was put back; its license counts again when it is right.",
+    Phase.EDITED: "What the database keeps of the license was edited; a newer license makes it good.",
 }
 _WIDTH = {Reach.CLOSE: 0, Reach.KEEP: 1, Reach.ALL: 2}
 

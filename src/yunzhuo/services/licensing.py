@@ -1,12 +1,14 @@
 """The installation's license: what it allows and how much of that is used, taking another one, who the installation is."""
 
 import hashlib
+import math
 import platform
 import socket
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from joserfc.jwk import OKPKey
@@ -19,13 +21,23 @@ from yunzhuo.phoenix.security import host_info, signing_keys
 from yunzhuo.phoenix.security.licenses import License, LicenseRefused
 from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
-from yunzhuo.services.license_book import LicenseBook, Limit, most, term, usage
-from yunzhuo.services.rules.licensing import Phase, Why, warned_percent, why_not_take
+from yunzhuo.services.license_book import LicenseBook, Limit, Standing, most, term, usage
+from yunzhuo.services.rules.licensing import (
+    WARNED_DAYS,
+    WARNED_PERCENTS,
+    Phase,
+    Why,
+    warned_days,
+    warned_percent,
+    why_not_take,
+)
 from yunzhuo.services.stated import needs
 
 _REASONS = {
     Why.OTHER_INSTALLATION: "This license is another installation's.",
-    Why.OLDER: "This license is older than the present one.",
+    Why.OLDER: "This license is older than one that was here before.",
+    Why.EDITED: "What is kept of the present license was edited here; ask the vendor for a newer one.",
+    Why.NOT_YET: "This license does not count yet, or the clock of this computer is behind.",
     Why.ENDED: "This license has ended.",
 }
 
@@ -51,6 +63,23 @@ class LicenseStatus:
     amounts: Sequence[LicensedAmount]
 
 
+@dataclass(frozen=True, slots=True)
+class LicenseNotice:
+    """What whoever runs an organization is told near the end. ``ends_at``: when the present phase ends, where it does;
+    ``limits``: those that are nearly or wholly used, with the percent that is reached."""
+
+    phase: Phase
+    ends_at: datetime | None
+    days_left: int | None
+    limits: Mapping[Limit, int]
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether something does not work, or soon will not."""
+        is_soon = self.days_left is not None and self.days_left <= WARNED_DAYS[1]
+        return self.phase is not Phase.ACTIVE or is_soon or WARNED_PERCENTS[-1] in self.limits.values()
+
+
 class LicensingService:
     """What operators do with the license."""
 
@@ -71,6 +100,22 @@ class LicensingService:
             LicensedAmount(limit, used[limit], allowed[limit], warned_percent(used[limit], allowed[limit])) for limit in Limit
         ]
         return LicenseStatus(standing.phase, self._key.thumbprint(), standing.license, amounts)
+
+    @needs("overview:read")
+    def notice(self, actor: Actor) -> LicenseNotice | None:
+        """What there is to be warned of; None while all is well, and where there is no license to speak of."""
+        with self._db.reading() as tx:
+            standing = self._book.standing(tx)
+            if standing.phase is Phase.UNLICENSED:
+                return None
+            used = usage(tx) if standing.phase is Phase.ACTIVE else {}
+        percents = {limit: warned_percent(number, most(standing.license, limit)) for limit, number in used.items()}
+        limits = {limit: percent for limit, percent in percents.items() if percent is not None}
+        ends_at = _end_of(standing)
+        days_left = None if ends_at is None else max(0, math.ceil((ends_at - self._clock.now()) / timedelta(days=1)))
+        if standing.phase is Phase.ACTIVE and not limits and (days_left is None or warned_days(days_left) is None):
+            return None
+        return LicenseNotice(standing.phase, ends_at, days_left, limits)
 
     @needs("license:read")
     def host_info(self, actor: Actor) -> bytes:
@@ -95,7 +140,11 @@ class LicensingService:
             standing = self._book.standing(tx, locked=True)
             present, now = standing.license, self._clock.now()
             why = why_not_take(
-                term(license_), term(present) if present else None, is_ours=self._book.is_ours(license_), now=now
+                term(license_),
+                standing.highest_serial,
+                is_ours=self._book.is_ours(license_),
+                is_edited=standing.phase is Phase.EDITED,
+                now=now,
             )
             if why is not None:
                 raise LicenseRefused(why, _REASONS[why])
@@ -111,6 +160,13 @@ class LicensingService:
         """Note the time in the database, so that a clock that is put back does not go unnoticed."""
         with self._db.transaction() as tx:
             self._book.witness(tx)
+
+
+def _end_of(standing: Standing) -> datetime | None:
+    """When the present phase ends by itself."""
+    if standing.license is None or standing.phase not in (Phase.ACTIVE, Phase.GRACE):
+        return None
+    return standing.license.expires_at if standing.phase is Phase.ACTIVE else standing.license.grace_ends_at
 
 
 def installation_key(path: Path) -> OKPKey:

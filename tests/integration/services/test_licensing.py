@@ -1,61 +1,25 @@
 """The installation's license: taken or refused, enforced where things are made, noticed when the clock goes back."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from joserfc.jwk import OKPKey
 from sqlalchemy import create_engine, text
-from tests.support.installation import START, Installation, installation
+from tests.support.installation import START, installation
+from tests.support.licenses import PIN, VENDOR, YEAR, Licensed
 
 from yunzhuo.phoenix.cloud.resources import ConsoleProtocol
 from yunzhuo.phoenix.common.errors import Conflict, Forbidden, LimitReached
-from yunzhuo.phoenix.security import host_info, licenses, sealed, signing_keys
-from yunzhuo.phoenix.security.licenses import License, LicenseRefused, Limits
+from yunzhuo.phoenix.security import host_info, sealed, signing_keys
+from yunzhuo.phoenix.security.licenses import LicenseRefused, Limits
 from yunzhuo.phoenix.security.vendor_pin import VendorPin
-from yunzhuo.services.access import Actor, Role
+from yunzhuo.services.access import Role
 from yunzhuo.services.license_book import Limit
-from yunzhuo.services.licensing import LicenseStatus
+from yunzhuo.services.licensing import LicenseNotice
 from yunzhuo.services.people_files import FileKind
 from yunzhuo.services.rules.licensing import Phase
 from yunzhuo.services.rules.lifecycle import Action
-
-VENDOR = signing_keys.make()
-PIN = VendorPin({VENDOR.thumbprint(): signing_keys.public(VENDOR)})
-YEAR = timedelta(days=365)
-
-
-@dataclass
-class Licensed:
-    """An installation of a build that trusts VENDOR, and its operator."""
-
-    yunzhuo: Installation
-    boss: Actor
-
-    def document(self, key: OKPKey = VENDOR, **changes: Any) -> bytes:
-        own = self.yunzhuo.services.licensing.status(self.boss).installation_key
-        values: dict[str, Any] = {
-            "license_id": "l-1",
-            "serial": 1,
-            "installation_id": "i-1",
-            "installation_key": own,
-            "customer": "School",
-            "edition": "school",
-            "issued_at": START,
-            "not_before": START - timedelta(days=1),
-            "expires_at": START + YEAR,
-            "grace_days": 14,
-        }
-        return licenses.sign(License(**values | changes), key)
-
-    def take(self, **changes: Any) -> LicenseStatus:
-        return self.yunzhuo.services.licensing.take(self.boss, self.document(**changes))
-
-    def phase(self) -> Phase:
-        return self.yunzhuo.services.licensing.status(self.boss).phase
 
 
 @pytest.fixture
@@ -143,7 +107,8 @@ def test_a_worse_license_never_replaces_a_good_one(licensed: Licensed) -> None:
     bad = {
         "license_older": licensed.document(serial=4),
         "license_other_installation": licensed.document(serial=6, installation_key=VENDOR.thumbprint()),
-        "license_ended": licensed.document(
+        "license_too_early": licensed.document(serial=6, not_before=START + timedelta(days=1)),
+        "license_over": licensed.document(
             serial=6, not_before=START - YEAR, expires_at=START - timedelta(days=20), issued_at=START - YEAR
         ),
         "license_unknown_key": licensed.document(key=signing_keys.make(), serial=6),
@@ -187,8 +152,96 @@ def test_a_clock_put_back_is_noticed(licensed: Licensed) -> None:
     engine = create_engine(yunzhuo.settings.database_url)
     with engine.begin() as connection:  # who edits the witness, too
         connection.execute(text("UPDATE installation SET latest_seen = '2026-03-01 00:00:00.000000'"))
-    assert licensed.phase() is Phase.CLOCK_BACK
+    assert licensed.phase() is Phase.EDITED
+    yunzhuo.services.licensing.witness()  # does not make it good
+    assert licensed.phase() is Phase.EDITED
+    with pytest.raises(LicenseRefused):
+        licensed.take()  # the same once more knows nothing of the time
+    assert licensed.take(serial=2).phase is Phase.ACTIVE
     engine.dispose()
+
+
+def test_a_clock_that_was_ahead_is_made_good_by_a_newer_license(licensed: Licensed) -> None:
+    licensed.take()
+    licensed.yunzhuo.clock.set(START + 10 * YEAR)
+    licensed.yunzhuo.services.licensing.witness()
+    licensed.yunzhuo.clock.set(START)
+    assert licensed.phase() is Phase.CLOCK_BACK
+    assert licensed.take().phase is Phase.CLOCK_BACK  # the same once more
+    assert licensed.take(serial=2).phase is Phase.ACTIVE
+
+
+def test_an_older_license_put_into_the_row_gives_nothing(licensed: Licensed) -> None:
+    larger = licensed.document(limits=Limits(desktops=1000))
+    licensed.yunzhuo.services.licensing.take(licensed.boss, larger)
+    licensed.take(serial=2, limits=Limits(desktops=1))
+    engine = create_engine(licensed.yunzhuo.settings.database_url)
+    for serial in (2, 1):
+        with engine.begin() as connection:
+            row = {"document": larger.decode(), "serial": serial}
+            connection.execute(text("UPDATE installation SET document = :document, serial = :serial"), row)
+        assert licensed.phase() is Phase.EDITED
+        with pytest.raises(LimitReached):
+            licensed.yunzhuo.request(licensed.boss)
+    engine.dispose()
+
+
+def test_a_withdrawn_license_takes_all_but_stopping_saving_and_deleting(licensed: Licensed) -> None:
+    licensed.take()
+    desktop = licensed.yunzhuo.available(licensed.boss)
+    assert licensed.take(serial=2, withdrawn_at=START).phase is Phase.WITHDRAWN
+    with pytest.raises(LicenseRefused):
+        licensed.take()  # the one before does not come back
+    with pytest.raises(LimitReached):
+        licensed.yunzhuo.services.consoles.open(licensed.boss, desktop, ConsoleProtocol.VNC)
+    licensed.yunzhuo.services.desktops.act(licensed.boss, desktop, Action.STOP)
+    assert licensed.take(serial=3).phase is Phase.ACTIVE
+
+
+def test_what_is_warned_of(licensed: Licensed) -> None:
+    def notice() -> LicenseNotice | None:
+        return licensed.yunzhuo.services.licensing.notice(licensed.boss)
+
+    assert notice() is None
+    licensed.take(limits=Limits(users=5))
+    assert notice() is None
+    for number in range(3):
+        licensed.yunzhuo.person(f"person-{number}")
+    nearly = notice()
+    assert nearly is not None
+    assert (nearly.limits, nearly.is_urgent) == ({Limit.USERS: 80}, False)
+    licensed.yunzhuo.person("last")
+    full = notice()
+    assert full is not None
+    assert (full.limits, full.is_urgent) == ({Limit.USERS: 100}, True)
+    licensed.take(serial=2)
+    days = {}
+    for left in (31, 30, 7, 1, 0, -13):
+        licensed.yunzhuo.clock.set(START + YEAR - timedelta(days=left))
+        told = notice()
+        days[left] = (told.phase, told.days_left, told.is_urgent) if told else None
+    assert days == {
+        31: None,
+        30: (Phase.ACTIVE, 30, False),
+        7: (Phase.ACTIVE, 7, True),
+        1: (Phase.ACTIVE, 1, True),
+        0: (Phase.GRACE, 14, True),
+        -13: (Phase.GRACE, 1, True),
+    }
+
+
+def test_images_beyond_the_limit_are_not_offered(licensed: Licensed) -> None:
+    yunzhuo = licensed.yunzhuo
+    there = len(yunzhuo.services.catalog.images(licensed.boss))
+    licensed.take(limits=Limits(images=there))
+    organization = licensed.boss.organization_id
+    made = yunzhuo.cloud.images.list()[0]
+    assert made.name in {image.name for image in yunzhuo.services.catalog.images(licensed.boss)}
+    elsewhere = yunzhuo.services.organizations.create(licensed.boss, "elsewhere").id
+    yunzhuo.services.catalog.synchronize(elsewhere)  # the same images, which are counted once
+    licensed.take(serial=2, limits=Limits(images=there - 1))
+    yunzhuo.services.catalog.synchronize(organization)  # what is offered stays so
+    assert len(yunzhuo.services.catalog.images(licensed.boss)) == there
 
 
 def test_the_installation_says_who_it_is(licensed: Licensed) -> None:

@@ -110,7 +110,7 @@ def test_a_key_that_is_not_trusted_counts_for_nothing() -> None:
         {"jwk": OTHER.as_dict(private=False)},
         {"b64": False, "crit": ["b64"]},
     ],
-    ids=str,
+    ids=lambda header: "-".join(f"{name} {value}" for name, value in header.items() if name != "jwk") or "jwk",
 )
 def test_the_file_does_not_choose_how_it_is_checked(header: dict[str, object]) -> None:
     with pytest.raises(SealBroken) as refusal:

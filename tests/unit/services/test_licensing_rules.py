@@ -14,7 +14,9 @@ from yunzhuo.services.rules.licensing import (
     Term,
     Why,
     fits,
+    next_witness,
     phase,
+    warned_days,
     warned_percent,
     why_not_take,
 )
@@ -56,25 +58,39 @@ def test_a_clock_put_back_never_gives_more(latest: datetime, back: timedelta) ->
     assert widths.index(REACHES[put_back]) <= widths.index(REACHES[at_most])
 
 
-def test_a_revoked_license_ends_at_once() -> None:
-    revoked = Term(6, BEGIN, END, END, is_revoked=True)
+def test_a_withdrawn_license_ends_at_once() -> None:
+    revoked = Term(6, BEGIN, END, END, is_withdrawn=True)
     assert REACHES[phase(revoked, is_needed=False, now=BEGIN, latest_seen=None)] is Reach.CLOSE
 
 
-@given(st.integers(1, 9), st.integers(1, 9), TIMES, st.booleans())
-def test_a_worse_license_never_replaces_a_good_one(new: int, present: int, now: datetime, is_ours: bool) -> None:
+@given(st.integers(1, 9), st.integers(0, 9), TIMES, st.booleans(), st.booleans())
+def test_a_worse_license_never_replaces_a_good_one(
+    new: int, highest: int, now: datetime, is_ours: bool, is_edited: bool
+) -> None:
     later = Term(new, BEGIN, END, TERM.grace_ends_at)
-    why = why_not_take(later, Term(present, BEGIN, END, END), is_ours=is_ours, now=now)
+    why = why_not_take(later, highest, is_ours=is_ours, is_edited=is_edited, now=now)
     if not is_ours:
         assert why is Why.OTHER_INSTALLATION
-    elif new < present:
+    elif new < highest:
         assert why is Why.OLDER
+    elif is_edited and new == highest:
+        assert why is Why.EDITED
+    elif now < BEGIN:
+        assert why is Why.NOT_YET
     else:
         assert why is (Why.ENDED if now >= later.grace_ends_at else None)
 
 
-def test_the_first_license_needs_no_other() -> None:
-    assert why_not_take(TERM, None, is_ours=True, now=BEGIN) is None
+@given(TIMES, TIMES, TIMES)
+def test_only_a_newer_license_puts_the_witness_back(seen: datetime, now: datetime, issued: datetime) -> None:
+    assert next_witness(seen, now=now, issued_at=issued, is_newer=False) == max(seen, now)
+    assert next_witness(seen, now=now, issued_at=issued, is_newer=True) == max(issued, now)
+    assert next_witness(None, now=now, issued_at=issued, is_newer=False) >= issued
+
+
+@pytest.mark.parametrize(("left", "warned"), [(31, None), (30, 30), (8, 30), (7, 7), (2, 7), (1, 1), (0, 1)])
+def test_people_are_warned_before_the_last_day(left: int, warned: int | None) -> None:
+    assert warned_days(left) == warned
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 from joserfc.jwk import OKPKey
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
 
-from yunzhuo.phoenix.common.errors import Refused
 from yunzhuo.phoenix.security import sealed
 
 KIND = "license"
@@ -16,7 +15,7 @@ _Name = Annotated[str, Field(min_length=1, max_length=200)]
 _Amount = Annotated[int, Field(ge=0, le=10**12)]
 
 
-class LicenseRefused(Refused):
+class LicenseRefused(sealed.DocumentRefused):
     """A license does not count here, for the reason that ``code`` names."""
 
 
@@ -52,6 +51,7 @@ class License(_Part):
 
     ``installation_key`` is the id of the installation's own key; ``serial`` grows with each license of an installation, and
     an older one never replaces a newer. ``grace_days``: how long after ``expires_at`` what is there still runs.
+    ``withdrawn_at``: the vendor has suspended or revoked what was licensed; only a license after this one gives it back.
     """
 
     version: int = VERSION
@@ -67,6 +67,7 @@ class License(_Part):
     not_before: Time
     expires_at: Time
     grace_days: Annotated[int, Field(ge=0, le=366)] = 14
+    withdrawn_at: Time | None = None
 
     @model_validator(mode="after")
     def _ends_after_it_begins(self) -> "License":

@@ -16,14 +16,21 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
-from yunzhuo.phoenix.common.errors import Refused
+from yunzhuo.phoenix.common.errors import InvalidInput
 
 MAX_BYTES = 64 * 1024
 _ALGORITHM = "Ed25519"
 _MEMBERS = {"payload", "protected", "signature"}
 
 
-class SealBroken(Refused):
+class DocumentRefused(InvalidInput):
+    """A signed document is not taken, for the reason that ``code`` names."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message, code=code)
+
+
+class SealBroken(DocumentRefused):
     """The document is not what somebody we know has signed. ``code`` is ``..._unreadable``, ``..._unknown_key`` or
     ``..._altered``, begun with the kind of document."""
 

@@ -9,6 +9,8 @@ from enum import StrEnum
 CLOCK_TOLERANCE = timedelta(minutes=10)
 #: From which share of a limit people are warned.
 WARNED_PERCENTS = (80, 90, 100)
+#: From how many days before the end on.
+WARNED_DAYS = (30, 7, 1)
 
 
 class Phase(StrEnum):
@@ -20,8 +22,9 @@ class Phase(StrEnum):
     ACTIVE = "active"
     GRACE = "grace"  # all runs, nothing new is built
     ENDED = "ended"  # desktops can be stopped, saved and deleted
-    REVOKED = "revoked"  # as ended
+    WITHDRAWN = "withdrawn"  # by the vendor: as ended
     CLOCK_BACK = "clock_back"  # the computer's clock was put back: as ended until it is right again
+    EDITED = "edited"  # somebody has edited what the database keeps of it: as ended until a license is taken
 
 
 class Reach(StrEnum):
@@ -39,8 +42,9 @@ REACHES: Mapping[Phase, Reach] = {
     Phase.MISSING: Reach.CLOSE,
     Phase.NOT_YET: Reach.CLOSE,
     Phase.ENDED: Reach.CLOSE,
-    Phase.REVOKED: Reach.CLOSE,
+    Phase.WITHDRAWN: Reach.CLOSE,
     Phase.CLOCK_BACK: Reach.CLOSE,
+    Phase.EDITED: Reach.CLOSE,
 }
 
 
@@ -49,7 +53,9 @@ class Why(StrEnum):
 
     OTHER_INSTALLATION = "license_other_installation"
     OLDER = "license_older"
-    ENDED = "license_ended"
+    EDITED = "license_edited_here"
+    NOT_YET = "license_too_early"
+    ENDED = "license_over"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +66,15 @@ class Term:
     not_before: datetime
     expires_at: datetime
     grace_ends_at: datetime
-    is_revoked: bool = False
+    is_withdrawn: bool = False
 
 
 def phase(term: Term | None, *, is_needed: bool, now: datetime, latest_seen: datetime | None) -> Phase:
     """The phase at ``now``. ``latest_seen`` is the latest time that this installation has ever had."""
     if term is None:
         return Phase.MISSING if is_needed else Phase.UNLICENSED
-    if term.is_revoked:
-        return Phase.REVOKED
+    if term.is_withdrawn:
+        return Phase.WITHDRAWN
     if latest_seen is not None and now < latest_seen - CLOCK_TOLERANCE:
         return Phase.CLOCK_BACK
     if now < term.not_before:
@@ -78,15 +84,37 @@ def phase(term: Term | None, *, is_needed: bool, now: datetime, latest_seen: dat
     return Phase.GRACE if now < term.grace_ends_at else Phase.ENDED
 
 
-def why_not_take(new: Term, present: Term | None, *, is_ours: bool, now: datetime) -> Why | None:
-    """Why ``new`` does not replace the present license; None when it does. The same serial once more is no reason."""
+def why_not_take(new: Term, highest_serial: int, *, is_ours: bool, is_edited: bool, now: datetime) -> Why | None:
+    """Why ``new`` does not replace the present license; None when it does. The same serial once more is no reason, unless what
+    is kept was edited: then only a newer one tells the installation what time it was."""
     if not is_ours:
         return Why.OTHER_INSTALLATION
-    if present is not None and new.serial < present.serial:
+    if new.serial < highest_serial:
         return Why.OLDER
+    if is_edited and new.serial == highest_serial:
+        return Why.EDITED
+    if now < new.not_before:  # the present one, which counts, would be lost for it
+        return Why.NOT_YET
     if now >= new.grace_ends_at:
         return Why.ENDED
     return None
+
+
+def next_witness(latest_seen: datetime | None, *, now: datetime, issued_at: datetime, is_newer: bool) -> datetime:
+    """The latest time that an installation has had, once it takes a license.
+
+    A newer license is the vendor's word on what time it was: a clock that was far ahead for a while, and is right again, does
+    no harm from there on. The same license once more says nothing new.
+    """
+    if is_newer or latest_seen is None:
+        return max(now, issued_at)
+    return max(now, latest_seen)
+
+
+def warned_days(days_left: int) -> int | None:
+    """The lowest of :data:`WARNED_DAYS` that is reached; None when none is."""
+    reached = [days for days in WARNED_DAYS if days_left <= days]
+    return reached[-1] if reached else None
 
 
 def warned_percent(used: int, most: int | None) -> int | None:

@@ -10,7 +10,11 @@ from yunzhuo.webkit.problems import MEDIA_TYPE
 Json = dict[str, Any]
 Responses = dict[int | str, dict[str, str | dict[str, dict[str, Any]]]]
 # Routes whose body is a file as it is.
-_TAKE_BYTES = (("/api/v1/desktops/{desktop_id}/files/{name}", "put"), ("/api/v1/user-lists", "post"))
+_TAKE_BYTES = (
+    ("/api/v1/desktops/{desktop_id}/files/{name}", "put"),
+    ("/api/v1/user-lists", "post"),
+    ("/api/v1/license", "put"),
+)
 _BYTES = {"type": "string", "format": "binary"}
 _SCHEMAS = "#/components/schemas/"
 

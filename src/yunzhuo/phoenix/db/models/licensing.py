@@ -9,8 +9,9 @@ from yunzhuo.phoenix.db.base import Base, Digest, Time
 class Installation(Base):
     """The one row of this installation: its license as it was signed, and the latest time that it has seen.
 
-    What the license says is read from ``document`` alone, whose signature is checked every time; ``serial`` only keeps an
-    older one out when two come at once. ``latest_mark`` is a keyed digest of ``latest_seen``.
+    What the license says is read from ``document`` alone, whose signature is checked every time. ``serial`` is the highest
+    that was ever taken, ``latest_seen`` the latest time; ``latest_mark`` is a keyed digest of both: whoever edits the row, or
+    puts an older license into it, does not have the key.
     """
 
     __tablename__ = "installation"
