@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from yunzhuo.cli import license_server
 from yunzhuo.cli.context import CommandContext, Group, pass_context, print_answer
 from yunzhuo.cli.organizations import acting_in
 from yunzhuo.cli.tables import table
@@ -19,7 +20,11 @@ _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 @click.group(cls=Group)
 def license_() -> None:
-    """Licenses: what an installation may do, signed."""
+    """Licenses: what an installation may do, signed; and the vendor's license server."""
+
+
+for _command in license_server.COMMANDS:
+    license_.add_command(_command)
 
 
 @license_.command()
@@ -109,6 +114,16 @@ def install(context: CommandContext, file: Path) -> None:
     document = _bytes_of(file)
     with acting_in(context, None) as (all_services, itself):
         found = all_services.licensing.take(itself, document)
+    _print_status(context, found)
+
+
+@license_.command()
+@click.option("--code", help="What the vendor gave you to activate this installation with, the first time.")
+@pass_context
+def activate(context: CommandContext, code: str | None) -> None:
+    """Get the license from the vendor's server ([license] server_url), now."""
+    with acting_in(context, None) as (all_services, itself):
+        found = all_services.license_renewal.activate(itself, code)
     _print_status(context, found)
 
 

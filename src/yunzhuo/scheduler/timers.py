@@ -154,6 +154,7 @@ def timers(settings: Settings, all_services: Services) -> list[Timer]:
         Timer("audit", AUDIT_SECONDS, all_services.audit_keeper.seal),
         Timer("usage", USAGE_SECONDS, all_services.usage.count),
         Timer("license", LICENSE_SECONDS, all_services.licensing.witness),
+        Timer("renewal", LICENSE_SECONDS, lambda: all_services.license_renewal.round(first)),
         Timer("mail", MAIL_SECONDS, all_services.outbox.wake_due),
         Timer("guesses", GUESSES_SECONDS, lambda: all_services.guesses.report(first)),
         Timer("screens", SCREENS_SECONDS, all_services.screens.sweep),

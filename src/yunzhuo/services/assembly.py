@@ -49,6 +49,7 @@ from yunzhuo.services.health import HealthService
 from yunzhuo.services.history import HistoryService
 from yunzhuo.services.leftovers import Leftovers
 from yunzhuo.services.license_book import LicenseBook
+from yunzhuo.services.license_renewal import LicenseRenewal
 from yunzhuo.services.licensing import LicensingService, installation_key
 from yunzhuo.services.mailing import Outbox
 from yunzhuo.services.operation_desk import OperationDesk
@@ -109,6 +110,7 @@ class Services:
     health: HealthService
     history: HistoryService
     leftovers: Leftovers
+    license_renewal: LicenseRenewal
     licensing: LicensingService
     organizations: OrganizationService
     outbox: Outbox
@@ -152,7 +154,9 @@ def services(
     events = EventService(db, audit, clock)
     keys = Keyring(load_or_make(settings.secrets_dir / "account-key"))
     own_key = installation_key(settings.secrets_dir / "installation-key")
-    license_book = LicenseBook(clock, pin or pinned(), own_key.thumbprint(), keys)
+    pin = pin if pin is not None else pinned()
+    license_book = LicenseBook(clock, pin, own_key.thumbprint(), keys)
+    licensing = LicensingService(db, license_book, own_key, audit, clock)
     feed, quotas = ChangeFeed(events), QuotaBook(clock, settings.limits, license_book)
     admission = Admission(db, queue, feed, clock, settings.admission, settings.operations)
     wishes = WishBook(queue, feed, audit, clock, admission, quotas)
@@ -206,7 +210,8 @@ def services(
             health=health,
             history=HistoryService(db, audit),
             leftovers=leftovers,
-            licensing=LicensingService(db, license_book, own_key, audit, clock),
+            license_renewal=LicenseRenewal(db, licensing, own_key, pin, audit, clock, settings.license),
+            licensing=licensing,
             operations=OperationDesk(db, desktops, snapshots, wishes, admission, feed, audit, clock),
             organizations=OrganizationService(db, audit, clock),
             outbox=outbox,

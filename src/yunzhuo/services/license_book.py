@@ -1,6 +1,6 @@
 """What the installation's license allows, looked at and enforced in the transaction of whoever takes something."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -129,6 +129,11 @@ class LicenseBook:
     def read(self, document: bytes) -> License:
         """A license that a vendor of this build has signed. Raises SealBroken, LicenseRefused."""
         return licenses.read(document, self._pin.keys.get)[0]
+
+    @property
+    def vendor_keys(self) -> Sequence[str]:
+        """The ids of the keys that this build trusts."""
+        return sorted(self._pin.keys)
 
     def is_ours(self, license_: License) -> bool:
         """Whether it is for this installation."""

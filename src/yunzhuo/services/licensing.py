@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from joserfc.jwk import OKPKey
+from sqlalchemy.orm import Session
 
 from yunzhuo import __version__
 from yunzhuo.phoenix.common.clock import Clock
@@ -94,7 +95,10 @@ class LicensingService:
     def status(self, actor: Actor) -> LicenseStatus:
         """The license, its phase, and what is used of it."""
         with self._db.reading() as tx:
-            standing, used = self._book.standing(tx), usage(tx)
+            return self._status(tx)
+
+    def _status(self, tx: Session) -> LicenseStatus:
+        standing, used = self._book.standing(tx), usage(tx)
         allowed = {limit: most(standing.license, limit) for limit in Limit}
         amounts = [
             LicensedAmount(limit, used[limit], allowed[limit], warned_percent(used[limit], allowed[limit])) for limit in Limit
@@ -125,6 +129,7 @@ class LicensingService:
             host_name=socket.gethostname() or "localhost",
             machine=machine_digest(),
             yunzhuo=__version__,
+            vendor_keys=self._book.vendor_keys,
             made_at=self._clock.now(),
         )
 
@@ -148,8 +153,10 @@ class LicensingService:
             )
             if why is not None:
                 raise LicenseRefused(why, _REASONS[why])
-            if present is not None and present.serial == license_.serial and present != license_:
-                raise Conflict("license_serial_used", "There is another license with this serial.")
+            if present is not None and present.serial == license_.serial:
+                if present != license_:
+                    raise Conflict("license_serial_used", "There is another license with this serial.")
+                return self._status(tx)
             self._book.put(tx, document.decode(), license_)
             before = {"license": present.license_id, "serial": present.serial} if present else None
             after = {"license": license_.license_id, "serial": license_.serial, "until": license_.expires_at}

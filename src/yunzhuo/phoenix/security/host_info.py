@@ -4,8 +4,9 @@ The same envelope as a license's, of kind ``host-info``. The key that it is sign
 whoever made it has that key. A license is bound to the key's id.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from joserfc.jwk import OKPKey
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -16,10 +17,12 @@ from yunzhuo.phoenix.security.licenses import LicenseRefused, Time
 
 KIND = "host-info"
 _Text = Annotated[str, Field(min_length=1, max_length=200)]
+_Said = TypeVar("_Said", bound="HostInfo")
 
 
 class HostInfo(BaseModel):
-    """What an installation says of itself. ``machine`` is a digest that changes when it moves to another computer."""
+    """What an installation says of itself. ``machine`` is a digest that changes when it moves to another computer;
+    ``vendor_keys`` are the ids of the keys that its build trusts, as no other can sign its license."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -28,6 +31,7 @@ class HostInfo(BaseModel):
     host_name: _Text
     machine: _Text
     yunzhuo: _Text
+    vendor_keys: Annotated[tuple[_Text, ...], Field(max_length=20)] = ()
     made_at: Time
 
     @property
@@ -41,21 +45,38 @@ class HostInfo(BaseModel):
         return self.key.thumbprint()
 
 
-def sign(key: OKPKey, *, host_name: str, machine: str, yunzhuo: str, made_at: datetime) -> bytes:
+def sign(
+    key: OKPKey, *, host_name: str, machine: str, yunzhuo: str, vendor_keys: Sequence[str] = (), made_at: datetime
+) -> bytes:
     """The file."""
-    public_key = key.as_pem(private=False).decode()
     made = HostInfo(
-        public_key=public_key, host_name=host_name, machine=machine, yunzhuo=yunzhuo, made_at=made_at.replace(microsecond=0)
+        public_key=key.as_pem(private=False).decode(),
+        host_name=host_name,
+        machine=machine,
+        yunzhuo=yunzhuo,
+        vendor_keys=tuple(vendor_keys),
+        made_at=made_at.replace(microsecond=0),
     )
-    return sealed.seal(KIND, made.model_dump(mode="json"), key)
+    return seal(KIND, made, key)
+
+
+def seal(kind: str, said: HostInfo, key: OKPKey) -> bytes:
+    """What an installation says, signed with its own key."""
+    return sealed.seal(kind, said.model_dump(mode="json", exclude_none=True), key)
 
 
 def read(document: bytes) -> HostInfo:
     """What an installation says, signed with the key that stands in it. Raises SealBroken, LicenseRefused."""
+    return unseal(KIND, HostInfo, document)
+
+
+def unseal(kind: str, model: type[_Said], document: bytes) -> _Said:
+    """The same of a document of another kind that says more. Raises SealBroken, LicenseRefused."""
     try:
-        said = HostInfo.model_validate_json(sealed.canonical(sealed.unsigned(KIND, document)))
+        said = model.model_validate_json(sealed.canonical(sealed.unsigned(kind, document)))
         key = said.key
     except (ValidationError, InvalidInput) as error:
-        raise LicenseRefused("host_info_unreadable", "This host-info file is refused. It makes no sense.") from error
-    sealed.unseal(KIND, document, lambda key_id: key if key.thumbprint() == key_id else None)
+        code = f"{kind.replace('-', '_')}_unreadable"
+        raise LicenseRefused(code, f"This {kind} is refused. It makes no sense.") from error
+    sealed.unseal(kind, document, lambda key_id: key if key.thumbprint() == key_id else None)
     return said

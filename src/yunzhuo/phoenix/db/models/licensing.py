@@ -3,7 +3,7 @@
 from sqlalchemy import BigInteger, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from yunzhuo.phoenix.db.base import Base, Digest, Time
+from yunzhuo.phoenix.db.base import Base, Digest, Time, Word
 
 
 class Installation(Base):
@@ -12,6 +12,9 @@ class Installation(Base):
     What the license says is read from ``document`` alone, whose signature is checked every time. ``serial`` is the highest
     that was ever taken, ``latest_seen`` the latest time; ``latest_mark`` is a keyed digest of both: whoever edits the row, or
     puts an older license into it, does not have the key.
+
+    Of a license server: ``line`` is what its last answer told us to say the next time, ``trouble`` the code of what went wrong
+    the last time, None when nothing did.
     """
 
     __tablename__ = "installation"
@@ -22,3 +25,7 @@ class Installation(Base):
     taken_at: Mapped[Time | None]
     latest_seen: Mapped[Time | None]
     latest_mark: Mapped[Digest | None]
+    line: Mapped[Digest | None]
+    asked_at: Mapped[Time | None]
+    ask_again_at: Mapped[Time | None]
+    trouble: Mapped[Word | None]

@@ -24,6 +24,10 @@ def upgrade() -> None:
         sa.Column("taken_at", UtcDateTime(), nullable=True),
         sa.Column("latest_seen", UtcDateTime(), nullable=True),
         sa.Column("latest_mark", sa.String(length=64), nullable=True),
+        sa.Column("line", sa.String(length=64), nullable=True),
+        sa.Column("asked_at", UtcDateTime(), nullable=True),
+        sa.Column("ask_again_at", UtcDateTime(), nullable=True),
+        sa.Column("trouble", sa.String(length=32), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_installation")),
     )
     op.bulk_insert(table, [{"id": 1, "serial": 0}])
