@@ -141,6 +141,8 @@ METHODS: Mapping[str, Ask] = {
     "licensing.status": lambda w, a, t: licensing(w).status(a),
     "licensing.notice": lambda w, a, t: licensing(w).notice(a),
     "licensing.host_info": lambda w, a, t: licensing(w).host_info(a),
+    "license_renewal.standing": lambda w, a, t: w.yunzhuo.services.license_renewal.standing(a),
+    "license_renewal.activate": lambda w, a, t: w.yunzhuo.services.license_renewal.activate(a),
     "licensing.take": lambda w, a, t: licensing(w).take(a, b""),
     "screens.end": lambda w, a, t: screens(w).end(a, t.screen),
     "screens.history": lambda w, a, t: screens(w).history(a),

@@ -1,11 +1,11 @@
 """``yunzhuo license``: this installation's license, and licenses as files for whoever wants to check one."""
 
+import importlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
 
-from yunzhuo.cli import license_server
 from yunzhuo.cli.context import CommandContext, Group, pass_context, print_answer
 from yunzhuo.cli.organizations import acting_in
 from yunzhuo.cli.tables import table
@@ -18,13 +18,32 @@ from yunzhuo.services.licensing import LicenseStatus
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
-@click.group(cls=Group)
+_SERVERS = {
+    "server": "server",
+    "db": "db",
+    "keys": "keys",
+    "administrator": "administrator",
+    "customer": "customer",
+    "installation": "installations",
+}
+
+
+class _Licenses(Group):
+    """Imports the commands of the vendor's server when one is called, not before."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *_SERVERS])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _SERVERS:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = getattr(importlib.import_module("yunzhuo.cli.license_server"), _SERVERS[cmd_name])
+        return command
+
+
+@click.group(cls=_Licenses)
 def license_() -> None:
     """Licenses: what an installation may do, signed; and the vendor's license server."""
-
-
-for _command in license_server.COMMANDS:
-    license_.add_command(_command)
 
 
 @license_.command()

@@ -337,6 +337,3 @@ def _access_text(access: NewAccess) -> str:
 
 def _print_access(context: CommandContext, access: NewAccess) -> None:
     print_answer(_access_data(access), _access_text(access), as_json=context.json_output)
-
-
-COMMANDS = (server, db, keys, administrator, customer, installations)

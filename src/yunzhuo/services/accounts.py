@@ -23,7 +23,7 @@ from yunzhuo.phoenix.security.secrets import digest
 from yunzhuo.services.access import RUN_AN_ORGANIZATION, Actor, Role
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.letter_words import Kind
-from yunzhuo.services.license_book import LicenseBook, Limit
+from yunzhuo.services.license_book import LicenseBook
 from yunzhuo.services.mailing import Outbox
 from yunzhuo.services.proofs import until
 from yunzhuo.services.stated import needs
@@ -208,9 +208,8 @@ class AccountService:
     ) -> User:
         """A new account as part of ``tx``, without an audit entry. Raises Conflict when the (normalized) address is taken, and
         LimitReached when the license has no room for it."""
-        is_first = tx.scalar(select(User.id).limit(1)) is None
-        if not is_service and not is_first:  # somebody has to be there who can bring a license
-            self._license.reserve(tx, {Limit.USERS: 1})
+        if not is_service:
+            self._license.reserve_user(tx)
         user = User(
             id=new_id(),
             organization_id=organization_id or self._default_organization(tx).id,

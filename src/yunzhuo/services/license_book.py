@@ -96,6 +96,11 @@ class LicenseBook:
                 text = f"The installation's license allows {allowed} {limit}; {used[limit]} are used."
                 raise LimitReached("license_limit_reached", text, resource=limit, used=used[limit], limit=allowed)
 
+    def reserve_user(self, tx: Transaction) -> None:
+        """Make sure that there may be one account more. The first one always may: somebody has to bring a license."""
+        if tx.scalar(select(User.id).limit(1)) is not None:
+            self.reserve(tx, {Limit.USERS: 1})
+
     def witness(self, tx: Transaction) -> None:
         """Note the time, unless a later one was noted: a clock that is put back does not go unnoticed.
 

@@ -1,6 +1,7 @@
 """The license from the vendor's server: the first one with a code, newer ones by itself. While it is away nothing changes."""
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from joserfc.jwk import OKPKey
 from sqlalchemy import select
@@ -25,6 +26,17 @@ _LONGEST_TROUBLE = 32
 _LONGEST_CODE = 100
 
 
+@dataclass(frozen=True, slots=True)
+class RenewalView:
+    """How it stands with the license server: when it was last asked with success, when it is asked again by itself, and the
+    code of what went wrong since."""
+
+    server_url: str
+    asked_at: datetime | None
+    ask_again_at: datetime | None
+    trouble: str | None
+
+
 class LicenseRenewal:
     """Asks the license server, when somebody wants it to and when it is time."""
 
@@ -46,10 +58,14 @@ class LicenseRenewal:
         self._clock = clock
         self._settings = settings
 
-    @property
-    def has_server(self) -> bool:
-        """Whether there is a server to ask."""
-        return bool(self._settings.server_url)
+    @needs("license:read")
+    def standing(self, actor: Actor) -> RenewalView | None:
+        """How it stands with the license server; None where there is none to ask."""
+        if not self._settings.server_url:
+            return None
+        with self._db.reading() as tx:
+            row = tx.scalars(select(Installation)).one()
+            return RenewalView(self._settings.server_url, row.asked_at, row.ask_again_at, row.trouble)
 
     @needs("license:change")
     def activate(self, actor: Actor, code: str | None = None) -> LicenseStatus:
@@ -58,7 +74,7 @@ class LicenseRenewal:
         Raises Conflict when there is no server to ask or it refuses, Unavailable when it does not answer, and as
         :meth:`LicensingService.take`.
         """
-        if not self.has_server:
+        if not self._settings.server_url:
             raise Conflict("no_license_server", "There is no license server to ask; set [license] server_url.")
         if code is not None and not 1 <= len(code.strip()) <= _LONGEST_CODE:
             raise InvalidInput("This is no activation code.", code="activation_code", fields={"code": "The vendor's, once."})
@@ -68,7 +84,7 @@ class LicenseRenewal:
 
     def round(self, organization_id: str) -> None:
         """Ask when it is time; what goes wrong is logged, kept for the page, and tried again later."""
-        if not self.has_server or not self._is_time():
+        if not self._settings.server_url or not self._is_time():
             return
         try:
             self._asked(installation(organization_id), None)

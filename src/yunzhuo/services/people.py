@@ -23,7 +23,7 @@ from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import OperationView
 from yunzhuo.services.desktops import DesktopService
 from yunzhuo.services.factors import remove_factors
-from yunzhuo.services.license_book import LicenseBook, Limit
+from yunzhuo.services.license_book import LicenseBook
 from yunzhuo.services.personal_disks import PersonalDiskService
 from yunzhuo.services.reach import within_reach
 from yunzhuo.services.rules.lifecycle import Action, Wanted
@@ -158,7 +158,7 @@ class PeopleService:
         )
         try:
             with self._db.transaction() as tx:
-                self._license.reserve(tx, {Limit.USERS: 1})
+                self._license.reserve_user(tx)
                 tx.add(user)
                 self._audit.record(tx, actor, "user:create", "user", user.id, after={"email": address, "role": role})
         except IntegrityError as error:

@@ -35,6 +35,16 @@ def take() -> models.License:
     return models.License.of(services().licensing.take(actor(), request.get_data()))
 
 
+@blueprint.post("/license/activation")
+@blueprint.auth_required(bearer)
+@blueprint.input(models.Activation)
+@blueprint.output(models.License)
+@blueprint.doc(responses=refusals(*BODY, 401, 403, 409, 503))
+def activate(json_data: models.Activation) -> models.License:
+    """Get the license from the vendor's server, now"""
+    return models.License.of(services().license_renewal.activate(actor(), json_data.code))
+
+
 @blueprint.get("/license/host-info")
 @blueprint.auth_required(bearer)
 @blueprint.doc(responses=refusals(401, 403, also={200: _FILE}))

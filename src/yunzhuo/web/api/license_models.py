@@ -8,6 +8,13 @@ from yunzhuo.services.license_book import Limit
 from yunzhuo.services.licensing import LicenseStatus
 from yunzhuo.services.rules.licensing import Phase
 from yunzhuo.web.api.rights_models import Shown
+from yunzhuo.webkit.bodies import Asked
+
+
+class Activation(Asked):
+    """What there is to say to the vendor's license server."""
+
+    code: str | None = Field(None, max_length=100, description="The first time: the code that the vendor gave you.")
 
 
 class LicensedAmount(Shown):

@@ -6,8 +6,9 @@ from flask import request, url_for
 from flask_babel import gettext
 from werkzeug.wrappers import Response
 
-from yunzhuo.phoenix.common.errors import Conflict, InvalidInput
+from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, Unavailable
 from yunzhuo.phoenix.security.sealed import MAX_BYTES
+from yunzhuo.web.errors import STATUS
 from yunzhuo.web.portal import license_words, messages
 from yunzhuo.web.portal.administration import for_those_who, require_token
 from yunzhuo.web.portal.pages import back_to, blueprint, notice, page
@@ -38,6 +39,20 @@ def take_license() -> Response:
     return back_to(url_for("portal.license_page"))
 
 
+@blueprint.post("/admin/license/activation")
+@for_those_who("license:change")
+def activate_license() -> Response:
+    """Ask the vendor's license server now."""
+    require_token()
+    try:
+        services().license_renewal.activate(actor(), request.form.get("code") or None)
+    except (Conflict, InvalidInput, Unavailable) as error:
+        status = STATUS[next(kind for kind in type(error).__mro__ if kind in STATUS)]
+        return _license_page(status, messages.refusal(error))
+    notice("good", gettext("The license is as the vendor's server has it."))
+    return back_to(url_for("portal.license_page"))
+
+
 @blueprint.get("/admin/license/host-info")
 @for_those_who("license:read")
 def host_info() -> Response:
@@ -48,5 +63,5 @@ def host_info() -> Response:
 
 
 def _license_page(status: int = HTTPStatus.OK, problem: str | None = None) -> Response:
-    found = services().licensing.status(actor())
-    return page("admin/license.html", status, found=found, words=license_words, problem=problem)
+    found, renewal = services().licensing.status(actor()), services().license_renewal.standing(actor())
+    return page("admin/license.html", status, found=found, renewal=renewal, words=license_words, problem=problem)

@@ -9,6 +9,7 @@ from yunzhuo.services.license_book import Limit
 from yunzhuo.services.licensing import LicenseNotice
 from yunzhuo.services.rules.licensing import REACHES, WARNED_DAYS, Phase, Reach
 from yunzhuo.web.portal import messages
+from yunzhuo.web.portal.license_refusals import LICENSE_REFUSALS
 
 _DAYS_TOLD = max(WARNED_DAYS)
 _SIZES = (Limit.MEMORY_MIB, Limit.DISK_MIB)
@@ -67,6 +68,11 @@ def phase_color(phase: Phase) -> str:
     if phase is Phase.UNLICENSED:
         return "calm"
     return "good" if REACHES[phase] is Reach.ALL else "bad"
+
+
+def trouble(code: str) -> str:
+    """What went wrong with the license server."""
+    return str(LICENSE_REFUSALS.get(code, gettext("This did not work (%(code)s).", code=code)))
 
 
 def limit_name(limit: Limit) -> str:
