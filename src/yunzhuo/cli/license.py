@@ -20,6 +20,8 @@ _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 _SERVERS = {
     "server": "server",
+    "backup": "backup",
+    "restore": "restore",
     "db": "db",
     "keys": "keys",
     "administrator": "administrator",

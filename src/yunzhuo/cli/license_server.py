@@ -10,17 +10,18 @@ from typing import Any
 
 import click
 
-from yunzhuo.cli.context import CommandContext, Group, pass_context, print_answer
+from yunzhuo.cli.context import Command, CommandContext, Group, pass_context, print_answer
 from yunzhuo.cli.processes import supervised_option
 from yunzhuo.cli.tables import table
-from yunzhuo.license import assembly
+from yunzhuo.license import assembly, schema
 from yunzhuo.license.installations import InstallationView, NewCode, Terms
 from yunzhuo.license.keys import KeyCabinet, KeyView
 from yunzhuo.license.rules import Act
 from yunzhuo.phoenix.common.clock import SystemClock
-from yunzhuo.phoenix.common.errors import NotFound
+from yunzhuo.phoenix.common.errors import Conflict, NotFound
 from yunzhuo.phoenix.security import sealed
 from yunzhuo.phoenix.security.licenses import Limits
+from yunzhuo.services import backup as backups
 from yunzhuo.services.access import Actor, installation
 from yunzhuo.services.people import NewAccess
 
@@ -38,7 +39,7 @@ def acting(context: CommandContext) -> Iterator[tuple[assembly.LicenseServices, 
         yield all_services, installation(all_services.accounts.accounts.default_organization_id())
 
 
-@click.command("server")
+@click.command("server", cls=Command)
 @supervised_option
 @pass_context
 def server(context: CommandContext, supervised: bool) -> int:
@@ -59,6 +60,37 @@ def upgrade(context: CommandContext) -> None:
     """Bring it to the schema of this release; twice is harmless."""
     assembly.upgrade_database(context.settings())
     print_answer({"ok": True}, "The license server's database is at this release's schema.", as_json=context.json_output)
+
+
+@click.command(cls=Command)
+@click.argument("file", type=_FILE)
+@pass_context
+def backup(context: CommandContext, file: Path) -> None:
+    """Write the license server's database, keys and secrets into FILE (tar.gz), while it runs or not.
+
+    FILE holds the signing keys: keep it as you keep them. The passphrase is not in it.
+    """
+    settings = assembly.own_settings(context.settings())
+    made = backups.back_up(settings, file, (), SystemClock(), schema.OWN_TABLES)
+    rows = sum(made.tables.values())
+    text = f"{file}: {rows} rows of {len(made.tables)} tables, {len(made.secrets)} secrets, at release {made.version}."
+    print_answer({"file": str(file), "rows": rows, "tables": made.tables}, text, as_json=context.json_output)
+
+
+@click.command(cls=Command)
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@pass_context
+def restore(context: CommandContext, file: Path) -> None:
+    """Make a license server from FILE where there is none; older releases' backups, too."""
+    settings = assembly.own_settings(context.settings())
+    if _cabinet(context).list():
+        raise Conflict("not_empty", "There are signing keys here already; a backup is restored where there are none.")
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    made = backups.restore(settings, file, schema.OWN_TABLES)
+    rows = sum(made.tables.values())
+    print_answer(
+        {"rows": rows, "made_at": made.made_at}, f"Restored: {rows} rows of {made.made_at}.", as_json=context.json_output
+    )
 
 
 @click.group(cls=Group)

@@ -50,7 +50,7 @@ def key_cabinet(settings: Settings, clock: Clock) -> KeyCabinet:
     """The signing keys; the passphrase is read from its file."""
     file = settings.license_server.passphrase_file
     passphrase = Path(file).read_text().strip() if file else None
-    return KeyCabinet(own_settings(settings).home / "keys", passphrase, clock)
+    return KeyCabinet(own_settings(settings).secrets_dir, passphrase, clock)
 
 
 def upgrade_database(settings: Settings) -> None:

@@ -16,7 +16,8 @@ from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Conflict, NotFound
 from yunzhuo.phoenix.security import signing_keys
 
-_LIST = "keys.json"
+_PREFIX = "signing-"
+_LIST = f"{_PREFIX}keys.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class KeyView:
 
 
 class KeyCabinet:
-    """The keys in ``folder``. ``passphrase`` None: they are not encrypted."""
+    """The keys in ``folder``, among other secrets. ``passphrase`` None: they are not encrypted."""
 
     def __init__(self, folder: Path, passphrase: str | None, clock: Clock) -> None:
         self._folder = folder
@@ -94,10 +95,10 @@ class KeyCabinet:
         return json.dumps({"keys": good, "license_needed": False}) + "\n"
 
     def _private(self, key_id: str) -> Path:
-        return self._folder / f"{key_id}.pem"
+        return self._folder / f"{_PREFIX}{key_id}.pem"
 
     def _public(self, key_id: str) -> Path:
-        return self._folder / f"{key_id}.pub"
+        return self._folder / f"{_PREFIX}{key_id}.pub"
 
     def _entries(self) -> dict[str, dict[str, str | None]]:
         try:

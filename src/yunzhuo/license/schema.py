@@ -5,7 +5,9 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 
+from yunzhuo.license.models import VendorBase
 from yunzhuo.phoenix.db import migrate
+from yunzhuo.phoenix.db.dump import OtherTables
 from yunzhuo.phoenix.db.session import Database
 
 #: Beside that of the other tree, in one database.
@@ -20,7 +22,16 @@ def alembic_config(db: Database) -> Config:
     return config
 
 
+def upgrade_own(db: Database, revision: str) -> None:
+    """Bring the license server's own tables to one revision of their tree."""
+    command.upgrade(alembic_config(db), revision)
+
+
+#: For backups.
+OWN_TABLES = OtherTables(VendorBase.metadata, VERSION_TABLE, upgrade_own)
+
+
 def upgrade(db: Database) -> None:
     """Apply every migration of both trees that is missing. Twice is harmless."""
     migrate.upgrade(db)
-    command.upgrade(alembic_config(db), "head")
+    upgrade_own(db, "head")

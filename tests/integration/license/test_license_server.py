@@ -1,16 +1,22 @@
 """The vendor's side: keys, customers, the life of an installation, what each change of it signs, and who may do what."""
 
+import inspect
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.support.installation import START
+from tests.support.installation import QUICK_PASSWORDS, START
 from tests.support.license_server import YEAR, Host, Vendor, vendor
 
+from yunzhuo.cli import main
+from yunzhuo.license.assembly import license_services
+from yunzhuo.license.customers import CustomerService
+from yunzhuo.license.installations import InstallationService
 from yunzhuo.license.rules import TABLE, Act, State, after
 from yunzhuo.phoenix.common.errors import Conflict, Forbidden, InvalidInput, NotFound
+from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.phoenix.security import licenses, sealed
 from yunzhuo.phoenix.security.licenses import License, Limits
 from yunzhuo.services.access import Actor
@@ -138,7 +144,7 @@ def test_keys_rotate_and_older_builds_get_what_they_can_read(server: Vendor) -> 
     installations.take_host_info(server.boss, new, Host(server).document())
     assert [installations.licenses(server.boss, each)[0].signed_by for each in (old, new)] == [first.id, second.id]
     keys.retire(first.id)
-    assert not list((server.services.settings.home / "license" / "keys").glob(f"{first.id}.pem"))
+    assert not list((server.services.settings.home / "license" / "secrets").glob(f"*{first.id}.pem"))
     with pytest.raises(Conflict) as refusal:
         installations.act(server.boss, old, Act.ISSUE)
     assert refusal.value.code == "no_common_key"
@@ -151,7 +157,7 @@ def test_keys_rotate_and_older_builds_get_what_they_can_read(server: Vendor) -> 
 
 
 def test_private_keys_are_in_their_files_alone(server: Vendor) -> None:
-    folder = server.services.settings.home / "license" / "keys"
+    folder = server.services.settings.home / "license" / "secrets"
     (private,) = folder.glob("*.pem")
     assert private.stat().st_mode & 0o777 == 0o600
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -245,3 +251,27 @@ def test_a_disabled_customer_keeps_its_licenses(server: Vendor) -> None:
     assert read(server, made.id).customer == "第二中学"
     with pytest.raises(NotFound):  # the vendor is no customer of its own
         server.services.customers.get(server.boss, server.boss.organization_id)
+
+
+def test_a_backup_makes_the_same_server_elsewhere(server: Vendor, tmp_path: Path) -> None:
+    made = server.installation(server.customer(), desktops=40).installation
+    server.services.installations.take_host_info(server.boss, made.id, Host(server).document())
+    home, other_home = server.services.settings.home, tmp_path / "elsewhere"
+    file = tmp_path / "backup.tar.gz"
+    assert main(["license", "backup", str(file), "--home", str(home)]) == 0
+    assert file.stat().st_mode & 0o077 == 0
+    assert main(["restore", str(file), "--home", str(tmp_path / "installation")]) == 1  # it is no installation's
+    assert main(["license", "restore", str(file), "--home", str(other_home)]) == 0
+    assert main(["license", "restore", str(file), "--home", str(other_home)]) == 1  # nothing is lost
+    settings = Settings.model_validate({"home": other_home})
+    with license_services(settings, clock=server.clock, passwords=QUICK_PASSWORDS) as elsewhere:
+        assert elsewhere.installations.get(server.boss, made.id) == server.services.installations.get(server.boss, made.id)
+        assert elsewhere.installations.act(server.boss, made.id, Act.ISSUE).serial == 2
+        document = elsewhere.installations.license_file(server.boss, made.id)
+        assert licenses.read(document, server.pin().keys.get)[0].limits.desktops == 40
+
+
+def test_every_method_that_is_asked_by_people_states_its_verbs() -> None:
+    for service in (InstallationService, CustomerService):
+        for name, method in inspect.getmembers(service, inspect.isfunction):
+            assert name.startswith("_") or getattr(method, "__verbs__", None), name
