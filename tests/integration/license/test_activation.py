@@ -9,8 +9,10 @@ from shutil import copytree
 
 import pytest
 from flask import Flask
+from tests.support.api import SECRET_KEY
 from tests.support.installation import START, Installation, installation
 from tests.support.license_server import YEAR, Host, Vendor, listening, vendor
+from tests.support.pages import Page, signed_in
 
 from yunzhuo.license.rules import Act
 from yunzhuo.phoenix.common.errors import Conflict, LimitReached, Unavailable
@@ -21,6 +23,7 @@ from yunzhuo.phoenix.security.vendor_pin import VendorPin
 from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.rules.licensing import Phase
 from yunzhuo.services.rules.lifecycle import Action
+from yunzhuo.web.app import create_app
 
 # Long stories, each with a server and installations of its own.
 pytestmark = pytest.mark.slow
@@ -100,6 +103,20 @@ def test_the_first_license_comes_with_the_code_and_newer_ones_by_themselves(both
     assert installations.get(boss, both.id).checked_at is not None
 
 
+def test_the_page_asks_and_says_what_went_wrong(both: Both) -> None:
+    head = signed_in(create_app(both.yunzhuo.services, secret_key=SECRET_KEY), both.boss)
+
+    def ask(code: str) -> Page:
+        form = next(form for form in head.get("/admin/license").forms if form.action.endswith("/activation"))
+        answer = head.client.post(form.action, data={**form.fields, "code": code}, follow_redirects=True)
+        return Page(answer.text)
+
+    assert "knows neither this installation nor this code" in ask("guessed").text
+    assert "as the vendor's server has it" in ask(both.code).text
+    assert "第一中学" in head.get("/admin/license").text
+    assert both.phase() is Phase.ACTIVE
+
+
 def test_a_server_that_is_away_for_a_month_changes_nothing(tmp_path: Path) -> None:
     with vendor(tmp_path / "vendor") as server:
         made = server.installation(server.customer())
@@ -114,6 +131,9 @@ def test_a_server_that_is_away_for_a_month_changes_nothing(tmp_path: Path) -> No
                 assert both.phase() is Phase.ACTIVE
             with pytest.raises(Unavailable):
                 yunzhuo.services.license_renewal.activate(boss)
+            standing = yunzhuo.services.license_renewal.standing(boss)
+            assert standing is not None
+            assert (standing.trouble, standing.asked_at) == ("license_server_unavailable", START)
             yunzhuo.available(boss)
             # Nobody renewed it meanwhile: it ends as it says.
             both.pass_days(335)
