@@ -89,9 +89,9 @@ def _prepared_home() -> Path:
 
 
 @contextmanager
-def vendor(home: Path, *, with_key: bool = True) -> Iterator[Vendor]:
-    """A fresh license server in ``home``."""
-    settings, clock = Settings.model_validate({"home": home}), FixedClock(START)
+def vendor(home: Path, *, with_key: bool = True, **sections: object) -> Iterator[Vendor]:
+    """A fresh license server in ``home``; ``sections`` are sections of the settings."""
+    settings, clock = Settings.model_validate({"home": home, **sections}), FixedClock(START)
     copytree(_prepared_home(), home)
     with license_services(settings, clock=clock, passwords=QUICK_PASSWORDS) as all_services:
         if with_key:

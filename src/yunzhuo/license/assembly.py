@@ -11,8 +11,9 @@ from yunzhuo.license.customers import CustomerService
 from yunzhuo.license.installations import InstallationService
 from yunzhuo.license.issuing import Issuer
 from yunzhuo.license.keys import KeyCabinet
+from yunzhuo.license.notices import Notices
 from yunzhuo.phoenix.common.clock import Clock, SystemClock
-from yunzhuo.phoenix.config.settings import CloudSettings, DatabaseSettings, Settings
+from yunzhuo.phoenix.config.settings import CloudSettings, DatabaseSettings, QueueSettings, Settings
 from yunzhuo.phoenix.db.session import Database
 from yunzhuo.phoenix.security.keyring import Keyring
 from yunzhuo.phoenix.security.passwords import Passwords
@@ -32,6 +33,7 @@ class LicenseServices:
     customers: CustomerService
     installations: InstallationService
     keys: KeyCabinet
+    notices: Notices
 
 
 def own_settings(settings: Settings) -> Settings:
@@ -42,6 +44,8 @@ def own_settings(settings: Settings) -> Settings:
             "home": settings.home / "license",
             "database": DatabaseSettings(url=server.database_url, pool_size=settings.database.pool_size),
             "cloud": CloudSettings(driver="memory"),
+            # Nobody takes messages here: what is due stands in the database, and this process looks.
+            "queue": QueueSettings(url="memory://"),
         }
     )
 
@@ -75,7 +79,8 @@ def license_services(
         # The vendor's own server needs no license, whatever is pinned.
         with services(own, clock=clock, passwords=passwords, pin=VendorPin()) as accounts:
             audit, keys = AuditLog(db, clock), key_cabinet(settings, clock)
-            issuer = Issuer(keys, clock)
+            notices = Notices(db, accounts.outbox, clock)
+            issuer = Issuer(keys, notices, clock)
             challenges = Keyring(load_or_make(own.secrets_dir / "challenge-key"))
             yield LicenseServices(
                 settings=settings,
@@ -84,6 +89,7 @@ def license_services(
                 customers=CustomerService(accounts, audit),
                 installations=InstallationService(db, issuer, audit, clock),
                 keys=keys,
+                notices=notices,
             )
     finally:
         db.close()

@@ -159,6 +159,7 @@ class InstallationService:
             if row.state == State.REVOKED:
                 raise Conflict("not_in_this_state", "A revoked installation does not come back.", state=row.state)
             is_changed = _terms(row) != terms
+            row.told_days = row.told_days if row.expires_at == terms.expires_at else None
             for column, value in _columns(terms).items():
                 setattr(row, column, value)
             row.name = naming.checked_name(name) if name is not None else row.name

@@ -8,6 +8,8 @@ from sqlalchemy.orm import Session
 
 from yunzhuo.license.keys import KeyCabinet
 from yunzhuo.license.models import IssuedLicense, LicensedInstallation
+from yunzhuo.license.notices import Notices
+from yunzhuo.license.rules import Act
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import NotFound
 from yunzhuo.phoenix.common.ids import new_id
@@ -15,6 +17,7 @@ from yunzhuo.phoenix.db.models import Organization
 from yunzhuo.phoenix.db.session import Transaction
 from yunzhuo.phoenix.security import licenses
 from yunzhuo.phoenix.security.licenses import License, Limits
+from yunzhuo.services.letter_words import Kind
 
 #: A license counts a little earlier than it is made: the installation's clock may be behind.
 _EARLIER = timedelta(minutes=10)
@@ -23,8 +26,9 @@ _EARLIER = timedelta(minutes=10)
 class Issuer:
     """Writes licenses with serials that only grow."""
 
-    def __init__(self, keys: KeyCabinet, clock: Clock) -> None:
+    def __init__(self, keys: KeyCabinet, notices: Notices, clock: Clock) -> None:
         self._keys = keys
+        self._notices = notices
         self._clock = clock
 
     def issue(self, tx: Transaction, row: LicensedInstallation, reason: str, *, is_withdrawn: bool = False) -> IssuedLicense:
@@ -63,6 +67,8 @@ class Issuer:
         )
         tx.add(issued)
         tx.flush()
+        if not is_withdrawn:
+            self._notices.tell(tx, row, Kind.LICENSE_MOVED if reason == Act.MOVE.value else Kind.LICENSE_ISSUED)
         return issued
 
 

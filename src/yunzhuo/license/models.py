@@ -19,7 +19,7 @@ class LicensedInstallation(VendorBase):
 
     ``key_id`` and ``host`` are what its host info says; ``line_digest`` is of what the last answer told it to say the next
     time, ``line_before_digest`` of the one before, as an answer may be lost. ``clone_seen_at``: when a second computer with the
-    same key was noticed.
+    same key was noticed. ``told_days``: of which of the days before the end the customer was told last.
     """
 
     __tablename__ = "licensed_installations"
@@ -37,6 +37,7 @@ class LicensedInstallation(VendorBase):
     key_id: Mapped[Digest | None] = mapped_column(unique=True)
     host: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     serial: Mapped[int] = mapped_column(BigInteger)
+    told_days: Mapped[int | None]
     moves: Mapped[int]
     moves_allowed: Mapped[int]
     code_digest: Mapped[Digest | None] = mapped_column(unique=True)

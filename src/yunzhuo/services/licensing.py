@@ -163,6 +163,7 @@ class LicensingService:
             self._audit.record(tx, actor, "license:change", "license", license_.license_id, before=before, after=after)
         return self.status(actor)
 
+    @retried_when_contended
     def witness(self) -> None:
         """Note the time in the database, so that a clock that is put back does not go unnoticed."""
         with self._db.transaction() as tx:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copytree, ignore_patterns
@@ -13,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.support.mail_server import MailServer, mail_server
 from tests.support.running import free_ports
 from tests.support.waiting import eventually
 
@@ -58,6 +60,7 @@ class Stage:
     url: str
     build: Path
     folder: Path
+    post: MailServer
 
     def installation(self, name: str) -> Shell:
         """A customer's computer with the vendor's build and one account on it."""
@@ -82,7 +85,13 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    folder = tmp_path_factory.mktemp("stage")
+    with mail_server() as post, staged(tmp_path_factory.mktemp("stage"), post) as made:
+        yield made
+
+
+@contextmanager
+def staged(folder: Path, post: MailServer) -> Iterator[Stage]:
+    """All of it in one folder."""
     port = free_ports("license")["license"]
     (folder / "passphrase").write_text("open sesame")
     vendor = Shell(
@@ -90,6 +99,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             **os.environ,
             "YUNZHUO_HOME": str(folder / "vendor"),
             "YUNZHUO_LICENSE_SERVER__PORT": str(port),
+            "YUNZHUO_MAIL__HOST": "127.0.0.1",
+            "YUNZHUO_MAIL__PORT": str(post.port),
+            "YUNZHUO_MAIL__SECURITY": "none",
             "YUNZHUO_LICENSE_SERVER__PASSPHRASE_FILE": str(folder / "passphrase"),
         }
     )
@@ -105,7 +117,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     url = f"http://127.0.0.1:{port}"
     try:
         eventually(lambda: answers(url), 60, what="the license server")
-        yield Stage(vendor, url, folder / "build", folder)
+        yield Stage(vendor, url, folder / "build", folder, post)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0, (folder / "server.log").read_text()
     finally:
@@ -129,6 +141,7 @@ def test_automatically_until_it_is_revoked(stage: Stage) -> None:
     assert school.refused("license", "activate", "--code", "guessed") == "installation_unknown"
     assert school.ask("license", "activate", "--code", code)["phase"] == "active"
     school.ask(*second, text=PASSWORD)
+    eventually(lambda: "A license for automatic" in [letter["Subject"] for letter in stage.post.letters], 40, what="a letter")
     third = ("user", "add", "third@school.example", "--password-stdin")
     assert school.refused(*third, text=PASSWORD) == "license_limit_reached"
     # Renewed and widened, after the keys were rotated: the build knows the older one only.

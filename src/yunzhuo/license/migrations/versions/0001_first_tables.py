@@ -38,6 +38,7 @@ def upgrade() -> None:
         sa.Column("key_id", sa.String(length=64), nullable=True),
         sa.Column("host", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("serial", sa.BigInteger(), nullable=False),
+        sa.Column("told_days", sa.Integer(), nullable=True),
         sa.Column("moves", sa.Integer(), nullable=False),
         sa.Column("moves_allowed", sa.Integer(), nullable=False),
         sa.Column("code_digest", sa.String(length=64), nullable=True),
