@@ -110,7 +110,6 @@ class ActivationService:
     def _come(self, tx: Transaction, row: LicensedInstallation, request: ActivationRequest) -> None:
         """A host that is new here, with the code."""
         (move if row.state == State.ACTIVE else bind)(tx, self._issuer, row, request)
-        row.code_digest = None
         self._note(tx, row, "activated", request)
 
     def _go_on(self, tx: Transaction, row: LicensedInstallation, request: ActivationRequest) -> Conflict | None:

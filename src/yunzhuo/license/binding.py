@@ -46,6 +46,7 @@ def _keep(tx: Transaction, row: LicensedInstallation, said: HostInfo) -> None:
     if tx.scalar(other) is not None:
         raise Conflict("host_taken", "This host belongs to another installation.")
     row.key_id, row.host = said.key_id, host_of(said)
+    row.code_digest = None  # however it came, the code has done its duty
 
 
 def host_of(said: HostInfo) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from yunzhuo.license.installations import InstallationService
 from yunzhuo.license.rules import TABLE, Act, State, after
 from yunzhuo.phoenix.common.errors import Conflict, Forbidden, InvalidInput, NotFound
 from yunzhuo.phoenix.config.settings import Settings
-from yunzhuo.phoenix.security import licenses, sealed
+from yunzhuo.phoenix.security import activation, host_info, licenses, sealed
+from yunzhuo.phoenix.security.activation import ActivationRequest
 from yunzhuo.phoenix.security.licenses import License, Limits
 from yunzhuo.services.access import Actor
 
@@ -119,6 +120,16 @@ def test_one_host_is_one_installations(server: Vendor) -> None:
     with pytest.raises(Conflict) as refusal:
         server.services.installations.take_host_info(server.boss, other, host.document())
     assert refusal.value.code == "host_taken"
+
+
+def test_a_code_is_worthless_once_a_host_came_by_file(server: Vendor) -> None:
+    made = server.installation(server.customer())
+    server.services.installations.take_host_info(server.boss, made.installation.id, Host(server).document())
+    thief = Host(server, "elsewhere")
+    said = host_info.read(thief.document())
+    request = ActivationRequest(**dict(said), challenge=server.services.activation.challenge(), code=made.code)
+    with pytest.raises(NotFound):
+        server.services.activation.answer(activation.sign_request(request, thief.key))
 
 
 def test_forged_host_info_is_refused(server: Vendor) -> None:
