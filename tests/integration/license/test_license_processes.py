@@ -20,7 +20,8 @@ from tests.support.waiting import eventually
 
 import yunzhuo
 
-pytestmark = pytest.mark.slow
+# Some forty commands, each a process: minutes on a busy computer.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 SOURCES = Path(yunzhuo.__file__).parent
 PASSWORD = "correct horse battery\n"
 
