@@ -84,7 +84,7 @@ def site(app: Flask, yunzhuo: Installation) -> Site:
     yunzhuo.services.roles.create(head, "助教", {"user:read": "group"})
     yunzhuo.services.quotas.put(head, Subject.GROUP, group.id, Resource.DESKTOPS, 100)
     administration += ["/admin/groups", f"/admin/groups/{group.id}", "/admin/roles", "/admin/quotas", "/admin/organizations"]
-    administration += ["/admin/gateways", "/admin/screens", "/admin/screens?show=history"]
+    administration += ["/admin/gateways", "/admin/license", "/admin/screens", "/admin/screens?show=history"]
     administration += ["/admin/audit", "/admin/audit?who=zzz", "/admin/audit/verification", "/admin/users/import", "/usage"]
     invited = yunzhuo.services.registration.invite(head, f"invited-{lin.email}", Role.USER).link or ""
     welcome = invited.removeprefix(yunzhuo.settings.public_url)

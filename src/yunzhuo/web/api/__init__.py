@@ -13,6 +13,7 @@ from yunzhuo.web.api import (
     groups,
     guests,
     images,
+    license,
     operations,
     organizations,
     overview,
@@ -51,6 +52,7 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
     audit.blueprint,
     gateways.blueprint,
     screens.blueprint,
+    license.blueprint,
 )
 
 __all__ = ["BLUEPRINTS", "PREFIX"]
