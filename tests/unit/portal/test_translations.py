@@ -33,6 +33,7 @@ def read(file: Path) -> Catalog:
         return read_po(text, locale=file.parts[-3])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", CATALOGS, ids=lambda file: file.parts[-3])
 def test_a_catalog_has_what_the_pages_say_and_nothing_else(file: Path) -> None:
     translated = {message.id if isinstance(message.id, str) else tuple(message.id) for message in messages(read(file))}

@@ -67,6 +67,7 @@ def test_a_license_is_read_as_it_was_signed() -> None:
     assert enveloped(HEADER, CONTENT) == FILE  # Ed25519 signs alike every time: made by hand it is the same file
 
 
+@pytest.mark.slow
 def test_no_bit_of_it_can_be_changed() -> None:
     for position in range(len(FILE)):
         for bit in range(8):

@@ -3,6 +3,7 @@
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -94,6 +95,7 @@ def test_organizations_take_turns_whatever_their_number_of_people() -> None:
     assert Counter(first) == {"large": 10, "small": 10}
 
 
+@pytest.mark.slow
 @given(st.integers(1, 6), st.lists(st.tuples(st.sampled_from(["o1", "o2"]), st.integers(0, 3)), max_size=60))
 def test_nobody_starves_while_others_keep_coming(slots: int, arrivals: list[tuple[str, int]]) -> None:
     """Whoever has nothing going on is let in before all who came after them, however many that are."""
