@@ -37,6 +37,21 @@ class QuotaBook:
         self._clock = clock
         self._limits = limits
 
+    def reserve_for_pool(self, tx: Transaction, organization_id: str, wanted: Mapping[Resource, int]) -> None:
+        """Make sure that an organization may have this much more. A pool's capacity is what limits its people, not their
+        own quotas. Raises LimitReached."""
+        organization = (Subject.ORGANIZATION, organization_id)
+        rows = tx.scalars(select(Quota).where(Quota.subject_id == organization_id)).all()
+        limits = [(Resource(row.resource), row.most) for row in rows if wanted.get(Resource(row.resource), 0) > 0]
+        if not limits:
+            return
+        tx.execute(select(Organization.id).where(Organization.id == organization_id).with_for_update())
+        counted = counts(tx, organization, self._clock.now())
+        allowances = [Allowance(*organization, resource, counted[resource], most) for resource, most in limits]
+        exceeded = first_exceeded(allowances, wanted)
+        if exceeded is not None:
+            raise _reached(exceeded)
+
     def reserve(self, tx: Transaction, owner_id: str, organization_id: str, wanted: Mapping[Resource, int]) -> None:
         """Make sure that the owner may have this much more; what is reserved is what the transaction then writes.
 

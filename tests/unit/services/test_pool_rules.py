@@ -12,7 +12,7 @@ from yunzhuo.services.rules import pools
 from yunzhuo.services.rules.pools import Counts, Plan, Window
 
 NUMBER = st.integers(0, 12)
-counts = st.builds(Counts, ready=NUMBER, coming=NUMBER, in_use=NUMBER, leaving=NUMBER, broken=NUMBER)
+counts = st.builds(Counts, ready=NUMBER, coming=NUMBER, in_use=NUMBER, leaving=NUMBER, broken=NUMBER, lost=NUMBER)
 windows = st.builds(
     Window,
     days=st.frozensets(st.integers(0, 6), min_size=1),
@@ -55,10 +55,10 @@ def test_rounds_come_to_rest_at_what_is_wanted(wanted: int, capacity: int, now: 
             break
         # Everything that was begun ends well.
         ready = now.ready - plan.remove_ready + now.coming - plan.remove_coming + plan.build
-        now = Counts(ready=ready, in_use=now.in_use, broken=now.broken)
+        now = Counts(ready=ready, in_use=now.in_use, broken=now.broken, lost=now.lost)
     else:
         raise AssertionError("rounds go on for ever")
-    if now.leaving == 0 and now.broken == 0 and now.in_use <= capacity:
+    if now.there == now.ready + now.coming + now.in_use <= capacity:
         assert now.ready + now.coming == min(wanted, capacity - now.in_use)
 
 

@@ -50,26 +50,27 @@ class Window:
         minute, today = local.hour * 60 + local.minute, local.weekday()
         if self.from_minute < self.to_minute:
             return today in self.days and self.from_minute <= minute < self.to_minute
-        return (today in self.days and minute >= self.from_minute) or (
-            (today - 1) % 7 in self.days and minute < self.to_minute
-        )
+        return (today in self.days and minute >= self.from_minute) or ((today - 1) % 7 in self.days and minute < self.to_minute)
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """A pool's desktops now: ``ready`` and ``coming`` are nobody's, ``in_use`` somebody's, ``leaving`` are being removed,
-    ``broken`` are spares that are of no use and not being removed yet."""
+    """A pool's desktops now: ``ready`` and ``coming`` are nobody's, ``in_use`` somebody's, ``leaving`` are being removed.
+
+    Of no use are ``broken`` spares, which could not be made, and ``lost`` ones, which something else became of.
+    """
 
     ready: int = 0
     coming: int = 0
     in_use: int = 0
     leaving: int = 0
     broken: int = 0
+    lost: int = 0
 
     @property
     def there(self) -> int:
         """All that take room."""
-        return self.ready + self.coming + self.in_use + self.leaving + self.broken
+        return self.ready + self.coming + self.in_use + self.leaving + self.broken + self.lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,8 @@ LONGEST_PAUSE = timedelta(minutes=10)
 
 def pause_after(failures: int) -> timedelta:
     """How long what failed stays before it is tried anew, after so many failures in a row: doubling, bounded."""
-    return min(FIRST_PAUSE * 2 ** min(max(failures, 0), 10), LONGEST_PAUSE)
+    doubled: int = 2 ** min(max(failures, 0), 10)
+    return min(FIRST_PAUSE * doubled, LONGEST_PAUSE)
 
 
 def is_given_back(now: datetime, last_used: datetime, minutes: int | None) -> bool:
