@@ -18,6 +18,7 @@ from yunzhuo.web.api import (
     overview,
     people_lists,
     personal_disks,
+    pools,
     quotas,
     roles,
     screens,
@@ -51,6 +52,7 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
     audit.blueprint,
     gateways.blueprint,
     screens.blueprint,
+    pools.blueprint,
 )
 
 __all__ = ["BLUEPRINTS", "PREFIX"]
