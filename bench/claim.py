@@ -1,10 +1,11 @@
 """How long it takes to be given a desktop that stands ready: MariaDB, two processes, spares on the memory cloud.
 
-``python bench/claim.py [--people N] [--steady N] [--seconds S] [--json]``. First ``--people`` claim at the same moment (the bell
-rings), then ``--steady`` come over ``--seconds`` (a morning), each at their own time. A claim is the service's whole one: rights,
-the statement that gives the spare, audit entry, event, the answer. Beside it, in the same run, the bare statement on a plain
-connection: what the database alone takes. Afterwards the tables are read from outside: ``doubles`` counts desktops that were
-given to more than one, and people who were given more than one. With ``--json`` the last line is one JSON object.
+``python bench/claim.py [--people N] [--steady N] [--seconds S] [--json]``. First ``--people`` claim at the same moment (the
+bell rings), then ``--steady`` come over ``--seconds`` (a morning), each at their own time. A claim is the service's whole one:
+rights, the statement that gives the spare, audit entry, event, the answer; nothing is built meanwhile. Beside it, in the same
+run and by turns, the bare statement with its commit: what the database alone takes. Afterwards the table is read from outside:
+``doubles`` counts desktops that were given to more than one, people who were given more than one, and what the table says
+otherwise. With ``--json`` the last line is one JSON object.
 """
 
 import argparse
@@ -37,6 +38,7 @@ from yunzhuo.phoenix.cloud.memory import control  # noqa: E402
 from yunzhuo.phoenix.cloud.memory.options import HostOption  # noqa: E402
 from yunzhuo.phoenix.common.clock import SystemClock  # noqa: E402
 from yunzhuo.phoenix.common.ids import new_id  # noqa: E402
+from yunzhuo.phoenix.common.logging import configure  # noqa: E402
 from yunzhuo.phoenix.config.settings import Settings  # noqa: E402
 from yunzhuo.phoenix.db.models import Desktop, GroupMember, Pool, User  # noqa: E402
 from yunzhuo.phoenix.db.session import Database  # noqa: E402
@@ -261,6 +263,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="over how many seconds they come")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     asked = parser.parse_args()
+    configure("bench", level="warning", style="console")
     with tempfile.TemporaryDirectory(prefix="yunzhuo-claim-") as folder:
         figures = measure(Path(folder), asked.people, asked.steady, asked.seconds)
     for name, value in figures.items():

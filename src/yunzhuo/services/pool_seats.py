@@ -20,6 +20,7 @@ from yunzhuo.services.rules.lifecycle import Action, Observed, OperationStatus, 
 from yunzhuo.services.rules.pools import Counts, Way
 
 _Condition = ColumnElement[bool]
+_BY_CLAIMANT = "uq_desktops_pool_id_claimant_id"
 _ACTIVE = [status.value for status in lifecycle.ACTIVE]
 
 
@@ -49,7 +50,8 @@ def give(tx: Transaction, pool: Pool, user_id: str, way: Way, now: datetime) -> 
         first = select(spare.id).where(*_free(spare, pool, way)).limit(1).scalar_subquery()
         given = given.where(Desktop.id == first)
     else:
-        given = given.where(*_free(Desktop, pool, way)).ext(mysql.limit(1))
+        # Everybody comes to the rows by one index, which the statement changes: by two, they would wait for each other.
+        given = given.with_hint(f"FORCE INDEX ({_BY_CLAIMANT})").where(*_free(Desktop, pool, way)).ext(mysql.limit(1))
     return getattr(tx.execute(given), "rowcount", 0) == 1
 
 

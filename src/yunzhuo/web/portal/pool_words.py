@@ -60,12 +60,13 @@ def shares(view: PoolView) -> list[tuple[str, int, str]]:
     """The parts of a pool's bar: which, how many, and in words."""
     counts = view.counts
     away = counts.leaving + counts.broken + counts.lost
+    free = room(view.capacity, counts)
     return [
         ("used", counts.in_use, ngettext("%(num)s in use", "%(num)s in use", counts.in_use)),
         ("ready", counts.ready, ngettext("%(num)s ready", "%(num)s ready", counts.ready)),
         ("coming", counts.coming, ngettext("%(num)s being built", "%(num)s being built", counts.coming)),
         ("away", away, ngettext("%(num)s being removed", "%(num)s being removed", away)),
-        ("free", room(view.capacity, counts), gettext("room for %(count)s more", count=room(view.capacity, counts))),
+        ("free", free, ngettext("%(num)s still possible", "%(num)s still possible", free)),
     ]
 
 

@@ -66,7 +66,7 @@ def pool_list() -> Response:
 @for_those_who("pool:create")
 def new_pool() -> Response:
     """What a new pool is to be."""
-    return _new_page(PoolForm(formdata=None, time_zone=_own_zone()))
+    return _new_page(PoolForm(formdata=None, capacity=10, spares=2, time_zone=_own_zone()))
 
 
 @blueprint.post("/admin/pools")
