@@ -7,9 +7,9 @@ from sqlalchemy import ColumnElement, exists, or_, select
 from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.common.clock import Clock
-from yunzhuo.phoenix.common.errors import YunzhuoError
+from yunzhuo.phoenix.common.errors import InvalidInput, Refused, YunzhuoError
 from yunzhuo.phoenix.common.logging import get_logger
-from yunzhuo.phoenix.db.models import ConsoleSession, Desktop, Operation, Pool
+from yunzhuo.phoenix.db.models import ConsoleSession, Desktop, Operation, Organization, Pool
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services import pool_seats
 from yunzhuo.services.audit import AuditLog
@@ -47,9 +47,11 @@ class PoolKeeper:
                 log.warning("pool_not_tended", pool_id=pool_id, code=error.code, reason=error.message)
 
     def _in_need(self, now: datetime) -> Sequence[str]:
-        """The pools that a round would change something of; looking holds nothing."""
+        """The pools that a round would change something of; looking holds nothing. Of an organization that is disabled all
+        stays as it is."""
         with self._db.reading() as tx:
-            rows = tx.scalars(select(Pool)).all()
+            enabled = select(Organization.id).where(Organization.disabled_at.is_(None))
+            rows = tx.scalars(select(Pool).where(Pool.organization_id.in_(enabled))).all()
             counts = pool_seats.counted(tx, [row.id for row in rows])
             return [
                 row.id
@@ -75,10 +77,21 @@ class PoolKeeper:
             for condition, count in ((_coming(), plan.remove_coming), (_not_coming(), plan.remove_ready)):
                 for desktop_id in _spares(tx, pool, condition, min(count, AT_ONCE)):
                     self._remove(tx, pool, desktop_id, "surplus")
-            for _ in range(plan.build):
+            if plan.build:
+                self._build(tx, pool, plan.build)
+
+    def _build(self, tx: Transaction, pool: Pool, count: int) -> None:
+        """Ask for so many spares. What is refused (the quota, an image that is gone) stops nothing else of the round."""
+        try:
+            for _ in range(count):
                 self._desktops.build_within(tx, acting_for(tx, pool), pool)
-        if plan != Plan():
-            log.info("pool_tended", pool_id=pool_id, built=plan.build, removed=plan.remove_coming + plan.remove_ready)
+        except Refused as error:
+            why = " ".join([error.message, *error.fields.values()] if isinstance(error, InvalidInput) else [error.message])
+            if pool.problem != why:
+                log.warning("pool_cannot_build", pool_id=pool.id, code=error.code, reason=why)
+            pool.problem = why[:1000]
+        else:
+            pool.problem = None
 
     def _remove(self, tx: Transaction, pool: Pool, desktop_id: str, why: str) -> None:
         """Delete one; nothing when it has become somebody's, or is another's, meanwhile."""

@@ -70,7 +70,7 @@ class PoolWish:
 class PoolView:
     """A pool, what its desktops are doing, and how many are wanted ready at this hour.
 
-    ``members`` counts people and groups. ``problem`` is why the last one that could not be built failed, while that is so.
+    ``members`` counts people and groups. ``problem`` is why desktops of it cannot be built now.
     """
 
     id: str
@@ -145,7 +145,7 @@ class PoolService:
                     organization_id=actor.organization_id,
                     email=_account_name(checked.name, pool_id),
                     role=Role.USER,
-                    password_hash="",
+                    password_hash="",  # nosec B106 # none: nobody signs in with it
                     must_change_password=False,
                     is_service=True,
                     created_at=now,
@@ -159,6 +159,7 @@ class PoolService:
                     account_id=account_id,
                     built=0,
                     failures=0,
+                    problem=None,
                     created_at=now,
                     **_columns(checked),
                 )
@@ -192,7 +193,7 @@ class PoolService:
                     raise Conflict("pool_kind_stays", "A pool stays dedicated or floating; make another one.")
                 if (wish.image_id, wish.flavor_id) != (present.image_id, present.flavor_id):
                     fitting.image_and_flavor(tx, actor, wish.image_id, wish.flavor_id)
-                    pool.failures = 0
+                    pool.failures, pool.problem = 0, None
                 before, after = _columns(present), _columns(wish)
                 for name, value in after.items():
                     setattr(pool, name, value)
@@ -296,7 +297,7 @@ def pool_views(tx: Session, rows: Sequence[Pool], now: datetime) -> Sequence[Poo
             counts=counts[row.id],
             wanted_now=wanted_now(row, now),
             members=members.get(row.id, 0),
-            problem=_gone(images[row.image_id], flavors[row.flavor_id]) or problems.get(row.id),
+            problem=row.problem or problems.get(row.id),
             created_at=row.created_at,
         )
         for row in rows
@@ -313,12 +314,6 @@ def _problems(tx: Session, pool_ids: Sequence[str]) -> Mapping[str, str]:
         .order_by(Operation.ended_at)
     )
     return {str(pool_id): message for pool_id, message in tx.execute(query) if message}
-
-
-def _gone(image: Image, flavor: Flavor) -> str | None:
-    if image.withdrawn_at is not None:
-        return "There is no such image any more."
-    return "There is no such flavor any more." if flavor.withdrawn_at is not None else None
 
 
 def _members(tx: Session, pool: Pool) -> Sequence[PoolMemberView]:

@@ -93,3 +93,26 @@ def test_those_who_come_before_the_spares_share_what_there_is_room_for(mariadb: 
         }
         settle(yunzhuo)
         assert yunzhuo.services.pools.get(boss, pool_id).counts == Counts(in_use=SPARES + 5)
+
+
+def _tend_in_a_process(settings_text: str, begin: Any) -> None:
+    with services(Settings.model_validate_json(settings_text)) as others:
+        begin.wait()
+        for _ in range(5):
+            others.pool_keeper.round()
+
+
+def test_several_schedulers_build_no_more_than_is_wanted(mariadb: MariaDb, tmp_path: Path) -> None:
+    with installation(tmp_path / "home", database={"url": mariadb.make_database(), "pool_size": 2}) as yunzhuo:
+        boss = yunzhuo.person("boss", Role.ADMINISTRATOR)
+        pool_id = make_pool(yunzhuo, boss, capacity=12, spares=SPARES)
+        context = multiprocessing.get_context("spawn")
+        begin = context.Barrier(PROCESSES + 1)
+        text = yunzhuo.settings.model_dump_json()
+        running = [context.Process(target=_tend_in_a_process, args=(text, begin)) for _ in range(PROCESSES + 1)]
+        for process in running:
+            process.start()
+        for process in running:
+            process.join(60)
+            assert process.exitcode == 0
+        assert yunzhuo.services.pools.get(boss, pool_id).counts == Counts(coming=SPARES)

@@ -63,7 +63,7 @@ class Pool(BaseModel):
     counts: PoolCounts
     wanted_now: int = Field(description="How many should stand ready at this hour.")
     members: int = Field(description="How many people and groups may have one.")
-    problem: str | None = Field(description="Why the last one that could not be built failed, while that is so.")
+    problem: str | None = Field(description="Why desktops of it cannot be built now.")
     created_at: datetime
 
     @classmethod

@@ -12,7 +12,8 @@ class Pool(Base):
     ``account_id`` is an account of the pool's own, to which its spares belong and whose turn it is in the queue; nobody can
     sign in with it. ``hours`` are lines as ``services.rules.pools`` reads them, in ``time_zone``. ``release_after_minutes``:
     a floating desktop that nobody is connected to for so long is given back (None: never). ``built`` counts the desktops that
-    were made, for their names; ``failures`` those that failed in a row, the last at ``failed_at``.
+    were made, for their names; ``failures`` those that failed in a row, the last at ``failed_at``;
+    ``problem`` is why none could even be asked for, the last time.
     """
 
     __tablename__ = "pools"
@@ -33,6 +34,7 @@ class Pool(Base):
     built: Mapped[int]
     failures: Mapped[int]
     failed_at: Mapped[Time | None]
+    problem: Mapped[str | None] = mapped_column(String(1000))
     created_at: Mapped[Time]
 
 

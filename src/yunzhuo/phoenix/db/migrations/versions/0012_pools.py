@@ -37,6 +37,7 @@ def upgrade() -> None:
         sa.Column("built", sa.Integer(), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("failed_at", UtcDateTime(), nullable=True),
+        sa.Column("problem", sa.String(length=1000), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(["organization_id"], ["organizations.id"], name=op.f("fk_pools_organization_id")),
         sa.ForeignKeyConstraint(["account_id"], ["users.id"], name=op.f("fk_pools_account_id")),
