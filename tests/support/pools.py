@@ -19,6 +19,7 @@ def make_pool(
     spares: int = 1,
     kind: Kind = Kind.FLOATING,
     hours: Sequence[str] = (),
+    time_zone: str = "UTC",
     release_after_minutes: int | None = None,
 ) -> str:
     """A pool of the default kind; answers its id."""
@@ -30,6 +31,7 @@ def make_pool(
         spares=spares,
         kind=kind,
         hours=hours,
+        time_zone=time_zone,
         release_after_minutes=release_after_minutes,
     )
     pool_id = yunzhuo.services.pools.create(boss, wish).id
