@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from amqp.exceptions import InternalError as AmqpInternalError
 from amqp.exceptions import NotFound as AmqpNotFound
 from kombu import Connection, Queue
 
@@ -144,6 +145,7 @@ class Site:
         self.disturbances: dict[str, Callable[[], None]] = {
             "broker killed": self._kill_broker,
             "broker lost its disk": self._broker_without_disk,
+            "broker lost the queue, but for its name": self._only_the_name,
             "queue purged": self._purge,
             "broker's disk full": self._broker_disk_full,
             "database killed": self._kill_database,
@@ -184,8 +186,14 @@ class Site:
         self.broker.forget_everything()
         self.broker.start()
 
+    def _only_the_name(self) -> None:
+        self.broker.end(signal.SIGKILL)
+        self.broker.lose_what_quorum_queues_hold()
+        self.broker.start()
+
     def _purge(self) -> None:
-        with Connection(self.settings.queue.url) as connection, contextlib.suppress(AmqpNotFound):  # nobody used it yet
+        with Connection(self.settings.queue.url) as connection, contextlib.suppress(AmqpNotFound, AmqpInternalError):
+            # Nobody used it yet, or it is broken; the connection goes with it.
             Queue(QUEUE_NAME)(connection.default_channel).purge()
 
     def _broker_disk_full(self) -> None:

@@ -64,6 +64,11 @@ class RabbitMq:
         """While it is ended: as if it had lost its disk."""
         shutil.rmtree(self._server.folder / "data")
 
+    def lose_what_quorum_queues_hold(self) -> None:
+        """While it is ended: as when it was killed just after it wrote their names down."""
+        (quorum,) = (self._server.folder / "data").glob("*/quorum")
+        shutil.rmtree(quorum)
+
     def control(self, *arguments: str) -> str:
         """What ``rabbitmqctl`` answers."""
         cookie = (self._server.folder / ".erlang.cookie").read_text()

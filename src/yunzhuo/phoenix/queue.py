@@ -13,6 +13,7 @@ from typing import Any
 
 from amqp.exceptions import AMQPError, NotFound
 from celery import Celery
+from kombu import Connection, pools
 from kombu import Queue as Declared
 from kombu.exceptions import KombuError
 
@@ -26,9 +27,16 @@ QUEUE_NAME = "yunzhuo"
 # Measured: 21 ms a hop and 1 % of a core when idle; the transport's own default is one second.
 FOLDER_POLL_SECONDS = 0.02
 _CONNECT_SECONDS = 3.0
-_CONFIRM_SECONDS = 5.0
+_CONFIRM_SECONDS = 3.0
+_ANSWER_SECONDS = 2
+# Whoever failed to send spares the next ones the wait.
+_REST_SECONDS = 5.0
+# A broker restarts in less; a queue that takes nothing for longer, in a broker that works, does not come back by itself.
+_BROKEN_SECONDS = 10.0
+_MEND_SECONDS = 15  # the broker itself waits five for a queue that does not answer
 # Once more, at once: enough for a connection that a broker's restart has cut.
 _RETRY = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
+_LATE = "The queue does not answer: changes are late."
 _AWAY = (AMQPError, KombuError, OSError)
 # On the disks of most of the broker's nodes before it is confirmed. Its length is bounded, the oldest message giving way:
 # when no worker runs, the same wake-ups are sent again and again. One that kills every worker is dropped in the end.
@@ -82,6 +90,9 @@ class Queue:
     def __init__(self, app: Celery) -> None:
         self._app = app
         self._later = _Later()
+        self._is_real = app.conf.broker_transport is None
+        self._producers = pools.producers[self._connection(_ANSWER_SECONDS)]
+        self._failing = _Failing()
 
     def send(self, job: str, *ids: str, delay_seconds: float = 0) -> None:
         """Ask for ``job`` with ``ids`` to be run, after ``delay_seconds`` at the earliest.
@@ -95,10 +106,32 @@ class Queue:
         else:
             self._send(job, ids)
 
+    def mend(self) -> bool:
+        """Make the queue anew when it has taken nothing for ten seconds while the broker takes messages for another one.
+
+        A broker killed just after it made a quorum queue may keep its name and lose the rest: whoever sends or listens then
+        waits for ever (seen with RabbitMQ 3.10). What is lost with it is found in the database. Returns whether it was made
+        anew; raises Unavailable when the broker does not let us.
+        """
+        if not self._is_real or self._failing.seconds() < _BROKEN_SECONDS:
+            return False
+        try:
+            with self._connection(_MEND_SECONDS) as connection:
+                channel: Any = connection.default_channel
+                other = channel.queue_declare(exclusive=True).queue
+                connection.Producer().publish("", routing_key=other, retry=False, confirm_timeout=_CONFIRM_SECONDS)
+                channel.queue_delete(QUEUE_NAME)
+                self._app.conf.task_queues[0](channel).declare()
+        except _AWAY as error:
+            raise _unavailable(error) from error
+        self._failing.ended()
+        log.warning("queue_made_anew", queue=QUEUE_NAME)
+        return True
+
     def check(self) -> None:
         """Raises Unavailable when the broker does not let us in."""
         try:
-            with self._app.connection_for_write(connect_timeout=_CONNECT_SECONDS) as connection:
+            with self._connection(_ANSWER_SECONDS) as connection:
                 connection.connect()
         except _AWAY as error:
             raise _unavailable(error) from error
@@ -106,7 +139,7 @@ class Queue:
     def length(self) -> int:
         """How many messages nobody has taken yet. Raises Unavailable when the broker does not say."""
         try:
-            with self._app.connection_for_write(connect_timeout=_CONNECT_SECONDS) as connection:
+            with self._connection(_ANSWER_SECONDS) as connection:
                 channel: Any = connection.default_channel
                 return int(channel.queue_declare(QUEUE_NAME, passive=True).message_count)
         except NotFound:
@@ -119,15 +152,63 @@ class Queue:
         self._later.close()
 
     def _send(self, job: str, ids: tuple[str, ...]) -> None:
+        self._failing.spare_the_wait()
         try:
-            self._app.send_task(job, args=ids, queue=QUEUE_NAME, retry_policy=_RETRY, confirm_timeout=_CONFIRM_SECONDS)
+            with self._producers.acquire(block=True, timeout=_CONFIRM_SECONDS) as producer:
+                self._app.send_task(
+                    job, args=ids, queue=QUEUE_NAME, producer=producer, retry_policy=_RETRY, confirm_timeout=_CONFIRM_SECONDS
+                )
         except _AWAY as error:
+            self._failing.again(error)
             raise _unavailable(error) from error
+        self._failing.ended()
+
+    def _connection(self, seconds: int) -> Connection:
+        """One that waits for no answer longer than that: not even when it is closed."""
+        options = {"read_timeout": seconds, "write_timeout": seconds} if self._is_real else {}
+        return self._app.connection_for_write(connect_timeout=_CONNECT_SECONDS, transport_options=options)
+
+
+class _Failing:
+    """Since when sending has failed, for all threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._since: float | None = None
+        self._latest = 0.0
+        self._reason = ""
+
+    def seconds(self) -> float:
+        """For how long; 0 when it works."""
+        with self._lock:
+            return 0.0 if self._since is None else time.monotonic() - self._since
+
+    def again(self, error: Exception) -> None:
+        """It failed."""
+        with self._lock:
+            self._latest = time.monotonic()
+            self._reason = _reason(error)
+            if self._since is None:
+                self._since = self._latest
+
+    def ended(self) -> None:
+        """It worked."""
+        with self._lock:
+            self._since = None
+
+    def spare_the_wait(self) -> None:
+        """Raises Unavailable at once when it has just failed for somebody else."""
+        with self._lock:
+            if self._since is not None and time.monotonic() - self._latest < _REST_SECONDS:
+                raise Unavailable("queue_unavailable", _LATE, reason=self._reason)
 
 
 def _unavailable(error: Exception) -> Unavailable:
-    reason = str(error) or type(error).__name__
-    return Unavailable("queue_unavailable", "The queue does not answer: changes are late.", reason=reason)
+    return Unavailable("queue_unavailable", _LATE, reason=_reason(error))
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 class _Later:

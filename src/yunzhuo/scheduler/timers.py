@@ -34,6 +34,7 @@ LATE_SECONDS = 60.0
 LATE_AGAIN_SECONDS = 300.0
 # How old the knowledge of the queue's length may be.
 BACKLOG_SECONDS = 0.5
+QUEUE_SECONDS = 5.0
 CATALOG_SECONDS = 5.0
 AUDIT_SECONDS = 2.0
 USAGE_SECONDS = 60.0
@@ -148,6 +149,7 @@ def timers(settings: Settings, all_services: Services) -> list[Timer]:
 
     return [
         Timer("due", DUE_SECONDS, Waker(all_services.engine, all_services.health).wake_due),
+        Timer("queue", QUEUE_SECONDS, all_services.health.mend_queue),
         Timer("admission", ADMISSION_SECONDS, all_services.admission.round),
         Timer("reconcile", settings.cloud.poll_seconds, all_services.reconciler.round),
         Timer("disks", DISKS_SECONDS, all_services.disk_upkeep.round),

@@ -25,6 +25,7 @@ from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.letter_words import Kind
 from yunzhuo.services.mailing import Outbox
 from yunzhuo.services.proofs import until
+from yunzhuo.services.rules.guessing import is_easily_guessed
 from yunzhuo.services.stated import needs
 from yunzhuo.services.step_up import StepUp, renewed
 
@@ -123,7 +124,7 @@ class AccountService:
     def add(self, email: str, password: str, role: Role, *, must_change_password: bool = False) -> UserView:
         """Make an account on the installation's own behalf (command line, first start). Raises InvalidInput, Conflict."""
         address = normalized_email(email)
-        password_hash = self._passwords.hash(checked_password(password, self._settings))
+        password_hash = self._passwords.hash(checked_password(password, self._settings, email=address))
         with self._db.transaction() as tx:
             user = self.add_within(tx, address, password_hash, role, must_change_password=must_change_password)
             self._audit.record(tx, user_view(user).actor(), "user:create", "user", user.id)
@@ -154,7 +155,10 @@ class AccountService:
         self._step_up.by_password(actor, present, field="present")
         if chosen == present:
             raise InvalidInput("The password was not changed.", fields={"chosen": "Choose another one than before."})
-        chosen_hash, now = self._passwords.hash(checked_password(chosen, self._settings, field="chosen")), self._clock.now()
+        with self._db.reading() as tx:
+            email = tx.get_one(User, actor.user_id).email
+        chosen_hash = self._passwords.hash(checked_password(chosen, self._settings, email=email, field="chosen"))
+        now = self._clock.now()
         with self._db.transaction() as tx:
             user = tx.get_one(User, actor.user_id)
             user.password_hash, user.must_change_password = chosen_hash, False
@@ -258,13 +262,19 @@ def let_in_among(
                 yield by_digest[row[0]], row
 
 
-def checked_password(password: str, settings: AccountSettings, *, field: str = "password") -> str:
-    """The password, if it is neither too short nor too long. Raises InvalidInput for ``field``."""
+def checked_password(password: str, settings: AccountSettings, *, email: str, field: str = "password") -> str:
+    """The password, if it is neither too short nor too long nor easily guessed, also by who knows its owner's address.
+
+    Raises InvalidInput for ``field``.
+    """
     if len(password) < settings.password_min_length:
         reason = f"A password has at least {settings.password_min_length} characters."
-        raise InvalidInput("The password is too short.", fields={field: reason})
+        raise InvalidInput("The password is too short.", code="password_too_short", fields={field: reason})
     if len(password) > MAX_PASSWORD:
         raise InvalidInput("The password is too long.", fields={field: f"A password has at most {MAX_PASSWORD} characters."})
+    if is_easily_guessed(password, [email]):
+        reason = "It is among those that are tried first. Make it longer, or of words that do not belong together."
+        raise InvalidInput("The password is too easy to guess.", code="password_too_common", fields={field: reason})
     return password
 
 

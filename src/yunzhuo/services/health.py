@@ -49,6 +49,10 @@ class HealthService:
         """How many wake-ups wait for a worker. Raises Unavailable."""
         return self._queue.length()
 
+    def mend_queue(self) -> bool:
+        """Make a queue anew that takes nothing although the broker works; says whether it did. Raises Unavailable."""
+        return self._queue.mend()
+
     def figures(self) -> dict[str, int]:
         """How many there are of what, for the metrics page."""
         active = [status.value for status in lifecycle.ACTIVE]

@@ -142,7 +142,7 @@ class PeopleService:
         if made is not None:
             password_hash = self._passwords.hash_one_time(made)
         else:
-            password_hash = self._passwords.hash(checked_password(password or "", self._settings))
+            password_hash = self._passwords.hash(checked_password(password or "", self._settings, email=address))
         user = User(
             id=new_id(),
             organization_id=actor.organization_id,

@@ -85,8 +85,9 @@ class RegainService:
     def reset(self, secret: str, password: str, *, client_address: str | None = None) -> UserView:
         """Another password, chosen by whoever has the link. Sessions, tokens and other links of the person end; second
         factors stay. Raises NotFound, InvalidInput (password)."""
-        self._proofs.look_at(secret, Purpose.RESET)
-        password_hash, now = self._passwords.hash(checked_password(password, self._settings)), self._clock.now()
+        address = self.address_of(secret, Purpose.RESET)
+        password_hash = self._passwords.hash(checked_password(password, self._settings, email=address))
+        now = self._clock.now()
         with self._db.transaction() as tx:
             proof = self._proofs.spend(tx, secret, Purpose.RESET)
             user = tx.scalar(select(User).where(User.email == proof.email).with_for_update())

@@ -88,7 +88,7 @@ class RegistrationService:
             raise Conflict("registration_by_mail", "Ask for a link by mail first.")
         self._attempts.check_client(client_address)
         address = normalized_email(email)
-        password_hash = self._passwords.hash(checked_password(password, self._settings))
+        password_hash = self._passwords.hash(checked_password(password, self._settings, email=address))
         with self._db.transaction() as tx:
             user = self._accounts.add_within(tx, address, password_hash, Role.USER, language=language)
             actor = user_view(user).actor(client_address=client_address)
@@ -131,8 +131,8 @@ class RegistrationService:
         self, secret: str, password: str, *, language: str | None = None, client_address: str | None = None
     ) -> UserView:
         """Make the account that a link is for. Raises NotFound, InvalidInput (password), Conflict, Forbidden."""
-        self.address_of(secret)
-        password_hash = self._passwords.hash(checked_password(password, self._settings))
+        address = self.address_of(secret)
+        password_hash = self._passwords.hash(checked_password(password, self._settings, email=address))
         with self._db.transaction() as tx:
             proof = self._proofs.spend(tx, secret, *_LINKS)
             user = self._accounts.add_within(

@@ -15,6 +15,7 @@ from tests.support.installation import PASSWORD, QUICK_PASSWORDS
 from tests.support.rabbitmq import RabbitMq
 from tests.support.waiting import eventually
 
+from yunzhuo.phoenix.common.errors import Unavailable
 from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.phoenix.queue import QUEUE_NAME
 from yunzhuo.services.access import Actor, Role
@@ -121,6 +122,50 @@ def test_a_broker_that_is_away_costs_time_and_nothing_else(
         assert rabbitmq.queues()[QUEUE_NAME]["type"] == "quorum"
         took = eventually(lambda: (seconds := available(all_services, lin, 30)) < 5 and seconds, 60)
         print(f"{took:.2f} s")
+
+
+def test_a_queue_of_which_only_the_name_is_left_is_made_anew(
+    settings: Settings, all_services: Services, lin: Actor, rabbitmq: RabbitMq
+) -> None:
+    with process(settings, "worker"), process(settings, "scheduler"):
+        available(all_services, lin, 60)
+        rabbitmq.end(signal.SIGKILL)
+        rabbitmq.lose_what_quorum_queues_hold()
+        rabbitmq.start()
+        image, flavor = all_services.catalog.images(lin)[0].id, all_services.catalog.flavors(lin)[0].id
+        began = time.monotonic()
+        wished = [all_services.desktops.request(lin, image_id=image, flavor_id=flavor).desktop.id for _ in range(5)]
+        waited = time.monotonic() - began
+        for desktop_id in wished:
+            eventually(lambda: all_services.desktops.get(lin, desktop_id).state == "available", 150)  # noqa: B023 (called at once)
+        print(f"asking took {waited:.2f} s, all of it {time.monotonic() - began:.2f} s")
+        assert waited < 20, "one waits for the broker, the others are told at once"
+
+
+def test_a_queue_that_works_is_not_made_anew(all_services: Services, rabbitmq: RabbitMq) -> None:
+    all_services.engine.wake("nobody's")
+    rabbitmq.end(signal.SIGKILL)
+    try:
+        with pytest.raises(Unavailable):
+            all_services.engine.wake("nobody's")
+        began = time.monotonic()
+        with pytest.raises(Unavailable):
+            all_services.engine.wake("nobody's")
+        assert time.monotonic() - began < 1, "whoever failed spares the next ones the wait"
+        assert not all_services.health.mend_queue()
+    finally:
+        rabbitmq.start()
+    eventually(lambda: _wakes(all_services), 30)
+    assert not all_services.health.mend_queue()
+    eventually(lambda: all_services.health.backlog() == 2, 10)
+
+
+def _wakes(all_services: Services) -> bool:
+    try:
+        all_services.engine.wake("nobody's")
+    except Unavailable:
+        return False
+    return True
 
 
 def test_purged_messages_are_sent_again(settings: Settings, all_services: Services, lin: Actor, rabbitmq: RabbitMq) -> None:

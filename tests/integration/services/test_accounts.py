@@ -49,6 +49,20 @@ def test_passwords_have_bounds(yunzhuo: Installation, password: str) -> None:
     assert "password" in refusal.value.fields
 
 
+@pytest.mark.parametrize("password", ["password123", "LIN@school.local"])
+def test_a_password_that_is_tried_first_is_refused_whoever_asks(yunzhuo: Installation, password: str) -> None:
+    lin, boss, services = yunzhuo.person("lin"), yunzhuo.person("boss", Role.ADMINISTRATOR), yunzhuo.services
+    asked = (
+        lambda: services.accounts.change_password(lin, PASSWORD, password),
+        lambda: services.people.create(boss, "lin@school.local", Role.USER, password=password),
+        lambda: services.registration.register("lin@school.local", password, client_address=CLIENT),
+    )
+    for ask in asked:
+        with pytest.raises(InvalidInput) as refusal:
+            ask()
+        assert refusal.value.code == "password_too_common"
+
+
 @pytest.mark.slow
 def test_a_wrong_password_and_an_unknown_address_look_alike(tmp_path: Path) -> None:
     messages: set[str] = set()

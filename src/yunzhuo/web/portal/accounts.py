@@ -8,7 +8,6 @@ from yunzhuo.phoenix.common.errors import InvalidInput, NotSignedIn, TooManyAtte
 from yunzhuo.services.accounts import Granted
 from yunzhuo.web.errors import STATUS
 from yunzhuo.web.portal import messages
-from yunzhuo.web.portal.entrance import explain
 from yunzhuo.web.portal.forms import EmptyForm, FactorForm, PasskeyForm, PasswordForm, SignInForm
 from yunzhuo.web.portal.pages import HOME, back_to, blueprint, notice, page
 from yunzhuo.webkit import actor, client_address, languages, services, sessions
@@ -151,7 +150,7 @@ def _password_changed(form: PasswordForm) -> bool:
             )
         )
     except InvalidInput as error:
-        explain(form, error, "chosen")
+        form.refuse_fields(messages.field_errors(error))
     except TooManyAttempts as error:
         form.refuse(messages.refusal(error))
     return not form.errors

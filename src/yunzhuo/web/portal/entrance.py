@@ -41,7 +41,7 @@ def welcome() -> Response:
                 secret, form.password.data, language=languages.current(), client_address=client_address()
             )
         except InvalidInput as error:
-            explain(form, error, "password")
+            form.refuse_fields(messages.field_errors(error))
         except Conflict as error:
             form.refuse(messages.refusal(error))
         else:
@@ -78,7 +78,7 @@ def reset() -> Response:
         try:
             services().regaining.reset(secret, form.password.data, client_address=client_address())
         except InvalidInput as error:
-            explain(form, error, "password")
+            form.refuse_fields(messages.field_errors(error))
         else:
             notice("good", gettext("Your password is changed. Sign in with it."))
             return back_to(url_for("portal.sign_in"))
@@ -102,14 +102,6 @@ def confirm_address() -> Response:
     return page("confirm_address.html", email=email)
 
 
-def explain(form: Form, error: InvalidInput, password_field: str) -> None:
-    """Say what is wrong with which field; of a short password how long it has to be."""
-    found = messages.field_errors(error)
-    if password_field in found and len(form[password_field].data) < _min_length():
-        found[password_field] = gettext("At least %(count)s characters.", count=_min_length())
-    form.refuse_fields(found)
-
-
 def _link_asked(form: Form) -> bool:
     try:
         services().registration.request(form.email.data, language=languages.current(), client_address=client_address())
@@ -126,7 +118,7 @@ def _registered(form: Form) -> bool:
         services().registration.register(email, password, language=languages.current(), client_address=client_address())
         _sign_in(email, password)
     except InvalidInput as error:
-        explain(form, error, "password")
+        form.refuse_fields(messages.field_errors(error))
     except Conflict as error:
         form.refuse_fields({"email": messages.refusal(error)})
     except TooManyAttempts as error:

@@ -22,6 +22,7 @@ from yunzhuo.services.quotas import Allowance, Resource, Subject
 from yunzhuo.services.roles import RoleView
 from yunzhuo.services.rules.lifecycle import ACTIVE, Action, OperationStatus, State, Step
 from yunzhuo.web.portal import words
+from yunzhuo.webkit import services
 from yunzhuo.webkit.problems import Problem
 
 _MIB_PER_GIB = 1024
@@ -80,6 +81,9 @@ def refusal(error: YunzhuoError) -> str:
 
 def field_errors(error: InvalidInput) -> dict[str, str]:
     """What is wrong with which field."""
+    if error.code in words.PASSWORDS:
+        shortest = services().settings.accounts.password_min_length
+        return dict.fromkeys(error.fields, str(words.PASSWORDS[error.code]) % {"count": shortest})
     return {name: str(words.FIELDS.get(name, gettext("This value cannot be used."))) for name in error.fields}
 
 

@@ -56,7 +56,7 @@ def new_user() -> Response:
         try:
             made = services().people.create(actor(), form.email.data, Role(form.role.data), password=form.password.data or None)
         except InvalidInput as error:
-            form.refuse_fields(_with_shortest(messages.field_errors(error)))
+            form.refuse_fields(messages.field_errors(error))
         except Conflict as error:
             form.refuse_fields({"email": messages.refusal(error)})
             status = STATUS[Conflict]
@@ -168,9 +168,3 @@ def _user_page(person: Person) -> Response:
     may_secure = scope_of(actor(), "user:read_sign_ins") is not None
     is_own = person.user.id == actor().user_id
     return page("admin/user.html", person=person, form=form, is_own=is_own, may_change=may_change, may_secure=may_secure)
-
-
-def _with_shortest(errors: dict[str, str]) -> dict[str, str]:
-    if "password" in errors:
-        errors["password"] = gettext("At least %(count)s characters.", count=services().settings.accounts.password_min_length)
-    return errors

@@ -347,6 +347,12 @@ FIELDS: Mapping[str, LazyString] = {
     "flavor": lazy_gettext("This size does not fit the image, or is not offered any more."),
 }
 
+# What is wrong with a new password.
+PASSWORDS: Mapping[str, LazyString] = {
+    "password_too_short": lazy_gettext("At least %(count)s characters."),
+    "password_too_common": lazy_gettext("Too easy to guess: make it longer, or of words that do not belong together."),
+}
+
 # Sizes are named in the settings; these are the ones they come with.
 SIZE_NAMES: Mapping[str, LazyString] = {
     "Small": lazy_gettext("Small"),
