@@ -8,19 +8,19 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.common.clock import Clock
-from yunzhuo.phoenix.common.errors import Conflict, LimitReached, NotFound
+from yunzhuo.phoenix.common.errors import Conflict, Inconsistent, LimitReached, NotFound
 from yunzhuo.phoenix.db.models import Desktop, Image, Operation, Pool
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services import pool_seats
 from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import ChangeFeed
-from yunzhuo.services.desktop_views import DesktopView
+from yunzhuo.services.desktop_views import DesktopView, desktop_views
 from yunzhuo.services.desktops import DesktopService
 from yunzhuo.services.rules.lifecycle import Action
 from yunzhuo.services.rules.pools import Counts, Kind, Way, may_build_for_somebody
 from yunzhuo.services.stated import needs
-from yunzhuo.services.wishes import Accepted, WishBook, accepted
+from yunzhuo.services.wishes import Accepted, WishBook
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,6 @@ class ClaimService:
             return [_offer(pool, image, counts[pool.id], theirs.get(pool.id)) for pool, image in pools]
 
     @needs("pool:claim")
-    @retried_when_contended
     def claim(self, actor: Actor, pool_id: str) -> Claimed:
         """Give the person a desktop of a pool; asked again, it is the same one.
 
@@ -87,12 +86,14 @@ class ClaimService:
         they are no member of such a pool, LimitReached when all its desktops are somebody's.
         """
         try:
-            with self._db.transaction() as tx:
-                return self._claim(tx, actor, pool_id)
-        except IntegrityError:
-            # Asked twice at the same moment, and the other one was first.
-            with self._db.transaction() as tx:
-                return self._claim(tx, actor, pool_id)
+            desktop_id, way = self._claim(actor, pool_id)
+        except IntegrityError:  # asked twice at the same moment, and the other one was first
+            desktop_id, way = self._claim(actor, pool_id)
+        # What is told is read afterwards: while the transaction lasts, everybody else waits for the row that it changed.
+        with self._db.reading() as tx:
+            desktop = tx.get_one(Desktop, desktop_id)
+            latest = tx.get_one(Operation, desktop.operation_id)
+            return Claimed(desktop_views(tx, actor, [(desktop, latest)])[0], way)
 
     @needs("pool:claim")
     @retried_when_contended
@@ -114,26 +115,27 @@ class ClaimService:
             self._audit.record(tx, actor, "pool:claim", "pool", pool.id, owner_id=actor.user_id, before=after)
             return released
 
-    def _claim(self, tx: Transaction, actor: Actor, pool_id: str) -> Claimed:
-        pool = _membership(tx, actor, pool_id, locked=False)
-        desktop = pool_seats.had_by(tx, pool.id, actor.user_id)
-        if desktop is not None:
-            latest = tx.get_one(Operation, desktop.operation_id)
-            return Claimed(accepted(tx, actor, desktop, latest).desktop, Way.HAD)
+    @retried_when_contended
+    def _claim(self, actor: Actor, pool_id: str) -> tuple[str, Way]:
         now = self._clock.now()
-        for way in (Way.READY, Way.COMING):
-            if pool_seats.give(tx, pool, actor.user_id, way, now):
-                return self._seated(tx, actor, pool, way)
-        return self._built(tx, actor, pool_id)
+        with self._db.transaction() as tx:
+            pool = _membership(tx, actor, pool_id, locked=False)
+            desktop = pool_seats.had_by(tx, pool.id, actor.user_id)
+            if desktop is not None:
+                return desktop.id, Way.HAD
+            for way in (Way.READY, Way.COMING):
+                if pool_seats.give(tx, pool, actor.user_id, way, now):
+                    return self._seated(tx, actor, pool, way), way
+            return self._built(tx, actor, pool_id), Way.BUILT
 
-    def _seated(self, tx: Transaction, actor: Actor, pool: Pool, way: Way) -> Claimed:
+    def _seated(self, tx: Transaction, actor: Actor, pool: Pool, way: Way) -> str:
         desktop = pool_seats.had_by(tx, pool.id, actor.user_id)
         if desktop is None:
-            raise Conflict("claim_lost", "This desktop is being deleted; please try again.")
+            raise Inconsistent("claim_lost", "The desktop that was just given is not there.")
         latest = self._wishes.connect_disk_of_claimant(tx, actor, desktop, tx.get_one(Operation, desktop.operation_id))
         return self._recorded(tx, actor, pool, desktop, latest, way)
 
-    def _built(self, tx: Transaction, actor: Actor, pool_id: str) -> Claimed:
+    def _built(self, tx: Transaction, actor: Actor, pool_id: str) -> str:
         pool = _membership(tx, actor, pool_id, locked=True)
         if not may_build_for_somebody(pool.capacity, pool_seats.counted(tx, [pool.id])[pool.id]):
             message = "All desktops of this pool are taken. Please try again later."
@@ -141,12 +143,11 @@ class ClaimService:
         desktop, operation = self._desktops.build_within(tx, actor, pool, claimant_id=actor.user_id)
         return self._recorded(tx, actor, pool, desktop, operation, Way.BUILT)
 
-    def _recorded(self, tx: Transaction, actor: Actor, pool: Pool, desktop: Desktop, latest: Operation, way: Way) -> Claimed:
+    def _recorded(self, tx: Transaction, actor: Actor, pool: Pool, desktop: Desktop, latest: Operation, way: Way) -> str:
         after = {"desktop": desktop.name, "way": way}
         self._audit.record(tx, actor, "pool:claim", "pool", pool.id, owner_id=actor.user_id, after=after)
         self._feed.desktop_changed(tx, desktop, latest)
-        tx.flush()
-        return Claimed(accepted(tx, actor, desktop, latest).desktop, way)
+        return desktop.id
 
 
 def _membership(tx: Session, actor: Actor, pool_id: str, *, locked: bool) -> Pool:

@@ -14,7 +14,6 @@ REFUSALS: Mapping[str, LazyString] = {
     "pool_kind_stays": lazy_gettext("A pool stays fixed or floating. Make another one."),
     "pool_full": lazy_gettext("All desktops of this pool are taken. Please try again later."),
     "pool_is_dedicated": lazy_gettext("Desktops of this pool are kept by their people, not given back."),
-    "claim_lost": lazy_gettext("This desktop is being deleted. Please try again."),
     "has_one_of_pool": lazy_gettext("This person has a desktop of that pool already."),
 }
 FIELDS: Mapping[str, LazyString] = {
