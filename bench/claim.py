@@ -5,7 +5,8 @@ bell rings), then ``--steady`` come over ``--seconds`` (a morning), each at thei
 rights, the statement that gives the spare, audit entry, event, the answer; nothing is built meanwhile. Beside it, in the same
 run and by turns, the bare statement with its commit: what the database alone takes. Afterwards the table is read from outside:
 ``doubles`` counts desktops that were given to more than one, people who were given more than one, and what the table says
-otherwise. With ``--json`` the last line is one JSON object.
+otherwise. ``cpu_ms_per_claim`` is what a claim costs its web process, on a busy computer, too. With ``--json`` the last line is
+one JSON object.
 """
 
 import argparse
@@ -77,7 +78,7 @@ def claim_in_a_process(settings_text: str, pool_id: str, share: Sequence[tuple[s
         actors = {email: ours.accounts.by_email(email).actor() for email, _ in share}
         ours.claims.mine(next(iter(actors.values())))  # connections and mappers are there, as in a server that runs
         begin.wait()
-        start, told = time.monotonic(), list[Told]()
+        start, told, cpu = time.monotonic(), list[Told](), time.process_time()
         lock, next_one = threading.Lock(), iter(share)
 
         def work(_number: int) -> None:
@@ -91,7 +92,7 @@ def claim_in_a_process(settings_text: str, pool_id: str, share: Sequence[tuple[s
 
         with ThreadPoolExecutor(THREADS) as threads:
             list(threads.map(work, range(THREADS)))
-        answers.put(told)
+        answers.put((told, time.process_time() - cpu))
 
 
 def _claim(ours: Services, actor: Actor, pool_id: str, due: float) -> Told:
@@ -102,8 +103,8 @@ def _claim(ours: Services, actor: Actor, pool_id: str, due: float) -> Told:
     return Told(actor.user_id, due, time.monotonic(), claimed.desktop.id, claimed.way)
 
 
-def claim_all(settings: Settings, pool_id: str, people: Sequence[tuple[str, float]]) -> list[Told]:
-    """Everybody claims at their time, in all processes together."""
+def claim_all(settings: Settings, pool_id: str, people: Sequence[tuple[str, float]]) -> tuple[list[Told], float]:
+    """Everybody claims at their time, in all processes together; with the seconds of CPU that these took."""
     context = multiprocessing.get_context("spawn")
     begin, answers = context.Barrier(PROCESSES), context.Queue()
     running = [
@@ -114,10 +115,13 @@ def claim_all(settings: Settings, pool_id: str, people: Sequence[tuple[str, floa
     ]
     for process in running:
         process.start()
-    told = [each for _ in running for each in answers.get(timeout=600)]
+    told, cpu = list[Told](), 0.0
+    for _ in running:
+        theirs, seconds = answers.get(timeout=600)
+        told, cpu = [*told, *theirs], cpu + seconds
     for process in running:
         process.join(60)
-    return told
+    return told, cpu
 
 
 @dataclass(frozen=True)
@@ -220,11 +224,12 @@ def measure(folder: Path, people: int, steady: int, seconds: float) -> dict[str,
     try:
         with running(folder / "site", mariadb) as site:
             bell_pool, bell_people = site.pool_for("bell", people)
-            bell = claim_all(site.settings, bell_pool, [(email, 0.0) for email in bell_people])
+            bell, _ = claim_all(site.settings, bell_pool, [(email, 0.0) for email in bell_people])
             bell_seconds = max(each.ended for each in bell) - min(each.due for each in bell)
             print(f"the bell: {people} people in {bell_seconds:.2f} s", flush=True)
             pool, emails = site.pool_for("morning", steady)
-            morning = claim_all(site.settings, pool, [(email, seconds * n / steady) for n, email in enumerate(emails)])
+            times = [(email, seconds * n / steady) for n, email in enumerate(emails)]
+            morning, cpu = claim_all(site.settings, pool, times)
             took = sorted(each.seconds for each in morning)
             print(f"the morning: {steady} people in {seconds:.0f} s, 95 % within {_p95(took):.3f} s", flush=True)
             doubles = site.doubles([*bell, *morning])
@@ -243,6 +248,7 @@ def measure(folder: Path, people: int, steady: int, seconds: float) -> dict[str,
         "claim_seconds_median": statistics.median(took),
         "claim_seconds_p95": _p95(took),
         "claim_seconds_most": took[-1],
+        "cpu_ms_per_claim": 1000 * cpu / steady,
         "found_ready": ways[Way.READY],
         "doubles": doubles,
         "alone_claim_seconds_median": statistics.median(ours),

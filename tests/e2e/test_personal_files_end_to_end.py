@@ -87,7 +87,7 @@ def set_up_on_the_page(page: Page, yunzhuo: Running, email: str) -> None:
 
 
 def bring_on_the_page(page: Page, name: str) -> None:
-    page.get_by_role("link", name=f"Bring my files to {name}").click()
+    page.get_by_role("link", name=f"Bring my files here… {name}").click()
     page.get_by_role("dialog").get_by_role("button", name="Bring them here").click()
     expect(page.get_by_text(re.compile(f"At “{name}”"))).to_be_visible(timeout=60_000)
 
