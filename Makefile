@@ -4,7 +4,7 @@ SHELL := /bin/bash
 # Compiled modules are kept, whatever the shell says: without them every process compiles all of Yunzhuo again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-run setup-test image light-image cloud cloud-down cloud-wipe cloud-lock test test-fast test-image test-mariadb test-chaos lint format docs screenshots docs-pages settings-file lock clean fuzz bench-tools test-cloud test-cloud-pretended
+.PHONY: help run setup setup-run setup-test image light-image cloud cloud-down cloud-wipe cloud-lock test test-fast test-image test-mariadb test-chaos test-hour lint format docs screenshots docs-pages settings-file lock clean fuzz bench-tools test-cloud test-cloud-pretended
 
 # The first Python that is new enough; its own words when there is none. `make PYTHON=... run` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -56,11 +56,15 @@ test-mariadb: setup-test ## The tests of services, API and pages once more, on M
 test-chaos: setup-test ## Three kills at every moment of every step of every operation; about half an hour
 	@$(BIN)/pytest -m chaos -s $(ARGS)
 
+test-hour: setup-test ## An hour of SPICE through a gateway that changes under it, and a manager that is away for five minutes
+	@YUNZHUO_TEST_SPICE_SECONDS=3600 YUNZHUO_TEST_AWAY_SECONDS=300 $(BIN)/pytest --timeout 5400 tests/gateway/test_holding_out.py $(ARGS)
+
 test-fast: setup-test ## The tests that need no virtual machine, browser or server
 	@$(FAST) $(ARGS)
 
 fuzz: setup-test ## Ten minutes of changed and random bytes at the gateway's protocol code (SECONDS=600)
-	@$(BIN)/python -m tests.gateway.fuzz $(SECONDS)
+	@$(BIN)/python -m tests.gateway.fuzz $$(($(SECONDS) / 4))
+	@$(BIN)/python -m tests.gateway.fuzz_guided $$(($(SECONDS) * 3 / 4)) --keep
 
 bench-tools: setup-run ## What benchmarks compare with: websockify (into .venv-bench), HAProxy and nginx
 	@$(SETUP) bench

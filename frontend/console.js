@@ -5,7 +5,7 @@
 //   failed        it needs attention: why, and what can be done
 //   connecting    the first connection is being opened
 //   connected     the screen
-//   reconnecting  the connection was lost; tried again, each time with a new ticket
+//   reconnecting  the connection was lost; tried again: first to go on with the session, then with a new ticket
 //   refused       the screen may not be opened: why
 //   gone          there is no such desktop any more
 //
@@ -16,6 +16,7 @@ import { requestConnection } from "./console/connection.js";
 import { Files } from "./console/files.js";
 import { Line } from "./console/line.js";
 import { Panels } from "./console/panels.js";
+import { Resumption } from "./console/resumption.js";
 import { Screen } from "./console/screen.js";
 import { followSoundSwitch } from "./console/sound_switch.js";
 import { Stage } from "./console/stage.js";
@@ -35,6 +36,7 @@ class Console {
     this.line = new Line(document.getElementById("line-quality"));
     this.view = new View(() => this.screen);
     this.screen = null;
+    this.resumption = new Resumption();
     this.attempt = 0;
     this.round = 0; // counts the wishes to connect, so that the answer to an old one is known as such
   }
@@ -97,6 +99,11 @@ class Console {
     this.round += 1;
     const round = this.round;
     this.show(this.wasConnected ? "reconnecting" : "connecting");
+    const resumable = this.resumption.take();
+    if (resumable) {
+      this.open(resumable);
+      return;
+    }
     this.asking = true;
     const answer = await requestConnection(this.body.dataset.connectionsUrl);
     this.asking = false;
@@ -105,11 +112,16 @@ class Console {
   }
 
   granted({ connection }) {
+    this.resumption.begin(connection);
+    this.open(connection);
+  }
+
+  open(connection) {
     this.screen = new Screen(document.getElementById("screen"), connection, {
       line: this.line,
       view: this.view,
       connected: () => this.connected(),
-      lost: () => this.lost(),
+      lost: (isLine) => this.lost(isLine),
       refused: (reason) => this.refused({ reason }),
     });
   }
@@ -137,25 +149,28 @@ class Console {
   }
 
   broken() {
-    this.show(this.wasConnected || this.attempt > 1 ? "reconnecting" : "connecting");
+    this.resumption.again();
     this.retryLater();
   }
 
   connected() {
     this.wasConnected = true;
+    this.resumption.works();
     this.steady = setTimeout(() => (this.attempt = 0), STEADY_MS);
     this.show("connected");
     this.screen.focus();
   }
 
-  lost() {
+  lost(isLine) {
     clearTimeout(this.steady);
     this.screen = null;
-    if (this.body.dataset.state === CONNECTABLE) this.broken();
+    if (this.resumption.lost(isLine)) this.connect();
+    else if (this.body.dataset.state === CONNECTABLE) this.retryLater();
     else this.look();
   }
 
   retryLater() {
+    this.show(this.wasConnected || this.attempt > 1 ? "reconnecting" : "connecting");
     const wait = RETRY_MS[Math.min(this.attempt, RETRY_MS.length - 1)] * (0.8 + Math.random() * 0.4);
     this.attempt += 1;
     clearTimeout(this.retrying);

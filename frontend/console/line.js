@@ -4,6 +4,7 @@ const ASK_MS = 3000;
 const GOOD_MS = 60;
 const FAIR_MS = 150;
 const KEPT = 5;
+const DEAD_MS = 9000; // without a word, though one was asked for; a browser itself would wait for minutes
 
 export class Line {
   constructor(sign) {
@@ -11,16 +12,24 @@ export class Line {
     this.text = document.getElementById("line-milliseconds");
   }
 
-  /** Measures on this WebSocket until it closes. To be called before anybody else listens to it. */
-  follow(socket) {
+  /** Measures on this WebSocket until it closes; `dead` is called when nothing comes any more. To be called before anybody else
+   * listens to it. */
+  follow(socket, dead) {
     const times = [];
     let sent = null;
+    let heard = performance.now();
     const asking = setInterval(() => {
       if (socket.readyState !== WebSocket.OPEN) return;
+      if (sent !== null && performance.now() - Math.max(sent, heard) > DEAD_MS) {
+        clearInterval(asking);
+        dead();
+        return;
+      }
       if (sent !== null) this.show(Math.max(performance.now() - sent, FAIR_MS + 1)); // still no answer: poor, whatever it was
       else socket.send(`echo ${(sent = performance.now())}`);
     }, ASK_MS);
     socket.addEventListener("message", (event) => {
+      heard = performance.now();
       if (typeof event.data !== "string") return;
       event.stopImmediatePropagation();
       if (sent === null) return;

@@ -4,17 +4,20 @@ import RFB from "@novnc/novnc";
 
 import { press } from "./keys.js";
 
-// The gateway's word that the right to see this desktop has ended; asking again at once would be no use.
-const WITHDRAWN = 4003;
+// The gateway's word that the right to see this desktop has ended, or that the session went on elsewhere; asking again at once
+// would be no use.
+const OVER = [4003, 4004];
+// No closing word at all, and that the gateway stops: the session may go on over another connection.
+const LINE = [1006, 1012];
 
 export class Screen {
-  /** Connects at once. `told` is asked to take note: connected(), lost(), refused(reason). */
+  /** Connects at once. `told` is asked to take note: connected(), lost(isLine), refused(reason). */
   constructor(place, { url, subprotocol }, { line, view, ...told }) {
     this.told = told;
     // The ticket travels as a subprotocol, never in an address that is logged.
     const socket = new WebSocket(url, ["binary", subprotocol]);
     socket.addEventListener("close", (event) => (this.closeCode = event.code));
-    line.follow(socket);
+    line.follow(socket, () => this.giveUp());
     this.rfb = new RFB(place, socket, { shared: true });
     this.rfb.background = "transparent";
     view.apply(this.rfb);
@@ -51,7 +54,14 @@ export class Screen {
     this.isOver = true;
     const told = this.told;
     this.told = null;
-    if (this.closeCode === WITHDRAWN) told?.refused();
-    else told?.lost();
+    if (OVER.includes(this.closeCode)) told?.refused();
+    else told?.lost(LINE.includes(this.closeCode));
+  }
+
+  /** Nothing is heard any more, though nobody has hung up. */
+  giveUp() {
+    const told = this.told;
+    this.close();
+    told?.lost(true);
   }
 }

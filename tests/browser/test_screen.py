@@ -2,10 +2,13 @@
 
 import json
 import re
+from functools import partial
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
+from tests.support.breakable_line import breakable_line
 from tests.support.complaints import Complaints
 from tests.support.portal import Portal, ask_for_desktop, sign_in
 from tests.support.waiting import eventually
@@ -93,6 +96,38 @@ def test_a_lost_connection_comes_back_each_time_with_a_new_ticket(
         tickets.append(answer.value.json()["ticket"])
         expect_console(page, "connected")
     assert len(set(tickets)) == len(tickets)
+
+
+def test_a_broken_line_is_mended_without_a_new_ticket(
+    yunzhuo: Portal, browser: Browser, complaints: Complaints, email: str, api: httpx.Client
+) -> None:
+    desktop_id = ask_for_desktop(api, "Maths")
+    wish = (f"desktops/{desktop_id}/connections", {"protocol": "vnc"})
+    address = eventually(lambda: str(api.post(wish[0], json=wish[1]).json().get("url", "")), 30)
+    gateway = urlsplit(address).port
+    assert gateway is not None
+    # The line has a port of its own, which the page's policy does not know.
+    with breakable_line(gateway) as line, browser.new_context(bypass_csp=True) as context:
+        page = context.new_page()
+        page.add_init_script(
+            f"""const Real = window.WebSocket
+            window.WebSocket = new Proxy(Real, {{
+                construct: (_, [url, ...more]) => new Real(url.replace(':{gateway}/', ':{line.port}/'), ...more),
+            }})"""
+        )
+        sign_in(page, yunzhuo, email, f"/desktops/{desktop_id}")
+        expect_console(page, "connected")
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        for _ in range(2):
+            before = line.connections
+            line.cut()
+            eventually(partial(line.is_used_again, before), 10)
+            expect_console(page, "connected")
+        line.fall_silent()  # nobody hangs up: only that no answer comes tells the page
+        eventually(partial(line.is_used_again, line.connections), 60)
+        expect_console(page, "connected")
+        assert not [url for url in asked if url.endswith("/connections")]
 
 
 def test_while_the_portal_does_not_answer_it_goes_on_trying(yunzhuo: Portal, page: Page, email: str, api: httpx.Client) -> None:

@@ -42,8 +42,10 @@ def password_of(sent: bytes) -> bytes:
 
 @dataclass
 class SpiceServer:
-    """Links any channel with the right password, then says back all that is said. ``passwords`` holds those it was given."""
+    """Links any channel with the right password, then says back all that is said. ``passwords`` holds those it was given;
+    ``greeting`` is said in one breath with the end of the link."""
 
+    greeting: bytes = b""
     passwords: list[str] = field(default_factory=list)
     target: dict[str, Any] = field(default_factory=dict)
     _server: asyncio.Server | None = None
@@ -65,7 +67,7 @@ class SpiceServer:
             writer.write(link_reply())
             password = password_of((await reader.readexactly(132))[4:]).rstrip(b"\0").decode()
             self.passwords.append(password)
-            writer.write((0 if password == PASSWORD else 7).to_bytes(4, "little"))
+            writer.write((0 if password == PASSWORD else 7).to_bytes(4, "little") + self.greeting)
             while data := await reader.read(65536):
                 writer.write(data)
                 await writer.drain()

@@ -95,6 +95,20 @@ def ticket_for(manager: StandInManager, server: SpiceServer, **options: object) 
     return manager.issue(Screen(target=server.target), protocol="spice", **options)  # type: ignore[arg-type]
 
 
+@pytest.mark.servers
+async def test_a_server_that_has_much_to_say_at_once(
+    native: Connect, start_gateway: StartGateway, manager: StandInManager, server: SpiceServer, tmp_path: Path
+) -> None:
+    """It comes before there is a session, in one piece that is larger than what is read for a viewer behind TLS."""
+    chain, private = certificate(tmp_path)
+    gateway = await start_gateway(listen={"tls_certificate_file": chain.name, "tls_private_file": private.name, "plain": True})
+    server.greeting = os.urandom(250_000)
+    for tls in (None, ssl.create_default_context(cafile=str(chain))):
+        viewer = await native(gateway, tls=tls)
+        assert await viewer.link(ticket_for(manager, server)) == 0
+        assert await viewer.read(len(server.greeting)) == server.greeting
+
+
 async def test_a_channel_is_linked_with_the_servers_own_password(
     native: Connect, gateway: RunningGateway, manager: StandInManager, server: SpiceServer
 ) -> None:

@@ -30,8 +30,11 @@ _log = get_logger()
 CLOSE_SCREEN_GONE: Final = 4001
 CLOSE_HANDSHAKE_FAILED: Final = 4002
 CLOSE_WITHDRAWN: Final = 4003
+CLOSE_GOES_ON: Final = 4004
 
 _CLOSING_SECONDS: Final = 2.0
+# So much at once is worth the way past us.
+_MUCH_BYTES: Final = 64 * 1024
 
 
 class End(Enum):
@@ -46,6 +49,7 @@ class End(Enum):
     SCREEN_VIOLATION = ("screen_violation", CLOSE_SCREEN_GONE, "the desktop's screen answered nonsense")
     SCREEN_CLOSED = ("screen_closed", CLOSE_SCREEN_GONE, "the desktop closed its screen")
     WITHDRAWN = ("withdrawn", CLOSE_WITHDRAWN, "the right to see this desktop has ended")
+    RESUMED = ("resumed", CLOSE_GOES_ON, "the session goes on over another connection")
     TIME_OVER = ("time_over", CLOSE_WITHDRAWN, "the session's time is over")
     GATEWAY_STOPPING = ("gateway_stopping", websocket.CLOSE_RESTART, "the gateway is stopping; connect again")
 
@@ -168,17 +172,22 @@ class Session:
         """Whether what the viewer sends has to be looked at, and may not go straight to the screen."""
         return self._from_viewer is not None or self.handshake is not None
 
-    def pass_to_viewer(self, size: int) -> None:
-        """The first ``size`` bytes of the shared buffer go to the viewer."""
+    @property
+    def is_unseen(self) -> bool:
+        """Whether what the screen says goes to the viewer as it is, past our eyes."""
+        return self._from_screen is None and self.viewer.is_bare
+
+    def pass_to_viewer(self, size: int, piped: int = 0) -> None:
+        """The first ``size`` bytes of the shared buffer go to the viewer, and then ``piped`` bytes that are in the pipe."""
         if self._from_screen is not None:
             data = self._from_screen.receive(bytes(self._state.scratch.reading[:size]))
             self.bytes_out += len(data)
             self.viewer.send(data)
         else:
-            self.bytes_out += size
-            self.viewer.pass_on(size)
+            self.bytes_out += size + piped
+            self.viewer.pass_on(size, piped)
         if self.pace is not None:
-            self.pace.spend(size)
+            self.pace.spend(size + piped)
             self.screen.look_again()
 
     def end(self, why: End, *, close_code: int | None = None, text: str | None = None, reason: str | None = None) -> None:
@@ -197,7 +206,7 @@ class Session:
 
     def withdraw(self, reason: str) -> None:
         """At once: what is buffered for a viewer that does not read has no time to get out."""
-        self.end(End.WITHDRAWN, reason=reason)
+        self.end(End.RESUMED if reason == End.RESUMED.reason else End.WITHDRAWN, reason=reason)
         if isinstance(self.viewer, BareViewer) or self.viewer.transport.get_write_buffer_size():
             self.abort()
 
@@ -263,10 +272,12 @@ class Session:
 class _Screen(asyncio.BufferedProtocol):
     """The real server's side: bytes."""
 
-    __slots__ = ("_reading", "_session", "lost", "transport")
+    __slots__ = ("_descriptor", "_reading", "_scratch", "_session", "lost", "transport")
 
     def __init__(self, session: Session, transport: asyncio.Transport, state: WorkerState) -> None:
         self._session = session
+        self._scratch = state.scratch
+        self._descriptor: int = transport.get_extra_info("socket").fileno()
         self._reading = state.scratch.reading if session.viewer.is_bare else state.scratch.reading_little
         self.transport = transport
         self.lost = False
@@ -278,19 +289,37 @@ class _Screen(asyncio.BufferedProtocol):
         session = self._session
         if session.handshake is None:
             try:
-                session.pass_to_viewer(nbytes)
+                if self._reading is self._scratch.reading_first:
+                    self._pass_much(session, nbytes)
+                else:
+                    session.pass_to_viewer(nbytes)
+                    if nbytes >= _MUCH_BYTES and session.is_unseen:
+                        self._reading = self._scratch.reading_first
             except ScreenError as error:
                 self._violated(error)
         else:
             self._shake_hands(session.handshake, bytes(self._reading[:nbytes]))
 
+    def _pass_much(self, session: Session, nbytes: int) -> None:
+        """The first byte was read, so that the loop tells of more; the rest never comes to us."""
+        piped = self._scratch.pipe.take(self._descriptor)
+        session.pass_to_viewer(nbytes, piped)
+        if piped < _MUCH_BYTES:
+            self._reading = self._scratch.reading
+
     def data_received(self, data: bytes) -> None:
         """Never called; see :class:`Viewer`."""
 
     def receive(self, data: bytes) -> None:
-        """Bytes that were read earlier."""
-        self._reading[: len(data)] = data
-        self.buffer_updated(len(data))
+        """Bytes that were read earlier, when there was no session yet; they may be more than fits into the buffer."""
+        reading = self._scratch.reading
+        try:
+            for start in range(0, len(data), len(reading)):
+                piece = data[start : start + len(reading)]
+                reading[: len(piece)] = piece
+                self._session.pass_to_viewer(len(piece))
+        except ScreenError as error:
+            self._violated(error)
 
     def _shake_hands(self, handshake: Handshake, data: bytes) -> None:
         if self._session.ended is not None:

@@ -16,7 +16,8 @@ ENDED_PATH: Final = "/internal/gateway/ended"
 _QUEUE_LENGTH: Final = 10_000
 _AT_ONCE: Final = 100
 _GATHER_SECONDS: Final = 0.02
-_PATIENCE_SECONDS: Final = 120.0
+# As long as the manager itself believes in sessions that it hears nothing of.
+_PATIENCE_SECONDS: Final = 900.0
 _FIRST_PAUSE_SECONDS: Final = 0.25
 _LONGEST_PAUSE_SECONDS: Final = 10.0
 

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from yunzhuo.gateway.config import GatewayConfig
 from yunzhuo.gateway.metrics import Counters, Slot
+from yunzhuo.gateway.pipe import Pipe
 from yunzhuo.gateway.protocol.policy import EVERYTHING, Policy
 from yunzhuo.gateway.protocol.spice_link import ServerKey, ViewerLink
 from yunzhuo.gateway.reports import Ended, Seen
@@ -87,7 +88,7 @@ class Scratch:
     Reads begin behind the room that a frame's header needs, so that header and payload are sent in one piece, uncopied.
     """
 
-    __slots__ = ("buffer", "reading", "reading_little", "view")
+    __slots__ = ("buffer", "pipe", "reading", "reading_first", "reading_little", "view")
 
     def __init__(self) -> None:
         self.buffer = bytearray(FRAME_HEADER_BYTES + _SCRATCH_BYTES)
@@ -95,6 +96,9 @@ class Scratch:
         self.reading = self.view[FRAME_HEADER_BYTES:]
         # For what has to be copied (TLS): an allocator keeps pieces of this size, and gets larger ones anew each time.
         self.reading_little = self.reading[:_LITTLE_BYTES]
+        # For a connection on which much comes: all but its first byte goes through the pipe.
+        self.reading_first = self.reading[:1]
+        self.pipe = Pipe()
 
 
 @dataclass(slots=True)

@@ -39,16 +39,19 @@ class Viewer(asyncio.BufferedProtocol):
         """Never called. uvloop keeps the method of the protocol before, and with it the whole door, unless there is one."""
 
     def receive(self, data: bytes) -> None:
-        """Bytes that were read earlier."""
-        self._scratch.reading[: len(data)] = data
-        self.buffer_updated(len(data))
+        """Bytes that were read earlier, when there was no session yet; they may be more than fits into the buffer."""
+        reading = self._scratch.reading
+        for start in range(0, len(data), len(reading)):
+            piece = data[start : start + len(reading)]
+            reading[: len(piece)] = piece
+            self.buffer_updated(len(piece))
 
     def send(self, data: bytes) -> None:
         """Payload of our own."""
         raise NotImplementedError
 
-    def pass_on(self, size: int) -> None:
-        """Payload: the first ``size`` bytes of the shared buffer."""
+    def pass_on(self, size: int, piped: int = 0) -> None:
+        """Payload: the first ``size`` bytes of the shared buffer, and then ``piped`` bytes that are in the pipe."""
         raise NotImplementedError
 
     def close(self, code: int, text: str) -> None:
@@ -60,11 +63,21 @@ class Viewer(asyncio.BufferedProtocol):
             if self._handshake_ticks <= 0:
                 self._session.handshake_late()
 
-    def _write(self, start: int, end: int) -> None:
-        """A part of the shared buffer: straight into the kernel as far as it takes it, the rest is copied and kept.
+    def _write(self, start: int, end: int, piped: int) -> None:
+        """A part of the shared buffer, and what is in the pipe: straight into the kernel as far as it takes it, the rest is
+        copied and kept.
 
         Only while nothing is kept already: then the order would be wrong.
         """
+        self._write_part(start, end)
+        if piped:
+            transport = self.transport
+            is_free = not (transport.is_closing() or transport.get_write_buffer_size())
+            left = self._scratch.pipe.give(self._descriptor if is_free else -1, piped)
+            if left and not transport.is_closing():
+                transport.write(left)
+
+    def _write_part(self, start: int, end: int) -> None:
         transport = self.transport
         if transport.is_closing():
             return
@@ -118,8 +131,8 @@ class BareViewer(Viewer):
     def send(self, data: bytes) -> None:
         self.transport.write(data)
 
-    def pass_on(self, size: int) -> None:
-        self._write(FRAME_HEADER_BYTES, FRAME_HEADER_BYTES + size)
+    def pass_on(self, size: int, piped: int = 0) -> None:
+        self._write(FRAME_HEADER_BYTES, FRAME_HEADER_BYTES + size, piped)
 
     def close(self, code: int, text: str) -> None:
         self.transport.close()
@@ -166,11 +179,11 @@ class FramedViewer(Viewer):
         if data:
             self.transport.write(binary_frame(data))
 
-    def pass_on(self, size: int) -> None:
-        header = binary_header(size)
+    def pass_on(self, size: int, piped: int = 0) -> None:
+        header = binary_header(size + piped)
         start = FRAME_HEADER_BYTES - len(header)
         self._scratch.buffer[start:FRAME_HEADER_BYTES] = header
-        self._write(start, FRAME_HEADER_BYTES + size)
+        self._write(start, FRAME_HEADER_BYTES + size, piped)
 
     def _answer_control(self) -> None:
         if self._decoder.closed is not None:

@@ -1,8 +1,9 @@
-"""Opening a screen: a ticket for the person, its redemption for the gateway."""
+"""Opening a screen: a ticket for the person, its redemption for the gateway; and going on after a line broke."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum, auto
 
 from sqlalchemy import distinct, func, or_, select, update
 from sqlalchemy.orm import Session
@@ -22,7 +23,9 @@ from yunzhuo.services.changes import state_of
 from yunzhuo.services.desktop_views import may_with, visible_desktop
 from yunzhuo.services.gateways import GatewayService
 from yunzhuo.services.reach import widened
+from yunzhuo.services.resuming import Shown, resumed
 from yunzhuo.services.rules.lifecycle import State
+from yunzhuo.services.rules.session_policy import stricter
 from yunzhuo.services.stated import needs
 
 # ConsoleProtocol is for routes, which know no clouds.
@@ -36,12 +39,17 @@ _CARRIED = frozenset({ConsoleProtocol.VNC, ConsoleProtocol.SPICE})
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """The right to open one session. ``subprotocol`` is offered to the gateway at ``url``, beside ``binary``."""
+    """The right to open one session. ``subprotocol`` is offered to the gateway at ``url``, beside ``binary``.
+
+    ``resume_ticket`` opens the same session again when its line broke, for ``resume_seconds`` after that.
+    """
 
     id: str
     protocol: ConsoleProtocol
     url: str
     ticket: str = field(repr=False)
+    resume_ticket: str = field(repr=False)
+    resume_seconds: int
     expires_at: datetime
     gateway: str = ""
     desktop_name: str = ""
@@ -51,6 +59,11 @@ class Connection:
     def subprotocol(self) -> str:
         """The WebSocket subprotocol that carries the ticket."""
         return f"{TICKET_PREFIX}{self.ticket}"
+
+    @property
+    def resume_subprotocol(self) -> str:
+        """The WebSocket subprotocol that carries the right to go on."""
+        return f"{TICKET_PREFIX}{self.resume_ticket}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +76,14 @@ class Redemption:
     console: Console
     policy: Mapping[str, object] = field(default_factory=dict)
     ends_in_seconds: float | None = None
+
+
+class _Use(Enum):
+    """What a ticket was shown for: to begin a session, to add a channel to it, to go on with it."""
+
+    FIRST = auto()
+    JOINED = auto()
+    RESUMED = auto()
 
 
 class ConsoleService:
@@ -110,11 +131,12 @@ class ConsoleService:
                 )
             self._leave_room(tx, actor.user_id)
             route = self._gateways.route(tx, actor.client_address)
-            secret = new_secret()
+            secret, resume_secret = new_secret(), new_secret()
             ticket = Ticket(
                 id=new_id(),
                 organization_id=desktop.organization_id,
                 secret_digest=digest(secret),
+                resume_digest=digest(resume_secret),
                 user_id=actor.user_id,
                 desktop_id=desktop.id,
                 gateway_id=route.gateway_id,
@@ -132,6 +154,8 @@ class ConsoleService:
                 protocol=protocol,
                 url=f"{route.url}/v1/console",
                 ticket=secret,
+                resume_ticket=resume_secret,
+                resume_seconds=self._settings.resume_seconds,
                 expires_at=ticket.expires_at,
                 gateway=route.gateway_name,
                 desktop_name=desktop.name,
@@ -144,16 +168,19 @@ class ConsoleService:
         errors when the screen cannot be reached.
 
         A SPICE viewer opens its channels one after another with one ticket: for as long again as a ticket lives, those of
-        the same client join the session while it is open.
+        the same client join the session while it is open. The ticket to go on with a session whose line broke is good as often
+        as lines break; what that session may do is what it might and what would be allowed now.
         """
         now = self._clock.now()
-        ticket, is_first = self._taken(gateway_id, secret, now, client_address)
+        ticket, use = self._taken(gateway_id, secret, now, client_address, channel)
         with self._db.reading() as tx:
-            if is_first:
+            if use is _Use.FIRST:
                 self._leave_room(tx, ticket.user_id)
             server_id = self._server_of(tx, ticket)
         console = self._cloud.servers.console(server_id, ConsoleProtocol(ticket.protocol))
         policy = dict(ticket.policy or {})
+        if use is _Use.RESUMED:
+            policy = stricter(policy, self._policy(view_only=False))
         seconds = policy.pop(_SESSION_SECONDS, None)
         since = ticket.redeemed_at or now
         ends_at = since + timedelta(seconds=seconds) if isinstance(seconds, int) and seconds else None
@@ -162,16 +189,21 @@ class ConsoleService:
         return Redemption(session_id, ticket.user_id, ticket.desktop_id, console, policy, left)
 
     @retried_when_contended
-    def _taken(self, gateway_id: str, secret: str, now: datetime, client_address: str) -> tuple[Ticket, bool]:
-        """The ticket, and whether this was its first use."""
+    def _taken(
+        self, gateway_id: str, secret: str, now: datetime, client_address: str, channel: str | None
+    ) -> tuple[Ticket, "_Use"]:
+        """The ticket, and what it was used for."""
+        shown = Shown(gateway_id, digest(secret), client_address, channel)
         with self._db.transaction() as tx:
-            ticket = self._spend(tx, gateway_id, secret, now, client_address)
-            is_first = ticket is not None
-            ticket = ticket or self._joined(tx, gateway_id, secret, now, client_address)
+            ticket, use = self._spend(tx, gateway_id, secret, now, client_address), _Use.FIRST
+            if ticket is None:
+                ticket, use = self._joined(tx, gateway_id, secret, now, client_address), _Use.JOINED
+            if ticket is None:
+                ticket, use = resumed(tx, shown, now, self._settings), _Use.RESUMED
         if ticket is None:
             self._note_refused(secret, gateway_id, client_address)
             raise _refused()
-        return ticket, is_first
+        return ticket, use
 
     @retried_when_contended
     def _begin_session(
@@ -232,10 +264,13 @@ class ConsoleService:
     def _note_refused(self, secret: str, gateway_id: str, client_address: str) -> None:
         """A ticket that is no good any more is somebody's all the same: what was tried with it goes on record."""
         with self._db.transaction() as tx:
-            ticket = tx.scalar(select(Ticket).where(Ticket.secret_digest == digest(secret)))
+            shown = digest(secret)
+            ticket = tx.scalar(select(Ticket).where(or_(Ticket.secret_digest == shown, Ticket.resume_digest == shown)))
             if ticket is None:
                 return
             why = "another_gateway" if ticket.gateway_id != gateway_id else "spent" if ticket.redeemed_at else "late"
+            if ticket.resume_digest == shown:
+                why = "not_resumable"
             if ticket.client_address is not None and ticket.client_address != client_address:
                 why = "another_address"
             self._audit.record(

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, delete, select, tuple_
+from sqlalchemy import ColumnElement, and_, delete, or_, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.config.settings import ConsoleSettings
-from yunzhuo.phoenix.db.models import IdempotencyKey, Ticket
+from yunzhuo.phoenix.db.models import ConsoleSession, IdempotencyKey, Ticket
 from yunzhuo.phoenix.db.session import Database, retried_when_contended
 
 #: For so long the same request with the same key gives the same answer.
@@ -26,12 +26,18 @@ class Forgetting:
         self._clock = clock
         # A ticket that was spent at its last moment lets channels join for as long again.
         self._keep_tickets = KEEP_TICKETS + timedelta(seconds=consoles.ticket_seconds)
+        self._resume = timedelta(seconds=consoles.resume_seconds)
 
     def round(self) -> int:
-        """Drop idempotency keys and tickets that are old; answers how many."""
+        """Drop idempotency keys and tickets that are old and of no open session; answers how many."""
         now = self._clock.now()
         keys = forget(self._db, (IdempotencyKey.user_id, IdempotencyKey.key), IdempotencyKey.created_at < now - KEEP_KEYS)
-        return keys + forget(self._db, (Ticket.id,), Ticket.expires_at < now - self._keep_tickets)
+        in_use = select(ConsoleSession.id).where(
+            ConsoleSession.ticket_id == Ticket.id,
+            or_(ConsoleSession.ended_at.is_(None), ConsoleSession.ended_at > now - self._resume),
+        )
+        old = and_(Ticket.expires_at < now - self._keep_tickets, ~in_use.exists())
+        return keys + forget(self._db, (Ticket.id,), old)
 
 
 def forget(

@@ -12,8 +12,6 @@ from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import NotFound
 from yunzhuo.phoenix.config.settings import ConsoleSettings
 from yunzhuo.phoenix.db.models import (
-    ApiToken,
-    AuthSession,
     ConsoleSession,
     Desktop,
     Gateway,
@@ -27,6 +25,7 @@ from yunzhuo.services.desktop_views import may_with
 from yunzhuo.services.forgetting import forget
 from yunzhuo.services.reach import widened, within_reach
 from yunzhuo.services.releasing import END_REASON
+from yunzhuo.services.resuming import RESUMED, has_ended
 from yunzhuo.services.rules.lifecycle import Wanted
 from yunzhuo.services.stated import needs
 
@@ -187,6 +186,8 @@ class ScreenService:
 
 
 _TABLE = cast(Table, ConsoleSession.__table__)
+# The screen went on over another connection.
+_IS_PAST = ConsoleSession.withdrawn_reason == RESUMED
 _SCREEN_ID: ColumnElement[str] = func.coalesce(ConsoleSession.ticket_id, ConsoleSession.id)
 
 
@@ -201,7 +202,7 @@ def _screens(actor: Actor) -> Select[Any]:
     query = (
         select(
             *whose,
-            func.count(),
+            func.count(case((_IS_PAST, None), else_=ConsoleSession.id)),
             func.min(ConsoleSession.started_at),
             func.max(ConsoleSession.last_input_at),
             func.max(ConsoleSession.round_trip_ms),
@@ -209,7 +210,9 @@ def _screens(actor: Actor) -> Select[Any]:
             func.sum(ConsoleSession.bytes_in),
             func.sum(ConsoleSession.bytes_out),
             func.max(ConsoleSession.ended_at),
-            func.max(ConsoleSession.end_reason),
+            func.coalesce(
+                func.max(case((_IS_PAST, None), else_=ConsoleSession.end_reason)), func.max(ConsoleSession.end_reason)
+            ),
         )
         .join(User, User.id == ConsoleSession.user_id)
         .join(Desktop, Desktop.id == ConsoleSession.desktop_id)
@@ -234,13 +237,7 @@ def _views(tx: Session, query: Select[Any]) -> Sequence[ScreenView]:
 def _doubtful(gateway_id: str, now: datetime) -> Select[Any]:
     """Open connections for which something is not as it is for most: each with its person, its desktop, and whether the
     organization is disabled and the sign-in has ended."""
-    ended_session = select(AuthSession.id).where(
-        AuthSession.secret_digest == ConsoleSession.sign_in_digest, AuthSession.ended_at.is_not(None)
-    )
-    revoked_token = select(ApiToken.id).where(
-        ApiToken.secret_digest == ConsoleSession.sign_in_digest, ApiToken.revoked_at.is_not(None)
-    )
-    sign_in_ended = or_(ended_session.exists(), revoked_token.exists())
+    sign_in_ended = has_ended(ConsoleSession.sign_in_digest)
     nobody = Organization.disabled_at.is_not(None)
     doubts: list[ColumnElement[bool]] = [
         ConsoleSession.withdrawn_reason.is_not(None),

@@ -326,7 +326,11 @@ def test_a_connection_is_a_ticket_for_the_gateway(yunzhuo: Installation, lin: Ap
     answer = lin.post(f"/desktops/{desktop_id}/connections", json={"protocol": "vnc"})
     assert answer.status_code == 201
     connection = answer.get_json()
-    assert set(connection) == {"id", "protocol", "url", "ticket", "subprotocol", "expires_at", "gateway"}
+    assert set(connection) == {"id", "protocol", "url", "ticket", "subprotocol", "expires_at", "gateway"} | {
+        "resume_ticket",
+        "resume_subprotocol",
+        "resume_seconds",
+    }
     assert (connection["protocol"], connection["gateway"]) == ("vnc", "local")
     assert connection["url"] == "ws://localhost:8081/v1/console"
     assert connection["subprotocol"] == f"ticket.{connection['ticket']}"

@@ -1,8 +1,12 @@
 """Tickets: for one person, one desktop, one time, one minute, one gateway."""
 
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
 import pytest
 from sqlalchemy import select
-from tests.support.installation import Installation
+from tests.support.installation import Installation, installation
 
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
 from yunzhuo.phoenix.cloud.resources import ConsoleProtocol
@@ -84,6 +88,59 @@ def test_a_spice_viewers_channels_join_its_session_and_nobody_elses(yunzhuo: Ins
         consoles.end_session(gateway_id, redemption.session_id, bytes_in=1, bytes_out=2, reason="closed")
     with pytest.raises(Forbidden):
         consoles.redeem(gateway_id, ticket, client_address=CLIENT)
+
+
+def test_a_broken_line_is_gone_on_with_for_a_while(yunzhuo: Installation, lin: Actor, gateway_id: str) -> None:
+    consoles = yunzhuo.services.consoles
+    connection = consoles.open(lin, yunzhuo.available(lin), ConsoleProtocol.VNC)
+    assert connection.resume_ticket not in repr(connection)
+
+    def resumed() -> str:
+        return consoles.redeem(gateway_id, connection.resume_ticket, client_address="192.0.2.8").session_id
+
+    def ended(session_id: str, reason: str) -> None:
+        consoles.end_session(gateway_id, session_id, bytes_in=1, bytes_out=2, reason=reason)
+
+    with pytest.raises(Forbidden):
+        resumed()  # there is nothing to go on with yet
+    first = consoles.redeem(gateway_id, connection.ticket, client_address=CLIENT).session_id
+    yunzhuo.pass_time(8 * 3600)
+    second = resumed()
+    assert yunzhuo.services.screens.withdrawn(gateway_id) == {first: "resumed"}
+    ended(first, "resumed")
+    ended(second, "viewer_lost")
+    yunzhuo.pass_time(59)
+    yunzhuo.weather.faults.set(Fault(operation="servers.console", kind=FaultKind.FAIL_BEFORE))
+    with pytest.raises(Unavailable):
+        resumed()
+    yunzhuo.weather.faults.clear()
+    third = resumed()  # that the cloud was away costs nothing but time
+    ended(third, "gateway_stopping")
+    yunzhuo.pass_time(60)
+    with pytest.raises(Forbidden):
+        resumed()
+
+
+def test_who_goes_on_may_what_is_allowed_now(tmp_path: Path) -> None:
+    with installation(tmp_path / "home", consoles={"session_seconds": 600, "bind_client_address": True}) as free:
+        lin = free.person("lin")
+        gateway_id = free.services.gateways.gateway_id(gateway_key_file(free.settings).read_text().strip())
+        here = replace(lin, client_address=CLIENT)
+        connection = free.services.consoles.open(here, free.available(lin), ConsoleProtocol.VNC, view_only=True)
+        before = free.services.consoles.redeem(gateway_id, connection.ticket, client_address=CLIENT)
+        now = free.clock.now() + timedelta(seconds=100)
+    stricter = {"session_seconds": 900, "clipboard_from_desktop": False, "kib_per_second": 500, "bind_client_address": True}
+    with installation(tmp_path / "home", consoles=stricter) as strict:
+        strict.clock.set(now)
+        redeem = strict.services.consoles.redeem
+        with pytest.raises(Forbidden):
+            redeem(gateway_id, connection.resume_ticket, client_address="192.0.2.99")
+        after = redeem(gateway_id, connection.resume_ticket, client_address=CLIENT)
+        assert after.policy == {**before.policy, "clipboard_from_desktop": False, "kib_per_second": 500}
+        assert after.ends_in_seconds == 500, "its time goes on, too"
+        strict.pass_time(500)
+        with pytest.raises(Forbidden):
+            redeem(gateway_id, connection.resume_ticket, client_address=CLIENT)
 
 
 def test_a_spice_session_is_not_joined_late(yunzhuo: Installation, lin: Actor, gateway_id: str) -> None:

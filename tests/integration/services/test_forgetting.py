@@ -26,12 +26,16 @@ def test_tickets_go_spent_or_not_and_sessions_stay(yunzhuo: Installation, lin: A
     yunzhuo.services.gateways.ensure_gateway("g", "http://gateway", "key")
     gateway_id = yunzhuo.services.gateways.gateway_id("key")
     unused, spent = (consoles.open(lin, desktop_id, ConsoleProtocol.VNC) for _ in range(2))
-    consoles.redeem(gateway_id, spent.ticket, client_address="192.0.2.1")
+    session = consoles.redeem(gateway_id, spent.ticket, client_address="192.0.2.1").session_id
     yunzhuo.pass_time(KEEP_TICKETS.total_seconds())
     fresh = consoles.open(lin, desktop_id, ConsoleProtocol.VNC)
     assert yunzhuo.services.forgetting.round() == 0
     yunzhuo.pass_time(3 * yunzhuo.settings.consoles.ticket_seconds)
-    assert yunzhuo.services.forgetting.round() == 2
+    assert yunzhuo.services.forgetting.round() == 1, "that of an open session is what it goes on with when its line breaks"
+    consoles.end_session(gateway_id, session, bytes_in=1, bytes_out=2, reason="viewer_lost")
+    assert yunzhuo.services.forgetting.round() == 0
+    yunzhuo.pass_time(yunzhuo.settings.consoles.resume_seconds)
+    assert yunzhuo.services.forgetting.round() == 1
     with yunzhuo.connection() as connection:
         assert connection.scalars(text("SELECT id FROM tickets")).all() == [fresh.id]
         assert connection.scalar(text("SELECT COUNT(*) FROM console_sessions")) == 1

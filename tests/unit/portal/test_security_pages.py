@@ -220,7 +220,8 @@ def test_the_way_through_mail(tmp_path: Path) -> None:
             visitor.fill_in("/security/password", password=OTHER)
             assert visitor.fill_in("/security/address", email="lin@new.local").status_code == 303
             deliver(yunzhuo)
-            confirm = server.text().partition("https://desk.school.local")[2].split()[0]
+            # The former address is told, too, and either letter may come first.
+            confirm = server.text(server.recipients.index("lin@new.local")).partition("https://desk.school.local")[2].split()[0]
             visitor.get(confirm)
             assert yunzhuo.services.accounts.by_email("lin@school.local").email == "lin@school.local"
             assert visitor.fill_in(confirm).status_code == 303

@@ -212,6 +212,9 @@ class ConsoleSettings(Section):
     bind_client_address: bool = Field(
         False, description="Whether a ticket is good only from the address that it was asked for from."
     )
+    resume_seconds: int = Field(
+        60, ge=0, le=3600, description="A screen whose line broke is got back without a new ticket for this long; 0: never."
+    )
     sessions_per_user: int = Field(20, ge=1, description="Screens that one person may have open at once.")
     session_seconds: int = Field(0, ge=0, description="A screen is closed after this long; 0: never.")
     clipboard_to_desktop: bool = Field(True, description="Whether what people copied may be pasted into desktops.")

@@ -268,13 +268,17 @@ class Accepted(BaseModel):
 
 
 class Connection(BaseModel):
-    """The right to open one session, once, until ``expires_at``: offer ``binary`` and ``subprotocol`` at ``url``."""
+    """The right to open one session, once, until ``expires_at``: offer ``binary`` and ``subprotocol`` at ``url``. When its line
+    breaks, ``resume_ticket`` (``resume_subprotocol``) opens it again, for ``resume_seconds`` after that."""
 
     id: Id
     protocol: ConsoleProtocol
     url: str = Field(examples=["ws://localhost:8081/v1/console"])
     ticket: str
     subprotocol: str = Field(examples=["ticket.q83v..."])
+    resume_ticket: str
+    resume_subprotocol: str = Field(examples=["ticket.4fG1..."])
+    resume_seconds: int
     expires_at: datetime
     gateway: str = Field(examples=["local"], description="The gateway that the way leads through.")
 
@@ -286,6 +290,9 @@ class Connection(BaseModel):
             url=right.url,
             ticket=right.ticket,
             subprotocol=right.subprotocol,
+            resume_ticket=right.resume_ticket,
+            resume_subprotocol=right.resume_subprotocol,
+            resume_seconds=right.resume_seconds,
             expires_at=right.expires_at,
             gateway=right.gateway,
         )

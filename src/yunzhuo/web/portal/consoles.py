@@ -108,6 +108,8 @@ def _told(connection: Connection) -> Response:
         url=connection.url,
         ticket=connection.ticket,
         subprotocol=connection.subprotocol,
+        resume_subprotocol=connection.resume_subprotocol,
+        resume_seconds=connection.resume_seconds,
         expires_at=connection.expires_at.isoformat(),
     )
     answer.status_code = 201

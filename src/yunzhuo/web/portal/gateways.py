@@ -1,5 +1,7 @@
 """Gateways, inner networks, and who has which screen open, as administrators see them."""
 
+from collections.abc import Mapping
+
 from flask import request, url_for
 from flask_babel import gettext
 from werkzeug.wrappers import Response
@@ -52,7 +54,7 @@ def new_gateway() -> Response:
     except (Conflict, InvalidInput) as error:
         known = messages.field_errors(error) if isinstance(error, InvalidInput) else {}
         notice("bad", " ".join(known.values()) or messages.refusal(error))
-        return _gateway_page()
+        return _gateway_page(asked=asked)
     return _gateway_page(made)
 
 
@@ -92,9 +94,16 @@ def remove_segment(segment_id: str) -> Response:
     return saved(lambda: services().gateways.remove_segment(actor(), segment_id), url_for("portal.gateway_list"))
 
 
-def _gateway_page(made: NewKey | None = None) -> Response:
+def _gateway_page(made: NewKey | None = None, *, asked: Mapping[str, str] | None = None) -> Response:
+    """``asked``: what somebody wrote that was refused, to be put right."""
     gateways, person = services().gateways, actor()
-    answer = page("admin/gateways.html", gateways=gateways.list(person), segments=gateways.segments(person), made=made)
+    answer = page(
+        "admin/gateways.html",
+        gateways=gateways.list(person),
+        segments=gateways.segments(person),
+        made=made,
+        asked=asked or {},
+    )
     if made is not None:
         answer.headers["Cache-Control"] = "no-store"
         notice("info", gettext("The key is shown this once."))

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from yunzhuo.services.access import GRANTS, Actor, Role, Scope, covers, grants_of, scope_of
 from yunzhuo.services.accounts import UserView
 from yunzhuo.web.portal import messages
-from yunzhuo.web.portal.gateway_words import amount, gateway_health, screen_end
+from yunzhuo.web.portal.gateway_words import amount, gateway_health, screen_end, with_breaks
 from yunzhuo.web.portal.pool_words import kind_name, shares, standing
 from yunzhuo.webkit import actor, errors, request_id, services, sessions
 from yunzhuo.webkit.problems import Problem
@@ -46,7 +46,9 @@ def _set_up(state: BlueprintSetupState) -> None:
     state.app.context_processor(_for_all_templates)
     state.app.jinja_env.filters.update(elapsed=messages.elapsed, moment=messages.moment, size=messages.size)
     state.app.jinja_env.filters.update(pool_kind=kind_name, pool_shares=shares, pool_standing=standing)
-    state.app.jinja_env.filters.update(amount=amount, gateway_health=gateway_health, screen_end=screen_end)
+    state.app.jinja_env.filters.update(
+        amount=amount, gateway_health=gateway_health, screen_end=screen_end, with_breaks=with_breaks
+    )
 
 
 blueprint.record_once(_set_up)

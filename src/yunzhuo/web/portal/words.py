@@ -335,6 +335,8 @@ FIELDS: Mapping[str, LazyString] = {
     "credential": lazy_gettext("This passkey cannot be used here."),
     "chosen": lazy_gettext("Choose a password that differs from your current one."),
     "name": lazy_gettext("This name cannot be used: 1 to 64 characters, none of them invisible."),
+    "public_url": lazy_gettext("Write a gateway's address as wss://HOST:PORT."),
+    "internal_url": lazy_gettext("Write a gateway's address as wss://HOST:PORT."),
     "image": lazy_gettext("This image is not offered any more."),
     "time_zone": lazy_gettext("There is no such time zone."),
     "person": lazy_gettext("There is no such account."),

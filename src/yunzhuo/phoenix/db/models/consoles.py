@@ -47,10 +47,12 @@ class Ticket(Base):
     """The right to open one session, once, until ``expires_at``.
 
     ``policy`` is what the session may do; ``sign_in_digest`` the digest of the session's or token's secret with which it was
-    asked for; only ``client_address`` may use it, if there is one.
+    asked for; only ``client_address`` may use it, if there is one. ``resume_digest`` is of another secret, which opens the
+    session again when its line broke; it was last used for that at ``resumed_at``.
     """
 
     __tablename__ = "tickets"
+    __table_args__ = (Index("uq_tickets_resume_digest", "resume_digest", unique=True),)
 
     id: Mapped[Id] = mapped_column(primary_key=True)
     organization_id: Mapped[Id] = mapped_column(ForeignKey("organizations.id"))
@@ -65,6 +67,8 @@ class Ticket(Base):
     created_at: Mapped[Time]
     expires_at: Mapped[Time] = mapped_column(index=True)
     redeemed_at: Mapped[Time | None]
+    resume_digest: Mapped[Digest | None]
+    resumed_at: Mapped[Time | None]
 
 
 class ConsoleSession(Base):

@@ -91,6 +91,29 @@ async def test_two_hundred_at_once(gateway: RunningGateway, manager: StandInMana
     assert await gateway.metric('yunzhuo_gateway_relayed_bytes_total{direction="out"}') == relayed + 200 * 5000
 
 
+async def test_masses_arrive_whole_at_a_browser_that_halts(
+    gateway: RunningGateway, manager: StandInManager, start_screen: StartScreen
+) -> None:
+    """Large reads go past the gateway; what the browser does not take of them is kept, in its order."""
+    piece = random.Random(5).randbytes(1 << 20)
+
+    async def pour(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for number in range(16):
+            writer.write(number.to_bytes(2, "big") + piece)
+            await writer.drain()
+        await asyncio.sleep(3600)
+
+    screen = await start_screen(scene=pour)
+    ticket = manager.issue(screen)
+    viewer = await Viewer.open(gateway, ticket, max_queue=1)
+    for number in range(16):
+        assert await viewer.read(2 + len(piece)) == number.to_bytes(2, "big") + piece
+        if number % 4 == 0:
+            await asyncio.sleep(0.1)
+    await viewer.close()
+    assert (await manager.end_of(ticket))["bytes_out"] == 16 * (2 + len(piece))
+
+
 async def test_a_browser_that_does_not_read_costs_bounded_memory(
     gateway: RunningGateway, manager: StandInManager, start_screen: StartScreen
 ) -> None:
