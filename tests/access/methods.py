@@ -60,7 +60,7 @@ def _of(name: str) -> Callable[[World], Any]:
 
 accounts, audit, catalog, delegations = _of("accounts"), _of("audit_reader"), _of("catalog"), _of("delegations")
 desktops, groups, guests, organizations = _of("desktops"), _of("groups"), _of("guests"), _of("organizations")
-gateways, screens = _of("gateways"), _of("screens")
+gateways, licensing, screens = _of("gateways"), _of("licensing"), _of("screens")
 overview, people, lists, quotas = _of("overview"), _of("people"), _of("people_import"), _of("quotas")
 bulk, operations, disks = _of("bulk"), _of("operations"), _of("personal_disks")
 factors, passkeys, registration = _of("factors"), _of("passkeys"), _of("registration")
@@ -151,6 +151,12 @@ METHODS: Mapping[str, Ask] = {
     "gateways.rotate_key": lambda w, a, t: gateways(w).rotate_key(a, w.gateway),
     "gateways.segments": lambda w, a, t: gateways(w).segments(a),
     "gateways.update": lambda w, a, t: gateways(w).update(a, w.gateway, state=GatewayState.DRAINING),
+    "licensing.status": lambda w, a, t: licensing(w).status(a),
+    "licensing.notice": lambda w, a, t: licensing(w).notice(a),
+    "licensing.host_info": lambda w, a, t: licensing(w).host_info(a),
+    "license_renewal.standing": lambda w, a, t: w.yunzhuo.services.license_renewal.standing(a),
+    "license_renewal.activate": lambda w, a, t: w.yunzhuo.services.license_renewal.activate(a),
+    "licensing.take": lambda w, a, t: licensing(w).take(a, b""),
     "screens.end": lambda w, a, t: screens(w).end(a, t.screen),
     "screens.history": lambda w, a, t: screens(w).history(a),
     "screens.open_now": lambda w, a, t: screens(w).open_now(a),

@@ -75,6 +75,7 @@ CONTENT: Mapping[str, Content] = {
     "POST /api/v1/organizations": _json(name="new"),
     "POST /api/v1/gateways": _json(name="new", public_url="wss://new.test"),
     "PATCH /api/v1/gateways/<gateway_id>": _json(state="draining"),
+    "POST /api/v1/license/activation": _json(),
     "POST /api/v1/segments": _json(name="new", network="10.9.0.0/16"),
     "PATCH /api/v1/organizations/<organization_id>": _json(name="new"),
     "POST /api/v1/invitations": _json(email=NEW, role="user"),

@@ -106,6 +106,7 @@ PLACES: dict[str, tuple[str, list[str]]] = {
     "portal.gateway_list": ("head", ["/admin/gateways"]),
     "portal.screen_list": ("head", ["/admin/screens"]),
     "portal.catalog": ("head", ["/admin/catalog"]),
+    "portal.license_page": ("head", ["/admin/license"]),
     "portal.settings": ("head", ["/admin/settings"]),
 }
 # What a script asks for, or what leads elsewhere at once.
@@ -122,6 +123,7 @@ NO_PAGES = {
     "portal.export_users",
     "portal.user_list_template",
     "portal.disk_usage",
+    "portal.host_info",
 }
 
 

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Iterable
 from typing import Any
 
-from yunzhuo.web.asgi import App, Message
+from yunzhuo.webkit.asgi import App, Message
 
 
 class Conversation:

@@ -176,6 +176,7 @@ def pages(own: str, ids: dict[str, str], *, stopped: str, failed: str, snapshot:
             "all-desktops": "/admin/desktops",
             "hosts": "/admin/hosts",
             "catalog": "/admin/catalog",
+            "license": "/admin/license",
             "settings": "/admin/settings",
         },
     }

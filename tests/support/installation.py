@@ -18,6 +18,7 @@ from yunzhuo.phoenix.cloud.memory import Control, MemoryCloud, connect, control
 from yunzhuo.phoenix.common.clock import FixedClock
 from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.phoenix.security.passwords import Passwords
+from yunzhuo.phoenix.security.vendor_pin import VendorPin
 from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.assembly import Services, prepare, services
 from yunzhuo.services.catalog import FlavorView, ImageView
@@ -162,7 +163,9 @@ class Installation:
 
 
 @contextmanager
-def installation(home: Path, *, passwords: Passwords = QUICK_PASSWORDS, **sections: object) -> Iterator[Installation]:
+def installation(
+    home: Path, *, passwords: Passwords = QUICK_PASSWORDS, pin: VendorPin | None = None, **sections: object
+) -> Iterator[Installation]:
     """A fresh installation in ``home``; ``sections`` replace sections of the settings (``limits={...}``)."""
     is_new = not (home / "secrets").exists()
     is_like_prepared = is_new and not home.exists() and not sections.keys() & _SEEN_BY_PREPARE
@@ -174,7 +177,7 @@ def installation(home: Path, *, passwords: Passwords = QUICK_PASSWORDS, **sectio
     clock = FixedClock(START)
     cloud = connect(settings, clock=clock)
     weather = control(settings, clock=clock)
-    with services(settings, clock=clock, cloud=cloud, passwords=passwords) as all_services:
+    with services(settings, clock=clock, cloud=cloud, passwords=passwords, pin=pin) as all_services:
         all_services.catalog.synchronize(all_services.accounts.default_organization_id())
         yield Installation(settings, clock, cloud, weather, all_services)
     weather.close()

@@ -29,6 +29,7 @@ _COMMANDS = {
     "cloud": ("yunzhuo.cli.cloud:cloud", "The cloud that desktops run on: check."),
     "backup": ("yunzhuo.cli.backups:backup", "Write the whole installation into a file."),
     "restore": ("yunzhuo.cli.backups:restore", "Make an installation from such a file."),
+    "license": ("yunzhuo.cli.license:license_", "Licenses: what an installation may do, signed."),
     "image": ("yunzhuo.cli.images:image", "Images: what desktops start from."),
     "host": ("yunzhuo.cli.host:host", "The virtual machines of this computer."),
     "web": ("yunzhuo.cli.processes:web", "Run the portal and the API."),

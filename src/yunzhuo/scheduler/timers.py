@@ -38,6 +38,7 @@ QUEUE_SECONDS = 5.0
 CATALOG_SECONDS = 5.0
 AUDIT_SECONDS = 2.0
 USAGE_SECONDS = 60.0
+LICENSE_SECONDS = 60.0
 DISKS_SECONDS = 5.0
 # How soon what was taken of a pool's spares is built again.
 POOLS_SECONDS = 1.0
@@ -157,6 +158,8 @@ def timers(settings: Settings, all_services: Services) -> list[Timer]:
         Timer("catalog", CATALOG_SECONDS, synchronize),
         Timer("audit", AUDIT_SECONDS, all_services.audit_keeper.seal),
         Timer("usage", USAGE_SECONDS, all_services.usage.count),
+        Timer("license", LICENSE_SECONDS, all_services.licensing.witness),
+        Timer("renewal", LICENSE_SECONDS, lambda: all_services.license_renewal.round(first)),
         Timer("mail", MAIL_SECONDS, all_services.outbox.wake_due),
         Timer("guesses", GUESSES_SECONDS, lambda: all_services.guesses.report(first)),
         Timer("screens", SCREENS_SECONDS, all_services.screens.sweep),

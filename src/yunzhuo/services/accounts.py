@@ -23,6 +23,7 @@ from yunzhuo.phoenix.security.secrets import digest
 from yunzhuo.services.access import RUN_AN_ORGANIZATION, Actor, Role
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.letter_words import Kind
+from yunzhuo.services.license_book import LicenseBook
 from yunzhuo.services.mailing import Outbox
 from yunzhuo.services.proofs import until
 from yunzhuo.services.rules.guessing import is_easily_guessed
@@ -111,7 +112,9 @@ class AccountService:
         clock: Clock,
         settings: AccountSettings,
         passwords: Passwords,
+        license_book: LicenseBook,
     ) -> None:
+        self._license = license_book
         self._db = db
         self._audit = audit
         self._outbox = outbox
@@ -207,7 +210,10 @@ class AccountService:
         must_change_password: bool = False,
         is_service: bool = False,
     ) -> User:
-        """A new account as part of ``tx``, without an audit entry. Raises Conflict when the (normalized) address is taken."""
+        """A new account as part of ``tx``, without an audit entry. Raises Conflict when the (normalized) address is taken, and
+        LimitReached when the license has no room for it."""
+        if not is_service:
+            self._license.reserve_user(tx)
         user = User(
             id=new_id(),
             organization_id=organization_id or self._default_organization(tx).id,

@@ -21,6 +21,7 @@ from yunzhuo.phoenix.queue import Queue, make_app
 from yunzhuo.phoenix.security.keyring import Keyring
 from yunzhuo.phoenix.security.passwords import Passwords
 from yunzhuo.phoenix.security.secrets import load_or_make
+from yunzhuo.phoenix.security.vendor_pin import VendorPin, pinned
 from yunzhuo.services.access import Role
 from yunzhuo.services.accounts import AccountService, Views
 from yunzhuo.services.admission import Admission
@@ -48,6 +49,9 @@ from yunzhuo.services.guests import GuestService
 from yunzhuo.services.health import HealthService
 from yunzhuo.services.history import HistoryService
 from yunzhuo.services.leftovers import Leftovers
+from yunzhuo.services.license_book import LicenseBook
+from yunzhuo.services.license_renewal import LicenseRenewal
+from yunzhuo.services.licensing import LicensingService, installation_key
 from yunzhuo.services.mailing import Outbox
 from yunzhuo.services.operation_desk import OperationDesk
 from yunzhuo.services.operations import OperationEngine
@@ -110,6 +114,8 @@ class Services:
     health: HealthService
     history: HistoryService
     leftovers: Leftovers
+    license_renewal: LicenseRenewal
+    licensing: LicensingService
     organizations: OrganizationService
     outbox: Outbox
     overview: OverviewService
@@ -138,7 +144,12 @@ class Services:
 
 @contextmanager
 def services(
-    settings: Settings, *, clock: Clock | None = None, cloud: Cloud | None = None, passwords: Passwords | None = None
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    cloud: Cloud | None = None,
+    passwords: Passwords | None = None,
+    pin: VendorPin | None = None,
 ) -> Iterator[Services]:
     """All services of one process; connections are given back at the end."""
     clock = clock or SystemClock()
@@ -147,21 +158,25 @@ def services(
     queue_app = make_app(settings)
     queue, audit = Queue(queue_app), AuditLog(db, clock)
     events = EventService(db, audit, clock)
-    feed, quotas = ChangeFeed(events), QuotaBook(clock, settings.limits)
+    keys = Keyring(load_or_make(settings.secrets_dir / "account-key"))
+    own_key = installation_key(settings.secrets_dir / "installation-key")
+    pin = pin if pin is not None else pinned()
+    license_book = LicenseBook(clock, pin, own_key.thumbprint(), keys)
+    licensing = LicensingService(db, license_book, own_key, audit, clock)
+    feed, quotas = ChangeFeed(events), QuotaBook(clock, settings.limits, license_book)
     admission = Admission(db, queue, feed, clock, settings.admission, settings.operations)
     wishes = WishBook(queue, feed, audit, clock, admission, quotas)
     attempts = AttemptCounter(db, clock, settings.accounts)
     worker = f"{socket.gethostname()}:{os.getpid()}:{new_id()[:8]}"
-    catalog = CatalogService(db, connected, audit, clock)
+    catalog = CatalogService(db, connected, audit, clock, license_book)
     passwords = passwords or Passwords()
-    keys = Keyring(load_or_make(settings.secrets_dir / "account-key"))
     views = Views(settings.accounts)
     outbox = Outbox(
         db, Mailer(settings.mail, clock), queue, keys, clock, public_url=settings.public_url, language=settings.language
     )
     proofs = ProofBook(db, outbox, clock)
     step_up = StepUp(db, attempts, audit, clock, settings.accounts, passwords)
-    accounts = AccountService(db, audit, outbox, step_up, clock, settings.accounts, passwords)
+    accounts = AccountService(db, audit, outbox, step_up, clock, settings.accounts, passwords, license_book)
     sessions = SessionService(db, audit, clock, settings.accounts, views)
     factors = FactorService(db, audit, outbox, keys, clock)
     passkeys = PasskeyService(db, factors, audit, clock, public_url=settings.public_url)
@@ -169,7 +184,7 @@ def services(
     by_link = (db, accounts, proofs, outbox, attempts, audit, clock, settings.accounts, passwords)
     desktops = DesktopService(db, wishes, feed, audit, clock, quotas)
     personal_disks = PersonalDiskService(db, connected, wishes, audit, clock, settings.limits)
-    people = PeopleService(db, desktops, personal_disks, audit, clock, settings.accounts, passwords)
+    people = PeopleService(db, desktops, personal_disks, audit, clock, settings.accounts, passwords, license_book)
     leftovers = Leftovers(db, connected, settings.reconcile)
     snapshots = SnapshotService(db, wishes, audit, clock, settings.limits, quotas)
     gateways = GatewayService(db, audit, clock)
@@ -186,7 +201,7 @@ def services(
             bulk=BulkService(db, desktops, admission, audit),
             catalog=catalog,
             claims=ClaimService(db, desktops, wishes, feed, audit, clock),
-            consoles=ConsoleService(db, connected, gateways, audit, clock, settings.consoles),
+            consoles=ConsoleService(db, connected, gateways, audit, clock, settings.consoles, license_book),
             delegations=DelegationService(db, audit, clock),
             desktop_table=DesktopTable(db, audit),
             desktops=desktops,
@@ -202,13 +217,15 @@ def services(
             health=health,
             history=HistoryService(db, audit),
             leftovers=leftovers,
+            license_renewal=LicenseRenewal(db, licensing, own_key, pin, audit, clock, settings.license),
+            licensing=licensing,
             operations=OperationDesk(db, desktops, snapshots, wishes, admission, feed, audit, clock),
             organizations=OrganizationService(db, audit, clock),
             outbox=outbox,
             overview=OverviewService(db, connected, health, audit, settings),
             passkeys=passkeys,
             people=people,
-            people_import=PeopleImport(db, people, audit, clock, settings.accounts, passwords),
+            people_import=PeopleImport(db, people, audit, clock, settings.accounts, passwords, license_book),
             quotas=QuotaService(db, quotas, audit),
             personal_disks=personal_disks,
             pool_keeper=PoolKeeper(db, desktops, wishes, audit, clock),

@@ -40,9 +40,16 @@ class Backup:
     tables: dict[str, int]
     secrets: Sequence[str]
     images: Sequence[dict[str, object]]
+    other_revision: str | None = None  # of the license server's own tables
 
 
-def back_up(settings: Settings, file: Path, images: Sequence[dict[str, object]], clock: Clock) -> Backup:
+def back_up(
+    settings: Settings,
+    file: Path,
+    images: Sequence[dict[str, object]],
+    clock: Clock,
+    other: dump.OtherTables | None = None,
+) -> Backup:
     """Write everything into ``file``, which must not be there; while Yunzhuo runs, too. Raises Conflict."""
     if file.exists():
         raise Conflict("file_exists", f"{file} is there already.")
@@ -55,11 +62,12 @@ def back_up(settings: Settings, file: Path, images: Sequence[dict[str, object]],
             if revision is None:
                 raise Conflict("no_database", "There is no database to back up.")
             # Together in memory, table by table: the archive wants each file's size first.
-            tables = {name: _add_table(archive, name, lines) for name, lines in dump.read(db)}
+            tables = {name: _add_table(archive, name, lines) for name, lines in dump.read(db, other)}
             secrets = sorted(path.name for path in settings.secrets_dir.glob("*") if path.is_file() and _is_secret(path.name))
             for name in secrets:
                 _add(archive, f"secrets/{name}", (settings.secrets_dir / name).read_bytes())
-            made = Backup(__version__, revision, clock.now().isoformat(), tables, secrets, images)
+            other_revision = dump.revision(db, other) if other else None
+            made = Backup(__version__, revision, clock.now().isoformat(), tables, secrets, images, other_revision)
             _add(archive, _MANIFEST, json.dumps({"format": _FORMAT, **_as_data(made)}, ensure_ascii=False).encode())
         draft.replace(file)
     finally:
@@ -68,25 +76,29 @@ def back_up(settings: Settings, file: Path, images: Sequence[dict[str, object]],
     return made
 
 
-def restore(settings: Settings, file: Path) -> Backup:
+def restore(settings: Settings, file: Path, other: dump.OtherTables | None = None) -> Backup:
     """Make an installation from a backup where there is none. Raises Conflict where something would be lost, InvalidInput
     for what is no backup of ours."""
     try:
         with tarfile.open(file, "r:gz") as archive:
-            return _restore(settings, archive)
+            return _restore(settings, archive, other)
     except (tarfile.TarError, zlib.error, EOFError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InvalidInput(f"{file} is not a backup of ours: {error}") from error
 
 
-def _restore(settings: Settings, archive: tarfile.TarFile) -> Backup:
+def _restore(settings: Settings, archive: tarfile.TarFile, other: dump.OtherTables | None) -> Backup:
     made = _manifest(archive)
+    if (other is None) != (made.other_revision is None):
+        raise ValueError("an installation and a license server are not restored from each other's backups")
+    others = (other, made.other_revision) if other and made.other_revision else None
     db = Database(settings.database_url)
     try:
-        if not dump.is_empty(db):
+        if not dump.is_empty(db, other):
             raise Conflict("not_empty", "There is an installation here already; a backup is restored where there is none.")
         secrets = {name: _read(archive, f"secrets/{name}", _LARGEST_SECRET) for name in made.secrets}
         members = [name for name in archive.getnames() if _TABLE.fullmatch(name)]
-        dump.load(db, made.revision, ((_TABLE.fullmatch(name)[1], _lines(archive, name)) for name in members))  # type: ignore[index]  # they match
+        tables = ((_TABLE.fullmatch(name)[1], _lines(archive, name)) for name in members)  # type: ignore[index]  # they match
+        dump.load(db, made.revision, tables, others)
     finally:
         db.close()
     settings.secrets_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -99,7 +111,10 @@ def _manifest(archive: tarfile.TarFile) -> Backup:
     told = json.loads(_read(archive, _MANIFEST, _LONGEST_LINE))
     if not isinstance(told, dict) or told.get("format") != _FORMAT:
         raise ValueError("its format is not known to this release")
-    made = Backup(**{name: told[name] for name in ("version", "revision", "made_at", "tables", "secrets", "images")})
+    made = Backup(
+        **{name: told[name] for name in ("version", "revision", "made_at", "tables", "secrets", "images")},
+        other_revision=told.get("other_revision"),
+    )
     if not all(_is_secret(str(name)) for name in made.secrets):
         raise ValueError("it names secrets that are none")
     return made
@@ -160,4 +175,5 @@ def _as_data(made: Backup) -> dict[str, object]:
         "tables": made.tables,
         "secrets": list(made.secrets),
         "images": list(made.images),
+        "other_revision": made.other_revision,
     }

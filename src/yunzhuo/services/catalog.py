@@ -9,12 +9,18 @@ from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.resources import Flavor as CloudFlavor
 from yunzhuo.phoenix.cloud.resources import Image as CloudImage
 from yunzhuo.phoenix.common.clock import Clock
+from yunzhuo.phoenix.common.errors import LimitReached
 from yunzhuo.phoenix.common.ids import new_id
+from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.phoenix.db.models import Flavor, Image
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
+from yunzhuo.services.license_book import LicenseBook, Limit
+from yunzhuo.services.rules.licensing import Reach
 from yunzhuo.services.stated import needs
+
+log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,9 @@ class FlavorView:
 class CatalogService:
     """Lists what can be chosen, and keeps the list equal to the cloud's."""
 
-    def __init__(self, db: Database, cloud: Cloud, audit: AuditLog, clock: Clock) -> None:
+    def __init__(self, db: Database, cloud: Cloud, audit: AuditLog, clock: Clock, license_book: LicenseBook) -> None:
+        self._license = license_book
+        self._left_out: set[str] = set()
         self._audit = audit
         self._db = db
         self._cloud = cloud
@@ -98,6 +106,8 @@ class CatalogService:
         known = {row.cloud_id: row for row in tx.scalars(select(Image).where(Image.organization_id == organization_id))}
         for image in images:
             row = known.pop(image.id, None)
+            if (row is None or row.withdrawn_at is not None) and not self._has_room(tx, image):
+                continue
             if row is None:
                 row = Image(id=new_id(), organization_id=organization_id, cloud_id=image.id, created_at=image.created_at)
                 tx.add(row)
@@ -106,6 +116,20 @@ class CatalogService:
             row.is_default, row.withdrawn_at = image.is_default, None
         for lost in known.values():
             lost.withdrawn_at = lost.withdrawn_at or self._clock.now()
+
+    def _has_room(self, tx: Transaction, image: CloudImage) -> bool:
+        """Whether the license lets another image be offered; one that it does not is left where it is, and told of once."""
+        tx.flush()
+        is_counted = tx.scalar(select(Image.id).where(Image.cloud_id == image.id, Image.withdrawn_at.is_(None)).limit(1))
+        try:
+            self._license.reserve(tx, {Limit.IMAGES: 0 if is_counted else 1}, Reach.CLOSE)
+        except LimitReached as refusal:
+            if image.id not in self._left_out:
+                log.warning("image_not_offered", image=image.name, reason=refusal.message)
+            self._left_out.add(image.id)
+            return False
+        self._left_out.discard(image.id)
+        return True
 
     def _synchronize_flavors(self, tx: Transaction, flavors: Sequence[CloudFlavor]) -> None:
         known = {row.cloud_id: row for row in tx.scalars(select(Flavor))}

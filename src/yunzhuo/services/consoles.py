@@ -22,8 +22,10 @@ from yunzhuo.services.audit import REFUSED, AuditLog
 from yunzhuo.services.changes import state_of
 from yunzhuo.services.desktop_views import may_with, visible_desktop
 from yunzhuo.services.gateways import GatewayService
+from yunzhuo.services.license_book import LicenseBook
 from yunzhuo.services.reach import widened
 from yunzhuo.services.resuming import Shown, resumed
+from yunzhuo.services.rules.licensing import Reach
 from yunzhuo.services.rules.lifecycle import State
 from yunzhuo.services.rules.session_policy import stricter
 from yunzhuo.services.stated import needs
@@ -97,7 +99,9 @@ class ConsoleService:
         audit: AuditLog,
         clock: Clock,
         settings: ConsoleSettings,
+        license_book: LicenseBook,
     ) -> None:
+        self._license = license_book
         self._db = db
         self._gateways = gateways
         self._cloud = cloud
@@ -129,6 +133,7 @@ class ConsoleService:
                 raise Conflict(
                     "desktop_not_available", f"The desktop's screen cannot be opened while it is {state}.", state=state
                 )
+            self._license.require(tx, Reach.KEEP)
             self._leave_room(tx, actor.user_id)
             route = self._gateways.route(tx, actor.client_address)
             secret, resume_secret = new_secret(), new_secret()

@@ -21,6 +21,10 @@ class Kind(StrEnum):
     PASSWORD_CHANGED = "password_changed"  # nosec B105 # a kind of letter, no secret
     FACTORS_CHANGED = "factors_changed"
     GUESSED_AT = "guessed_at"
+    LICENSE_ISSUED = "license_issued"  # of a license server, as the next three
+    LICENSE_ENDING = "license_ending"
+    LICENSE_ENDED = "license_ended"
+    LICENSE_MOVED = "license_moved"
     TEST = "test"
 
 
@@ -95,6 +99,34 @@ WORDS: Mapping[str, Mapping[Kind, Words]] = {
             ),
             "Sign in",
         ),
+        Kind.LICENSE_ISSUED: Words(
+            "A license for %(installation)s",
+            (
+                "There is a new license for the installation %(installation)s of %(customer)s. It counts until %(until)s.",
+                "An installation that asks the license server gets it by itself within a day; for the others it is a file.",
+            ),
+        ),
+        Kind.LICENSE_ENDING: Words(
+            "The license of %(installation)s ends soon",
+            (
+                "The license of the installation %(installation)s of %(customer)s ends on %(until)s, in %(days)s days.",
+                "After it what is there goes on for %(grace)s days more, and nothing new can be made. Please renew it.",
+            ),
+        ),
+        Kind.LICENSE_ENDED: Words(
+            "The license of %(installation)s has ended",
+            (
+                "The license of the installation %(installation)s of %(customer)s ended on %(until)s.",
+                "What is there goes on for %(grace)s days after it, and nothing new can be made. Please renew it.",
+            ),
+        ),
+        Kind.LICENSE_MOVED: Words(
+            "%(installation)s was moved to another computer",
+            (
+                "The license of the installation %(installation)s of %(customer)s is another computer's from now on.",
+                "On the one before, desktops can be stopped, saved and deleted. If you did not want this, tell us.",
+            ),
+        ),
         Kind.TEST: Words("Yunzhuo can send mail", ("This letter was asked for on the command line.",)),
     },
     "zh_CN": {
@@ -136,6 +168,34 @@ WORDS: Mapping[str, Mapping[Kind, Words]] = {
                 "您以前用过的浏览器仍可登录。启用两步验证后，猜到密码也没有用。",
             ),
             "登录",
+        ),
+        Kind.LICENSE_ISSUED: Words(
+            "%(installation)s 的许可证",
+            (
+                "%(customer)s 的实例 %(installation)s 有了新的许可证，有效期至 %(until)s。",
+                "会询问许可证服务器的实例将在一天之内自动取得，其他实例请使用文件。",
+            ),
+        ),
+        Kind.LICENSE_ENDING: Words(
+            "%(installation)s 的许可证即将到期",
+            (
+                "%(customer)s 的实例 %(installation)s 的许可证将于 %(until)s 到期，还有 %(days)s 天。",
+                "到期后现有的还能运行 %(grace)s 天，但不能新建。请续期。",
+            ),
+        ),
+        Kind.LICENSE_ENDED: Words(
+            "%(installation)s 的许可证已到期",
+            (
+                "%(customer)s 的实例 %(installation)s 的许可证已于 %(until)s 到期。",
+                "到期后现有的还能运行 %(grace)s 天，但不能新建。请续期。",
+            ),
+        ),
+        Kind.LICENSE_MOVED: Words(
+            "%(installation)s 已换到另一台计算机",
+            (
+                "%(customer)s 的实例 %(installation)s 的许可证从现在起属于另一台计算机。",
+                "在原来的计算机上，桌面只能关闭、保存和删除。如果这不是您的意思，请告诉我们。",
+            ),
         ),
         Kind.TEST: Words("云晫可以发送邮件", ("此邮件由命令行请求发送。",)),
     },

@@ -30,7 +30,9 @@ def write(kind: Kind, language: str, arguments: Mapping[str, str], link: str | N
     words = WORDS[language][kind]
     paragraphs = [paragraph % arguments for paragraph in words.paragraphs]
     with_link = link if words.button else None
-    return Letter(words.subject, _text(paragraphs, words.button, with_link), _html(kind, language, paragraphs, with_link))
+    subject = words.subject % arguments
+    html = _html(kind, language, subject, paragraphs, with_link)
+    return Letter(subject, _text(paragraphs, words.button, with_link), html)
 
 
 def _text(paragraphs: list[str], button: str | None, link: str | None) -> str:
@@ -39,11 +41,11 @@ def _text(paragraphs: list[str], button: str | None, link: str | None) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _html(kind: Kind, language: str, paragraphs: list[str], link: str | None) -> str:
+def _html(kind: Kind, language: str, said: str, paragraphs: list[str], link: str | None) -> str:
     words = WORDS[language][kind]
     first, *rest = (f'<p style="margin:0 0 16px">{escape(paragraph)}</p>' for paragraph in paragraphs)
     parts = [first, *(_linked(link, words.button or "") if link else ()), *rest]
-    subject, tag = escape(words.subject), language.replace("_", "-")
+    subject, tag = escape(said), language.replace("_", "-")
     return _HTML.format(tag=tag, subject=subject, brand=_BRANDS[language], body="\n      ".join(parts))
 
 

@@ -23,6 +23,7 @@ from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import OperationView
 from yunzhuo.services.desktops import DesktopService
 from yunzhuo.services.factors import remove_factors
+from yunzhuo.services.license_book import LicenseBook
 from yunzhuo.services.personal_disks import PersonalDiskService
 from yunzhuo.services.reach import within_reach
 from yunzhuo.services.rules.lifecycle import Action, Wanted
@@ -81,7 +82,9 @@ class PeopleService:
         clock: Clock,
         settings: AccountSettings,
         passwords: Passwords,
+        license_book: LicenseBook,
     ) -> None:
+        self._license = license_book
         self._db = db
         self._desktops = desktops
         self._disks = disks
@@ -134,7 +137,7 @@ class PeopleService:
     ) -> NewAccess:
         """Make an account. Without a ``password`` a one-time one is made, to be changed at the first sign-in.
 
-        Raises InvalidInput, and Conflict when the address is taken.
+        Raises InvalidInput, Conflict when the address is taken, and LimitReached when the license has no room.
         """
         require_to_cover(actor, role)
         address = normalized_email(email)
@@ -155,6 +158,7 @@ class PeopleService:
         )
         try:
             with self._db.transaction() as tx:
+                self._license.reserve_user(tx)
                 tx.add(user)
                 self._audit.record(tx, actor, "user:create", "user", user.id, after={"email": address, "role": role})
         except IntegrityError as error:

@@ -19,6 +19,7 @@ from yunzhuo.services import people_files
 from yunzhuo.services.access import GRANTS, Actor, Role, covers, grants_of
 from yunzhuo.services.accounts import LANGUAGES, normalized_email, user_view
 from yunzhuo.services.audit import AuditLog
+from yunzhuo.services.license_book import LicenseBook, Limit
 from yunzhuo.services.people import DesktopsOfDeleted, NewAccess, PeopleService
 from yunzhuo.services.people_files import COLUMNS, FileKind, Line
 from yunzhuo.services.reach import within_reach
@@ -90,7 +91,9 @@ class PeopleImport:
         clock: Clock,
         settings: AccountSettings,
         passwords: Passwords,
+        license_book: LicenseBook,
     ) -> None:
+        self._license = license_book
         self._db = db
         self._people = people
         self._audit = audit
@@ -103,7 +106,8 @@ class PeopleImport:
     def run(self, actor: Actor, content: bytes, kind: FileKind, *, dry_run: bool = False) -> ImportReport:
         """Make the accounts of a list, all of them or none; each gets a one-time password.
 
-        Raises InvalidInput when the file cannot be read, Conflict when somebody else made one of them meanwhile.
+        Raises InvalidInput when the file cannot be read, Conflict when somebody else made one of them meanwhile, and
+        LimitReached when the license has no room for all of them.
         """
         lines = people_files.read(content, kind)
         try:
@@ -111,6 +115,7 @@ class PeopleImport:
                 outcomes, wanted = _check(tx, actor, lines)
                 if dry_run or any(outcome.problem for outcome in outcomes):
                     return ImportReport(outcomes, ())
+                self._license.reserve(tx, {Limit.USERS: len(wanted)})
                 return ImportReport(outcomes, self._make(tx, actor, wanted))
         except IntegrityError as error:
             raise Conflict("email_taken", "Somebody made one of these accounts meanwhile; try again.") from error

@@ -22,10 +22,18 @@ from yunzhuo.phoenix.db.models import (
     User,
 )
 from yunzhuo.phoenix.db.session import Transaction
+from yunzhuo.services.license_book import LicenseBook, Limit
+from yunzhuo.services.rules.licensing import Reach
 from yunzhuo.services.rules.lifecycle import Action, Wanted
 from yunzhuo.services.rules.quota import Allowance, Resource, Subject, first_exceeded
 
 _SECONDS_PER_HOUR = 3600
+_LICENSED = {
+    Resource.RUNNING: Limit.DESKTOPS,
+    Resource.VCPUS: Limit.VCPUS,
+    Resource.MEMORY_MIB: Limit.MEMORY_MIB,
+    Resource.DISK_MIB: Limit.DISK_MIB,
+}
 _Counts = Mapping[Resource, int]
 _Key = tuple[Subject, str]
 
@@ -33,13 +41,15 @@ _Key = tuple[Subject, str]
 class QuotaBook:
     """Reserves within limits. Rows of those whose limit counts are locked, so two wishes at once cannot both take the rest."""
 
-    def __init__(self, clock: Clock, limits: LimitSettings) -> None:
+    def __init__(self, clock: Clock, limits: LimitSettings, license_book: LicenseBook) -> None:
         self._clock = clock
         self._limits = limits
+        self._license = license_book
 
     def reserve_for_pool(self, tx: Transaction, organization_id: str, wanted: Mapping[Resource, int]) -> None:
         """Make sure that an organization may have this much more. A pool's capacity is what limits its people, not their
-        own quotas. Raises LimitReached."""
+        own quotas. Raises LimitReached, also when the installation's license says no."""
+        self._license.reserve(tx, _licensed(wanted), reach(wanted))
         organization = (Subject.ORGANIZATION, organization_id)
         rows = tx.scalars(select(Quota).where(Quota.subject_id == organization_id)).all()
         limits = [(Resource(row.resource), row.most) for row in rows if wanted.get(Resource(row.resource), 0) > 0]
@@ -55,9 +65,10 @@ class QuotaBook:
     def reserve(self, tx: Transaction, owner_id: str, organization_id: str, wanted: Mapping[Resource, int]) -> None:
         """Make sure that the owner may have this much more; what is reserved is what the transaction then writes.
 
-        Raises LimitReached, and for a new desktop NotSignedIn when the account ended since it asked: nothing is left behind
-        for it.
+        Raises LimitReached, also when the installation's license says no, and for a new desktop NotSignedIn when the account
+        ended since it asked: nothing is left behind for it.
         """
+        self._license.reserve(tx, _licensed(wanted), reach(wanted))
         subjects = _subjects(tx, owner_id, organization_id)
         limits = self._limits_of(tx, subjects, owner_id)
         held = sorted(
@@ -96,6 +107,11 @@ class QuotaBook:
         return limits | {((Subject(row.subject_kind), row.subject_id), Resource(row.resource)): row.most for row in rows}
 
 
+def _licensed(wanted: Mapping[Resource, int]) -> dict[Limit, int]:
+    """What of a wish a license limits."""
+    return {_LICENSED[each]: more for each, more in wanted.items() if each in _LICENSED}
+
+
 def counts(tx: Session, key: _Key, now: datetime) -> _Counts:
     """What a subject uses now of everything."""
     owned, used_by = _whose(key)
@@ -121,6 +137,13 @@ def counts(tx: Session, key: _Key, now: datetime) -> _Counts:
 def size_of(flavor: Flavor) -> dict[Resource, int]:
     """What a desktop of this flavor takes."""
     return {Resource.VCPUS: flavor.vcpus, Resource.MEMORY_MIB: flavor.memory_mib, Resource.DISK_MIB: flavor.disk_mib}
+
+
+def reach(wanted: Mapping[Resource, int]) -> Reach:
+    """How much the license has to let people do for this: to save is always possible, to use what is there nearly so."""
+    if wanted.keys() <= {Resource.SNAPSHOTS}:
+        return Reach.CLOSE
+    return Reach.KEEP if wanted.keys() <= SWITCHED_ON.keys() else Reach.ALL
 
 
 # Whoever switches a desktop on has to have an hour left.

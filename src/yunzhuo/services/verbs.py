@@ -46,6 +46,8 @@ VERBS: Mapping[str, str] = {
     "group:read": "See groups and who is in them.",
     "group:update": "Rename a group, and say who is in it.",
     "host:read": "See the hosts and what is left on them.",
+    "license:change": "Give the installation another license.",
+    "license:read": "See the installation's license, and how much of it is used.",
     "operation:trace": "See what the cloud said of an operation.",
     "organization:create": "Make an organization.",
     "organization:disable": "Let nobody of an organization in.",

@@ -1,11 +1,9 @@
 """The Flask application: portal, API, gateways' questions and health checks over one set of services."""
 
 from pathlib import Path
-from typing import Any
 
 from apiflask import APIFlask, HTTPError
 from flask import Flask
-from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from yunzhuo import __version__, webkit
@@ -16,28 +14,11 @@ from yunzhuo.web.portal import ENROLL_ENDPOINTS
 from yunzhuo.web.portal import blueprint as portal
 from yunzhuo.webkit import assets, context, csrf, headers, languages, request_ids, sessions
 from yunzhuo.webkit import errors as error_answers
+from yunzhuo.webkit.bounded_json import BoundedJSON
 
 _WEBKIT = Path(webkit.__file__).parent
 # Below these paths programs ask: they get problem JSON, never a page.
 _PROGRAMS_ASK_BELOW = (f"{api.PREFIX}/", "/internal/", "/healthz", "/readyz", "/metrics", "/events")
-
-
-class _BoundedJSON(DefaultJSONProvider):
-    """JSON whose reading ends in ValueError whatever comes in, and whose objects keep their order.
-
-    ``null`` says nothing: APIFlask would take it for an object whose fields were all left out.
-    """
-
-    sort_keys = False
-
-    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
-        try:
-            said = super().loads(s, **kwargs)
-        except RecursionError as error:
-            raise ValueError("nested too deeply") from error
-        if said is None:
-            raise ValueError("nothing is said")
-        return said
 
 
 def create_app(services: Services, *, secret_key: str) -> Flask:
@@ -54,7 +35,7 @@ def create_app(services: Services, *, secret_key: str) -> Flask:
         template_folder=str(_WEBKIT / "templates"),
     )
     app.secret_key = secret_key
-    app.json = _BoundedJSON(app)
+    app.json = BoundedJSON(app)
     app.config["MAX_CONTENT_LENGTH"] = settings.web.max_body_bytes
     if settings.web.trust_proxy:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]  # as its documentation says

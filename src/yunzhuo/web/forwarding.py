@@ -10,8 +10,8 @@ from http import HTTPStatus
 import h11
 
 from yunzhuo.phoenix.common.logging import get_logger
-from yunzhuo.web.asgi import RawHeaders, Receive, Scope, Send, header, raw_headers, send_problem, until_disconnect
 from yunzhuo.web.upstream import Upstream, asking
+from yunzhuo.webkit.asgi import RawHeaders, Receive, Scope, Send, header, raw_headers, send_problem, until_disconnect
 from yunzhuo.webkit.problems import Problem
 from yunzhuo.webkit.request_ids import HEADER as REQUEST_ID_HEADER
 from yunzhuo.webkit.request_ids import sane_or_new

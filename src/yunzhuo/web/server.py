@@ -11,13 +11,13 @@ from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.phoenix.security.secrets import load_or_make
 from yunzhuo.services.assembly import services, web_secret_file
 from yunzhuo.services.guests import PIECE_BYTES
-from yunzhuo.web import serving
 from yunzhuo.web.app import create_app
-from yunzhuo.web.asgi import App, Receive, Scope, Send
 from yunzhuo.web.forwarding import EventForwarder
-from yunzhuo.web.intake import Intake
 from yunzhuo.web.transfers import Transfers
+from yunzhuo.webkit import serving
+from yunzhuo.webkit.asgi import App, Receive, Scope, Send
 from yunzhuo.webkit.headers import security_headers
+from yunzhuo.webkit.intake import Intake
 
 log = get_logger()
 

@@ -15,9 +15,9 @@ from http import HTTPStatus
 from typing import Any
 
 from yunzhuo.phoenix.common.logging import get_logger
-from yunzhuo.web.asgi import App, Message, RawHeaders, Receive, Scope, Send, header, send_problem, until_disconnect
 from yunzhuo.web.file_pieces import ARCHIVE_NAME
-from yunzhuo.web.intake import TOO_SLOW
+from yunzhuo.webkit.asgi import App, Message, RawHeaders, Receive, Scope, Send, header, send_problem, until_disconnect
+from yunzhuo.webkit.intake import TOO_SLOW
 from yunzhuo.webkit.request_ids import HEADER, sane_or_new
 
 log = get_logger()

@@ -13,9 +13,9 @@ from tests.support.api import Api, Template, known, problem
 from tests.support.asgi import Conversation
 from tests.support.installation import Installation
 
-from yunzhuo.web.asgi import App
-from yunzhuo.web.intake import Intake
 from yunzhuo.web.transfers import Transfers
+from yunzhuo.webkit.asgi import App
+from yunzhuo.webkit.intake import Intake
 
 # Files of some size are carried.
 pytestmark = pytest.mark.slow

@@ -16,10 +16,10 @@ from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.events import KEEP, EventService, EventView
 from yunzhuo.services.tokens import TokenWish
-from yunzhuo.web.asgi import App
 from yunzhuo.web.event_hub import Bounds, Door, EventHub
 from yunzhuo.web.stream import create_stream
 from yunzhuo.webkit import cookies
+from yunzhuo.webkit.asgi import App
 
 # Long stories, each on an installation of its own.
 pytestmark = pytest.mark.slow

@@ -187,6 +187,8 @@ def value_for(column: Column[Any], number: int) -> Any:
         return number % 2 == 1
     if isinstance(column.type, types.Integer | types.Float):
         return number + 1
+    if isinstance(column.type, types.Float):
+        return number + 0.5
     if isinstance(column.type, types.JSON):
         return {}
     if isinstance(column.type, types.Text | mysql.LONGTEXT):

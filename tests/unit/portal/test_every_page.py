@@ -90,7 +90,7 @@ def site(app: Flask, yunzhuo: Installation) -> Site:
     yunzhuo.services.pools.drop_member(head, empty, lin.user_id)
     administration += ["/admin/pools", "/admin/pools/new", f"/admin/pools/{pool_id}", f"/admin/pools/{empty}"]
     questions += [f"/pools/{pool_id}/release"]
-    administration += ["/admin/gateways", "/admin/screens", "/admin/screens?show=history"]
+    administration += ["/admin/gateways", "/admin/license", "/admin/screens", "/admin/screens?show=history"]
     administration += ["/admin/audit", "/admin/audit?who=zzz", "/admin/audit/verification", "/admin/users/import", "/usage"]
     invited = yunzhuo.services.registration.invite(head, f"invited-{lin.email}", Role.USER).link or ""
     welcome = invited.removeprefix(yunzhuo.settings.public_url)

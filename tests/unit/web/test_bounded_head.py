@@ -8,8 +8,8 @@ from contextlib import suppress
 import pytest
 import uvicorn
 
-from yunzhuo.web.asgi import Receive, Scope, Send
-from yunzhuo.web.serving import BoundedHead, listen
+from yunzhuo.webkit.asgi import Receive, Scope, Send
+from yunzhuo.webkit.serving import BoundedHead, listen
 
 SECONDS = 0.3
 

@@ -3,8 +3,8 @@
 import pytest
 from tests.support.asgi import Conversation
 
-from yunzhuo.web.asgi import App, Receive, Scope, Send
 from yunzhuo.web.server import PASSWORD_PATHS, Front
+from yunzhuo.webkit.asgi import App, Receive, Scope, Send
 
 
 def place(name: str) -> App:

@@ -6,8 +6,8 @@ import json
 import pytest
 from tests.support.asgi import Conversation
 
-from yunzhuo.web.asgi import Receive, Scope, Send
-from yunzhuo.web.intake import MAX_HEAD_BYTES, Intake
+from yunzhuo.webkit.asgi import Receive, Scope, Send
+from yunzhuo.webkit.intake import MAX_HEAD_BYTES, Intake
 
 LIMIT = 100
 

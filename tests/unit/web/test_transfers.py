@@ -3,8 +3,8 @@
 import pytest
 from tests.support.asgi import Conversation
 
-from yunzhuo.web.asgi import Receive, Scope, Send, header
 from yunzhuo.web.transfers import TransferBroken, Transfers
+from yunzhuo.webkit.asgi import Receive, Scope, Send, header
 
 PIECE = 10
 PATH = "/desktops/d/files/x"

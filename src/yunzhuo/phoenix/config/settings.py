@@ -242,6 +242,28 @@ class AuditSettings(Section):
     heads_file: str = Field("", description="File that the chain's head is added to once a day; empty: in the state folder.")
 
 
+class LicenseSettings(Section):
+    """Where this installation's license comes from by itself; without an address by file only."""
+
+    server_url: str = Field(
+        "",
+        pattern=r"^(https://.+|http://(localhost|127\.0\.0\.1)(:\d+)?)?$",
+        description="The vendor's license server (https://).",
+    )
+    ask_seconds: Seconds = Field(86400, description="How often it is asked for a newer license.")
+    retry_seconds: Seconds = Field(3600, description="When it is asked again after it did not answer.")
+
+
+class LicenseServerSettings(Section):
+    """The vendor's own license server (`yunzhuo license server`); no installation of a customer runs one."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on; a proxy in front of it speaks HTTPS.")
+    port: Port = Field(8090, description="Port of its API.")
+    database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite in the folder license of the state folder.")
+    passphrase_file: str = Field("", description="File with the passphrase of the signing keys; empty: they have none.")
+    trust_proxy: bool = Field(False, description="Believe X-Forwarded-* headers; only behind a proxy that sets them.")
+
+
 class LogSettings(Section):
     """What processes write to standard error."""
 
@@ -271,6 +293,8 @@ class Settings(Section):
     consoles: ConsoleSettings = Field(ConsoleSettings(), description=ConsoleSettings.__doc__)
     guests: GuestSettings = Field(GuestSettings(), description=GuestSettings.__doc__)
     audit: AuditSettings = Field(AuditSettings(), description=AuditSettings.__doc__)
+    license: LicenseSettings = Field(LicenseSettings(), description=LicenseSettings.__doc__)
+    license_server: LicenseServerSettings = Field(LicenseServerSettings(), description=LicenseServerSettings.__doc__)
     log: LogSettings = Field(LogSettings(), description=LogSettings.__doc__)
 
     @property

@@ -6,7 +6,8 @@ release's schema first.
 
 import base64
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from alembic import command
@@ -22,30 +23,47 @@ from yunzhuo.phoenix.db.session import Database
 _AT_ONCE = 500
 _CHARACTERS_AT_ONCE = 16 * 1024 * 1024
 _VERSION_TABLE = "alembic_version"
-_JSON_COLUMNS = frozenset(
-    (table.name, column.name)
-    for table in Base.metadata.tables.values()
-    for column in table.columns
-    if isinstance(column.type, JSON)
-)
 
 
-def revision(db: Database) -> str | None:
-    """The newest migration that the database has had; None: none."""
+def _json_columns(metadata: MetaData) -> frozenset[tuple[str, str]]:
+    return frozenset(
+        (table.name, column.name)
+        for table in metadata.tables.values()
+        for column in table.columns
+        if isinstance(column.type, JSON)
+    )
+
+
+_JSON_COLUMNS = _json_columns(Base.metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class OtherTables:
+    """Tables of a migration tree of their own in the same database. ``upgrade`` brings them to one of its revisions."""
+
+    metadata: MetaData
+    version_table: str
+    upgrade: Callable[[Database, str], None]
+
+
+def revision(db: Database, other: OtherTables | None = None) -> str | None:
+    """The newest migration that the database, or those other tables in it, has had; None: none."""
+    options = {"version_table": other.version_table} if other else {}
     with db.engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        return MigrationContext.configure(connection, opts=options).get_current_revision()
 
 
-def is_empty(db: Database) -> bool:
+def is_empty(db: Database, other: OtherTables | None = None) -> bool:
     """Whether nothing would be lost: there are no tables, or no rows in them but those that migrations make."""
-    names = set(inspect(db.engine).get_table_names())
-    if "users" not in names:
+    asked = {"users", *(other.metadata.tables if other else ())} & set(inspect(db.engine).get_table_names())
+    if not asked:
         return True
     with db.engine.connect() as connection:
-        return not connection.scalar(select(func.count()).select_from(_tables(connection)["users"]))
+        tables = _tables(connection, other)
+        return not any(connection.scalar(select(func.count()).select_from(tables[name])) for name in asked)
 
 
-def read(db: Database) -> Iterator[tuple[str, Iterator[str]]]:
+def read(db: Database, other: OtherTables | None = None) -> Iterator[tuple[str, Iterator[str]]]:
     """Every table's name and its rows, one JSON object a line, as they all stood at one moment; parents before children.
 
     The rows have to be read before the next name is asked for.
@@ -56,20 +74,28 @@ def read(db: Database) -> Iterator[tuple[str, Iterator[str]]]:
             connection = connection.execution_options(isolation_level="REPEATABLE READ")
         else:
             connection = connection.execution_options(yunzhuo_reading=True)
-        for table in _tables(connection).values():
+        for table in _tables(connection, other).values():
             yield table.name, _lines(connection, table)
 
 
-def load(db: Database, at_revision: str, tables: Iterable[tuple[str, Iterable[str]]]) -> None:
+def load(
+    db: Database,
+    at_revision: str,
+    tables: Iterable[tuple[str, Iterable[str]]],
+    other: tuple[OtherTables, str] | None = None,
+) -> None:
     """Fill an empty database, all or nothing, and bring it to this release's schema.
 
-    ``tables`` in the order of :func:`read`. Raises ValueError for what no dump of ours holds.
+    ``tables`` in the order of :func:`read`; ``other`` are other tables and the revision that they were at. Raises ValueError
+    for what no dump of ours holds.
     """
     migrate.prepare(db)
     try:
         command.upgrade(migrate.alembic_config(db), at_revision)
+        if other is not None:
+            other[0].upgrade(db, other[1])
         with db.engine.begin() as connection:
-            known = _tables(connection)
+            known = _tables(connection, other[0] if other else None)
             for table in reversed(list(known.values())):
                 connection.execute(table.delete())  # what migrations put in is part of the dump
             for name, lines in tables:
@@ -81,16 +107,21 @@ def load(db: Database, at_revision: str, tables: Iterable[tuple[str, Iterable[st
     except (CommandError, StatementError) as error:
         raise ValueError(str(error).partition("\n")[0]) from error
     migrate.upgrade(db)
+    if other is not None:
+        other[0].upgrade(db, "head")
 
 
-def _tables(connection: Connection) -> Mapping[str, Table]:
+def _tables(connection: Connection, other: OtherTables | None = None) -> Mapping[str, Table]:
+    json_columns, left_out = _JSON_COLUMNS, {_VERSION_TABLE}
+    if other is not None:
+        json_columns, left_out = json_columns | _json_columns(other.metadata), {_VERSION_TABLE, other.version_table}
     metadata = MetaData()
     metadata.reflect(connection)
     for table in metadata.tables.values():
         for column in table.columns:
-            if (table.name, column.name) in _JSON_COLUMNS:
+            if (table.name, column.name) in json_columns:
                 column.type = JSON(none_as_null=True)  # to MariaDB it is a long text
-    return {table.name: table for table in metadata.sorted_tables if table.name != _VERSION_TABLE}
+    return {table.name: table for table in metadata.sorted_tables if table.name not in left_out}
 
 
 def _lines(connection: Connection, table: Table) -> Iterator[str]:

@@ -13,6 +13,7 @@ from yunzhuo.web.api import (
     groups,
     guests,
     images,
+    license,
     operations,
     organizations,
     overview,
@@ -53,6 +54,7 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
     gateways.blueprint,
     screens.blueprint,
     pools.blueprint,
+    license.blueprint,
 )
 
 __all__ = ["BLUEPRINTS", "PREFIX"]

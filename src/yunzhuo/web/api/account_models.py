@@ -12,7 +12,7 @@ from yunzhuo.services.passkeys import NewPasskey, PasskeyView
 from yunzhuo.services.registration import InvitationView
 from yunzhuo.services.sessions import SessionView, SignInView
 from yunzhuo.services.tokens import TokenView, TokenWish
-from yunzhuo.web.api.operation_models import Asked, Id
+from yunzhuo.webkit.bodies import Asked, Id
 
 _Password = Field(max_length=1024, examples=["correct horse battery"])
 _Email = Field(max_length=320, examples=["lin@school.local"])

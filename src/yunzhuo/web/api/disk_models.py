@@ -9,7 +9,7 @@ from yunzhuo.services.kept_disk_snapshots import DiskSnapshotView
 from yunzhuo.services.personal_disks import DiskUsage, DiskView
 from yunzhuo.services.rules.lifecycle import State
 from yunzhuo.services.rules.personal_disks import DiskState
-from yunzhuo.web.api.operation_models import Asked, Id
+from yunzhuo.webkit.bodies import Asked, Id
 
 
 class NewDisk(Asked):

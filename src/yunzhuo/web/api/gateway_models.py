@@ -5,8 +5,8 @@ from datetime import datetime
 from pydantic import BaseModel, Field
 
 from yunzhuo.services.gateways import GatewayState, Health
-from yunzhuo.web.api.operation_models import Asked, Id, Moment
 from yunzhuo.web.api.rights_models import Shown
+from yunzhuo.webkit.bodies import Asked, Id, Moment
 
 
 class Gateway(Shown):

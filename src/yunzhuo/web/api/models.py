@@ -20,7 +20,8 @@ from yunzhuo.services.desktops import Accepted as AcceptedWish
 from yunzhuo.services.desktops import RebootKind
 from yunzhuo.services.guests import FileView
 from yunzhuo.services.rules.lifecycle import Action, State, Wanted
-from yunzhuo.web.api.operation_models import EXAMPLE_ID, Asked, Id, Operation, Owner
+from yunzhuo.web.api.operation_models import Operation, Owner
+from yunzhuo.webkit.bodies import Asked, Id
 
 
 class AskedAction(StrEnum):
@@ -325,15 +326,3 @@ class FileList(BaseModel):
     @classmethod
     def of(cls, views: Sequence[FileView]) -> Self:
         return cls(items=[File.of(view) for view in views], next_cursor=None)
-
-
-class Problem(BaseModel):
-    """What went wrong (RFC 9457). ``code`` is a stable word for programs, ``errors`` says what is wrong with which field."""
-
-    type: str = Field(examples=["about:blank"])
-    title: str = Field(examples=["Not Found"])
-    status: int = Field(examples=[404])
-    detail: str = Field(examples=["There is no such desktop."])
-    code: str = Field(examples=["desktop_not_found"])
-    request_id: str = Field(examples=[EXAMPLE_ID])
-    errors: dict[str, str] = Field(default_factory=dict, description="Only with some statuses.")

@@ -1,10 +1,9 @@
 """The API's JSON of operations, and what all of it is made of."""
 
-import json
-from datetime import UTC, datetime
-from typing import Annotated, Any, Self
+from datetime import datetime
+from typing import Annotated, Self
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from yunzhuo.services.changes import Failure, OperationView, StepView
 from yunzhuo.services.changes import QueuePlace as Place
@@ -15,42 +14,7 @@ from yunzhuo.services.operation_desk import Trace as FoundTrace
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, Step
 from yunzhuo.services.rules.remedies import Remedy
 from yunzhuo.web.errors import problem_of
-
-EXAMPLE_ID = "0b6f7a0e-6d0c-4d6a-9a35-0f0a3f6d8a11"
-Id = Annotated[str, Field(examples=[EXAMPLE_ID])]
-
-
-def _as_written(value: object) -> object:
-    """The time that a text says; pydantic would also take "0.5" for half a second after 1970."""
-    if not isinstance(value, str):
-        return value
-    if "T" not in value.upper():
-        raise ValueError("a time is written as 2026-03-02T08:00:00Z")
-    moment = datetime.fromisoformat(value)
-    if moment.tzinfo is None:
-        return moment
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("a time in the years 1 to 9999") from error
-
-
-# A time in a request: ISO 8601, with its offset from UTC.
-Moment = Annotated[AwareDatetime, BeforeValidator(_as_written)]
-
-
-class Asked(BaseModel):
-    """A request's body: JSON's own kinds, exactly. ``0`` is not ``false``, and ``"2"`` is no number."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @classmethod
-    def model_validate(cls, obj: Any, **kwargs: Any) -> Self:
-        """Check ``obj``, which APIFlask has read; once more as JSON: only there are times text when all is strict."""
-        checked = super().model_validate(obj, **kwargs)
-        # Halves of characters, which are no UTF-8, are for whoever knows the field to refuse.
-        cls.model_validate_json(json.dumps(obj, ensure_ascii=False).encode(errors="replace"), strict=True)
-        return checked
+from yunzhuo.webkit.bodies import Asked, Id
 
 
 class Owner(BaseModel):

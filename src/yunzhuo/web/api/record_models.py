@@ -13,8 +13,9 @@ from yunzhuo.services.people_import import Change
 from yunzhuo.services.quotas import Resource, Subject
 from yunzhuo.services.usage import MAX_DAYS
 from yunzhuo.web.api.admin_models import Access, DesktopsAnswer
-from yunzhuo.web.api.operation_models import Asked, Id, Moment, Refusal
+from yunzhuo.web.api.operation_models import Refusal
 from yunzhuo.web.api.rights_models import Shown
+from yunzhuo.webkit.bodies import Asked, Id, Moment
 
 
 class Allowance(Shown):

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from yunzhuo.services.access import Scope
-from yunzhuo.web.api.operation_models import Asked, Id, Moment
+from yunzhuo.webkit.bodies import Asked, Id, Moment
 
 _Name = Annotated[str, Field(description="1 to 64 visible characters.", examples=["Class 1"])]
 

@@ -9,7 +9,8 @@ from yunzhuo.services.desktop_views import MAX_PAGE
 from yunzhuo.services.history import HistoryEntry, HistoryPage
 from yunzhuo.services.snapshots import SnapshotList as KeptSnapshots
 from yunzhuo.services.snapshots import SnapshotView
-from yunzhuo.web.api.operation_models import Asked, Id, Operation, Owner
+from yunzhuo.web.api.operation_models import Operation, Owner
+from yunzhuo.webkit.bodies import Asked, Id
 
 
 class NewSnapshot(Asked):

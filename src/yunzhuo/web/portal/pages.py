@@ -10,7 +10,8 @@ from werkzeug.wrappers import Response
 
 from yunzhuo.services.access import GRANTS, Actor, Role, Scope, covers, grants_of, scope_of
 from yunzhuo.services.accounts import UserView
-from yunzhuo.web.portal import messages
+from yunzhuo.services.licensing import LicenseNotice
+from yunzhuo.web.portal import license_words, messages
 from yunzhuo.web.portal.gateway_words import amount, gateway_health, screen_end, with_breaks
 from yunzhuo.web.portal.pool_words import kind_name, shares, standing
 from yunzhuo.webkit import actor, errors, request_id, services, sessions
@@ -35,6 +36,7 @@ _WAYS = (
     ("catalog", "portal.catalog", lazy_gettext("Images and sizes"), "overview:read"),
     ("audit", "portal.audit_log", lazy_gettext("Audit log"), "audit:read"),
     ("organizations", "portal.organization_list", lazy_gettext("Organizations"), "organization:read"),
+    ("license", "portal.license_page", lazy_gettext("License"), "license:read"),
     ("settings", "portal.settings", lazy_gettext("Settings"), "settings:read"),
 )
 
@@ -64,6 +66,8 @@ def _for_all_templates() -> dict[str, object]:
         "may_do": may_do,
         "is_visiting": lambda: actor().is_visiting,
         "sees_others": sees_others,
+        "license_notice": license_notice,
+        "license_words": license_words,
         "present_path": request.full_path.removesuffix("?"),
         "request_number": request_id(),
     }
@@ -82,6 +86,11 @@ def may_do(verb: str) -> bool:
 def sees_others() -> bool:
     """Whether whoever asks sees desktops of other people."""
     return scope_of(actor(), "desktop:read") in (Scope.GROUP, Scope.ORGANIZATION) or bool(actor().delegated)
+
+
+def license_notice() -> LicenseNotice | None:
+    """What whoever runs an organization is to know of the license near its end."""
+    return services().licensing.notice(actor()) if may_do("overview:read") else None
 
 
 def admin_ways() -> list[tuple[str, str, str]]:

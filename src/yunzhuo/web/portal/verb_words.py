@@ -49,6 +49,8 @@ VERBS: Mapping[str, LazyString] = {
     "group:read": lazy_gettext("See groups and who is in them."),
     "group:update": lazy_gettext("Rename a group, and say who is in it."),
     "host:read": lazy_gettext("See the hosts and what is left on them."),
+    "license:change": lazy_gettext("Give the installation another license."),
+    "license:read": lazy_gettext("See the installation's license, and how much of it is used."),
     "operation:trace": lazy_gettext("See what the cloud said of an operation."),
     "organization:create": lazy_gettext("Make an organization."),
     "organization:disable": lazy_gettext("Let nobody of an organization in."),

@@ -10,6 +10,7 @@ from yunzhuo.services.people_import import Change
 from yunzhuo.services.quotas import Resource, Subject
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, State, Step
 from yunzhuo.web.portal import pool_words
+from yunzhuo.web.portal.license_refusals import LICENSE_REFUSALS
 
 STATES: Mapping[State, LazyString] = {
     State.BUILDING: lazy_gettext("Building"),
@@ -247,6 +248,7 @@ LOSSES: Mapping[str, LazyString] = {
 }
 
 REFUSALS: Mapping[str, LazyString] = {
+    **LICENSE_REFUSALS,
     **pool_words.REFUSALS,
     "too_many_screens": lazy_gettext("You have too many screens open. Close one first."),
     "gateway_name_taken": lazy_gettext("There is a gateway of this name already."),

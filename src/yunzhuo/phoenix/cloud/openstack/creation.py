@@ -6,6 +6,7 @@ somebody else. What a crash leaves over, the reconciler sees as a double.
 """
 
 import threading
+import time
 from datetime import UTC, datetime
 from typing import Any
 from zlib import crc32
@@ -30,6 +31,8 @@ from yunzhuo.phoenix.cloud.resources import Server, ServerRequest, ServerStatus
 from yunzhuo.phoenix.common.errors import Forbidden, InvalidInput
 
 _LOCKS = 64
+# Nova takes a delete before it has put the server into a cell, and may show it once more as one that is being built.
+_LEAVING_SECONDS = 120.0
 
 
 class Creation:
@@ -49,6 +52,7 @@ class Creation:
         self._images = images
         self._networks = networks
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
+        self._leaving: dict[str, float] = {}  # servers that this process had deleted, and until when that is believed
 
     def create(self, request: ServerRequest) -> Server:
         """The server with the request's tag: made, or the one that is there."""
@@ -57,9 +61,20 @@ class Creation:
         with self._locks[crc32(request.desktop_id.encode()) % _LOCKS]:
             there = self._lookup.tagged(request.desktop_id)
             if there:
-                return _usable(there[0])
+                return self._usable(there[0])
             server_id = self._ask_for(request)
             return self._settle(server_id, request)
+
+    def leaves(self, server_id: str) -> None:
+        """Nova took its delete: it is nobody's any more, whatever Nova shows for a while."""
+        now = time.monotonic()
+        self._leaving = {each: until for each, until in self._leaving.items() if until > now}
+        self._leaving[server_id] = now + _LEAVING_SECONDS
+
+    def _usable(self, seen: Seen) -> Server:
+        if seen.is_being_deleted or self._leaving.get(seen.server.id, 0) > time.monotonic():
+            raise ServerBusy("A server with this tag is still being deleted.", server_id=seen.server.id)
+        return seen.server
 
     def _ask_for(self, request: ServerRequest) -> str:
         flavor = self._flavors.get(request.flavor_id)
@@ -102,12 +117,6 @@ class Creation:
             return ours.server if ours else _as_asked_for(server_id, request)
         self._connection.ask("compute", "DELETE", f"/servers/{server_id}", refusals={404: _gone_already})
         raise CloudUnavailable("The server was asked for twice at the same moment; one of the two is being removed.")
-
-
-def _usable(seen: Seen) -> Server:
-    if seen.is_being_deleted:
-        raise ServerBusy("A server with this tag is still being deleted.", server_id=seen.server.id)
-    return seen.server
 
 
 def _is_younger(seen: Seen, ours: Seen | None) -> bool:

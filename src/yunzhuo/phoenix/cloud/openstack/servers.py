@@ -132,6 +132,7 @@ class OpenStackServers:
                 self._asking.wish(server_id, {"forceDelete": None})
             else:
                 self._connection.ask("compute", "DELETE", f"/servers/{server_id}", refusals=refusals(server_id))
+        self._creation.leaves(server_id)
 
     def console(self, server_id: str, protocol: ConsoleProtocol) -> Console:
         return self._consoles.find(server_id, protocol)

@@ -8,6 +8,7 @@ from yunzhuo.phoenix.db.models.desktops import Desktop, IdempotencyKey
 from yunzhuo.phoenix.db.models.factors import Challenge, Passkey, RecoveryCode, TotpFactor
 from yunzhuo.phoenix.db.models.journal import AuditChain, AuditEntry, Event
 from yunzhuo.phoenix.db.models.leftovers import Leftover
+from yunzhuo.phoenix.db.models.licensing import Installation
 from yunzhuo.phoenix.db.models.mail import EmailProof, OutgoingMail
 from yunzhuo.phoenix.db.models.operations import AdmissionLane, AdmissionTurn, Operation, OperationStep
 from yunzhuo.phoenix.db.models.personal_disks import DiskSnapshot, PersonalDisk
@@ -38,6 +39,7 @@ __all__ = [
     "GroupMember",
     "IdempotencyKey",
     "Image",
+    "Installation",
     "Leftover",
     "Operation",
     "OperationStep",

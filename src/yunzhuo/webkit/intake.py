@@ -5,7 +5,7 @@ import asyncio
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from yunzhuo.web.asgi import App, Message, RawHeaders, Receive, Scope, Send, header, send_problem
+from yunzhuo.webkit.asgi import App, Message, RawHeaders, Receive, Scope, Send, header, send_problem
 from yunzhuo.webkit.problems import Problem
 from yunzhuo.webkit.request_ids import HEADER, sane_or_new
 

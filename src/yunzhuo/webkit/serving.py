@@ -15,8 +15,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from yunzhuo.phoenix.common import lifeline
 from yunzhuo.phoenix.common.errors import Unavailable
 from yunzhuo.phoenix.common.logging import get_logger
-from yunzhuo.web.asgi import App
-from yunzhuo.web.intake import MAX_HEAD_BYTES
+from yunzhuo.webkit.asgi import App
+from yunzhuo.webkit.intake import MAX_HEAD_BYTES
 
 log = get_logger()
 
