@@ -10,8 +10,8 @@ from yunzhuo.services.claims import Claimed as FoundClaim
 from yunzhuo.services.pools import UTC_ZONE, PoolView, PoolWish
 from yunzhuo.services.rules.pools import LONGEST_RELEASE_MINUTES, MOST_DESKTOPS, MOST_WINDOWS, Kind, Way
 from yunzhuo.web.api.models import Chosen, Desktop
-from yunzhuo.web.api.operation_models import Asked, Id
 from yunzhuo.web.api.rights_models import Shown
+from yunzhuo.webkit.bodies import Asked, Id
 
 _Name = Annotated[str, Field(description="1 to 64 visible characters.", examples=["Physics lab"])]
 _Capacity = Annotated[int, Field(ge=1, le=MOST_DESKTOPS, description="How many desktops there are at most.")]
