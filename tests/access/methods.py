@@ -18,6 +18,7 @@ from yunzhuo.services.operation_desk import Dealt, OperationWish
 from yunzhuo.services.people import DesktopsOfDeleted
 from yunzhuo.services.people_files import FileKind
 from yunzhuo.services.people_import import Change, PersonOutcome
+from yunzhuo.services.pools import PoolWish
 from yunzhuo.services.quotas import Resource, Subject
 from yunzhuo.services.rules.lifecycle import Action
 from yunzhuo.services.rules.remedies import Remedy
@@ -64,6 +65,7 @@ overview, people, lists, quotas = _of("overview"), _of("people"), _of("people_im
 bulk, operations, disks = _of("bulk"), _of("operations"), _of("personal_disks")
 factors, passkeys, registration = _of("factors"), _of("passkeys"), _of("registration")
 sessions, tokens = _of("sessions"), _of("tokens")
+claims, pools = _of("claims"), _of("pools")
 roles, snapshots, usage = _of("roles"), _of("snapshots"), _of("usage")
 
 METHODS: Mapping[str, Ask] = {
@@ -106,6 +108,17 @@ METHODS: Mapping[str, Ask] = {
     "factors.offered_totp": lambda w, a, t: factors(w).offered_totp(a),
     "factors.remove_totp": lambda w, a, t: factors(w).remove_totp(a, _proof(w, a)),
     "factors.reset": lambda w, a, t: factors(w).reset(a, t.user),
+    "claims.claim": lambda w, a, t: claims(w).claim(a, t.pool),
+    "claims.mine": lambda w, a, t: claims(w).mine(a),
+    "claims.release": lambda w, a, t: claims(w).release(a, t.pool),
+    "pools.change": lambda w, a, t: pools(w).change(a, t.pool, lambda wish: replace(wish, capacity=9)),
+    "pools.create": lambda w, a, t: pools(w).create(a, PoolWish("new", _wish(w).image_id, _flavor(w, 0), 3, 1)),
+    "pools.delete": lambda w, a, t: pools(w).delete(a, t.pool),
+    "pools.drop_member": lambda w, a, t: pools(w).drop_member(a, t.pool, w.bystander),
+    "pools.get": lambda w, a, t: pools(w).get(a, t.pool),
+    "pools.list": lambda w, a, t: pools(w).list(a),
+    "pools.members": lambda w, a, t: pools(w).members(a, t.pool),
+    "pools.put_member": lambda w, a, t: pools(w).put_member(a, t.pool, w.bystander),
     "groups.create": lambda w, a, t: groups(w).create(a, "new"),
     "groups.delete": lambda w, a, t: groups(w).delete(a, t.group),
     "groups.drop_member": lambda w, a, t: groups(w).drop_member(a, t.group, w.bystander),

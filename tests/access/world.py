@@ -11,6 +11,7 @@ from flask import Flask
 
 from tests.support.api import SECRET_KEY
 from tests.support.installation import PASSWORD, Installation, installation
+from tests.support.pools import make_pool
 from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.access import installation as itself
 from yunzhuo.services.consoles import ConsoleProtocol
@@ -62,6 +63,7 @@ class Target:
     invitation: str
     service: str
     screen: str
+    pool: str
 
 
 @dataclass
@@ -107,6 +109,16 @@ def _screen(yunzhuo: Installation, owner: Actor, desktop_id: str, gateway: str) 
     return connection.id
 
 
+def _pools(yunzhuo: Installation, chief: Actor, members: Sequence[Actor], elsewhere: Actor) -> tuple[str, str, str]:
+    """One in which all members have a desktop, one that is nobody's, and another organization's."""
+    ours = make_pool(yunzhuo, chief, name="ours", capacity=len(members), spares=0, members=members)
+    others = make_pool(yunzhuo, chief, name="others", spares=0)
+    for each in members:
+        yunzhuo.services.claims.claim(each, ours)
+    yunzhuo.run()
+    return ours, others, make_pool(yunzhuo, elsewhere, name="foreign", spares=0)
+
+
 @contextmanager
 def world(home: Path) -> Iterator[World]:
     """Five people, one of each role, who each own the group of a pupil; somebody else; another organization."""
@@ -118,8 +130,7 @@ def world(home: Path) -> Iterator[World]:
         services.catalog.synchronize(there)
         people = {role: yunzhuo.person(role.value) for role in ROLES}
         pupil, other, bystander = (yunzhuo.person(name) for name in ("pupil", "other", "bystander"))
-        made = services.people.create(itself(there), "stranger@elsewhere.local", Role.USER, password=PASSWORD)
-        stranger = made.user.actor()
+        stranger = services.people.create(itself(there), "stranger@elsewhere.local", Role.USER, password=PASSWORD).user.actor()
         everybody = [*people.values(), pupil, other, stranger]
         desktops = {each.user_id: yunzhuo.request(each, name="Mine") for each in everybody}
         yunzhuo.run()
@@ -138,6 +149,7 @@ def world(home: Path) -> Iterator[World]:
         services.groups.put_member(chief, ours.id, pupil.user_id)
         for each in people.values():
             services.groups.put_member(chief, ours.id, each.user_id, is_owner=True)
+        pools = _pools(yunzhuo, chief, list(people.values()), itself(there))
         helpers = services.roles.create(chief, "helpers", {"catalog:read": "organization"}).id
         foreign_role = services.roles.create(itself(there), "helpers", {"catalog:read": "organization"}).id
         for role, each in people.items():
@@ -149,7 +161,7 @@ def world(home: Path) -> Iterator[World]:
             for role, each in people.items()
         }
 
-        def target(owner: Actor, group: str, role: str, organization: str) -> Target:
+        def target(owner: Actor, group: str, role: str, organization: str, pool: str) -> Target:
             accepted = desktops[owner.user_id]
             return Target(
                 owner.user_id,
@@ -164,14 +176,15 @@ def world(home: Path) -> Iterator[World]:
                 keys[organization, "invitation"],
                 keys[organization, "service"],
                 screens[owner.user_id],
+                pool,
             )
 
         targets: dict[tuple[Role, str], Target] = {}
         for role, each in people.items():
-            targets[role, "own"] = target(each, ours.id, helpers, here)
-            targets[role, "group"] = target(pupil, ours.id, helpers, here)
-            targets[role, "other"] = target(other, others.id, helpers, here)
-            targets[role, "foreign"] = target(stranger, foreign.id, foreign_role, there)
+            targets[role, "own"] = target(each, ours.id, helpers, here, pools[0])
+            targets[role, "group"] = target(pupil, ours.id, helpers, here, pools[1])
+            targets[role, "other"] = target(other, others.id, helpers, here, pools[1])
+            targets[role, "foreign"] = target(stranger, foreign.id, foreign_role, there, pools[2])
         signed = {role: (each.email, "192.0.2.7") for role, each in people.items()}
         tokens = {
             role: services.tokens.create_with_password(email, PASSWORD, client_address=address).secret

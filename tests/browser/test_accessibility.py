@@ -22,6 +22,7 @@ from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
 from yunzhuo.services.access import Actor, Role, installation
 from yunzhuo.services.accounts import UserView
 from yunzhuo.services.assembly import Services, services
+from yunzhuo.services.pools import PoolWish
 from yunzhuo.services.quotas import Resource, Subject
 from yunzhuo.web.app import create_app
 
@@ -81,6 +82,10 @@ PLACES: dict[str, tuple[str, list[str]]] = {
     "portal.usage": ("lin", ["/usage"]),
     "portal.group_list": ("head", ["/admin/groups"]),
     "portal.group": ("head", ["/admin/groups/{group}"]),
+    "portal.release": ("lin", ["/pools/{pool}/release"]),
+    "portal.pool_list": ("head", ["/admin/pools"]),
+    "portal.new_pool": ("head", ["/admin/pools/new"]),
+    "portal.pool": ("head", ["/admin/pools/{pool}", "/admin/pools/{empty_pool}"]),
     "portal.role_list": ("head", ["/admin/roles"]),
     "portal.quota_list": ("head", ["/admin/quotas"]),
     "portal.organization_list": ("head", ["/admin/organizations"]),
@@ -147,6 +152,11 @@ def school(yunzhuo: Portal) -> School:
         names["group"] = group.id
         all_services.roles.create(made.user.actor(), "助教", {"user:read": "group"})
         all_services.quotas.put(made.user.actor(), Subject.GROUP, group.id, Resource.DESKTOPS, 100)
+        for name, spares in (("pool", 1), ("empty_pool", 0)):
+            head, kinds = made.user.actor(), all_services.catalog
+            wish = PoolWish(name, kinds.images(head)[0].id, kinds.flavors(head)[0].id, capacity=6, spares=spares)
+            names[name] = all_services.pools.create(head, wish).id
+        all_services.pools.put_member(head, names["pool"], group.id)
         names["welcome"] = invitation_to(all_services, made.user.actor())
         add_totp(
             all_services, all_services.people.create(itself, "axe-halfway@school.local", Role.USER, password=PASSWORD).user
@@ -169,6 +179,7 @@ def school(yunzhuo: Portal) -> School:
     lin.post("personal-disk", json={}).raise_for_status()
     lin.post("personal-disk/connect", json={"desktop": names["available"]}).raise_for_status()
     wait_for(lin, names["available"], "available")
+    lin.post(f"pools/{names['pool']}/claim").raise_for_status()
     names["kept"] = lin.post("personal-disk/snapshots", json={"name": "期中"}).raise_for_status().json()["snapshots"][0]["id"]
     return School(yunzhuo, names, lin)
 

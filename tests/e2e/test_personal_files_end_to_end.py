@@ -6,10 +6,9 @@ import secrets
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
+from tests.support.inside import as_person, mounted
 from tests.support.running import PASSWORD, Running
 from tests.support.waiting import eventually
-
-from yunzhuo.phoenix import cloud as clouds
 
 pytestmark = [
     pytest.mark.machine,
@@ -88,7 +87,7 @@ def set_up_on_the_page(page: Page, yunzhuo: Running, email: str) -> None:
 
 
 def bring_on_the_page(page: Page, name: str) -> None:
-    page.get_by_role("link", name=f"Bring my files to {name}").click()
+    page.get_by_role("link", name=f"Bring my files here… {name}").click()
     page.get_by_role("dialog").get_by_role("button", name="Bring them here").click()
     expect(page.get_by_text(re.compile(f"At “{name}”"))).to_be_visible(timeout=60_000)
 
@@ -104,26 +103,3 @@ def ended(api: httpx.Client, answer: httpx.Response) -> None:
         return bool(operation["status"] == "succeeded")
 
     eventually(has_ended, PATIENCE_SECONDS, what=lambda: str(api.get(f"operations/{operation_id}").json()))
-
-
-def mounted(yunzhuo: Running, desktop_id: str) -> None:
-    def is_mounted() -> bool:
-        return inside(yunzhuo, desktop_id, "/etc/desktop/personal usage") != ""
-
-    eventually(is_mounted, 60, what="the personal disk")
-
-
-def as_person(yunzhuo: Running, desktop_id: str, command: str) -> str:
-    """What a shell of the person in the desktop says."""
-    return inside(yunzhuo, desktop_id, f"/etc/desktop/as-user /bin/sh -c '{command}'")
-
-
-def inside(yunzhuo: Running, desktop_id: str, command: str) -> str:
-    """What a shell in the desktop says, as root."""
-    cloud = clouds.connect(yunzhuo.settings())
-    try:
-        server = cloud.servers.find(desktop_id)
-        assert server is not None
-        return cloud.guest.run(server.id, ["/bin/sh", "-c", command], timeout_seconds=60).stdout.decode().strip()
-    finally:
-        cloud.close()

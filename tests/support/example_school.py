@@ -1,6 +1,6 @@
 """A school with people, courses' desktops and a history that could be real: what the documentation's pictures show."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,9 @@ from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
 from yunzhuo.phoenix.common.errors import NotSignedIn
 from yunzhuo.services.access import Role, installation
 from yunzhuo.services.assembly import Services, services
+from yunzhuo.services.pools import PoolWish
 from yunzhuo.services.quotas import Resource, Subject
+from yunzhuo.services.rules.pools import Kind
 from yunzhuo.services.sessions import Browser
 from yunzhuo.services.tokens import TokenWish
 
@@ -92,7 +94,27 @@ def arrange(running: Running) -> dict[str, str]:
         all_services.organizations.create(head, "第二中学")
         all_services.registration.invite(head, "new.teacher@school.example", Role.TEACHER)
         sign_in_as_people_do(all_services)
-        return {"pupil": people[PUPILS[0]], "class": groups[0]}
+        return {"pupil": people[PUPILS[0]], "class": groups[0], "pool": make_pools(all_services, groups)}
+
+
+def make_pools(all_services: Services, groups: Sequence[str]) -> str:
+    """Three pools, of which some have desktops; answers the first one's id."""
+    head, teacher = all_services.accounts.by_email(HEAD).actor(), all_services.accounts.by_email(TEACHER)
+    image, flavor = all_services.catalog.images(head)[0].id, all_services.catalog.flavors(head)[0].id
+    wishes = (
+        PoolWish("机房 302", image, flavor, 12, 3, hours=["mon-fri 07:30-18:00 5"], time_zone="Asia/Shanghai"),
+        PoolWish("Physics lab", image, flavor, 4, 0, release_after_minutes=30),
+        PoolWish("Office", image, flavor, 6, 1, kind=Kind.DEDICATED),
+    )
+    made = [all_services.pools.create(head, wish).id for wish in wishes]
+    for pool_id in made:
+        for member in (groups[0], teacher.id):
+            all_services.pools.put_member(head, pool_id, member)
+    eventually(lambda: all(each.counts.ready >= each.wanted_now for each in all_services.pools.list(head)), 180)
+    for name, pool_id in (*((pupil, made[0]) for pupil in PUPILS[:4]), (PUPILS[4], made[1])):
+        all_services.claims.claim(all_services.accounts.by_email(f"{name}@school.example").actor(), pool_id)
+    all_services.claims.claim(teacher.actor(), made[2])
+    return made[0]
 
 
 def sign_in_as_people_do(all_services: Services) -> None:
@@ -141,6 +163,9 @@ def pages(own: str, ids: dict[str, str], *, stopped: str, failed: str, snapshot:
             "import": "/admin/users/import",
             "groups": "/admin/groups",
             "group": f"/admin/groups/{ids['class']}",
+            "pools": "/admin/pools",
+            "pool": f"/admin/pools/{ids['pool']}",
+            "new-pool": "/admin/pools/new",
             "roles": "/admin/roles",
             "quotas": "/admin/quotas",
             "organizations": "/admin/organizations",

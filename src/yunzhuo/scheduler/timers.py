@@ -40,6 +40,8 @@ AUDIT_SECONDS = 2.0
 USAGE_SECONDS = 60.0
 LICENSE_SECONDS = 60.0
 DISKS_SECONDS = 5.0
+# How soon what was taken of a pool's spares is built again.
+POOLS_SECONDS = 1.0
 MAIL_SECONDS = 10.0
 GUESSES_SECONDS = 60.0
 SCREENS_SECONDS = 10.0
@@ -152,6 +154,7 @@ def timers(settings: Settings, all_services: Services) -> list[Timer]:
         Timer("admission", ADMISSION_SECONDS, all_services.admission.round),
         Timer("reconcile", settings.cloud.poll_seconds, all_services.reconciler.round),
         Timer("disks", DISKS_SECONDS, all_services.disk_upkeep.round),
+        Timer("pools", POOLS_SECONDS, all_services.pool_keeper.round),
         Timer("catalog", CATALOG_SECONDS, synchronize),
         Timer("audit", AUDIT_SECONDS, all_services.audit_keeper.seal),
         Timer("usage", USAGE_SECONDS, all_services.usage.count),

@@ -130,6 +130,7 @@ _PEOPLE_VERBS = (
 
 _GROUP_VERBS = ("group:read", "group:create", "group:update", "group:delete")
 _ROLE_VERBS = ("role:read", "role:create", "role:update", "role:delete", "role:grant")
+_POOL_VERBS = ("pool:read", "pool:create", "pool:update", "pool:delete")
 _QUOTA_VERBS = ("quota:read", "quota:change", "usage:read")
 _GATEWAY_VERBS = ("gateway:read", "gateway:create", "gateway:update", "gateway:delete")
 _SCREEN_VERBS = ("screen:read", "screen:end")
@@ -173,6 +174,7 @@ _USERS: Mapping[str, Scope] = {
     "delegation:read": Scope.OWN,
     "delegation:create": Scope.OWN,
     "delegation:delete": Scope.OWN,
+    "pool:claim": Scope.OWN,
     "quota:read": Scope.OWN,
     "usage:read": Scope.OWN,
 }
@@ -191,6 +193,7 @@ _ADMINISTRATORS: Mapping[str, Scope] = {
     "overview:read": Scope.ORGANIZATION,
     **dict.fromkeys(_PEOPLE_VERBS, Scope.ORGANIZATION),
     **dict.fromkeys((*_GROUP_VERBS, *_ROLE_VERBS, *_QUOTA_VERBS, *_AUDIT_VERBS, *_SCREEN_VERBS), Scope.ORGANIZATION),
+    **dict.fromkeys(_POOL_VERBS, Scope.ORGANIZATION),
 }
 
 GRANTS: Mapping[Role, Mapping[str, Scope]] = {

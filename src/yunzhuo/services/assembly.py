@@ -32,6 +32,7 @@ from yunzhuo.services.audit_search import AuditReader
 from yunzhuo.services.bulk import BulkService
 from yunzhuo.services.catalog import CatalogService
 from yunzhuo.services.changes import ChangeFeed
+from yunzhuo.services.claims import ClaimService
 from yunzhuo.services.consoles import ConsoleService
 from yunzhuo.services.delegations import DelegationService
 from yunzhuo.services.desktop_table import DesktopTable
@@ -60,6 +61,8 @@ from yunzhuo.services.passkeys import PasskeyService
 from yunzhuo.services.people import PeopleService
 from yunzhuo.services.people_import import PeopleImport
 from yunzhuo.services.personal_disks import PersonalDiskService
+from yunzhuo.services.pool_upkeep import PoolKeeper
+from yunzhuo.services.pools import PoolService
 from yunzhuo.services.proofs import ProofBook
 from yunzhuo.services.quota_book import QuotaBook
 from yunzhuo.services.quotas import QuotaService
@@ -94,6 +97,7 @@ class Services:
     audit_reader: AuditReader
     bulk: BulkService
     catalog: CatalogService
+    claims: ClaimService
     consoles: ConsoleService
     delegations: DelegationService
     desktop_table: DesktopTable
@@ -121,6 +125,8 @@ class Services:
     quotas: QuotaService
     operations: OperationDesk
     personal_disks: PersonalDiskService
+    pool_keeper: PoolKeeper
+    pools: PoolService
     proofs: ProofBook
     reconciler: Reconciler
     regaining: RegainService
@@ -194,6 +200,7 @@ def services(
             audit_reader=AuditReader(db, audit),
             bulk=BulkService(db, desktops, admission, audit),
             catalog=catalog,
+            claims=ClaimService(db, desktops, wishes, feed, audit, clock),
             consoles=ConsoleService(db, connected, gateways, audit, clock, settings.consoles, license_book),
             delegations=DelegationService(db, audit, clock),
             desktop_table=DesktopTable(db, audit),
@@ -221,6 +228,8 @@ def services(
             people_import=PeopleImport(db, people, audit, clock, settings.accounts, passwords, license_book),
             quotas=QuotaService(db, quotas, audit),
             personal_disks=personal_disks,
+            pool_keeper=PoolKeeper(db, desktops, wishes, audit, clock),
+            pools=PoolService(db, wishes, audit, clock),
             proofs=proofs,
             reconciler=Reconciler(db, connected, leftovers, feed, audit, clock),
             regaining=RegainService(*by_link),

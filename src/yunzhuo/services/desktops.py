@@ -13,9 +13,9 @@ from yunzhuo.phoenix.cloud.resources import RebootKind
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput
 from yunzhuo.phoenix.common.ids import new_id
-from yunzhuo.phoenix.db.models import Desktop, Flavor, IdempotencyKey, Operation, User
+from yunzhuo.phoenix.db.models import Desktop, Flavor, IdempotencyKey, Image, Operation, Pool, User
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
-from yunzhuo.services import disk_claims, fitting
+from yunzhuo.services import disk_claims, fitting, pool_seats
 from yunzhuo.services.access import Actor, require
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import ChangeFeed, OperationView, facts_of
@@ -260,7 +260,7 @@ class DesktopService:
     def hand_over_within(self, tx: Transaction, actor: Actor, desktop_id: str, new_owner_id: str) -> None:
         """Give a desktop to somebody else of its organization, whatever their quota. Its old owner sees it no more.
 
-        Raises NotFound, and Conflict while it is being deleted.
+        Raises NotFound, and Conflict while it is being deleted, or when it is a pool's of which they have one.
         """
         desktop, latest = visible_desktop(tx, actor, desktop_id, "desktop:hand_over")
         if desktop.wanted == Wanted.GONE:
@@ -270,6 +270,8 @@ class DesktopService:
             if latest.status in lifecycle.ACTIVE:
                 raise refused(Action.DISCONNECT_DISK, lifecycle.state(facts_of(desktop, latest)))
             latest, _ = self._wishes.add(tx, actor, desktop, Action.DISCONNECT_DISK, {"force": "yes"})
+        if desktop.pool_id is not None:
+            pool_seats.seat(tx, desktop, new_owner_id, self._clock.now())
         before, desktop.owner_id = desktop.owner_id, new_owner_id
         self._audit.record(
             tx,
@@ -289,28 +291,29 @@ class DesktopService:
         with self._db.reading() as tx:
             return seen_operation(tx, actor, *visible_operation(tx, actor, operation_id))
 
+    def build_within(
+        self, tx: Transaction, actor: Actor, pool: Pool, *, claimant_id: str | None = None
+    ) -> tuple[Desktop, Operation]:
+        """Ask for a desktop of a pool, whose row is locked: a spare, or one for ``claimant_id``, whatever their quota.
+
+        Raises InvalidInput when image or flavor are gone, LimitReached for the organization's quota.
+        """
+        image, flavor = fitting.image_and_flavor(tx, actor, pool.image_id, pool.flavor_id)
+        wanted = {Resource.DESKTOPS: 1, **SWITCHED_ON, **size_of(flavor)}
+        self._quotas.reserve_for_pool(tx, pool.organization_id, wanted)
+        pool.built += 1
+        name, owner_id = naming.default_name(pool.name, pool.built), claimant_id or pool.account_id
+        return self._write(tx, actor, name, image, flavor, owner_id, pool_id=pool.id, claimant_id=claimant_id)
+
     def _create(self, tx: Transaction, actor: Actor, wish: "NewDesktop", key: str | None) -> Accepted:
         image, flavor = fitting.image_and_flavor(tx, actor, wish.image_id, wish.flavor_id)
         owner_id = self._owner(tx, actor, wish.owner_id)
         owned = self._owned(tx, owner_id)
         wanted = {Resource.DESKTOPS: 1, **SWITCHED_ON, **size_of(flavor)}
         self._quotas.reserve(tx, owner_id, actor.organization_id, wanted)
-        desktop_id = new_id()
-        display_name = wish.name or naming.default_name(image.name, owned + 1)
-        desktop = Desktop(
-            id=desktop_id,
-            organization_id=actor.organization_id,
-            owner_id=owner_id,
-            name=display_name,
-            hostname=naming.hostname(display_name, desktop_id),
-            image_id=image.id,
-            flavor_id=flavor.id,
-            wanted=Wanted.RUNNING,
-            operation_id="",
-            created_at=self._clock.now(),
+        desktop, operation = self._write(
+            tx, actor, wish.name or naming.default_name(image.name, owned + 1), image, flavor, owner_id
         )
-        tx.add(desktop)
-        operation, _ = self._wishes.add(tx, actor, desktop, Action.CREATE, {})
         if key is not None:
             tx.add(
                 IdempotencyKey(
@@ -323,11 +326,43 @@ class DesktopService:
                     created_at=self._clock.now(),
                 )
             )
+        return accepted(tx, actor, desktop, operation)
+
+    def _write(
+        self,
+        tx: Transaction,
+        actor: Actor,
+        name: str,
+        image: Image,
+        flavor: Flavor,
+        owner_id: str,
+        *,
+        pool_id: str | None = None,
+        claimant_id: str | None = None,
+    ) -> tuple[Desktop, Operation]:
+        desktop_id, now = new_id(), self._clock.now()
+        desktop = Desktop(
+            id=desktop_id,
+            organization_id=actor.organization_id,
+            owner_id=owner_id,
+            name=name,
+            hostname=naming.hostname(name, desktop_id),
+            image_id=image.id,
+            flavor_id=flavor.id,
+            wanted=Wanted.RUNNING,
+            operation_id="",
+            pool_id=pool_id,
+            claimant_id=claimant_id,
+            claimed_at=now if claimant_id else None,
+            created_at=now,
+        )
+        tx.add(desktop)
+        operation, _ = self._wishes.add(tx, actor, desktop, Action.CREATE, {})
         after = {"name": desktop.name, "image": image.name, "flavor": flavor.name}
         self._audit.record(tx, actor, "desktop:create", "desktop", desktop.id, owner_id=desktop.owner_id, after=after)
         self._feed.desktop_changed(tx, desktop, operation)
         tx.flush()
-        return accepted(tx, actor, desktop, operation)
+        return desktop, operation
 
     def _earlier(self, tx: Transaction, actor: Actor, key: str | None, wish: "NewDesktop") -> Accepted | None:
         row = tx.get(IdempotencyKey, (actor.user_id, key)) if key is not None else None

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from yunzhuo.phoenix.db.models import Desktop, Operation, PersonalDisk
 from yunzhuo.phoenix.db.session import Transaction
 from yunzhuo.services.rules import lifecycle, personal_disks
-from yunzhuo.services.rules.lifecycle import Action, Observed, Step
+from yunzhuo.services.rules.lifecycle import Action, Observed, Step, Wanted
 
 _ACTIVE = [status.value for status in lifecycle.ACTIVE]
 # What does not run lets go of the disk without being asked.
@@ -23,7 +23,8 @@ _AT_REST = frozenset({Observed.STOPPED, Observed.SUSPENDED, Observed.MISSING})
 class ClaimedDisk:
     """The disk that a step of a desktop is about.
 
-    ``leaving_server_id`` is where it has to be taken away from first. ``is_waiting``: the desktop that has it is changing.
+    ``leaving_server_id`` is where it has to be taken away from first. ``is_waiting``: the desktop that has it is changing;
+    ``comes_free``: and will be gone then.
     ``ends_programs`` and ``is_tolerant``: see the tables of ``rules.personal_disks``; ``is_asked_for``: the operation is about
     nothing but the disk.
     """
@@ -31,6 +32,7 @@ class ClaimedDisk:
     volume_id: str
     leaving_server_id: str | None = None
     is_waiting: bool = False
+    comes_free: bool = False
     ends_programs: bool = False
     is_tolerant: bool = False
     is_asked_for: bool = False
@@ -46,6 +48,12 @@ def at_desktop(tx: Session, desktop_id: str, *, locked: bool = False) -> Persona
     """The disk that a desktop has, whoever's it is."""
     query = select(PersonalDisk).where(PersonalDisk.desktop_id == desktop_id)
     return tx.scalars(query.with_for_update() if locked else query).first()
+
+
+def may_follow(tx: Session, disk: PersonalDisk) -> bool:
+    """Whether a disk may go to another desktop without being taken away from one that is worked at."""
+    holder = tx.get(Desktop, disk.desktop_id) if disk.desktop_id else None
+    return holder is None or holder.wanted == Wanted.GONE or holder.observed_status in _AT_REST
 
 
 def is_at(tx: Session, desktop: Desktop, owners_disk: PersonalDisk | None) -> bool:
@@ -70,7 +78,9 @@ def begin(tx: Transaction, desktop: Desktop, operation: Operation, step: Step) -
             return ClaimedDisk(disk.volume_id, is_waiting=True) if is_asked_for else None
         holder = tx.get(Desktop, disk.desktop_id) if disk.desktop_id else None
         if holder is not None and _is_changing(tx, holder):
-            return ClaimedDisk(disk.volume_id, is_waiting=True) if is_asked_for else None
+            comes_free = holder.wanted == Wanted.GONE
+            is_worth_waiting = is_asked_for or comes_free
+            return ClaimedDisk(disk.volume_id, is_waiting=True, comes_free=comes_free) if is_worth_waiting else None
         if holder is not None and not is_asked_for and holder.observed_status not in _AT_REST:
             return None
         disk.leaving_desktop_id = disk.desktop_id

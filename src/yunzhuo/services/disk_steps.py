@@ -36,6 +36,8 @@ def fetch(cloud: Cloud, disk: ClaimedDisk, _server_id: str | None, _arguments: M
 
 def connect(cloud: Cloud, disk: ClaimedDisk, server_id: str | None, arguments: Mapping[str, str]) -> DiskOutcome:
     """Give the desktop the disk. A change that is about more than the disk does not fail for it."""
+    if disk.comes_free:
+        return DiskOutcome(done=False, detail="Waiting for the desktop that had the personal files to be deleted.")
     if disk.is_waiting:
         raise Conflict("personal_disk_elsewhere", "The personal files are at another desktop that is changing.")
     if server_id is None:

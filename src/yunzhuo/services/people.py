@@ -5,7 +5,7 @@ import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -13,7 +13,7 @@ from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput
 from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.config.settings import AccountSettings
-from yunzhuo.phoenix.db.models import Desktop, User
+from yunzhuo.phoenix.db.models import Desktop, PoolMember, User
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.phoenix.security.passwords import Passwords, one_time_password
 from yunzhuo.services import disk_claims
@@ -249,6 +249,7 @@ class PeopleService:
             end_sign_ins(tx, user.id, now)
             before = {"email": user.email, "role": user.role}
             remove_factors(tx, user)
+            tx.execute(delete(PoolMember).where(PoolMember.holder_id == user.id))
             user.email, user.password_hash = f"{user.id}{_NOBODYS}", ""
             user.disabled_at, user.deleted_at = user.disabled_at or now, now
             self._audit.record(tx, actor, "user:delete", "user", user.id, owner_id=user.id, before=before)

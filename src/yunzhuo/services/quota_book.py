@@ -46,13 +46,29 @@ class QuotaBook:
         self._limits = limits
         self._license = license_book
 
+    def reserve_for_pool(self, tx: Transaction, organization_id: str, wanted: Mapping[Resource, int]) -> None:
+        """Make sure that an organization may have this much more. A pool's capacity is what limits its people, not their
+        own quotas. Raises LimitReached, also when the installation's license says no."""
+        self._license.reserve(tx, _licensed(wanted), reach(wanted))
+        organization = (Subject.ORGANIZATION, organization_id)
+        rows = tx.scalars(select(Quota).where(Quota.subject_id == organization_id)).all()
+        limits = [(Resource(row.resource), row.most) for row in rows if wanted.get(Resource(row.resource), 0) > 0]
+        if not limits:
+            return
+        tx.execute(select(Organization.id).where(Organization.id == organization_id).with_for_update())
+        counted = counts(tx, organization, self._clock.now())
+        allowances = [Allowance(*organization, resource, counted[resource], most) for resource, most in limits]
+        exceeded = first_exceeded(allowances, wanted)
+        if exceeded is not None:
+            raise _reached(exceeded)
+
     def reserve(self, tx: Transaction, owner_id: str, organization_id: str, wanted: Mapping[Resource, int]) -> None:
         """Make sure that the owner may have this much more; what is reserved is what the transaction then writes.
 
         Raises LimitReached, also when the installation's license says no, and for a new desktop NotSignedIn when the account
         ended since it asked: nothing is left behind for it.
         """
-        self._license.reserve(tx, {_LICENSED[each]: more for each, more in wanted.items() if each in _LICENSED}, reach(wanted))
+        self._license.reserve(tx, _licensed(wanted), reach(wanted))
         subjects = _subjects(tx, owner_id, organization_id)
         limits = self._limits_of(tx, subjects, owner_id)
         held = sorted(
@@ -89,6 +105,11 @@ class QuotaBook:
         limits = {((Subject.USER, owner_id), Resource.DESKTOPS): self._limits.desktops_per_user}
         rows = tx.scalars(select(Quota).where(Quota.subject_id.in_([subject_id for _, subject_id in subjects])))
         return limits | {((Subject(row.subject_kind), row.subject_id), Resource(row.resource)): row.most for row in rows}
+
+
+def _licensed(wanted: Mapping[Resource, int]) -> dict[Limit, int]:
+    """What of a wish a license limits."""
+    return {_LICENSED[each]: more for each, more in wanted.items() if each in _LICENSED}
 
 
 def counts(tx: Session, key: _Key, now: datetime) -> _Counts:

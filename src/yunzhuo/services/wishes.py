@@ -85,6 +85,8 @@ class WishBook:
         self._supersede(tx, latest, action, facts)
         operation, _ = self.add(tx, actor, desktop, action, particulars)
         desktop.wanted = wanted
+        if action in REMOVALS:
+            desktop.claimant_id = None  # who had it may have another one of its pool
         self._audit.record(
             tx,
             actor,
@@ -105,6 +107,8 @@ class WishBook:
             particulars["undoes"] = undone.action
         operation, steps = self.add(tx, actor, desktop, action, particulars)
         desktop.wanted = lifecycle.WANTED_AFTER[action]
+        if action in REMOVALS:
+            desktop.claimant_id = None
         self._feed.desktop_changed(tx, desktop, operation)
         return Written(operation, steps)
 
@@ -157,6 +161,25 @@ class WishBook:
         else:
             tx.after_commit(lambda: self._queue.send(ADVANCE_JOB, operation.id))
         return operation, steps
+
+    def connect_disk_of_claimant(self, tx: Transaction, actor: Actor, desktop: Desktop, latest: Operation) -> Operation:
+        """Let the personal disk of whoever was given a desktop of a pool follow them, if they have one that is free.
+
+        One that is still being built gets it as its last step. Answers the desktop's latest operation then.
+        """
+        disk = disk_claims.of_owner(tx, desktop.owner_id)
+        if disk is None or not disk_claims.may_follow(tx, disk):
+            return latest
+        if latest.status in lifecycle.ACTIVE:
+            position = len(lifecycle.plan(Action(latest.action)))
+            step = OperationStep(
+                operation_id=latest.id, position=position, name=Step.CONNECT_DISK, status=OperationStatus.QUEUED
+            )
+            tx.add(step)
+            return latest
+        particulars = {"wanted_before": desktop.wanted, "from": desktop.observed_status or ""}
+        operation, _ = self.add(tx, actor, desktop, Action.CONNECT_DISK, particulars)
+        return operation
 
     def _supersede(self, tx: Transaction, latest: Operation, action: Action, facts: Facts) -> None:
         """End what is in the way of a newer wish. Its worker may be at it still: its lease stays until then.

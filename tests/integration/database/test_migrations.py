@@ -185,7 +185,7 @@ def value_for(column: Column[Any], number: int) -> Any:
         return (NOW + timedelta(days=number)).date()
     if isinstance(column.type, types.Boolean):
         return number % 2 == 1
-    if isinstance(column.type, types.Integer):
+    if isinstance(column.type, types.Integer | types.Float):
         return number + 1
     if isinstance(column.type, types.Float):
         return number + 0.5

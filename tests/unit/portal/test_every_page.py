@@ -13,6 +13,7 @@ from babel.messages.pofile import read_po
 from flask import Flask
 from tests.support.installation import PASSWORD, Installation
 from tests.support.pages import CHINESE, Page, Visitor, signed_in, somebody
+from tests.support.pools import make_pool
 
 import yunzhuo as package
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
@@ -84,6 +85,11 @@ def site(app: Flask, yunzhuo: Installation) -> Site:
     yunzhuo.services.roles.create(head, "助教", {"user:read": "group"})
     yunzhuo.services.quotas.put(head, Subject.GROUP, group.id, Resource.DESKTOPS, 100)
     administration += ["/admin/groups", f"/admin/groups/{group.id}", "/admin/roles", "/admin/quotas", "/admin/organizations"]
+    pool_id, empty = (make_pool(yunzhuo, head, name=name, spares=0, members=[lin]) for name in ("机房", "Empty"))
+    yunzhuo.services.claims.claim(lin, pool_id)
+    yunzhuo.services.pools.drop_member(head, empty, lin.user_id)
+    administration += ["/admin/pools", "/admin/pools/new", f"/admin/pools/{pool_id}", f"/admin/pools/{empty}"]
+    questions += [f"/pools/{pool_id}/release"]
     administration += ["/admin/gateways", "/admin/license", "/admin/screens", "/admin/screens?show=history"]
     administration += ["/admin/audit", "/admin/audit?who=zzz", "/admin/audit/verification", "/admin/users/import", "/usage"]
     invited = yunzhuo.services.registration.invite(head, f"invited-{lin.email}", Role.USER).link or ""

@@ -19,6 +19,7 @@ from yunzhuo.web.api import (
     overview,
     people_lists,
     personal_disks,
+    pools,
     quotas,
     roles,
     screens,
@@ -52,6 +53,7 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
     audit.blueprint,
     gateways.blueprint,
     screens.blueprint,
+    pools.blueprint,
     license.blueprint,
 )
 

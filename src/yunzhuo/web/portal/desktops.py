@@ -39,12 +39,14 @@ def desktop_list() -> Response:
     cursor = request.args.get("cursor") or None
     events_url = events_from_now()
     found = services().desktops.list(actor(), limit=PAGE_SIZE, cursor=cursor, search=search or None)
+    is_front = cursor is None and not search
     return page(
         "desktops.html",
         found=found,
         search=search,
         is_first=cursor is None,
         offered=_Offered(),
+        pools=services().claims.mine(actor()) if is_front and scope_of(actor(), "pool:claim") else [],
         thumbnails=services().thumbnails.is_on,
         may_connect=may_connect,
         idempotency_key=new_id(),

@@ -14,6 +14,7 @@ from wtforms import (
     SelectField,
     SelectMultipleField,
     StringField,
+    TextAreaField,
 )
 from wtforms.validators import EqualTo, InputRequired, Length, NumberRange, Optional
 
@@ -197,3 +198,17 @@ class ActionForm(Form):
 
     action = HiddenField(validators=[InputRequired()])
     back = HiddenField()
+
+
+class PoolForm(Form):
+    """What a pool is to be. What can be chosen is filled in by the page; what is right the service says."""
+
+    name = StringField(lazy_gettext("Name"), [InputRequired(_NEEDED), Length(max=MAX_NAME, message=_TOO_LONG)])
+    kind = SelectField(lazy_gettext("Kind"), validate_choice=False)
+    image = SelectField(lazy_gettext("Image"), validate_choice=False)
+    flavor = SelectField(lazy_gettext("Size"), validate_choice=False)
+    capacity = IntegerField(lazy_gettext("Desktops at most"), [InputRequired(_NEEDED)])
+    spares = IntegerField(lazy_gettext("Standing ready"), [Optional()])
+    hours = TextAreaField(lazy_gettext("More at certain hours"), [Optional()])
+    time_zone = StringField(lazy_gettext("Time zone"), [Optional(), Length(max=MAX_NAME, message=_TOO_LONG)])
+    release_after_minutes = IntegerField(lazy_gettext("Given back when unused for (minutes)"), [Optional()])

@@ -13,6 +13,7 @@ from yunzhuo.services.accounts import UserView
 from yunzhuo.services.licensing import LicenseNotice
 from yunzhuo.web.portal import license_words, messages
 from yunzhuo.web.portal.gateway_words import amount, gateway_health, screen_end, with_breaks
+from yunzhuo.web.portal.pool_words import kind_name, shares, standing
 from yunzhuo.webkit import actor, errors, request_id, services, sessions
 from yunzhuo.webkit.problems import Problem
 
@@ -26,6 +27,7 @@ _WAYS = (
     ("groups", "portal.group_list", lazy_gettext("Groups"), "group:read"),
     ("roles", "portal.role_list", lazy_gettext("Roles"), "role:read"),
     ("quotas", "portal.quota_list", lazy_gettext("Quotas"), "quota:change"),
+    ("pools", "portal.pool_list", lazy_gettext("Pools"), "pool:read"),
     ("desktops", "portal.all_desktops", lazy_gettext("All desktops"), "overview:read"),
     ("operations", "portal.operation_list", lazy_gettext("Operations"), "overview:read"),
     ("screens", "portal.screen_list", lazy_gettext("Open screens"), "screen:read"),
@@ -45,6 +47,7 @@ def _set_up(state: BlueprintSetupState) -> None:
     errors.error_page(cast(Flask, state.app), error_page)
     state.app.context_processor(_for_all_templates)
     state.app.jinja_env.filters.update(elapsed=messages.elapsed, moment=messages.moment, size=messages.size)
+    state.app.jinja_env.filters.update(pool_kind=kind_name, pool_shares=shares, pool_standing=standing)
     state.app.jinja_env.filters.update(
         amount=amount, gateway_health=gateway_health, screen_end=screen_end, with_breaks=with_breaks
     )

@@ -12,6 +12,7 @@ from yunzhuo.phoenix.db.models.licensing import Installation
 from yunzhuo.phoenix.db.models.mail import EmailProof, OutgoingMail
 from yunzhuo.phoenix.db.models.operations import AdmissionLane, AdmissionTurn, Operation, OperationStep
 from yunzhuo.phoenix.db.models.personal_disks import DiskSnapshot, PersonalDisk
+from yunzhuo.phoenix.db.models.pools import Pool, PoolMember
 from yunzhuo.phoenix.db.models.rights import CustomRole, Delegation, Group, GroupMember, RoleGrant
 from yunzhuo.phoenix.db.models.snapshots import Snapshot
 from yunzhuo.phoenix.db.models.usage import Quota, UsageDay, UsageMark
@@ -46,6 +47,8 @@ __all__ = [
     "OutgoingMail",
     "Passkey",
     "PersonalDisk",
+    "Pool",
+    "PoolMember",
     "Quota",
     "RecoveryCode",
     "RoleGrant",

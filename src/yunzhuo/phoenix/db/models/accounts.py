@@ -25,7 +25,8 @@ class User(Base):
     """A person, or a program (``is_service``: no password, only tokens). ``email`` is normalized, which makes it unique.
 
     ``has_second_factor`` is true exactly while there is a confirmed TOTP or a passkey: it is written with them.
-    An account that is deleted (``deleted_at``) stays as a row without an address: what it did refers to it.
+    An account that is deleted (``deleted_at``) stays as a row without an address: what it did refers to it. A pool's own
+    account is one that was never there for anybody: deleted from its first moment.
     """
 
     __tablename__ = "users"

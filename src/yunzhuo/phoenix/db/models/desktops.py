@@ -20,6 +20,8 @@ class Desktop(Base):
     __table_args__ = (
         Index(None, "owner_id", "deleted_at", "created_at"),
         Index(None, "organization_id", "deleted_at", "created_at"),
+        # What keeps a person to one desktop of a pool. A desktop has one claimant as it has one row.
+        Index("uq_desktops_pool_id_claimant_id", "pool_id", "claimant_id", unique=True),
     )
 
     id: Mapped[Id] = mapped_column(primary_key=True)
@@ -41,6 +43,10 @@ class Desktop(Base):
     ready_at: Mapped[Time | None]
     # No foreign key: operations already refer to desktops, and the two are written in one transaction.
     operation_id: Mapped[Id]
+    # No foreign keys: SQLite cannot add them to a table that others refer to.
+    pool_id: Mapped[Id | None]
+    claimant_id: Mapped[Id | None]
+    claimed_at: Mapped[Time | None]
     created_at: Mapped[Time]
     deleted_at: Mapped[Time | None]
 

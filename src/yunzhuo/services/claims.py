@@ -1,0 +1,176 @@
+"""People and their pools: which ones they have, getting a desktop of one, and giving it back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from yunzhuo.phoenix.common.clock import Clock
+from yunzhuo.phoenix.common.errors import Conflict, Inconsistent, LimitReached, NotFound
+from yunzhuo.phoenix.db.models import Desktop, Image, Operation, Pool
+from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
+from yunzhuo.services import pool_seats
+from yunzhuo.services.access import Actor
+from yunzhuo.services.audit import AuditLog
+from yunzhuo.services.changes import ChangeFeed
+from yunzhuo.services.desktop_views import DesktopView, desktop_views
+from yunzhuo.services.desktops import DesktopService
+from yunzhuo.services.rules.lifecycle import Action
+from yunzhuo.services.rules.pools import Counts, Kind, Way, may_build_for_somebody
+from yunzhuo.services.stated import needs
+from yunzhuo.services.wishes import Accepted, WishBook
+
+
+@dataclass(frozen=True, slots=True)
+class PoolOffer:
+    """A pool as one of its people sees it.
+
+    ``desktop_id`` is the one they have of it (None: none). ``is_ready``: one would be theirs at once; ``is_full``: they
+    cannot have one now.
+    """
+
+    id: str
+    name: str
+    kind: Kind
+    image_name: str
+    desktop_id: str | None
+    is_ready: bool
+    is_full: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The desktop that somebody has of a pool now, and how they came to it. One that is not ``available`` yet is being built,
+    and its operation says how far it is."""
+
+    desktop: DesktopView
+    way: Way
+
+
+class ClaimService:
+    """What people do with the pools that they are members of."""
+
+    def __init__(
+        self, db: Database, desktops: DesktopService, wishes: WishBook, feed: ChangeFeed, audit: AuditLog, clock: Clock
+    ) -> None:
+        self._db = db
+        self._desktops = desktops
+        self._wishes = wishes
+        self._feed = feed
+        self._audit = audit
+        self._clock = clock
+
+    @needs("pool:claim")
+    def mine(self, actor: Actor) -> Sequence[PoolOffer]:
+        """The pools that the person is a member of, by name."""
+        with self._db.reading() as tx:
+            pools = tx.execute(
+                select(Pool, Image.name)
+                .join(Image, Image.id == Pool.image_id)
+                .where(Pool.organization_id == actor.organization_id, pool_seats.is_members(actor.user_id))
+                .order_by(Pool.name)
+            ).all()
+            pool_ids = [pool.id for pool, _ in pools]
+            counts = pool_seats.counted(tx, pool_ids)
+            had = select(Desktop.pool_id, Desktop.id).where(Desktop.pool_id.in_(pool_ids), Desktop.claimant_id == actor.user_id)
+            theirs = {row[0]: row[1] for row in tx.execute(had)}
+            return [_offer(pool, image, counts[pool.id], theirs.get(pool.id)) for pool, image in pools]
+
+    @needs("pool:claim")
+    def claim(self, actor: Actor, pool_id: str) -> Claimed:
+        """Give the person a desktop of a pool; asked again, it is the same one.
+
+        A spare that is ready if there is one; else one that is being built; else one is built for them. Raises NotFound when
+        they are no member of such a pool, LimitReached when all its desktops are somebody's.
+        """
+        try:
+            desktop_id, way = self._claim(actor, pool_id)
+        except IntegrityError:  # asked twice at the same moment, and the other one was first
+            desktop_id, way = self._claim(actor, pool_id)
+        # What is told is read afterwards: while the transaction lasts, everybody else waits for the row that it changed.
+        with self._db.reading() as tx:
+            desktop = tx.get_one(Desktop, desktop_id)
+            latest = tx.get_one(Operation, desktop.operation_id)
+            return Claimed(desktop_views(tx, actor, [(desktop, latest)])[0], way)
+
+    @needs("pool:claim")
+    @retried_when_contended
+    def release(self, actor: Actor, pool_id: str) -> Accepted:
+        """Give back the person's desktop of a floating pool: it is deleted, with all that is on it, and another one takes
+        its place. Their personal disk is kept.
+
+        Raises NotFound when they have none of it, Conflict for a dedicated one.
+        """
+        with self._db.transaction() as tx:
+            pool = _membership(tx, actor, pool_id, locked=False)
+            desktop = pool_seats.had_by(tx, pool.id, actor.user_id)
+            if desktop is None:
+                raise NotFound("no_desktop_of_pool", "You have no desktop of this pool.")
+            if pool.kind == Kind.DEDICATED:
+                raise Conflict("pool_is_dedicated", "Desktops of this pool are kept by their people, not given back.")
+            released = self._desktops.act_within(tx, actor, desktop.id, Action.DELETE)
+            after = {"desktop": desktop.name}
+            self._audit.record(tx, actor, "pool:claim", "pool", pool.id, owner_id=actor.user_id, before=after)
+            return released
+
+    @retried_when_contended
+    def _claim(self, actor: Actor, pool_id: str) -> tuple[str, Way]:
+        now = self._clock.now()
+        with self._db.transaction() as tx:
+            pool = _membership(tx, actor, pool_id, locked=False)
+            desktop = pool_seats.had_by(tx, pool.id, actor.user_id)
+            if desktop is not None:
+                return desktop.id, Way.HAD
+            for way in (Way.READY, Way.COMING):
+                if pool_seats.give(tx, pool, actor.user_id, way, now):
+                    return self._seated(tx, actor, pool, way), way
+            return self._built(tx, actor, pool_id), Way.BUILT
+
+    def _seated(self, tx: Transaction, actor: Actor, pool: Pool, way: Way) -> str:
+        desktop = pool_seats.had_by(tx, pool.id, actor.user_id)
+        if desktop is None:
+            raise Inconsistent("claim_lost", "The desktop that was just given is not there.")
+        latest = self._wishes.connect_disk_of_claimant(tx, actor, desktop, tx.get_one(Operation, desktop.operation_id))
+        return self._recorded(tx, actor, pool, desktop, latest, way)
+
+    def _built(self, tx: Transaction, actor: Actor, pool_id: str) -> str:
+        pool = _membership(tx, actor, pool_id, locked=True)
+        if not may_build_for_somebody(pool.capacity, pool_seats.counted(tx, [pool.id])[pool.id]):
+            message = "All desktops of this pool are taken. Please try again later."
+            raise LimitReached("pool_full", message, capacity=pool.capacity)
+        desktop, operation = self._desktops.build_within(tx, actor, pool, claimant_id=actor.user_id)
+        return self._recorded(tx, actor, pool, desktop, operation, Way.BUILT)
+
+    def _recorded(self, tx: Transaction, actor: Actor, pool: Pool, desktop: Desktop, latest: Operation, way: Way) -> str:
+        after = {"desktop": desktop.name, "way": way}
+        self._audit.record(tx, actor, "pool:claim", "pool", pool.id, owner_id=actor.user_id, after=after)
+        self._feed.desktop_changed(tx, desktop, latest)
+        return desktop.id
+
+
+def _membership(tx: Session, actor: Actor, pool_id: str, *, locked: bool) -> Pool:
+    query = select(Pool).where(
+        Pool.id == pool_id, Pool.organization_id == actor.organization_id, pool_seats.is_members(actor.user_id)
+    )
+    # Only the pool's row is held, and read again: how many were built may have changed while another one had it.
+    locking = query.with_for_update().execution_options(populate_existing=True) if locked else query
+    pool = tx.scalar(locking)
+    if pool is None:
+        raise NotFound("pool_not_found", "There is no such pool.", verb="pool:claim")
+    return pool
+
+
+def _offer(pool: Pool, image_name: str, counts: Counts, desktop_id: str | None) -> PoolOffer:
+    is_ready = counts.ready > 0
+    is_full = not is_ready and counts.coming == 0 and not may_build_for_somebody(pool.capacity, counts)
+    return PoolOffer(
+        id=pool.id,
+        name=pool.name,
+        kind=Kind(pool.kind),
+        image_name=image_name,
+        desktop_id=desktop_id,
+        is_ready=is_ready,
+        is_full=is_full and desktop_id is None,
+    )

@@ -1,0 +1,372 @@
+"""Pools as administrators run them: what they are made of, how many stand ready at which hours, and who may have one."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from yunzhuo.phoenix.common.clock import Clock
+from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, NotFound
+from yunzhuo.phoenix.common.ids import new_id
+from yunzhuo.phoenix.db.models import Desktop, Flavor, Group, Image, Operation, Pool, PoolMember, User
+from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
+from yunzhuo.services import fitting, pool_seats
+from yunzhuo.services.access import Actor, Role
+from yunzhuo.services.accounts import time_zones
+from yunzhuo.services.audit import AuditLog
+from yunzhuo.services.rules import naming, pools
+from yunzhuo.services.rules.lifecycle import Action, OperationStatus, Wanted
+from yunzhuo.services.rules.pools import Counts, Kind
+from yunzhuo.services.stated import needs
+from yunzhuo.services.wishes import WishBook
+
+UTC_ZONE = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class PoolWish:
+    """What a pool is to be. ``hours`` are lines (``services.rules.pools``); outside them ``spares`` stand ready."""
+
+    name: str
+    image_id: str
+    flavor_id: str
+    capacity: int
+    spares: int
+    kind: Kind = Kind.FLOATING
+    hours: Sequence[str] = field(default_factory=list)
+    time_zone: str = UTC_ZONE
+    release_after_minutes: int | None = None
+
+    def checked(self) -> "PoolWish":
+        """The wish in form. Raises InvalidInput, for all that is wrong at once."""
+        wrong: dict[str, str] = {}
+        if not 1 <= self.capacity <= pools.MOST_DESKTOPS:
+            wrong["capacity"] = f"From 1 to {pools.MOST_DESKTOPS}."
+        if not 0 <= self.spares <= max(self.capacity, 0):
+            wrong["spares"] = "From 0 to the pool's capacity."
+        if self.time_zone != UTC_ZONE and self.time_zone not in time_zones():
+            wrong["time_zone"] = "A name like Asia/Shanghai."
+        minutes = self.release_after_minutes
+        if minutes is not None and not 1 <= minutes <= pools.LONGEST_RELEASE_MINUTES:
+            wrong["release_after_minutes"] = f"From 1 to {pools.LONGEST_RELEASE_MINUTES}."
+        elif minutes is not None and self.kind is Kind.DEDICATED:
+            wrong["release_after_minutes"] = "Desktops of a dedicated pool are kept."
+        name, hours = "", list(self.hours)
+        try:
+            name = naming.checked_name(self.name)
+            hours = [pools.line_of(window) for window in pools.windows_of(self.hours)]
+        except InvalidInput as error:
+            wrong |= _fields(error)
+        if wrong:
+            raise InvalidInput("The pool is not valid.", fields=wrong)
+        return replace(self, name=name, hours=hours)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolView:
+    """A pool, what its desktops are doing, and how many are wanted ready at this hour.
+
+    ``members`` counts people and groups. ``problem`` is why desktops of it cannot be built now.
+    """
+
+    id: str
+    name: str
+    kind: Kind
+    image_id: str
+    image_name: str
+    flavor_id: str
+    flavor_name: str
+    capacity: int
+    spares: int
+    hours: Sequence[str]
+    time_zone: str
+    release_after_minutes: int | None
+    counts: Counts
+    wanted_now: int
+    members: int
+    problem: str | None
+    created_at: datetime
+
+    def as_wish(self) -> PoolWish:
+        """What would be asked for to have it as it is."""
+        return PoolWish(
+            name=self.name,
+            image_id=self.image_id,
+            flavor_id=self.flavor_id,
+            capacity=self.capacity,
+            spares=self.spares,
+            kind=self.kind,
+            hours=self.hours,
+            time_zone=self.time_zone,
+            release_after_minutes=self.release_after_minutes,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PoolMemberView:
+    """A person, or a group for everybody in it."""
+
+    id: str
+    name: str
+    is_group: bool
+
+
+class PoolService:
+    """What administrators do with pools. All methods but the first two raise NotFound."""
+
+    def __init__(self, db: Database, wishes: WishBook, audit: AuditLog, clock: Clock) -> None:
+        self._db = db
+        self._wishes = wishes
+        self._audit = audit
+        self._clock = clock
+
+    @needs("pool:read")
+    def list(self, actor: Actor) -> Sequence[PoolView]:
+        """The organization's pools by name."""
+        with self._db.reading() as tx:
+            rows = tx.scalars(select(Pool).where(Pool.organization_id == actor.organization_id).order_by(Pool.name)).all()
+            return pool_views(tx, rows, self._clock.now())
+
+    @needs("pool:create")
+    @retried_when_contended
+    def create(self, actor: Actor, wish: PoolWish) -> PoolView:
+        """Make a pool; its spares are built from then on. Raises InvalidInput, Conflict when the name is taken."""
+        checked, now = wish.checked(), self._clock.now()
+        pool_id, account_id = new_id(), new_id()
+        try:
+            with self._db.transaction() as tx:
+                fitting.image_and_flavor(tx, actor, checked.image_id, checked.flavor_id)
+                account = User(
+                    id=account_id,
+                    organization_id=actor.organization_id,
+                    email=_account_name(checked.name, pool_id),
+                    role=Role.USER,
+                    password_hash="",  # nosec B106 # none: nobody signs in with it
+                    must_change_password=False,
+                    is_service=True,
+                    created_at=now,
+                    deleted_at=now,
+                )
+                tx.add(account)
+                tx.flush()
+                pool = Pool(
+                    id=pool_id,
+                    organization_id=actor.organization_id,
+                    account_id=account_id,
+                    built=0,
+                    failures=0,
+                    problem=None,
+                    created_at=now,
+                    **_columns(checked),
+                )
+                tx.add(pool)
+                self._audit.record(tx, actor, "pool:create", "pool", pool_id, after=_columns(checked))
+                tx.flush()
+                return pool_views(tx, [pool], now)[0]
+        except IntegrityError as error:
+            raise _name_taken(checked.name) from error
+
+    @needs("pool:read")
+    def get(self, actor: Actor, pool_id: str) -> PoolView:
+        """One pool."""
+        with self._db.reading() as tx:
+            return pool_views(tx, [_found(tx, actor, pool_id, "pool:read")], self._clock.now())[0]
+
+    @needs("pool:update")
+    @retried_when_contended
+    def change(self, actor: Actor, pool_id: str, changed: Callable[[PoolWish], PoolWish]) -> PoolView:
+        """Make a pool what ``changed`` makes of what it is.
+
+        With another image or flavor, spares are replaced, and desktops that people have stay as they are. Raises InvalidInput,
+        Conflict when the name is taken, or for another kind.
+        """
+        try:
+            with self._db.transaction() as tx:
+                pool = _found(tx, actor, pool_id, "pool:update", locked=True)
+                present = pool_views(tx, [pool], self._clock.now())[0].as_wish()
+                wish = changed(present).checked()
+                if wish.kind is not present.kind:
+                    raise Conflict("pool_kind_stays", "A pool stays dedicated or floating; make another one.")
+                if (wish.image_id, wish.flavor_id) != (present.image_id, present.flavor_id):
+                    fitting.image_and_flavor(tx, actor, wish.image_id, wish.flavor_id)
+                    pool.failures, pool.problem = 0, None
+                before, after = _columns(present), _columns(wish)
+                for name, value in after.items():
+                    setattr(pool, name, value)
+                tx.get_one(User, pool.account_id).email = _account_name(pool.name, pool.id)
+                different = {name for name in after if before[name] != after[name]}
+                self._audit.record(
+                    tx,
+                    actor,
+                    "pool:update",
+                    "pool",
+                    pool.id,
+                    before={name: before[name] for name in different},
+                    after={name: after[name] for name in different},
+                )
+                tx.flush()
+                return pool_views(tx, [pool], self._clock.now())[0]
+        except IntegrityError as error:
+            raise Conflict("pool_name_taken", "There is a pool of this name already.") from error
+
+    @needs("pool:delete")
+    @retried_when_contended
+    def delete(self, actor: Actor, pool_id: str) -> None:
+        """Forget a pool and delete its spares. Desktops that people have stay with them, as any other desktop of theirs."""
+        with self._db.transaction() as tx:
+            pool = _found(tx, actor, pool_id, "pool:delete", locked=True)
+            there = (Desktop.pool_id == pool.id, Desktop.deleted_at.is_(None))
+            desktops = tx.scalars(select(Desktop).where(*there).order_by(Desktop.id).with_for_update()).all()
+            for desktop in desktops:
+                if desktop.claimant_id is None and desktop.wanted != Wanted.GONE:
+                    self._wishes.change(tx, acting_for(tx, pool), desktop.id, Action.DELETE)
+                desktop.pool_id = desktop.claimant_id = None
+            tx.execute(delete(PoolMember).where(PoolMember.pool_id == pool.id))
+            self._audit.record(tx, actor, "pool:delete", "pool", pool.id, before={"name": pool.name})
+            tx.delete(pool)
+
+    @needs("pool:read")
+    def members(self, actor: Actor, pool_id: str) -> Sequence[PoolMemberView]:
+        """Who may have a desktop of a pool: groups first, each by name."""
+        with self._db.reading() as tx:
+            return _members(tx, _found(tx, actor, pool_id, "pool:read"))
+
+    @needs("pool:update")
+    @retried_when_contended
+    def put_member(self, actor: Actor, pool_id: str, holder_id: str) -> Sequence[PoolMemberView]:
+        """Let a person, or everybody in a group, have a desktop of a pool; answers who may. Twice is harmless."""
+        with self._db.transaction() as tx:
+            pool = _found(tx, actor, pool_id, "pool:update", locked=True)
+            name = _holder_name(tx, actor, holder_id)
+            if tx.get(PoolMember, (pool.id, holder_id)) is None:
+                tx.add(PoolMember(pool_id=pool.id, holder_id=holder_id))
+                self._audit.record(tx, actor, "pool:update", "pool", pool.id, after={"member": name})
+            tx.flush()
+            return _members(tx, pool)
+
+    @needs("pool:update")
+    @retried_when_contended
+    def drop_member(self, actor: Actor, pool_id: str, holder_id: str) -> None:
+        """Let a person or a group have none any more; what they have of it they keep. One who is no member is no error."""
+        with self._db.transaction() as tx:
+            pool = _found(tx, actor, pool_id, "pool:update", locked=True)
+            row = tx.get(PoolMember, (pool.id, holder_id))
+            if row is not None:
+                tx.delete(row)
+                self._audit.record(tx, actor, "pool:update", "pool", pool.id, before={"member": holder_id})
+
+
+def acting_for(tx: Session, pool: Pool) -> Actor:
+    """The pool itself, as the one who asks for its spares to be built and removed."""
+    account = tx.get_one(User, pool.account_id)
+    return Actor(account.id, pool.organization_id, account.email, Role.ADMINISTRATOR)
+
+
+def wanted_now(pool: Pool, now: datetime) -> int:
+    """How many spares should stand ready at this hour."""
+    return pools.spares_wanted(now, ZoneInfo(pool.time_zone), pool.spares, pools.windows_of(pool.hours))
+
+
+def pool_views(tx: Session, rows: Sequence[Pool], now: datetime) -> Sequence[PoolView]:
+    """Views of several pools in a few queries."""
+    pool_ids = [row.id for row in rows]
+    counts = pool_seats.counted(tx, pool_ids)
+    images = {row.id: row for row in tx.scalars(select(Image).where(Image.id.in_({row.image_id for row in rows})))}
+    flavors = {row.id: row for row in tx.scalars(select(Flavor).where(Flavor.id.in_({row.flavor_id for row in rows})))}
+    sizes = select(PoolMember.pool_id, func.count()).where(PoolMember.pool_id.in_(pool_ids)).group_by(PoolMember.pool_id)
+    members = {row[0]: row[1] for row in tx.execute(sizes)}
+    problems = _problems(tx, pool_ids)
+    return [
+        PoolView(
+            id=row.id,
+            name=row.name,
+            kind=Kind(row.kind),
+            image_id=row.image_id,
+            image_name=images[row.image_id].name,
+            flavor_id=row.flavor_id,
+            flavor_name=flavors[row.flavor_id].name,
+            capacity=row.capacity,
+            spares=row.spares,
+            hours=row.hours,
+            time_zone=row.time_zone,
+            release_after_minutes=row.release_after_minutes,
+            counts=counts[row.id],
+            wanted_now=wanted_now(row, now),
+            members=members.get(row.id, 0),
+            problem=row.problem or problems.get(row.id),
+            created_at=row.created_at,
+        )
+        for row in rows
+    ]
+
+
+def _problems(tx: Session, pool_ids: Sequence[str]) -> Mapping[str, str]:
+    """Why the latest spare of each pool that stands broken failed."""
+    query = (
+        select(Desktop.pool_id, Operation.error_message)
+        .join(Operation, Operation.id == Desktop.operation_id)
+        .where(Desktop.pool_id.in_(pool_ids), Desktop.claimant_id.is_(None), Desktop.deleted_at.is_(None))
+        .where(Operation.status == OperationStatus.FAILED)
+        .order_by(Operation.ended_at)
+    )
+    return {str(pool_id): message for pool_id, message in tx.execute(query) if message}
+
+
+def _members(tx: Session, pool: Pool) -> Sequence[PoolMemberView]:
+    holders = select(PoolMember.holder_id).where(PoolMember.pool_id == pool.id)
+    groups = tx.scalars(select(Group).where(Group.id.in_(holders)).order_by(Group.name))
+    people = tx.scalars(select(User).where(User.id.in_(holders)).order_by(User.email))
+    return [
+        *(PoolMemberView(group.id, group.name, is_group=True) for group in groups),
+        *(PoolMemberView(person.id, person.email, is_group=False) for person in people),
+    ]
+
+
+def _holder_name(tx: Session, actor: Actor, holder_id: str) -> str:
+    group = tx.get(Group, holder_id)
+    if group is not None and group.organization_id == actor.organization_id:
+        return group.name
+    person = tx.get(User, holder_id)
+    if person is None or person.deleted_at is not None or person.organization_id != actor.organization_id:
+        raise NotFound("user_not_found", "There is no such account or group.")
+    return person.email
+
+
+def _found(tx: Session | Transaction, actor: Actor, pool_id: str, verb: str, *, locked: bool = False) -> Pool:
+    query = select(Pool).where(Pool.id == pool_id, Pool.organization_id == actor.organization_id)
+    pool = tx.scalar(query.with_for_update() if locked else query)
+    if pool is None:
+        raise NotFound("pool_not_found", "There is no such pool.", verb=verb)
+    return pool
+
+
+def _columns(wish: PoolWish) -> dict[str, object]:
+    return {
+        "name": wish.name,
+        "kind": str(wish.kind),
+        "image_id": wish.image_id,
+        "flavor_id": wish.flavor_id,
+        "capacity": wish.capacity,
+        "spares": wish.spares,
+        "hours": list(wish.hours),
+        "time_zone": wish.time_zone,
+        "release_after_minutes": wish.release_after_minutes,
+    }
+
+
+def _account_name(name: str, pool_id: str) -> str:
+    """What the pool's own account is called where an address stands; no address is like it."""
+    return f"{name} (pool {pool_id[:8]})"
+
+
+def _fields(error: InvalidInput) -> dict[str, str]:
+    fields = error.details.get("fields")
+    return dict(fields) if isinstance(fields, dict) else {}
+
+
+def _name_taken(name: str) -> Conflict:
+    return Conflict("pool_name_taken", f"There is a pool {name} already.")

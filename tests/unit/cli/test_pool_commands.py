@@ -1,0 +1,75 @@
+"""``yunzhuo pool``: made, filled, changed, a desktop of it, deleted."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.installation import installation
+from tests.support.pools import make_pool, settle
+
+from yunzhuo.cli import main
+from yunzhuo.services.access import Role
+
+AS_LIN = ("pool", "--as", "lin@school.local")
+
+
+@pytest.fixture(autouse=True)
+def school(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An installation with a pool in which lin is, and in which a desktop stands ready."""
+    monkeypatch.setenv("YUNZHUO_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("YUNZHUO_CLOUD__DRIVER", "memory")
+    with installation(tmp_path / "home") as yunzhuo:
+        boss = yunzhuo.person("boss", Role.ADMINISTRATOR)
+        make_pool(yunzhuo, boss, name="Room 302", members=[yunzhuo.person("lin")], capacity=3, spares=1)
+        yunzhuo.services.groups.create(boss, "Class 1")
+        settle(yunzhuo, rounds=2)
+
+
+def answer(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> dict[str, Any]:
+    """What a command says to a program."""
+    capsys.readouterr()
+    assert main([*arguments, "--json"]) == code
+    found: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
+    return found
+
+
+def test_a_pool_is_made_filled_changed_and_deleted(capsys: pytest.CaptureFixture[str]) -> None:
+    hours = ("--hours", "mon,tue 08:00-12:00 2", "--hours", "Fri 13:00-17:00 1", "--time-zone", "Asia/Shanghai")
+    made = answer(capsys, "pool", "create", "Office", "--capacity", "4", "--spares", "1", *hours, "--release-after", "30")
+    assert made["hours"] == ["mon,tue 08:00-12:00 2", "fri 13:00-17:00 1"]
+    assert (made["kind"], made["time_zone"], made["release_after_minutes"]) == ("floating", "Asia/Shanghai", 30)
+    added = answer(capsys, "pool", "members", "Office", "--add", "Class 1", "--add", "lin@school.local")["items"]
+    assert [(each["name"], each["is_group"]) for each in added] == [("Class 1", True), ("lin@school.local", False)]
+    assert [each["name"] for each in answer(capsys, "pool", "members", "Office", "--remove", "Class 1")["items"]] == [
+        "lin@school.local"
+    ]
+    changed = answer(capsys, "pool", "change", "Office", "--capacity", "9", "--no-hours", "--release-after", "0")
+    assert (changed["capacity"], changed["spares"], changed["hours"], changed["release_after_minutes"]) == (9, 1, [], None)
+    answer(capsys, "pool", "delete", "Office", "--yes")
+    assert [each["name"] for each in answer(capsys, "pool", "list")["items"]] == ["Room 302"]
+
+
+def test_a_desktop_is_got_and_given_back(capsys: pytest.CaptureFixture[str]) -> None:
+    claimed = answer(capsys, *AS_LIN, "claim", "Room 302")
+    assert (claimed["way"], claimed["desktop"]["state"]) == ("ready", "available")
+    assert claimed["desktop"]["owner"] == "lin@school.local"
+    (mine,) = answer(capsys, *AS_LIN, "mine")["items"]
+    assert mine["desktop_id"] == claimed["desktop"]["id"]
+    assert answer(capsys, *AS_LIN, "release", "Room 302", "--yes")["action"] == "delete"
+    assert answer(capsys, *AS_LIN, "mine")["items"][0]["desktop_id"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("pool", "--as", "boss@school.local", "claim", "Room 302"), "pool_not_found"),
+        ((*AS_LIN, "release", "Room 302", "--yes"), "no_desktop_of_pool"),
+        ((*AS_LIN, "list"), "forbidden"),
+        (("pool", "change", "Nothing", "--capacity", "2"), "pool_not_found"),
+        (("pool", "create", "Room 302", "--capacity", "2"), "pool_name_taken"),
+        (("pool", "create", "New", "--capacity", "0"), "invalid_input"),
+    ],
+)
+def test_what_cannot_be_is_told(capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], code: str) -> None:
+    assert answer(capsys, *arguments, code=1)["error"]["code"] == code
