@@ -116,6 +116,7 @@ class Creation:
         if not rivals:
             return ours.server if ours else _as_asked_for(server_id, request)
         self._connection.ask("compute", "DELETE", f"/servers/{server_id}", refusals={404: _gone_already})
+        self.leaves(server_id)
         raise CloudUnavailable("The server was asked for twice at the same moment; one of the two is being removed.")
 
 
