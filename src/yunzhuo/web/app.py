@@ -8,11 +8,11 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from yunzhuo import __version__, webkit
 from yunzhuo.services.assembly import Services
-from yunzhuo.web import api, errors, gateway_api, health, metrics
+from yunzhuo.web import api, gateway_api, health, metrics
 from yunzhuo.web.api import documentation
 from yunzhuo.web.portal import ENROLL_ENDPOINTS
 from yunzhuo.web.portal import blueprint as portal
-from yunzhuo.webkit import assets, context, csrf, headers, languages, request_ids, sessions
+from yunzhuo.webkit import assets, context, csrf, headers, languages, request_ids, sessions, statuses
 from yunzhuo.webkit import errors as error_answers
 from yunzhuo.webkit.bounded_json import BoundedJSON
 
@@ -65,7 +65,7 @@ def _install_webkit(app: APIFlask, services: Services) -> None:
     languages.install(app, default=settings.language)
     assets.install(app)
     csrf.install(app, exempt=(*api.BLUEPRINTS, gateway_api.blueprint))
-    error_answers.install(app, errors.problem_of, programs_ask_below=_PROGRAMS_ASK_BELOW, also=(HTTPError,))
+    error_answers.install(app, statuses.problem_of, programs_ask_below=_PROGRAMS_ASK_BELOW, also=(HTTPError,))
 
 
 def _document(app: APIFlask) -> None:

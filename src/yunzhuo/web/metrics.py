@@ -13,8 +13,8 @@ from prometheus_client.registry import Collector
 
 from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.services.assembly import Services
-from yunzhuo.web.api.authentication import come_in
 from yunzhuo.webkit import actor
+from yunzhuo.webkit.bearer import come_in
 
 log = get_logger()
 

@@ -17,12 +17,12 @@ from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.phoenix.security.secrets import load_or_make
 from yunzhuo.services.assembly import services, web_secret_file
 from yunzhuo.services.events import EventService
-from yunzhuo.web.errors import problem_of
 from yunzhuo.web.event_hub import RESET, Credential, Door, EventHub, Proof, Subscriber, as_message
 from yunzhuo.webkit import serving
 from yunzhuo.webkit.asgi import Receive, Scope, Send, raw_headers, send_problem, until_disconnect
 from yunzhuo.webkit.cookies import COOKIE_NAME, name_of, session_secret
 from yunzhuo.webkit.request_ids import HEADER, sane_or_new
+from yunzhuo.webkit.statuses import problem_of
 
 log = get_logger()
 

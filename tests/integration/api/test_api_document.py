@@ -12,7 +12,7 @@ from tests.support.installation import Installation
 
 from yunzhuo.services.rules.lifecycle import Action, State
 from yunzhuo.web.api.models import ACTIONS
-from yunzhuo.web.errors import STATUS
+from yunzhuo.webkit.statuses import STATUS
 
 WITHOUT_A_TOKEN = {
     ("post", "/tokens"),

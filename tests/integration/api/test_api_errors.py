@@ -12,7 +12,7 @@ from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
 from yunzhuo.phoenix.common import errors
 from yunzhuo.services.access import Role
 from yunzhuo.services.tokens import TokenWish
-from yunzhuo.web.errors import STATUS, problem_of
+from yunzhuo.webkit.statuses import STATUS, problem_of
 
 
 @pytest.mark.parametrize(

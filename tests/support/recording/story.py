@@ -33,9 +33,9 @@ STORY = (
             (
                 Call("web.server", "Front.__call__"),
                 Call("web.transfers", "Transfers.__call__"),
-                Call("web.intake", "Intake.__call__"),
+                Call("webkit", "Intake.__call__"),
             ),
-            (Call("web.api.authentication", "_user_of"),),
+            (Call("webkit", "_user_of"),),
             (Call("web.api.desktops", "create"),),
         ],
     ),
@@ -145,7 +145,7 @@ SMALL_TALK = frozenset(
     {
         Call("host.store", "ServerRecord.but"),
         Call("services.accounts", "UserView.actor"),
-        Call("web.app", "_BoundedJSON.loads"),
+        Call("webkit", "BoundedJSON.loads"),
         Call("webkit", "sane_or_new"),
         Call("webkit", "services"),
     }
@@ -154,6 +154,8 @@ SMALL_TALK = frozenset(
 # Whether these are called depends on how fast the computer is just then, or was when the golden was made.
 BY_CHANCE = frozenset(
     {
+        Call("gateway.pipe", "Pipe.give"),
+        Call("gateway.pipe", "Pipe.take"),
         Call("host.guest_agent", "GuestAgent.ended"),
         Call("host.guest_agent", "GuestAgent.run"),
         Call("host.guest_agent", "GuestAgent.start"),

@@ -7,9 +7,9 @@ from apiflask import APIBlueprint
 
 from yunzhuo.services.step_up import Proven
 from yunzhuo.web.api import account_models as models
-from yunzhuo.web.api.authentication import bearer
-from yunzhuo.web.api.documentation import BODY, Responses, refusals
 from yunzhuo.webkit import actor, services
+from yunzhuo.webkit.bearer import bearer
+from yunzhuo.webkit.openapi import BODY, Responses, refusals
 
 blueprint = APIBlueprint("account", __name__, tag="Account")
 

@@ -14,8 +14,8 @@ from yunzhuo.services.people import MAX_PAGE, NewAccess, PeoplePage
 from yunzhuo.services.people import Person as FoundPerson
 from yunzhuo.web.api.models import Desktop, User
 from yunzhuo.web.api.operation_models import Operation, Refusal
-from yunzhuo.web.errors import problem_of
 from yunzhuo.webkit.bodies import Asked, Id
+from yunzhuo.webkit.statuses import problem_of
 
 
 class PeopleQuery(BaseModel):

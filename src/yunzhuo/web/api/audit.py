@@ -8,9 +8,9 @@ from flask import Response, stream_with_context
 from yunzhuo.services.audit_files import MEDIA_TYPES, lines
 from yunzhuo.services.audit_search import AuditWish
 from yunzhuo.web.api import record_models as models
-from yunzhuo.web.api.authentication import bearer
-from yunzhuo.web.api.documentation import refusals
 from yunzhuo.webkit import actor, services
+from yunzhuo.webkit.bearer import bearer
+from yunzhuo.webkit.openapi import refusals
 
 blueprint = APIBlueprint("audit", __name__, tag="Audit")
 _FILE: Any = {"schema": {"type": "string"}}

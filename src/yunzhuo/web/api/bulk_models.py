@@ -8,8 +8,8 @@ from yunzhuo.services.bulk import MAX_AT_ONCE, Outcome, Outcomes
 from yunzhuo.services.desktops import NewDesktop, RebootKind
 from yunzhuo.web.api.models import AskedAction
 from yunzhuo.web.api.operation_models import Operation, Refusal
-from yunzhuo.web.errors import problem_of
 from yunzhuo.webkit.bodies import Asked, Id
+from yunzhuo.webkit.statuses import problem_of
 
 _Id = Annotated[str, Field(max_length=64)]
 _Ids = Annotated[list[_Id], Field(min_length=1, max_length=MAX_AT_ONCE)]

@@ -17,11 +17,11 @@ from yunzhuo.services.desktop_views import Order
 from yunzhuo.services.desktops import Accepted
 from yunzhuo.services.rules.lifecycle import Action
 from yunzhuo.web.api import bulk_models, models
-from yunzhuo.web.api.authentication import bearer, present_token
-from yunzhuo.web.api.documentation import BODY, refusals
 from yunzhuo.web.api.paths import operation_path
 from yunzhuo.web.viewer_files import VIEWER_FILE_TYPE, viewer_file_answer
 from yunzhuo.webkit import actor, services
+from yunzhuo.webkit.bearer import bearer, present_token
+from yunzhuo.webkit.openapi import BODY, refusals
 
 blueprint = APIBlueprint("desktops", __name__, tag="Desktops")
 

@@ -1,9 +1,8 @@
 """What the OpenAPI document of this API says beyond what routes and models say by themselves."""
 
 from yunzhuo.webkit import openapi
-from yunzhuo.webkit.openapi import BODY, Json, Responses, refusals
+from yunzhuo.webkit.openapi import Json
 
-__all__ = ["BODY", "Json", "Responses", "finish", "refusals"]
 # Routes whose body is a file as it is.
 _TAKE_BYTES = (
     ("/api/v1/desktops/{desktop_id}/files/{name}", "put"),

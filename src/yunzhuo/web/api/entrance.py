@@ -6,9 +6,9 @@ from apiflask import APIBlueprint
 
 from yunzhuo.phoenix.common.errors import InvalidInput
 from yunzhuo.web.api import account_models as models
-from yunzhuo.web.api.documentation import BODY, Responses, refusals
 from yunzhuo.web.api.models import User
 from yunzhuo.webkit import client_address, services
+from yunzhuo.webkit.openapi import BODY, Responses, refusals
 
 blueprint = APIBlueprint("entrance", __name__, tag="Entrance")
 

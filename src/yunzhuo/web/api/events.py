@@ -11,8 +11,8 @@ from flask import Response
 
 from yunzhuo.phoenix.common.errors import Unavailable
 from yunzhuo.web.api import models
-from yunzhuo.web.api.authentication import bearer
-from yunzhuo.web.api.documentation import refusals
+from yunzhuo.webkit.bearer import bearer
+from yunzhuo.webkit.openapi import refusals
 
 blueprint = APIBlueprint("events", __name__, tag="Events")
 

@@ -6,9 +6,9 @@ from apiflask import APIBlueprint
 
 from yunzhuo.services.gateways import NewKey
 from yunzhuo.web.api import gateway_models as models
-from yunzhuo.web.api.authentication import bearer
-from yunzhuo.web.api.documentation import BODY, refusals
 from yunzhuo.webkit import actor, services
+from yunzhuo.webkit.bearer import bearer
+from yunzhuo.webkit.openapi import BODY, refusals
 
 blueprint = APIBlueprint("gateways", __name__, tag="Gateways")
 

@@ -7,10 +7,10 @@ from flask import Response
 
 from yunzhuo.web import file_pieces, thumbnails
 from yunzhuo.web.api import models
-from yunzhuo.web.api.authentication import bearer
 from yunzhuo.web.api.desktops import of_visible_desktop
-from yunzhuo.web.api.documentation import BODY, Json, refusals
 from yunzhuo.webkit import actor, services
+from yunzhuo.webkit.bearer import bearer
+from yunzhuo.webkit.openapi import BODY, Json, refusals
 
 blueprint = APIBlueprint("guests", __name__, tag="Inside a desktop")
 

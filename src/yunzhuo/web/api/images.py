@@ -3,9 +3,9 @@
 from apiflask import APIBlueprint
 
 from yunzhuo.web.api import models
-from yunzhuo.web.api.authentication import bearer
-from yunzhuo.web.api.documentation import refusals
 from yunzhuo.webkit import actor, services
+from yunzhuo.webkit.bearer import bearer
+from yunzhuo.webkit.openapi import refusals
 
 blueprint = APIBlueprint("images", __name__, tag="Images")
 

@@ -6,9 +6,9 @@ from apiflask import APIBlueprint
 from flask import Response, request
 
 from yunzhuo.web.api import license_models as models
-from yunzhuo.web.api.authentication import bearer
-from yunzhuo.web.api.documentation import BODY, refusals
 from yunzhuo.webkit import actor, services
+from yunzhuo.webkit.bearer import bearer
+from yunzhuo.webkit.openapi import BODY, refusals
 
 blueprint = APIBlueprint("license", __name__, tag="License")
 _FILE: Any = {"description": "The file.", "content": {"application/json": {"schema": {"type": "object"}}}}

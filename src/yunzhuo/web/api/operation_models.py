@@ -13,8 +13,8 @@ from yunzhuo.services.operation_desk import OperationRecord as FoundRecord
 from yunzhuo.services.operation_desk import Trace as FoundTrace
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, Step
 from yunzhuo.services.rules.remedies import Remedy
-from yunzhuo.web.errors import problem_of
 from yunzhuo.webkit.bodies import Asked, Id
+from yunzhuo.webkit.statuses import problem_of
 
 
 class Owner(BaseModel):

@@ -7,10 +7,10 @@ from apiflask import APIBlueprint
 from yunzhuo.services.changes import OperationView
 from yunzhuo.services.operation_desk import OperationWish
 from yunzhuo.web.api import operation_models, snapshot_models
-from yunzhuo.web.api.authentication import bearer
-from yunzhuo.web.api.documentation import BODY, refusals
 from yunzhuo.web.api.paths import operation_path
 from yunzhuo.webkit import actor, services
+from yunzhuo.webkit.bearer import bearer
+from yunzhuo.webkit.openapi import BODY, refusals
 
 blueprint = APIBlueprint("operations", __name__, tag="Operations")
 

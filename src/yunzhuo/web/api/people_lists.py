@@ -11,11 +11,11 @@ from yunzhuo.services.people_files import FileKind
 from yunzhuo.services.people_import import PersonOutcome
 from yunzhuo.web.api import admin_models
 from yunzhuo.web.api import record_models as models
-from yunzhuo.web.api.authentication import bearer
-from yunzhuo.web.api.documentation import BODY, refusals
 from yunzhuo.web.api.operation_models import Refusal
-from yunzhuo.web.errors import problem_of
 from yunzhuo.webkit import actor, services
+from yunzhuo.webkit.bearer import bearer
+from yunzhuo.webkit.openapi import BODY, refusals
+from yunzhuo.webkit.statuses import problem_of
 
 blueprint = APIBlueprint("people_lists", __name__, tag="Lists of users")
 MEDIA_TYPES = {

@@ -7,10 +7,10 @@ from flask import make_response
 from werkzeug.wrappers import Response
 
 from yunzhuo.web.api import disk_models, models
-from yunzhuo.web.api.authentication import bearer
 from yunzhuo.web.api.desktops import AcceptedAnswer, accepted_answer
-from yunzhuo.web.api.documentation import BODY, refusals
 from yunzhuo.webkit import actor, services
+from yunzhuo.webkit.bearer import bearer
+from yunzhuo.webkit.openapi import BODY, refusals
 
 blueprint = APIBlueprint("personal_disk", __name__, tag="Personal disk")
 

@@ -5,11 +5,11 @@ from http import HTTPStatus
 from apiflask import APIBlueprint
 
 from yunzhuo.web.api import pool_models as models
-from yunzhuo.web.api.authentication import bearer
 from yunzhuo.web.api.desktops import AcceptedAnswer, accepted_answer
-from yunzhuo.web.api.documentation import BODY, refusals
 from yunzhuo.web.api.models import Accepted
 from yunzhuo.webkit import actor, services
+from yunzhuo.webkit.bearer import bearer
+from yunzhuo.webkit.openapi import BODY, refusals
 
 blueprint = APIBlueprint("pools", __name__, tag="Pools")
 

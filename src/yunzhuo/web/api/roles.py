@@ -6,9 +6,9 @@ from apiflask import APIBlueprint
 
 from yunzhuo.services.verbs import VERBS
 from yunzhuo.web.api import rights_models as models
-from yunzhuo.web.api.authentication import bearer
-from yunzhuo.web.api.documentation import BODY, refusals
 from yunzhuo.webkit import actor, services
+from yunzhuo.webkit.bearer import bearer
+from yunzhuo.webkit.openapi import BODY, refusals
 
 blueprint = APIBlueprint("roles", __name__, tag="Roles")
 Nothing = tuple[str, HTTPStatus]

@@ -5,9 +5,9 @@ from http import HTTPStatus
 from apiflask import APIBlueprint
 
 from yunzhuo.web.api import gateway_models as models
-from yunzhuo.web.api.authentication import bearer
-from yunzhuo.web.api.documentation import refusals
 from yunzhuo.webkit import actor, services
+from yunzhuo.webkit.bearer import bearer
+from yunzhuo.webkit.openapi import refusals
 
 blueprint = APIBlueprint("screens", __name__, tag="Screens")
 

@@ -5,10 +5,10 @@ from http import HTTPStatus
 from apiflask import APIBlueprint
 
 from yunzhuo.web.api import models, snapshot_models
-from yunzhuo.web.api.authentication import bearer
 from yunzhuo.web.api.desktops import AcceptedAnswer, accepted_answer, of_visible_desktop
-from yunzhuo.web.api.documentation import BODY, refusals
 from yunzhuo.webkit import actor, services
+from yunzhuo.webkit.bearer import bearer
+from yunzhuo.webkit.openapi import BODY, refusals
 
 blueprint = APIBlueprint("snapshots", __name__, tag="Snapshots")
 

@@ -6,9 +6,9 @@ from apiflask import APIBlueprint
 
 from yunzhuo.phoenix.common.errors import InvalidInput
 from yunzhuo.web.api import account_models as models
-from yunzhuo.web.api.authentication import bearer, come_in, present_token
-from yunzhuo.web.api.documentation import BODY, refusals
 from yunzhuo.webkit import actor, client_address, services
+from yunzhuo.webkit.bearer import bearer, come_in, present_token
+from yunzhuo.webkit.openapi import BODY, refusals
 
 blueprint = APIBlueprint("tokens", __name__, tag="Tokens")
 

@@ -5,11 +5,11 @@ from http import HTTPStatus
 from apiflask import APIBlueprint
 
 from yunzhuo.web.api import account_models as models
-from yunzhuo.web.api.authentication import bearer
-from yunzhuo.web.api.documentation import BODY, Responses, refusals
 from yunzhuo.web.api.models import User
 from yunzhuo.web.api.users import of_visible_person
 from yunzhuo.webkit import actor, services
+from yunzhuo.webkit.bearer import bearer
+from yunzhuo.webkit.openapi import BODY, Responses, refusals
 
 blueprint = APIBlueprint("user_security", __name__, tag="Ways in of users")
 

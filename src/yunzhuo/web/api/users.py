@@ -12,9 +12,9 @@ from yunzhuo.services.accounts import UserView
 from yunzhuo.services.changes import OperationView
 from yunzhuo.services.people import DesktopsOfDeleted
 from yunzhuo.web.api import admin_models, models
-from yunzhuo.web.api.authentication import bearer
-from yunzhuo.web.api.documentation import BODY, refusals
 from yunzhuo.webkit import actor, services
+from yunzhuo.webkit.bearer import bearer
+from yunzhuo.webkit.openapi import BODY, refusals
 
 blueprint = APIBlueprint("users", __name__, tag="Users")
 

@@ -6,11 +6,11 @@ from werkzeug.wrappers import Response
 
 from yunzhuo.phoenix.common.errors import InvalidInput, NotSignedIn, TooManyAttempts
 from yunzhuo.services.accounts import Granted
-from yunzhuo.web.errors import STATUS
 from yunzhuo.web.portal import messages
 from yunzhuo.web.portal.forms import EmptyForm, FactorForm, PasskeyForm, PasswordForm, SignInForm
 from yunzhuo.web.portal.pages import HOME, back_to, blueprint, notice, page
 from yunzhuo.webkit import actor, client_address, languages, services, sessions
+from yunzhuo.webkit.statuses import STATUS
 
 
 @blueprint.get("/")

@@ -15,11 +15,11 @@ from yunzhuo.services.access import scope_of
 from yunzhuo.services.desktop_views import DesktopView
 from yunzhuo.services.overview import SettingView
 from yunzhuo.services.rules.lifecycle import Action
-from yunzhuo.web.errors import STATUS
 from yunzhuo.web.portal import messages
 from yunzhuo.web.portal.forms import EmptyForm
 from yunzhuo.web.portal.pages import back_to, blueprint, notice, page
 from yunzhuo.webkit import actor, services, sessions
+from yunzhuo.webkit.statuses import STATUS
 
 _Arguments = ParamSpec("_Arguments")
 # What is pressed to try again what failed (the buttons of web/portal/desktops.py).

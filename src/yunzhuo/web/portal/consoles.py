@@ -12,13 +12,13 @@ from yunzhuo.services.consoles import Connection, ConsoleProtocol
 from yunzhuo.services.desktop_views import DesktopView
 from yunzhuo.services.guests import PIECE_BYTES
 from yunzhuo.services.rules.lifecycle import STATE_DURING, State
-from yunzhuo.web.errors import problem_of
 from yunzhuo.web.portal import messages
 from yunzhuo.web.portal.administration import require_token
 from yunzhuo.web.portal.pages import back_to, blueprint, events_from_now, notice, page, part
 from yunzhuo.web.viewer_files import viewer_file_answer
 from yunzhuo.webkit import actor, services, sessions
 from yunzhuo.webkit.errors import problem_response
+from yunzhuo.webkit.statuses import problem_of
 
 # What the page shows first; from then on its script says (body[data-console]).
 _FIRST = {

@@ -6,11 +6,11 @@ from werkzeug.wrappers import Response
 
 from yunzhuo.phoenix.common.errors import Conflict, Forbidden, InvalidInput, TooManyAttempts
 from yunzhuo.services.proofs import Purpose
-from yunzhuo.web.errors import STATUS
 from yunzhuo.web.portal import messages
 from yunzhuo.web.portal.forms import AddressForm, ChosenPasswordForm, EmptyForm, Form, RegisterForm
 from yunzhuo.web.portal.pages import HOME, back_to, blueprint, notice, page
 from yunzhuo.webkit import client_address, languages, services, sessions
+from yunzhuo.webkit.statuses import STATUS
 
 
 @blueprint.route("/register", methods=["GET", "POST"])

@@ -12,11 +12,11 @@ from werkzeug.wrappers import Response
 from yunzhuo.phoenix.common.errors import InvalidInput, YunzhuoError
 from yunzhuo.services.guests import FileView
 from yunzhuo.web import file_pieces, thumbnails
-from yunzhuo.web.errors import problem_of
 from yunzhuo.web.portal import messages
 from yunzhuo.web.portal.pages import blueprint
 from yunzhuo.webkit import actor, services
 from yunzhuo.webkit.errors import problem_response
+from yunzhuo.webkit.statuses import problem_of
 
 
 def _for_a_script(route: Callable[..., Response]) -> Callable[..., Response]:

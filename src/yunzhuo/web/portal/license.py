@@ -8,11 +8,11 @@ from werkzeug.wrappers import Response
 
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, Unavailable
 from yunzhuo.phoenix.security.sealed import MAX_BYTES
-from yunzhuo.web.errors import STATUS
 from yunzhuo.web.portal import license_words, messages
 from yunzhuo.web.portal.administration import for_those_who, require_token
 from yunzhuo.web.portal.pages import back_to, blueprint, notice, page
 from yunzhuo.webkit import actor, services
+from yunzhuo.webkit.statuses import STATUS
 
 
 @blueprint.get("/admin/license")

@@ -9,12 +9,12 @@ from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, LimitReached
 from yunzhuo.services.desktop_views import DesktopView
 from yunzhuo.services.desktops import Accepted, RebootKind
 from yunzhuo.services.rules.lifecycle import Action
-from yunzhuo.web.errors import STATUS
 from yunzhuo.web.portal import messages
 from yunzhuo.web.portal.consoles import may_connect
 from yunzhuo.web.portal.forms import EmptyForm, NameForm, SizeForm
 from yunzhuo.web.portal.pages import HOME, back_to, blueprint, events_from_now, is_part, notice, page, part
 from yunzhuo.webkit import actor, services, sessions
+from yunzhuo.webkit.statuses import STATUS
 
 HISTORY_SIZE = 20
 

@@ -7,13 +7,13 @@ from werkzeug.wrappers import Response
 from yunzhuo.phoenix.common.errors import Conflict, Forbidden, InvalidInput
 from yunzhuo.services.access import Role, verbs_of
 from yunzhuo.services.people import Person
-from yunzhuo.web.errors import STATUS
 from yunzhuo.web.portal import messages
 from yunzhuo.web.portal.administration import for_administrators
 from yunzhuo.web.portal.forms import EmptyForm, InviteForm, TokenForm
 from yunzhuo.web.portal.pages import back_to, blueprint, notice, page
 from yunzhuo.web.portal.security import wish_of
 from yunzhuo.webkit import actor, services
+from yunzhuo.webkit.statuses import STATUS
 
 
 @blueprint.route("/admin/invitations", methods=["GET", "POST"])

@@ -12,12 +12,12 @@ from yunzhuo.services.accounts import time_zones
 from yunzhuo.services.claims import PoolOffer
 from yunzhuo.services.pools import UTC_ZONE, PoolView, PoolWish
 from yunzhuo.services.rules.pools import Kind
-from yunzhuo.web.errors import STATUS
 from yunzhuo.web.portal import messages, pool_words
 from yunzhuo.web.portal.administration import for_those_who, person_with, require_token, saved
 from yunzhuo.web.portal.forms import EmptyForm, PoolForm
 from yunzhuo.web.portal.pages import HOME, back_to, blueprint, is_part, notice, page, part
 from yunzhuo.webkit import actor, services, sessions
+from yunzhuo.webkit.statuses import STATUS
 
 
 @blueprint.post("/pools/<pool_id>/claim")

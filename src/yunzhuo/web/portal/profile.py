@@ -11,11 +11,11 @@ from werkzeug.wrappers import Response
 
 from yunzhuo.phoenix.common.errors import InvalidInput
 from yunzhuo.services.accounts import time_zones
-from yunzhuo.web.errors import STATUS
 from yunzhuo.web.portal import messages
 from yunzhuo.web.portal.forms import ProfileForm
 from yunzhuo.web.portal.pages import back_to, blueprint, notice, page
 from yunzhuo.webkit import actor, languages, services, sessions
+from yunzhuo.webkit.statuses import STATUS
 
 
 @blueprint.route("/profile", methods=["GET", "POST"])

@@ -14,11 +14,11 @@ from yunzhuo.phoenix.common.errors import Conflict, Forbidden, InvalidInput, Lim
 from yunzhuo.services.access import READ_ONLY, grants_of
 from yunzhuo.services.step_up import Proven
 from yunzhuo.services.tokens import TokenWish
-from yunzhuo.web.errors import STATUS
 from yunzhuo.web.portal import messages
 from yunzhuo.web.portal.forms import AddressForm, EmptyForm, FactorForm, NewPasskeyForm, PasswordAgainForm, TokenForm
 from yunzhuo.web.portal.pages import back_to, blueprint, notice, page
 from yunzhuo.webkit import actor, services, sessions
+from yunzhuo.webkit.statuses import STATUS
 
 _Arguments = ParamSpec("_Arguments")
 _SECONDS_PER_DAY = 86400
