@@ -33,7 +33,7 @@ from yunzhuo.services.access import Role
 from yunzhuo.services.assembly import prepare, services
 
 pytestmark = pytest.mark.servers
-SETTLE_SECONDS = 120.0
+SETTLE_SECONDS = 640.0  # an operation that believed a lie waits in vain until its deadline of ten minutes
 REPORT_SECONDS = 15.0
 #: How long the cloud may be left with what nobody owns, and the table of disks with what is not so.
 UPKEEP_SECONDS = 60.0
@@ -62,7 +62,7 @@ def database() -> Iterator[MariaDb]:
     server.close()
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_sixty_kills(tmp_path: Path, database: MariaDb, rabbitmq: RabbitMq, chance: random.Random) -> None:
     run(tmp_path, database, rabbitmq, chance, kills=60, desktops=40, seconds=420)
 

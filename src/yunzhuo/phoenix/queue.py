@@ -13,9 +13,10 @@ from typing import Any
 
 from amqp.exceptions import AMQPError, NotFound
 from celery import Celery
-from kombu import Connection, pools
+from kombu import Connection
 from kombu import Queue as Declared
 from kombu.exceptions import KombuError
+from kombu.pools import ProducerPool
 
 from yunzhuo.phoenix.common.errors import Unavailable
 from yunzhuo.phoenix.common.logging import get_logger
@@ -29,6 +30,7 @@ FOLDER_POLL_SECONDS = 0.02
 _CONNECT_SECONDS = 3.0
 _CONFIRM_SECONDS = 3.0
 _ANSWER_SECONDS = 2
+_SENDERS = 10  # at the same time, in one process
 # Whoever failed to send spares the next ones the wait.
 _REST_SECONDS = 5.0
 # A broker restarts in less; a queue that takes nothing for longer, in a broker that works, does not come back by itself.
@@ -91,7 +93,9 @@ class Queue:
         self._app = app
         self._later = _Later()
         self._is_real = app.conf.broker_transport is None
-        self._producers = pools.producers[self._connection(_ANSWER_SECONDS)]
+        # Of our own: kombu's are shared by all that use the same broker, also after one of them has closed.
+        self._connections = self._connection(_ANSWER_SECONDS).Pool(_SENDERS)
+        self._producers = ProducerPool(self._connections, limit=_SENDERS)
         self._failing = _Failing()
 
     def send(self, job: str, *ids: str, delay_seconds: float = 0) -> None:
@@ -148,8 +152,9 @@ class Queue:
             raise _unavailable(error) from error
 
     def close(self) -> None:
-        """Forget what is delayed."""
+        """Forget what is delayed, and let the broker go."""
         self._later.close()
+        self._connections.force_close_all()
 
     def _send(self, job: str, ids: tuple[str, ...]) -> None:
         self._failing.spare_the_wait()

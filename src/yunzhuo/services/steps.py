@@ -176,12 +176,10 @@ def _resize(cloud: Cloud, subject: Subject) -> Outcome:
 
 
 def _resized(cloud: Cloud, subject: Subject) -> Outcome:
-    return _as_it_should_end(
-        cloud,
-        subject,
-        "The virtual machine did not get its new size",
-        lambda server: server.flavor_id == subject.flavor_cloud_id,
-    )
+    server = _unbroken(cloud, subject, "The virtual machine did not get its new size")
+    # Running or stopped, whatever was believed when it was asked for: it would be waited for in vain.
+    is_settled = server.status in (ServerStatus.RUNNING, ServerStatus.STOPPED)
+    return _seen(server, done=is_settled and server.flavor_id == subject.flavor_cloud_id)
 
 
 def _snapshot(cloud: Cloud, subject: Subject) -> Outcome:
@@ -294,14 +292,17 @@ def _leave(cloud: Cloud, subject: Subject) -> Outcome:
     return Outcome(done=True, is_ready=False, detail=f"Left behind: {' '.join(left)}" if left else "Nothing was left behind.")
 
 
-def _as_it_should_end(
-    cloud: Cloud, subject: Subject, otherwise: str, has_changed: Callable[[Server], bool] = lambda _server: True
-) -> Outcome:
+def _as_it_should_end(cloud: Cloud, subject: Subject, otherwise: str) -> Outcome:
     """Whether the server is running or stopped as its operation should leave it."""
+    server = _unbroken(cloud, subject, otherwise)
+    return _seen(server, done=server.status == subject.arguments["ends"])
+
+
+def _unbroken(cloud: Cloud, subject: Subject, otherwise: str) -> Server:
     server = cloud.servers.get(_server_id(subject))
     if server.status is ServerStatus.ERROR and subject.arguments.get("from") != Observed.ERROR:
         raise ServerFailed("server_failed", f"{otherwise}: {server.fault or server.status}", server)
-    return _seen(server, done=server.status == subject.arguments["ends"] and has_changed(server))
+    return server
 
 
 def _snapshots_if_offered(cloud: Cloud, server_id: str) -> Sequence[Snapshot]:
