@@ -132,6 +132,16 @@ def test_resize_offers_and_takes_what_fits(yunzhuo: Installation, lin: Actor) ->
     assert desktops.get(lin, desktop_id).state is State.AVAILABLE
 
 
+def test_a_resize_ends_although_the_machine_was_started_behind_our_back(yunzhuo: Installation, lin: Actor) -> None:
+    desktops, desktop_id = yunzhuo.services.desktops, yunzhuo.available(lin)
+    do(yunzhuo, lin, desktop_id, Action.STOP)
+    yunzhuo.cloud.servers.start(server_of(yunzhuo, desktop_id))
+    desktops.resize(lin, desktop_id, desktops.sizes(lin, desktop_id)[0])
+    yunzhuo.run()
+    resized = desktops.get(lin, desktop_id)
+    assert (resized.operation.status, resized.flavor_name) == (OperationStatus.SUCCEEDED, "Medium")
+
+
 def test_a_resize_without_room_changes_nothing(yunzhuo: Installation, lin: Actor) -> None:
     giant = FlavorOption(id="giant", name="Giant", vcpus=9999, memory_mib=4096, disk_mib=32768)
     yunzhuo.weather.change_options(flavors=(*yunzhuo.weather.options.flavors, giant))
