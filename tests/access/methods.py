@@ -18,6 +18,7 @@ from yunzhuo.services.operation_desk import Dealt, OperationWish
 from yunzhuo.services.people import DesktopsOfDeleted
 from yunzhuo.services.people_files import FileKind
 from yunzhuo.services.people_import import Change, PersonOutcome
+from yunzhuo.services.policies import PolicySubject
 from yunzhuo.services.pools import PoolWish
 from yunzhuo.services.quotas import Resource, Subject
 from yunzhuo.services.rules.lifecycle import Action
@@ -65,7 +66,7 @@ overview, people, lists, quotas = _of("overview"), _of("people"), _of("people_im
 bulk, operations, disks = _of("bulk"), _of("operations"), _of("personal_disks")
 factors, passkeys, registration = _of("factors"), _of("passkeys"), _of("registration")
 sessions, tokens = _of("sessions"), _of("tokens")
-claims, pools = _of("claims"), _of("pools")
+claims, policies, pools = _of("claims"), _of("policies"), _of("pools")
 roles, snapshots, usage = _of("roles"), _of("snapshots"), _of("usage")
 
 METHODS: Mapping[str, Ask] = {
@@ -80,6 +81,7 @@ METHODS: Mapping[str, Ask] = {
     "bulk.create for": lambda w, a, t: _refusing(bulk(w).create(a, [replace(_wish(w), owner_id=t.user)]).items[0]),
     "catalog.flavors": lambda w, a, t: catalog(w).flavors(a),
     "catalog.images": lambda w, a, t: catalog(w).images(a),
+    "consoles.allowed": lambda w, a, t: w.yunzhuo.services.consoles.allowed(a, t.desktop),
     "consoles.open": lambda w, a, t: w.yunzhuo.services.consoles.open(a, t.desktop, ConsoleProtocol.VNC),
     "delegations.let": lambda w, a, t: delegations(w).let(
         a, t.user, ["desktop:start"], w.yunzhuo.clock.now() + timedelta(days=1)
@@ -197,6 +199,9 @@ METHODS: Mapping[str, Ask] = {
     "personal_disks.restore": lambda w, a, t: disks(w).restore(a, t.snapshot),
     "personal_disks.take_snapshot": lambda w, a, t: disks(w).take_snapshot(a, "first"),
     "personal_disks.usage": lambda w, a, t: disks(w).usage(a),
+    "policies.list": lambda w, a, t: policies(w).list(a),
+    "policies.put": lambda w, a, t: policies(w).put(a, PolicySubject.USER, t.user, {"usb": False}),
+    "policies.put organization": lambda w, a, t: policies(w).put(a, PolicySubject.ORGANIZATION, t.organization, {"usb": False}),
     "quotas.list": lambda w, a, t: quotas(w).list(a),
     "quotas.mine": lambda w, a, t: quotas(w).mine(a),
     "quotas.of_user": lambda w, a, t: quotas(w).of_user(a, t.user),

@@ -90,6 +90,9 @@ CONTENT: Mapping[str, Content] = {
     "POST /api/v1/users/me/passkeys/<passkey_id>/removal": _json(password=PASSWORD),
     "POST /api/v1/users/me/passkeys/options": _json(password=PASSWORD),
     "POST /api/v1/users/me/password": _json(present=PASSWORD, chosen="another horse battery"),
+    "PUT /api/v1/policies": lambda world, target: {
+        "json": {"subject": "user", "subject_id": target.user, "says": {"usb": False}}
+    },
     "PUT /api/v1/quotas": lambda world, target: {
         "json": {"subject": "user", "subject_id": target.user, "resource": "desktops", "most": 3}
     },
@@ -130,6 +133,7 @@ FORMS: Mapping[str, Content] = {
     "POST /admin/gateways/<gateway_id>": _form(change="drain"),
     "POST /admin/segments": _form(name="new", network="10.9.0.0/16"),
     "POST /admin/organizations/<organization_id>": _form(change="rename", name="new"),
+    "POST /admin/policies": lambda world, target: {"data": {"for": f"user:{target.user}", "usb": "false"}},
     "POST /admin/quotas": lambda world, target: {
         "data": {"for": "user", "id": target.user, "resource": "desktops", "most": "3"}
     },

@@ -103,6 +103,7 @@ PLACES: dict[str, tuple[str, list[str]]] = {
     "portal.invitations": ("head", ["/admin/invitations"]),
     "portal.all_desktops": ("head", ["/admin/desktops", "/admin/desktops?q=zzz"]),
     "portal.host_list": ("head", ["/admin/hosts"]),
+    "portal.policy_list": ("head", ["/admin/policies"]),
     "portal.gateway_list": ("head", ["/admin/gateways"]),
     "portal.screen_list": ("head", ["/admin/screens"]),
     "portal.catalog": ("head", ["/admin/catalog"]),

@@ -15,6 +15,7 @@ from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
 from yunzhuo.phoenix.common.errors import NotSignedIn
 from yunzhuo.services.access import Role, installation
 from yunzhuo.services.assembly import Services, services
+from yunzhuo.services.policies import PolicySubject
 from yunzhuo.services.pools import PoolWish
 from yunzhuo.services.quotas import Resource, Subject
 from yunzhuo.services.rules.pools import Kind
@@ -87,6 +88,9 @@ def arrange(running: Running) -> dict[str, str]:
         for resource, most in ((Resource.DESKTOPS, 60), (Resource.MEMORY_MIB, 131_072)):
             all_services.quotas.put(head, Subject.GROUP, groups[0], resource, most)
         all_services.quotas.put(head, Subject.USER, people[PUPILS[0]], Resource.DESKTOPS, 5)
+        exam = {"clipboard_from_desktop": False, "file_transfer": False, "usb": False}
+        all_services.policies.put(head, PolicySubject.GROUP, groups[0], exam)
+        all_services.policies.put(head, PolicySubject.USER, people[PUPILS[1]], {"view_only": True, "session_seconds": 3600})
         role = all_services.roles.create(
             head, "助教", {"desktop:read": "group", "desktop:reboot": "group", "user:read": "group"}
         )
@@ -172,6 +176,7 @@ def pages(own: str, ids: dict[str, str], *, stopped: str, failed: str, snapshot:
             "audit": "/admin/audit",
             "operations": "/admin/operations",
             "screens": "/admin/screens",
+            "policies": "/admin/policies",
             "gateways": "/admin/gateways",
             "all-desktops": "/admin/desktops",
             "hosts": "/admin/hosts",

@@ -14,7 +14,7 @@ from argon2 import PasswordHasher
 from sqlalchemy import Connection, create_engine, inspect
 from tests.support.mariadb import MariaDb
 
-from yunzhuo.phoenix.cloud.memory import Control, MemoryCloud, connect, control
+from yunzhuo.phoenix.cloud.memory import Control, Fault, FaultKind, MemoryCloud, connect, control
 from yunzhuo.phoenix.common.clock import FixedClock
 from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.phoenix.security.passwords import Passwords
@@ -116,6 +116,13 @@ class Installation:
         accepted = self.request(actor, **wishes)
         self.run()
         return accepted.desktop.id
+
+    def failed(self, actor: Actor, kind: FaultKind = FaultKind.REFUSE, **wishes: str) -> str:
+        """A desktop whose making fails in the cloud, whatever else is being made; answers its id."""
+        desktop_id = self.request(actor, **wishes).desktop.id
+        self.weather.faults.set(Fault(operation="servers.create", kind=kind, subject=desktop_id))
+        self.run()
+        return desktop_id
 
     def pass_time(self, seconds: float) -> None:
         """Time goes by and nobody works."""

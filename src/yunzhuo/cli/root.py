@@ -37,6 +37,7 @@ _COMMANDS = {
     "worker": ("yunzhuo.cli.processes:worker", "Run a worker."),
     "scheduler": ("yunzhuo.cli.processes:scheduler", "Run timers and the reconciler."),
     "screens": ("yunzhuo.cli.screens:screens", "Who has which screen open: list, history, end."),
+    "policy": ("yunzhuo.cli.policies:policy", "What screens allow, for whom."),
     "gateways": ("yunzhuo.cli.gateways:gateways", "The doors to the screens: list, add, drain."),
     "gateway": ("yunzhuo.cli.processes:gateway", "Run a gateway."),
 }

@@ -130,6 +130,7 @@ _PEOPLE_VERBS = (
 
 _GROUP_VERBS = ("group:read", "group:create", "group:update", "group:delete")
 _ROLE_VERBS = ("role:read", "role:create", "role:update", "role:delete", "role:grant")
+_POLICY_VERBS = ("policy:read", "policy:change")
 _POOL_VERBS = ("pool:read", "pool:create", "pool:update", "pool:delete")
 _QUOTA_VERBS = ("quota:read", "quota:change", "usage:read")
 _GATEWAY_VERBS = ("gateway:read", "gateway:create", "gateway:update", "gateway:delete")
@@ -193,7 +194,7 @@ _ADMINISTRATORS: Mapping[str, Scope] = {
     "overview:read": Scope.ORGANIZATION,
     **dict.fromkeys(_PEOPLE_VERBS, Scope.ORGANIZATION),
     **dict.fromkeys((*_GROUP_VERBS, *_ROLE_VERBS, *_QUOTA_VERBS, *_AUDIT_VERBS, *_SCREEN_VERBS), Scope.ORGANIZATION),
-    **dict.fromkeys(_POOL_VERBS, Scope.ORGANIZATION),
+    **dict.fromkeys((*_POLICY_VERBS, *_POOL_VERBS), Scope.ORGANIZATION),
 }
 
 GRANTS: Mapping[Role, Mapping[str, Scope]] = {
@@ -206,7 +207,9 @@ GRANTS: Mapping[Role, Mapping[str, Scope]] = {
     Role.AUDITOR: {
         **_EVERYBODYS,
         "event:read": Scope.OWN,
-        **dict.fromkeys(("user:read", "group:read", "role:read", "quota:read", "usage:read"), Scope.ORGANIZATION),
+        **dict.fromkeys(
+            ("user:read", "group:read", "role:read", "quota:read", "policy:read", "usage:read"), Scope.ORGANIZATION
+        ),
         **dict.fromkeys(_AUDIT_VERBS, Scope.ORGANIZATION),
     },
     Role.ADMINISTRATOR: _ADMINISTRATORS,

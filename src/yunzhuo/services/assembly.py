@@ -61,6 +61,8 @@ from yunzhuo.services.passkeys import PasskeyService
 from yunzhuo.services.people import PeopleService
 from yunzhuo.services.people_import import PeopleImport
 from yunzhuo.services.personal_disks import PersonalDiskService
+from yunzhuo.services.policies import PolicyService
+from yunzhuo.services.policy_book import PolicyBook
 from yunzhuo.services.pool_upkeep import PoolKeeper
 from yunzhuo.services.pools import PoolService
 from yunzhuo.services.proofs import ProofBook
@@ -122,6 +124,7 @@ class Services:
     passkeys: PasskeyService
     people: PeopleService
     people_import: PeopleImport
+    policies: PolicyService
     quotas: QuotaService
     operations: OperationDesk
     personal_disks: PersonalDiskService
@@ -188,6 +191,7 @@ def services(
     leftovers = Leftovers(db, connected, settings.reconcile)
     snapshots = SnapshotService(db, wishes, audit, clock, settings.limits, quotas)
     gateways = GatewayService(db, audit, clock)
+    policies = PolicyBook(settings.consoles)
     health = HealthService(db, queue, connected, catalog, accounts)
     try:
         yield Services(
@@ -201,7 +205,7 @@ def services(
             bulk=BulkService(db, desktops, admission, audit),
             catalog=catalog,
             claims=ClaimService(db, desktops, wishes, feed, audit, clock),
-            consoles=ConsoleService(db, connected, gateways, audit, clock, settings.consoles, license_book),
+            consoles=ConsoleService(db, connected, gateways, audit, clock, settings.consoles, license_book, policies),
             delegations=DelegationService(db, audit, clock),
             desktop_table=DesktopTable(db, audit),
             desktops=desktops,
@@ -213,7 +217,7 @@ def services(
             guesses=GuessWatch(db, audit, outbox, clock, settings.accounts),
             gateways=gateways,
             groups=GroupService(db, audit, clock),
-            guests=GuestService(db, connected, audit, settings.guests),
+            guests=GuestService(db, connected, audit, policies, settings.guests),
             health=health,
             history=HistoryService(db, audit),
             leftovers=leftovers,
@@ -226,6 +230,7 @@ def services(
             passkeys=passkeys,
             people=people,
             people_import=PeopleImport(db, people, audit, clock, settings.accounts, passwords, license_book),
+            policies=PolicyService(db, audit),
             quotas=QuotaService(db, quotas, audit),
             personal_disks=personal_disks,
             pool_keeper=PoolKeeper(db, desktops, wishes, audit, clock),

@@ -23,11 +23,12 @@ from yunzhuo.services.changes import state_of
 from yunzhuo.services.desktop_views import may_with, visible_desktop
 from yunzhuo.services.gateways import GatewayService
 from yunzhuo.services.license_book import LicenseBook
+from yunzhuo.services.policy_book import PolicyBook
 from yunzhuo.services.reach import widened
 from yunzhuo.services.resuming import Shown, resumed
 from yunzhuo.services.rules.licensing import Reach
 from yunzhuo.services.rules.lifecycle import State
-from yunzhuo.services.rules.session_policy import stricter
+from yunzhuo.services.rules.session_policy import Bound, Policy, stricter
 from yunzhuo.services.stated import needs
 
 # ConsoleProtocol is for routes, which know no clouds.
@@ -35,7 +36,6 @@ __all__ = ["Connection", "ConsoleProtocol", "ConsoleService", "Redemption"]
 
 # What a browser offers beside the ticket, and what the gateway answers with: the ticket is never echoed.
 TICKET_PREFIX = "ticket."
-_SESSION_SECONDS = "session_seconds"
 _CARRIED = frozenset({ConsoleProtocol.VNC, ConsoleProtocol.SPICE})
 
 
@@ -100,7 +100,9 @@ class ConsoleService:
         clock: Clock,
         settings: ConsoleSettings,
         license_book: LicenseBook,
+        policies: PolicyBook,
     ) -> None:
+        self._policies = policies
         self._license = license_book
         self._db = db
         self._gateways = gateways
@@ -146,7 +148,7 @@ class ConsoleService:
                 desktop_id=desktop.id,
                 gateway_id=route.gateway_id,
                 protocol=protocol,
-                policy=self._policy(view_only=view_only),
+                policy=self._policies.of(tx, actor.user_id, desktop, view_only=view_only),
                 sign_in_digest=digest(sign_in) if sign_in else None,
                 client_address=actor.client_address if self._settings.bind_client_address else None,
                 created_at=now,
@@ -167,6 +169,13 @@ class ConsoleService:
                 certificate=route.certificate,
             )
 
+    @needs("desktop:connect")
+    def allowed(self, actor: Actor, desktop_id: str) -> Policy:
+        """What the actor may do on this desktop's screen if they open it now. Raises NotFound."""
+        with self._db.reading() as tx:
+            desktop, _ = visible_desktop(tx, actor, desktop_id, "desktop:connect")
+            return self._policies.of(tx, actor.user_id, desktop)
+
     def redeem(self, gateway_id: str, secret: str, *, client_address: str, channel: str | None = None) -> Redemption:
         """Spend a ticket. It is gone whatever follows; one that is unknown, spent, late or another gateway's is refused
         with the same words, and goes on record where it is known whose it is. Raises Forbidden, and Conflict or the cloud's
@@ -181,12 +190,12 @@ class ConsoleService:
         with self._db.reading() as tx:
             if use is _Use.FIRST:
                 self._leave_room(tx, ticket.user_id)
-            server_id = self._server_of(tx, ticket)
+            server_id, allowed = self._reach(tx, ticket)
         console = self._cloud.servers.console(server_id, ConsoleProtocol(ticket.protocol))
         policy = dict(ticket.policy or {})
         if use is _Use.RESUMED:
-            policy = stricter(policy, self._policy(view_only=False))
-        seconds = policy.pop(_SESSION_SECONDS, None)
+            policy = stricter(policy, allowed)
+        seconds = policy.pop(Bound.SESSION_SECONDS, None)
         since = ticket.redeemed_at or now
         ends_at = since + timedelta(seconds=seconds) if isinstance(seconds, int) and seconds else None
         session_id = self._begin_session(ticket, gateway_id, client_address, channel, now, ends_at)
@@ -245,19 +254,6 @@ class ConsoleService:
                 .values(ended_at=self._clock.now(), bytes_in=bytes_in, bytes_out=bytes_out, end_reason=reason[:255])
             )
 
-    def _policy(self, *, view_only: bool) -> dict[str, object]:
-        """What a session that is asked for now may do; it is bound to its ticket, whatever the settings say later."""
-        settings = self._settings
-        return {
-            "view_only": view_only,
-            "clipboard_to_desktop": settings.clipboard_to_desktop and not view_only,
-            "clipboard_from_desktop": settings.clipboard_from_desktop,
-            "file_transfer": settings.file_transfer and not view_only,
-            "usb": settings.usb and not view_only,
-            "kib_per_second": settings.kib_per_second,
-            _SESSION_SECONDS: settings.session_seconds,
-        }
-
     def _leave_room(self, tx: Session, user_id: str) -> None:
         """Raises Conflict when somebody has as many screens open as one may."""
         is_open = (ConsoleSession.user_id == user_id, ConsoleSession.ended_at.is_(None))
@@ -315,8 +311,8 @@ class ConsoleService:
             .where(Ticket.redeemed_at > now - timedelta(seconds=self._settings.ticket_seconds))
         )
 
-    def _server_of(self, tx: Session, ticket: Ticket) -> str:
-        """The server behind a ticket, if its holder may still see the desktop."""
+    def _reach(self, tx: Session, ticket: Ticket) -> tuple[str, dict[str, object]]:
+        """The server behind a ticket, if its holder may still see the desktop, and what they may do there now."""
         user, desktop = tx.get_one(User, ticket.user_id), tx.get_one(Desktop, ticket.desktop_id)
         actor = widened(tx, Actor(user.id, user.organization_id, user.email, Role(user.role)), self._clock.now())
         allowed = may_with(tx, actor, desktop, "desktop:connect")
@@ -324,7 +320,7 @@ class ConsoleService:
             raise _refused()
         if desktop.server_id is None:
             raise Conflict("desktop_not_available", "The desktop's screen cannot be opened now.")
-        return desktop.server_id
+        return desktop.server_id, self._policies.of(tx, user.id, desktop)
 
 
 def _refused() -> Forbidden:

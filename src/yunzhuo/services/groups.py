@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Conflict, Forbidden, NotFound
 from yunzhuo.phoenix.common.ids import new_id
-from yunzhuo.phoenix.db.models import Group, GroupMember, PoolMember, Quota, RoleGrant, User
+from yunzhuo.phoenix.db.models import Group, GroupMember, PoolMember, Quota, RoleGrant, ScreenPolicy, User
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services.access import Actor, Scope, scope_of
 from yunzhuo.services.audit import AuditLog
@@ -150,12 +150,13 @@ class GroupService:
     @needs("group:delete")
     @retried_when_contended
     def delete(self, actor: Actor, group_id: str) -> None:
-        """Forget a group with its quotas and roles; its people stay."""
+        """Forget a group with its quotas, policies and roles; its people stay."""
         with self._db.transaction() as tx:
             group = _found(tx, actor, group_id, "group:delete", locked=True)
             tx.execute(delete(GroupMember).where(GroupMember.group_id == group.id))
             tx.execute(delete(RoleGrant).where(RoleGrant.holder_id == group.id))
             tx.execute(delete(PoolMember).where(PoolMember.holder_id == group.id))
+            tx.execute(delete(ScreenPolicy).where(ScreenPolicy.subject_kind == "group", ScreenPolicy.subject_id == group.id))
             tx.execute(delete(Quota).where(Quota.subject_kind == "group", Quota.subject_id == group.id))
             self._audit.record(tx, actor, "group:delete", "group", group.id, before={"name": group.name})
             tx.delete(group)

@@ -12,8 +12,10 @@ from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import state_of
 from yunzhuo.services.desktop_views import visible_desktop
+from yunzhuo.services.policy_book import PolicyBook
 from yunzhuo.services.rules import file_names
 from yunzhuo.services.rules.lifecycle import State
+from yunzhuo.services.rules.session_policy import Permission
 from yunzhuo.services.stated import needs
 
 __all__ = ["PIECE_BYTES", "FileView", "GuestService", "Piece"]
@@ -43,10 +45,12 @@ class Piece:
 class GuestService:
     """Only the owner may, as with the screen, and only while the desktop is available (else Conflict).
 
-    Every method raises NotFound for a desktop that does not exist for the actor, Forbidden, and the cloud's errors.
+    Every method raises NotFound for a desktop that does not exist for the actor, Forbidden (a screen's policy counts here,
+    too), and the cloud's errors.
     """
 
-    def __init__(self, db: Database, cloud: Cloud, audit: AuditLog, settings: GuestSettings) -> None:
+    def __init__(self, db: Database, cloud: Cloud, audit: AuditLog, policies: PolicyBook, settings: GuestSettings) -> None:
+        self._policies = policies
         self._db = db
         self._cloud = cloud
         self._audit = audit
@@ -55,7 +59,7 @@ class GuestService:
     @needs(_CLIPBOARD)
     def get_clipboard(self, actor: Actor, desktop_id: str) -> str:
         """The desktop's clipboard as text. Raises InvalidInput when it holds more than is carried."""
-        server_id = self._reach(actor, desktop_id, _CLIPBOARD)
+        server_id = self._reach(actor, desktop_id, _CLIPBOARD, Permission.CLIPBOARD_FROM_DESKTOP)
         text = self._cloud.guest.get_clipboard(server_id)
         size = len(text.encode())
         if size > self.settings.clipboard_bytes or size >= PIECE_BYTES:  # clouds cut what is longer than they carry
@@ -71,7 +75,7 @@ class GuestService:
             raise self._clipboard_too_large()
         if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
             raise InvalidInput("This is not text that a clipboard takes.", fields={"text": "has zero bytes or half characters"})
-        server_id = self._reach(actor, desktop_id, _CLIPBOARD)
+        server_id = self._reach(actor, desktop_id, _CLIPBOARD, Permission.CLIPBOARD_TO_DESKTOP)
         self._cloud.guest.set_clipboard(server_id, text)
         self._note(actor, desktop_id, _CLIPBOARD, {"to": "desktop", "bytes": size})
 
@@ -136,9 +140,10 @@ class GuestService:
         self._cloud.guest.delete_file(server_id, file_names.partial_path_of(name))
 
     @retried_when_contended
-    def _reach(self, actor: Actor, desktop_id: str, verb: str) -> str:
+    def _reach(self, actor: Actor, desktop_id: str, verb: str, permission: Permission = Permission.FILE_TRANSFER) -> str:
         with self._db.transaction() as tx:
             desktop, operation = visible_desktop(tx, actor, desktop_id, verb)
+            self._policies.require(tx, actor.user_id, desktop, permission)
             state = state_of(desktop, operation)
             if state is not State.AVAILABLE or desktop.server_id is None:
                 raise Conflict("desktop_not_running", f"The desktop cannot be reached while it is {state}.", state=state)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, NotFound
 from yunzhuo.phoenix.common.ids import new_id
-from yunzhuo.phoenix.db.models import Desktop, Flavor, Group, Image, Operation, Pool, PoolMember, User
+from yunzhuo.phoenix.db.models import Desktop, Flavor, Group, Image, Operation, Pool, PoolMember, ScreenPolicy, User
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services import fitting, pool_seats
 from yunzhuo.services.access import Actor, Role
@@ -226,6 +226,7 @@ class PoolService:
                     self._wishes.change(tx, acting_for(tx, pool), desktop.id, Action.DELETE)
                 desktop.pool_id = desktop.claimant_id = None
             tx.execute(delete(PoolMember).where(PoolMember.pool_id == pool.id))
+            tx.execute(delete(ScreenPolicy).where(ScreenPolicy.subject_kind == "pool", ScreenPolicy.subject_id == pool.id))
             self._audit.record(tx, actor, "pool:delete", "pool", pool.id, before={"name": pool.name})
             tx.delete(pool)
 

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.common.errors import Forbidden, InvalidInput, NotFound
-from yunzhuo.phoenix.db.models import Group, Organization, Quota, User
+from yunzhuo.phoenix.db.models import Quota, User
 from yunzhuo.phoenix.db.session import Database, retried_when_contended
 from yunzhuo.services.access import Actor, Scope, may, scope_of
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.quota_book import QuotaBook
 from yunzhuo.services.rules.quota import Allowance, Resource, Subject, tightest
 from yunzhuo.services.stated import needs
+from yunzhuo.services.subjects import subject_name
 
 __all__ = ["Allowance", "QuotaService", "QuotaView", "Resource", "Subject"]
 
@@ -64,14 +64,10 @@ class QuotaService:
         with self._db.reading() as tx:
             rows = tx.scalars(query.order_by(Quota.subject_kind, Quota.subject_id, Quota.resource)).all()
             found = [
-                QuotaView(
-                    Subject(row.subject_kind),
-                    row.subject_id,
-                    _name(tx, actor, Subject(row.subject_kind), row.subject_id),
-                    Resource(row.resource),
-                    row.most,
-                )
+                QuotaView(Subject(row.subject_kind), row.subject_id, name, Resource(row.resource), row.most)
                 for row in rows
+                # One whose subject is deleted is nobody's any more.
+                if (name := subject_name(tx, row.subject_kind, row.subject_id, actor.organization_id)) is not None
             ]
         order = [Subject.ORGANIZATION, Subject.GROUP, Subject.USER]
         return sorted(found, key=lambda view: (order.index(view.subject), view.subject_name))
@@ -90,7 +86,9 @@ class QuotaService:
         if most is not None and not 0 <= most <= _MOST:
             raise InvalidInput("This is not an amount.", fields={"most": "A whole number from 0."})
         with self._db.transaction() as tx:
-            name = _name(tx, actor, subject, subject_id)
+            name = subject_name(tx, subject, subject_id, actor.organization_id)
+            if name is None:
+                raise NotFound("subject_not_found", "There is no such person, group or organization.")
             row = tx.get(Quota, (subject, subject_id, resource), with_for_update=True)
             before = row.most if row is not None else None
             if most is None and row is not None:
@@ -120,20 +118,3 @@ class QuotaService:
                 before={**what, "most": before},
                 after={**what, "most": most},
             )
-
-
-def _name(tx: Session, actor: Actor, subject: Subject, subject_id: str) -> str:
-    """What the subject is called. Raises NotFound when it is not the organization's."""
-    match subject:
-        case Subject.USER:
-            user = tx.get(User, subject_id)
-            if user is not None and user.organization_id == actor.organization_id:
-                return user.email
-        case Subject.GROUP:
-            group = tx.get(Group, subject_id)
-            if group is not None and group.organization_id == actor.organization_id:
-                return group.name
-        case Subject.ORGANIZATION:
-            if subject_id == actor.organization_id:
-                return tx.get_one(Organization, subject_id).name
-    raise NotFound("subject_not_found", "There is no such person, group or organization.")

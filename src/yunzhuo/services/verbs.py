@@ -62,6 +62,8 @@ VERBS: Mapping[str, str] = {
     "personal_disk:read": "See one's personal disk.",
     "personal_disk:restore": "Return one's personal disk to a snapshot.",
     "personal_disk:snapshot": "Take a snapshot of one's personal disk.",
+    "policy:change": "Say what screens allow, for whom.",
+    "policy:read": "See what screens allow, for whom.",
     "pool:claim": "Have a desktop of the pools one is a member of, and give it back.",
     "pool:create": "Make a pool.",
     "pool:delete": "Delete a pool and its spares.",

@@ -140,8 +140,7 @@ def test_whatever_an_address_says_the_table_is_shown(administrator: Visitor) -> 
 
 def test_the_overview_shows_what_failed_and_tries_it_again(yunzhuo: Installation, administrator: Visitor, lin: Actor) -> None:
     assert "Everything works." in administrator.get("/admin").text
-    yunzhuo.weather.faults.set(Fault(operation="servers.create", kind=FaultKind.REFUSE))
-    desktop_id = yunzhuo.available(lin, name="Unlucky")
+    desktop_id = yunzhuo.failed(lin, name="Unlucky")
     page = administrator.get("/admin")
     assert "Everything works." not in page.text
     assert "There is no room for it right now." in page.text

@@ -16,7 +16,6 @@ from tests.support.pages import CHINESE, Page, Visitor, signed_in, somebody
 from tests.support.pools import make_pool
 
 import yunzhuo as package
-from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
 from yunzhuo.services import cursors
 from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.consoles import ConsoleProtocol
@@ -154,8 +153,7 @@ def desktops_in_every_state(yunzhuo: Installation, lin: Actor) -> list[str]:
     stopped = yunzhuo.available(lin)
     yunzhuo.services.desktops.act(lin, stopped, Action.STOP)
     yunzhuo.run()
-    yunzhuo.weather.faults.set(Fault(operation="servers.create", kind=FaultKind.REFUSE))
-    yunzhuo.available(lin)
+    yunzhuo.failed(lin)
     yunzhuo.request(lin)
     found = yunzhuo.services.desktops.list(lin).items
     assert {desktop.state.value for desktop in found} == {"available", "stopped", "suspended", "error", "building"}

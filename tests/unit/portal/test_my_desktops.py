@@ -115,8 +115,7 @@ def test_an_action_that_there_is_not_is_refused(visitor: Visitor, yunzhuo: Insta
 def test_a_failed_desktop_says_why_in_plain_words_and_can_be_tried_again(
     visitor: Visitor, yunzhuo: Installation, lin: Actor
 ) -> None:
-    yunzhuo.weather.faults.set(Fault(operation="servers.create", kind=FaultKind.REFUSE))
-    desktop_id = yunzhuo.available(lin)
+    desktop_id = yunzhuo.failed(lin)
     page = visitor.get("/desktops")
     assert "The desktop could not be built. There is no room for it right now." in page.text
     visitor.send("/desktops", page.form(f"/{desktop_id}/actions", action="retry"))

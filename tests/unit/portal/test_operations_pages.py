@@ -51,9 +51,8 @@ def test_others_operations_are_not_there(visitor: Visitor, yunzhuo: Installation
 
 @pytest.mark.slow
 def test_administrators_find_operations_and_deal_with_many(administrator: Visitor, yunzhuo: Installation, lin: Actor) -> None:
-    yunzhuo.weather.faults.set(Fault(operation="servers.create", kind=FaultKind.REFUSE, count=2))
-    made = [yunzhuo.request(lin, name=f"lesson {number}") for number in range(2)]
-    yunzhuo.run()
+    unlucky = [yunzhuo.failed(lin, name=f"lesson {number}") for number in range(2)]
+    made = [yunzhuo.services.desktops.get(lin, desktop_id) for desktop_id in unlucky]
     path = f"/admin/operations?status=failed&q={lin.email}"
     failed = administrator.get(path)
     assert "There is no room for it right now." in failed.text
@@ -65,7 +64,7 @@ def test_administrators_find_operations_and_deal_with_many(administrator: Visito
     wish = {"csrf_token": token, "back": path, "id": ids}
     answer = administrator.client.post("/admin/operations/actions", data={**wish, "action": "retry"})
     assert (answer.status_code, answer.headers["Location"]) == (303, path)
-    retried = [yunzhuo.services.desktops.get(lin, each.desktop.id).operation.id for each in made]
+    retried = [yunzhuo.services.desktops.get(lin, each.id).operation.id for each in made]
     asked = administrator.client.post("/admin/operations/actions", data={**wish, "id": retried, "action": "cancel"})
     assert "Cancel 2 operations?" in asked.get_data(as_text=True)
     yunzhuo.services.operations.cancel(lin, retried[0])

@@ -39,6 +39,26 @@ def test_an_address_of_another_organization_is_as_unknown_as_any(yunzhuo: Instal
     assert "There is no such account." in pages[0].text
 
 
+def test_a_screen_policy_is_said_changed_and_taken_away(yunzhuo: Installation, administrator: Visitor, app: Flask) -> None:
+    lin, here = somebody(yunzhuo, "lin"), "/admin/policies"
+    desktop_id = yunzhuo.available(lin)
+    screen = signed_in(app, lin).get(f"/desktops/{desktop_id}")
+    assert 'id="open-files"' in screen.html
+    said = send(administrator, here, here, **{"for": "user:"}, email=lin.email, file_transfer="false", session_seconds="600")
+    assert f"{lin.email} person Files: Forbidden Time of a session, seconds: 600" in said.text
+    page = administrator.get(f"{here}?of=user&id={lin.user_id}")
+    assert '<option value="false" selected>Forbidden</option>' in page.html
+    for wrong, told in (
+        ({"for": "organization:", "usb": "maybe"}, "This value cannot be used."),
+        ({"for": "organization:", "kib_per_second": "1.5"}, "Write a whole number."),
+        ({"for": "sky", "usb": "false"}, "Say for whom"),
+    ):
+        assert told in send(administrator, here, here, **wrong).text
+    assert "Files: Forbidden" in administrator.get(here).text, "nothing of that changed anything"
+    gone = send(administrator, here, here, **{"for": f"user:{lin.user_id}"}, change="drop")
+    assert "Nothing is said" in gone.text
+
+
 def test_a_list_is_tried_and_answered_with_passwords_once(yunzhuo: Installation, administrator: Visitor) -> None:
     path = "/admin/users/import"
     token = Page(administrator.client.get(path).text).forms[0].fields["csrf_token"]

@@ -7,7 +7,7 @@ from tests.support.installation import Installation
 from tests.support.pages import CHINESE, PART, Page, Visitor
 from werkzeug.test import TestResponse
 
-from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
+from yunzhuo.phoenix.cloud.memory import FaultKind
 from yunzhuo.services.access import Actor
 
 
@@ -51,8 +51,7 @@ def test_a_stopped_desktop_offers_to_start_and_comes_back_to_its_page(
 
 
 def test_a_failed_desktop_says_why_and_what_to_do(visitor: Visitor, yunzhuo: Installation, lin: Actor) -> None:
-    yunzhuo.weather.faults.set(Fault(operation="servers.create", kind=FaultKind.BREAK))
-    page = visitor.get(f"/desktops/{yunzhuo.available(lin)}")
+    page = visitor.get(f"/desktops/{yunzhuo.failed(lin, FaultKind.BREAK)}")
     assert "The desktop could not be built. Its virtual machine did not start." in page.text
     page.form("/actions", action="retry")
     assert "Delete…" in page.text

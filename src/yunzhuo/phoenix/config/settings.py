@@ -222,7 +222,7 @@ class ConsoleSettings(Section):
     session_seconds: int = Field(0, ge=0, description="A screen is closed after this long; 0: never.")
     clipboard_to_desktop: bool = Field(True, description="Whether what people copied may be pasted into desktops.")
     clipboard_from_desktop: bool = Field(True, description="Whether what was copied in desktops may be pasted outside.")
-    file_transfer: bool = Field(True, description="Whether native viewers may carry files into desktops.")
+    file_transfer: bool = Field(True, description="Whether files may be carried into desktops and out of them.")
     usb: bool = Field(True, description="Whether native viewers may pass USB devices into desktops.")
     kib_per_second: int = Field(0, ge=0, description="Picture and sound that one connection is sent in a second, KiB; 0: any.")
     history_days: int = Field(180, ge=1, description="Sessions that ended longer ago are forgotten.")

@@ -19,6 +19,7 @@ from yunzhuo.web.api import (
     overview,
     people_lists,
     personal_disks,
+    policies,
     pools,
     quotas,
     roles,
@@ -53,6 +54,7 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
     audit.blueprint,
     gateways.blueprint,
     screens.blueprint,
+    policies.blueprint,
     pools.blueprint,
     license.blueprint,
 )

@@ -36,7 +36,9 @@ def desktop(desktop_id: str) -> Response:
     """The screen over the whole window; while there is none, what is going on and what can be done."""
     events_url = events_from_now()
     found = services().desktops.get(actor(), desktop_id)
-    return page("desktop.html", desktop=found, console=console_state(found), events_url=events_url, **_limits())
+    allowed = services().consoles.allowed(actor(), desktop_id) if may_connect(found) else {}
+    state = console_state(found)
+    return page("desktop.html", desktop=found, console=state, events_url=events_url, allowed=allowed, **_limits())
 
 
 @blueprint.get("/desktops/<desktop_id>/stage")

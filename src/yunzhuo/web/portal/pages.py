@@ -31,6 +31,7 @@ _WAYS = (
     ("desktops", "portal.all_desktops", lazy_gettext("All desktops"), "overview:read"),
     ("operations", "portal.operation_list", lazy_gettext("Operations"), "overview:read"),
     ("screens", "portal.screen_list", lazy_gettext("Open screens"), "screen:read"),
+    ("policies", "portal.policy_list", lazy_gettext("Screen policies"), "policy:read"),
     ("gateways", "portal.gateway_list", lazy_gettext("Gateways"), "gateway:read"),
     ("hosts", "portal.host_list", lazy_gettext("Hosts"), "host:read"),
     ("catalog", "portal.catalog", lazy_gettext("Images and sizes"), "overview:read"),

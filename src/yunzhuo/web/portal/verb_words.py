@@ -65,6 +65,8 @@ VERBS: Mapping[str, LazyString] = {
     "personal_disk:read": lazy_gettext("See one's personal disk."),
     "personal_disk:restore": lazy_gettext("Return one's personal disk to a snapshot."),
     "personal_disk:snapshot": lazy_gettext("Take a snapshot of one's personal disk."),
+    "policy:change": lazy_gettext("Say what screens allow, for whom."),
+    "policy:read": lazy_gettext("See what screens allow, for whom."),
     "pool:claim": lazy_gettext("Have a desktop of the pools one is a member of, and give it back."),
     "pool:create": lazy_gettext("Make a pool."),
     "pool:delete": lazy_gettext("Delete a pool and its spares."),

@@ -250,6 +250,7 @@ LOSSES: Mapping[str, LazyString] = {
 REFUSALS: Mapping[str, LazyString] = {
     **LICENSE_REFUSALS,
     **pool_words.REFUSALS,
+    "policy_forbids": lazy_gettext("This is not allowed on this desktop's screen."),
     "too_many_screens": lazy_gettext("You have too many screens open. Close one first."),
     "gateway_name_taken": lazy_gettext("There is a gateway of this name already."),
     "gateway_in_use": lazy_gettext("People are connected through this gateway. Drain it first."),
@@ -343,6 +344,8 @@ FIELDS: Mapping[str, LazyString] = {
     "time_zone": lazy_gettext("There is no such time zone."),
     "person": lazy_gettext("There is no such account."),
     "until": lazy_gettext("A day to come, at most a year from now."),
+    "session_seconds": lazy_gettext("Write a whole number."),
+    "kib_per_second": lazy_gettext("Write a whole number."),
     "verbs": lazy_gettext("Choose at least one, of those that can be given here."),
     "grants": lazy_gettext("Choose at least one thing that the role may do."),
     "most": lazy_gettext("An amount is a whole number; nothing takes the quota away."),

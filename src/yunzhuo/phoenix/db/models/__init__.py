@@ -3,7 +3,7 @@
 from yunzhuo.phoenix.db.base import Base
 from yunzhuo.phoenix.db.models.accounts import ApiToken, AuthSession, Organization, SignIn, SignInFailure, User
 from yunzhuo.phoenix.db.models.catalog import Flavor, Image
-from yunzhuo.phoenix.db.models.consoles import ConsoleSession, Gateway, Segment, Ticket
+from yunzhuo.phoenix.db.models.consoles import ConsoleSession, Gateway, ScreenPolicy, Segment, Ticket
 from yunzhuo.phoenix.db.models.desktops import Desktop, IdempotencyKey
 from yunzhuo.phoenix.db.models.factors import Challenge, Passkey, RecoveryCode, TotpFactor
 from yunzhuo.phoenix.db.models.journal import AuditChain, AuditEntry, Event
@@ -52,6 +52,7 @@ __all__ = [
     "Quota",
     "RecoveryCode",
     "RoleGrant",
+    "ScreenPolicy",
     "Segment",
     "SignIn",
     "SignInFailure",

@@ -43,6 +43,20 @@ class Segment(Base):
     created_at: Mapped[Time]
 
 
+class ScreenPolicy(Base):
+    """What somebody's screens allow: a person's, those of a group's people or of an organization's, a pool's, a desktop's.
+
+    ``says`` has the parts of a policy that this one has a say in (``services.rules.session_policy``).
+    """
+
+    __tablename__ = "screen_policies"
+
+    subject_kind: Mapped[Word] = mapped_column(primary_key=True)
+    subject_id: Mapped[Id] = mapped_column(primary_key=True)
+    organization_id: Mapped[Id] = mapped_column(ForeignKey("organizations.id"), index=True)
+    says: Mapped[dict[str, object]] = mapped_column(JSON)
+
+
 class Ticket(Base):
     """The right to open one session, once, until ``expires_at``.
 
