@@ -160,7 +160,8 @@ def _rebuild(cloud: Cloud, subject: Subject) -> Outcome:
 
 
 def _rebuilt(cloud: Cloud, subject: Subject) -> Outcome:
-    seen = _as_it_should_end(cloud, subject, "The virtual machine was not put back to the image")
+    server = _unbroken(cloud, subject, "The virtual machine was not put back to the image")
+    seen = _seen(server, done=server.status in _SETTLED)
     # Whether snapshots outlive this differs between clouds.
     return replace(seen, snapshots=_snapshots_if_offered(cloud, _server_id(subject))) if seen.done else seen
 
@@ -177,9 +178,7 @@ def _resize(cloud: Cloud, subject: Subject) -> Outcome:
 
 def _resized(cloud: Cloud, subject: Subject) -> Outcome:
     server = _unbroken(cloud, subject, "The virtual machine did not get its new size")
-    # Running or stopped, whatever was believed when it was asked for: it would be waited for in vain.
-    is_settled = server.status in (ServerStatus.RUNNING, ServerStatus.STOPPED)
-    return _seen(server, done=is_settled and server.flavor_id == subject.flavor_cloud_id)
+    return _seen(server, done=server.status in _SETTLED and server.flavor_id == subject.flavor_cloud_id)
 
 
 def _snapshot(cloud: Cloud, subject: Subject) -> Outcome:
@@ -201,7 +200,8 @@ def _roll_back(cloud: Cloud, subject: Subject) -> Outcome:
 
 
 def _rolled_back(cloud: Cloud, subject: Subject) -> Outcome:
-    return _as_it_should_end(cloud, subject, "The virtual machine did not return to the snapshot")
+    server = _unbroken(cloud, subject, "The virtual machine did not return to the snapshot")
+    return _seen(server, done=server.status == subject.arguments["ends"])
 
 
 def _drop_snapshot(cloud: Cloud, subject: Subject) -> Outcome:
@@ -292,12 +292,6 @@ def _leave(cloud: Cloud, subject: Subject) -> Outcome:
     return Outcome(done=True, is_ready=False, detail=f"Left behind: {' '.join(left)}" if left else "Nothing was left behind.")
 
 
-def _as_it_should_end(cloud: Cloud, subject: Subject, otherwise: str) -> Outcome:
-    """Whether the server is running or stopped as its operation should leave it."""
-    server = _unbroken(cloud, subject, otherwise)
-    return _seen(server, done=server.status == subject.arguments["ends"])
-
-
 def _unbroken(cloud: Cloud, subject: Subject, otherwise: str) -> Server:
     server = cloud.servers.get(_server_id(subject))
     if server.status is ServerStatus.ERROR and subject.arguments.get("from") != Observed.ERROR:
@@ -373,6 +367,10 @@ _STEPS: Mapping[Step, Callable[[Cloud, Subject], Outcome]] = {
     Step.GONE: _gone,
     Step.LEAVE: _leave,
 }
+
+# Where a server is whose disk or size was being changed, and which is not any more: as it was before, whatever was believed of
+# that when it was asked for. What is believed would be waited for in vain.
+_SETTLED = frozenset({ServerStatus.RUNNING, ServerStatus.STOPPED})
 
 # In which statuses a server does what the step asks for: when it is refused there, then because it is still changing.
 _POSSIBLE_IN: Mapping[Step, frozenset[ServerStatus]] = {

@@ -1,5 +1,6 @@
 """Suspend, resume, rebuild, resize, force delete: the rest of a desktop's life, on good days and bad ones."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -132,14 +133,20 @@ def test_resize_offers_and_takes_what_fits(yunzhuo: Installation, lin: Actor) ->
     assert desktops.get(lin, desktop_id).state is State.AVAILABLE
 
 
-def test_a_resize_ends_although_the_machine_was_started_behind_our_back(yunzhuo: Installation, lin: Actor) -> None:
+def test_changes_end_although_the_machine_was_started_behind_our_back(yunzhuo: Installation, lin: Actor) -> None:
     desktops, desktop_id = yunzhuo.services.desktops, yunzhuo.available(lin)
-    do(yunzhuo, lin, desktop_id, Action.STOP)
-    yunzhuo.cloud.servers.start(server_of(yunzhuo, desktop_id))
-    desktops.resize(lin, desktop_id, desktops.sizes(lin, desktop_id)[0])
-    yunzhuo.run()
-    resized = desktops.get(lin, desktop_id)
-    assert (resized.operation.status, resized.flavor_name) == (OperationStatus.SUCCEEDED, "Medium")
+    changes: list[Callable[[], object]] = [
+        lambda: desktops.resize(lin, desktop_id, desktops.sizes(lin, desktop_id)[0]),
+        lambda: desktops.rebuild(lin, desktop_id),
+    ]
+    for change in changes:
+        do(yunzhuo, lin, desktop_id, Action.STOP)
+        yunzhuo.cloud.servers.start(server_of(yunzhuo, desktop_id))
+        change()
+        yunzhuo.run()
+        changed = desktops.get(lin, desktop_id)
+        assert changed.operation.status is OperationStatus.SUCCEEDED
+    assert changed.flavor_name == "Medium"
 
 
 def test_a_resize_without_room_changes_nothing(yunzhuo: Installation, lin: Actor) -> None:
