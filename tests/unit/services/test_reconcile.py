@@ -59,7 +59,7 @@ def test_findings(world: tuple[dict[str, KnownDesktop], list[SeenServer]]) -> No
                 assert not desktop.is_changing
                 assert finding.desktop_id in present
                 assert (finding.kind is FindingKind.ADOPTED) is (desktop.server_id is None)
-                assert (finding.kind is FindingKind.DOUBLE) is (desktop.server_id not in (None, finding.server_id))
+                assert (finding.kind is FindingKind.DOUBLE) is (desktop.server_id not in (None, finding.cloud_id))
             case FindingKind.NO_SERVER:
                 assert desktop is not None
                 assert desktop.server_id is None
@@ -76,7 +76,7 @@ def test_every_server_that_is_not_a_living_desktops_is_found(
     world: tuple[dict[str, KnownDesktop], list[SeenServer]],
 ) -> None:
     desktops, servers = world
-    found = {finding.server_id for finding in compare(desktops, servers)}
+    found = {finding.cloud_id for finding in compare(desktops, servers)}
     for server in servers:
         desktop = desktops.get(server.desktop_id)
         if desktop is None or desktop.is_deleted:

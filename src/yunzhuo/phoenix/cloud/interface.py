@@ -270,20 +270,20 @@ class Addresses(Protocol):
     def associate(self, ip_id: str, server_id: str) -> None:
         """Lead the address to a server, whatever that one's status. Twice is harmless.
 
-        Raises FloatingIpBusy when it leads to another server or the server has another one, FloatingIpUnreachable, and ServerBusy
-        while the server is being built or deleted.
+        Raises FloatingIpBusy when it leads to another server or the server has another one, FloatingIpUnreachable, and
+        ServerBusy while the server is being built or deleted.
         """
         ...
 
     def dissociate(self, ip_id: str, server_id: str) -> None:
-        """Let the address lead nowhere. One that does not lead to this server, or is not there, is no error and is left as it is.
+        """Let the address lead nowhere. One that does not lead to this server, or is not there, is no error and is left.
 
         A server that is deleted has let go of its address.
         """
         ...
 
     def delete(self, ip_id: str) -> None:
-        """Give the address back to the cloud; one that is not there is no error. Raises FloatingIpBusy while it leads anywhere."""
+        """Give the address back; one that is not there is no error. Raises FloatingIpBusy while it leads anywhere."""
         ...
 
 

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Sequence
 
-from yunzhuo.phoenix.cloud.openstack.catalog import Catalog
 from yunzhuo.phoenix.cloud.errors import CloudUnavailable
+from yunzhuo.phoenix.cloud.openstack.catalog import Catalog
 from yunzhuo.phoenix.cloud.openstack.connection import Connection
-from yunzhuo.phoenix.cloud.resources import Network, Port
 from yunzhuo.phoenix.cloud.openstack.server_states import read_time
+from yunzhuo.phoenix.cloud.resources import Network, Port
 from yunzhuo.phoenix.common.errors import InvalidInput, NotFound
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -108,7 +108,9 @@ class OpenStackNetworks:
             for each in ask.pages("network", "/networks?status=ACTIVE&router:external=true", "networks")
         ]
         if wanted and all(wanted not in (network.id, network.name) for network in found):
-            raise InvalidInput(f"The cloud has no external network {wanted!r} ([openstack] external_network).", code="no_network")
+            raise InvalidInput(
+                f"The cloud has no external network {wanted!r} ([openstack] external_network).", code="no_network"
+            )
         # Of others, one that a router of ours leads to comes first.
         return sorted(found, key=lambda network: (wanted not in (network.id, network.name), network.id not in ways_out))
 
