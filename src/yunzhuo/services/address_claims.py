@@ -31,6 +31,16 @@ class ClaimedAddress:
     is_tolerant: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class AddressOutcome:
+    """What came of it: the cloud's address if it was asked for one; whether it leads to the server, or nowhere any more."""
+
+    ip: FloatingIp | None = None
+    is_attached: bool = False
+    is_released: bool = False
+    detail: str | None = None
+
+
 def offered(tx: Session) -> str | None:
     """The network that floating IPs are taken from; None: this cloud has none for us."""
     return tx.scalar(select(ExternalNetwork.cloud_id).limit(1))
@@ -86,24 +96,25 @@ def begin(tx: Session, desktop: Desktop, operation: Operation, step: Step) -> Cl
     return ClaimedAddress(address.id, address.cloud_id, address.network_id, is_tolerant=operation.action == Action.DELETE)
 
 
-def settle(
-    tx: Transaction, desktop: Desktop, step: Step, now: datetime, *, ip: FloatingIp | None, is_attached: bool, is_released: bool
-) -> None:
+def settle(tx: Transaction, desktop: Desktop, came: AddressOutcome | None, now: datetime) -> None:
     """Write down what a step that is done has made of it."""
-    address = of_desktop(tx, desktop.id, locked=True) if step in ADDRESS_STEPS else None
-    if address is None:
+    address = of_desktop(tx, desktop.id, locked=True) if came is not None else None
+    if address is None or came is None:
         return
-    if ip is not None:
-        address.cloud_id, address.address = ip.id, ip.address
-    if is_attached:
+    if came.ip is not None:
+        address.cloud_id, address.address = came.ip.id, came.ip.address
+    if came.is_attached:
         address.attached_at = address.attached_at or now
-    if is_released:
+    if came.is_released:
         _put_back(address, now)
 
 
-def fail(tx: Transaction, desktop: Desktop, action: Action, now: datetime) -> None:
-    """What could not be assigned is nobody's again. Whether it leads to the desktop all the same, the next round sees."""
-    if action is Action.ASSIGN_ADDRESS:
+def fail(tx: Transaction, desktop: Desktop, operation: Operation, now: datetime) -> None:
+    """What could not be assigned is nobody's again. Whether it leads to the desktop all the same, the next round sees.
+
+    One that the desktop had before, and that was only to be led there again, stays the desktop's.
+    """
+    if operation.action == Action.ASSIGN_ADDRESS and "wanted_before" in operation.arguments:
         let_go(tx, desktop, now)
 
 

@@ -1,23 +1,10 @@
 """What an operation's steps about a floating IP do: one wish to the cloud, never a wait."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from yunzhuo.phoenix.cloud.interface import Cloud
-from yunzhuo.phoenix.cloud.resources import FloatingIp
 from yunzhuo.phoenix.common.errors import Inconsistent, YunzhuoError
-from yunzhuo.services.address_claims import ClaimedAddress
-
-
-@dataclass(frozen=True, slots=True)
-class AddressOutcome:
-    """What came of it: the cloud's address as far as it was asked for one, whether it leads to the server, or nowhere any more."""
-
-    ip: FloatingIp | None = None
-    is_attached: bool = False
-    is_released: bool = False
-    detail: str | None = None
-
+from yunzhuo.services.address_claims import AddressOutcome, ClaimedAddress
 
 Work = Callable[[Cloud, ClaimedAddress, str | None], AddressOutcome]
 

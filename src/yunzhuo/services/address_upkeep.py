@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.cloud.errors import CloudNotOffered
@@ -17,11 +18,11 @@ from yunzhuo.phoenix.db.models import Address, Desktop, ExternalNetwork, Operati
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services.access import installation
 from yunzhuo.services.audit import AuditLog
-from yunzhuo.services.changes import ChangeFeed, facts_of
+from yunzhuo.services.changes import ChangeFeed
 from yunzhuo.services.leftovers import Leftovers
 from yunzhuo.services.rules import addresses, lifecycle
 from yunzhuo.services.rules.addresses import Deed, KnownAddress, SeenAddress, Task
-from yunzhuo.services.rules.lifecycle import Action, OperationStatus
+from yunzhuo.services.rules.lifecycle import Action, Facts, Observed, OperationStatus, Wanted
 from yunzhuo.services.rules.reconcile import Finding, FindingKind, Thing
 from yunzhuo.services.wishes import WishBook
 
@@ -32,7 +33,7 @@ _QUIET = frozenset({Deed.FORGET})
 
 
 class AddressUpkeep:
-    """One look at all floating IPs a round. Two at once are harmless: a row is changed only if it is as it was before the look."""
+    """One look at all floating IPs a round. Two at once are harmless: a row is changed only if it is as it was before."""
 
     def __init__(
         self,
@@ -85,12 +86,8 @@ class AddressUpkeep:
 
     def _do(self, task: Task) -> None:
         known, seen = task.known, task.seen
-        if task.deed is Deed.TELL:
-            log.warning("address_leads_elsewhere", address=known.address, desktop_id=known.desktop_id)
+        if task.deed is Deed.TELL or (task.deed is Deed.LOSE and self._is_there(known)):
             return
-        if task.deed is Deed.LOSE and known.cloud_id is not None:
-            if self._cloud.addresses.find(known.id) is not None:
-                return  # a list that lacks one twice is asked once more in another way
         if task.deed is Deed.TAKE_AWAY and seen is not None and seen.server_id is not None:
             self._cloud.addresses.dissociate(seen.id, seen.server_id)
         has_changed = self._write_down(task)
@@ -98,18 +95,23 @@ class AddressUpkeep:
             # Nobody gets it from now on; when this fails it is left behind, and removed as such.
             self._cloud.addresses.delete(known.cloud_id)
 
+    def _is_there(self, known: KnownAddress) -> bool:
+        """Whether the cloud has it after all: a list that lacked it twice is not believed before it was asked otherwise."""
+        found = self._cloud.addresses.find(known.id) if known.cloud_id is not None else None
+        return found is not None and found.id == known.cloud_id
+
     @retried_when_contended
     def _write_down(self, task: Task) -> bool:
         """Whether the row was still as it was before the cloud was asked, and is as it should be now."""
         now = self._clock.now()
         with self._db.transaction() as tx:
             desktop = tx.get(Desktop, task.known.desktop_id, with_for_update=True) if task.known.desktop_id else None
-            operation = tx.get_one(Operation, desktop.operation_id) if desktop else None
             row = tx.get(Address, task.known.id, with_for_update=True)
-            if row is None or _as_known(row, desktop, operation) != task.known:
+            if row is None or _known(tx, Address.id == row.id) != [task.known]:
                 return False
             _DEEDS[task.deed](self, tx, row, task, now)
-            if desktop is not None and operation is not None:
+            if desktop is not None:
+                operation = tx.get_one(Operation, desktop.operation_id)
                 if task.deed is Deed.LEAD:
                     owner = replace(installation(desktop.organization_id), user_id=desktop.owner_id)
                     operation, _ = self._wishes.add(tx, owner, desktop, Action.ASSIGN_ADDRESS, {})
@@ -207,26 +209,29 @@ def _finding(task: Task) -> Finding:
     return Finding(kind, known.desktop_id or "", cloud_id, name, thing=Thing.ADDRESS)
 
 
-def _known(tx: Session) -> Sequence[KnownAddress]:
+def _known(tx: Session, which: ColumnElement[bool] | None = None) -> Sequence[KnownAddress]:
+    """Columns, not objects: there may be as many as desktops."""
+    columns = (Address.id, Address.cloud_id, Address.address, Address.desktop_id, Address.leaving_server_id)
+    times = (Address.attached_at, Address.free_since, Address.missing_since, Address.given_up_at)
+    facts = (Desktop.server_id, Desktop.wanted, Desktop.observed_status, Desktop.ready_at, Operation.action, Operation.status)
     query = (
-        select(Address, Desktop, Operation)
+        select(*columns, *times, *facts)
         .outerjoin(Desktop, Desktop.id == Address.desktop_id)
         .outerjoin(Operation, Operation.id == Desktop.operation_id)
     )
-    return [_as_known(*row) for row in tx.execute(query)]
+    return [_as_known(row) for row in tx.execute(query if which is None else query.where(which))]
 
 
-def _as_known(row: Address, desktop: Desktop | None, operation: Operation | None) -> KnownAddress:
-    is_settled = operation is None or operation.status not in _ACTIVE
+def _as_known(row: Any) -> KnownAddress:
+    is_settled = row.status not in _ACTIVE
     return KnownAddress(
         id=row.id,
         cloud_id=row.cloud_id,
         address=row.address,
         desktop_id=row.desktop_id,
-        desktop_name=desktop.name if desktop else "",
-        server_id=desktop.server_id if desktop else None,
+        server_id=row.server_id,
         is_settled=is_settled,
-        may_be_led=desktop is not None and operation is not None and is_settled and _may_be_led(desktop, operation),
+        may_be_led=row.desktop_id is not None and is_settled and _may_be_led(row),
         attached_at=row.attached_at,
         leaving_server_id=row.leaving_server_id,
         free_since=row.free_since,
@@ -235,7 +240,14 @@ def _as_known(row: Address, desktop: Desktop | None, operation: Operation | None
     )
 
 
-def _may_be_led(desktop: Desktop, operation: Operation) -> bool:
+def _may_be_led(row: Any) -> bool:
     """Not when that was tried last and failed: then a person has to look."""
-    was_tried = operation.action == Action.ASSIGN_ADDRESS and operation.status == OperationStatus.FAILED
-    return Action.ASSIGN_ADDRESS in lifecycle.allowed_actions(facts_of(desktop, operation)) and not was_tried
+    facts = Facts(
+        wanted=Wanted(row.wanted),
+        observed=Observed(row.observed_status) if row.observed_status else None,
+        is_ready=row.ready_at is not None,
+        action=Action(row.action),
+        status=OperationStatus(row.status),
+    )
+    was_tried = facts.action is Action.ASSIGN_ADDRESS and facts.status is OperationStatus.FAILED
+    return Action.ASSIGN_ADDRESS in lifecycle.allowed_actions(facts) and not was_tried

@@ -29,7 +29,8 @@ Pair = tuple[Desktop, Operation]
 class DesktopView:
     """A desktop as a person sees it. ``operation`` is the latest, running or ended; ``actions`` what may be asked now.
 
-    ``address`` is its floating IP. ``server_name`` and ``host`` are what the cloud calls its server and where it put it; None: not for the one who looks.
+    ``address`` is its floating IP. ``server_name`` and ``host`` are what the cloud calls its server and where it put it; None:
+    not for the one who looks.
     """
 
     id: str

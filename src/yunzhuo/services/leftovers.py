@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
+from yunzhuo.phoenix.common.errors import Refused
 from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.phoenix.config.settings import ReconcileSettings
@@ -45,7 +46,7 @@ class Leftovers:
     def found(self, thing: Thing, findings: Sequence[Finding], now: datetime, remove: Callable[[str], object]) -> None:
         """Write down which things of a kind nobody owns now, and ``remove`` those that a rule says, by the cloud's id.
 
-        Raises the cloud's errors.
+        Raises the cloud's errors, but for a refusal.
         """
         try:
             overdue = self._write_down(thing, {finding.cloud_id or "": finding for finding in findings}, now)
@@ -53,7 +54,10 @@ class Leftovers:
             return  # another reconciler wrote the same at the same moment; the next round finds its rows
         for finding in overdue:
             log.warning("left_behind_removed", thing=thing, cloud_id=finding.cloud_id, desktop_id=finding.desktop_id)
-            remove(finding.cloud_id or "")
+            try:
+                remove(finding.cloud_id or "")
+            except Refused as refusal:  # by something that others would wait for in vain
+                log.warning("left_behind_not_removed", thing=thing, cloud_id=finding.cloud_id, code=refusal.code)
 
     def list(self, actor: Actor) -> Sequence[LeftoverView]:
         """All that was found, what was seen first standing first (permission ``overview:read``)."""

@@ -267,7 +267,7 @@ class OperationDesk:
         if action is Action.SNAPSHOT:
             kept_snapshots.forget_unmade(tx, desktop.id)
         if how is Cancellation.DROP:
-            address_claims.fail(tx, desktop, action, self._clock.now())
+            address_claims.fail(tx, desktop, operation, self._clock.now())
             if action is Action.CREATE and "wanted_before" not in operation.arguments:
                 release_all(tx, desktop, self._clock.now())  # the cloud was never asked for anything
             else:

@@ -206,9 +206,7 @@ class OperationEngine:
             step.status, step.ended_at, step.detail = OperationStatus.SUCCEEDED, now, outcome.detail
             _take_over(desktop, operation, claim.step)
             disk_claims.settle(tx, desktop, operation, claim.step, now, is_attached=outcome.disk_is_attached)
-            if came := outcome.address:
-                told = {"is_attached": came.is_attached, "is_released": came.is_released}
-                address_claims.settle(tx, desktop, claim.step, now, ip=came.ip, **told)
+            address_claims.settle(tx, desktop, outcome.address, now)
             operation.attempts = 0
             operation.position += 1
             if later:
@@ -278,7 +276,7 @@ class OperationEngine:
             if claim.action is Action.SNAPSHOT:
                 kept_snapshots.forget_unmade(tx, desktop.id)
             disk_claims.fail(tx, desktop, claim.step, now)
-            address_claims.fail(tx, desktop, claim.action, now)
+            address_claims.fail(tx, desktop, operation, now)
             is_first_change = "undoes" not in operation.arguments and lifecycle.changes_first(claim.action, claim.step)
             if was_refused and is_first_change and claim.action is not Action.DELETE:
                 desktop.wanted = operation.arguments.get("wanted_before", desktop.wanted)

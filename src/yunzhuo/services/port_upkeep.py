@@ -33,7 +33,7 @@ class PortUpkeep:
         self._clock = clock
 
     def look(self) -> Sequence[Finding]:
-        """Ask the cloud for its list once and answer what servers of ours left; nothing is changed. Raises the cloud's errors."""
+        """Ask the cloud for its list once and answer what servers of ours left; nothing is changed."""
         return [finding for finding, _ in self._left()]
 
     def round(self) -> Sequence[Finding]:
@@ -74,5 +74,5 @@ def _departed(tx: Session, server_ids: Sequence[str]) -> Mapping[str, str]:
     for start in range(0, len(server_ids), _AT_ONCE):
         part = server_ids[start : start + _AT_ONCE]
         query = select(DepartedServer.server_id, DepartedServer.desktop_id).where(DepartedServer.server_id.in_(part))
-        found |= {server_id: desktop_id for server_id, desktop_id in tx.execute(query)}
+        found |= {row.server_id: row.desktop_id for row in tx.execute(query)}
     return found

@@ -1,4 +1,4 @@
-"""What a desktop that is gone gives back, on every way out: snapshots, a personal disk, an address, tickets, sessions, its server's id."""
+"""What a desktop that is gone gives back, on every way out: snapshots, disk, address, tickets, sessions, its server's id."""
 
 from datetime import datetime
 

@@ -9,8 +9,7 @@ from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.resources import RebootKind, Server, ServerRequest, ServerStatus, Snapshot
 from yunzhuo.phoenix.common.errors import Inconsistent, Unavailable
 from yunzhuo.services import address_steps, disk_steps
-from yunzhuo.services.address_claims import ClaimedAddress
-from yunzhuo.services.address_steps import AddressOutcome
+from yunzhuo.services.address_claims import AddressOutcome, ClaimedAddress
 from yunzhuo.services.disk_claims import ClaimedDisk
 from yunzhuo.services.rules.lifecycle import Observed, Step, check_delay_seconds
 

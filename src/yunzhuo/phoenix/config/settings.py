@@ -82,9 +82,7 @@ class OpenStackSettings(Section):
     images: tuple[str, ...] = Field((), description="Names or ids of the images offered, the default first; empty: all.")
     flavors: tuple[str, ...] = Field((), description="Names or ids of the flavors offered; empty: all that have a disk.")
     network: str = Field("", description="Name or id of the network that desktops are put on; empty: the project's first.")
-    external_network: str = Field(
-        "", description="Name or id of the network that floating IPs are taken from; empty: the first."
-    )
+    external_network: str = Field("", description="Name or id of the network that floating IPs come from; empty: the first.")
     availability_zone: str = Field("", description="Where servers are built; empty: the cloud's choice.")
     security_groups: tuple[str, ...] = Field((), description="Names or ids of desktops' security groups; empty: default.")
     key_name: str = Field("", description="Nova's key pair whose public key new servers get; empty: none.")
@@ -212,9 +210,7 @@ class ReconcileSettings(Section):
 class AddressSettings(Section):
     """Floating IPs, where the cloud has them."""
 
-    keep_seconds: int = Field(
-        600, ge=0, description="One that nobody has waits this long for somebody; then the cloud gets it."
-    )
+    keep_seconds: int = Field(600, ge=0, description="One that nobody has waits this long; then the cloud gets it back.")
     compare_seconds: Seconds = Field(30, description="How often they are compared with the cloud's list.")
 
 

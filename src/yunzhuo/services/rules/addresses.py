@@ -20,7 +20,6 @@ class KnownAddress:
     cloud_id: str | None
     address: str | None
     desktop_id: str | None
-    desktop_name: str
     server_id: str | None
     is_settled: bool
     may_be_led: bool
@@ -105,7 +104,8 @@ def _leftover(row: KnownAddress | None, ip: SeenAddress) -> Finding | None:
     is_second = row.cloud_id not in (None, ip.id)
     if is_second or row.given_up_at is not None:
         kind = FindingKind.DOUBLE if is_second else FindingKind.LEFT_BEHIND
-        return Finding(kind, row.desktop_id or "", ip.id, ip.address, thing=Thing.ADDRESS, is_of_nobody=ip.server_id is None)
+        in_use = ip.server_id is not None
+        return Finding(kind, row.desktop_id or "", ip.id, ip.address, thing=Thing.ADDRESS, is_in_use=in_use)
     return None
 
 

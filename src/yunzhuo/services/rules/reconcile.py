@@ -73,7 +73,7 @@ _TOLD = frozenset({FindingKind.NO_SERVER})
 class Finding:
     """One thing that differs. ``desktop_id`` is our tag on it, even when we have no such desktop.
 
-    ``cloud_id`` is the thing's own, None where there is none. ``is_of_nobody``: it is of no use, whoever made it.
+    ``cloud_id`` is the thing's own, None where there is none. ``is_in_use``: it is an address that leads to a server.
     """
 
     kind: FindingKind
@@ -82,7 +82,7 @@ class Finding:
     name: str
     server: SeenServer | None = None
     thing: Thing = Thing.SERVER
-    is_of_nobody: bool = False
+    is_in_use: bool = False
 
     @property
     def is_only_told(self) -> bool:
@@ -142,7 +142,10 @@ def is_removable(finding: Finding) -> bool:
 
     A stranger or a second server may be somebody's: only a person can say.
     """
-    return finding.kind is FindingKind.LEFT_BEHIND or finding.is_of_nobody
+    is_of_nobody = finding.kind is FindingKind.LEFT_BEHIND or (
+        finding.kind is FindingKind.DOUBLE and finding.thing is Thing.ADDRESS
+    )
+    return is_of_nobody and not finding.is_in_use
 
 
 def may_remove(finding: Finding, first_seen_at: datetime, now: datetime, grace: timedelta) -> bool:

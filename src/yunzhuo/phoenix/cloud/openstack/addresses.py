@@ -19,7 +19,7 @@ from yunzhuo.phoenix.cloud.errors import (
     NoCapacity,
     ServerBusy,
 )
-from yunzhuo.phoenix.cloud.openstack.connection import Connection, Json
+from yunzhuo.phoenix.cloud.openstack.connection import Connection, Json, Refusals
 from yunzhuo.phoenix.cloud.openstack.networks import OpenStackNetworks
 from yunzhuo.phoenix.cloud.openstack.server_lookup import ServerLookup, is_desktop_id
 from yunzhuo.phoenix.cloud.openstack.server_states import read_time
@@ -90,7 +90,7 @@ class OpenStackAddresses:
             return FloatingIpBusy(f"The server has another floating IP: {said}", server_id=server_id, **details)
 
         body = {"floatingip": {"port_id": port_id}}
-        refusals = {404: not_found, 409: busy, 412: _overtaken}
+        refusals: Refusals = {404: not_found, 409: busy, 412: _overtaken}
         self._connection.ask("network", "PUT", f"/floatingips/{ip_id}", body, refusals=refusals, revision=seen.revision)
 
     def dissociate(self, ip_id: str, server_id: str) -> None:
@@ -122,7 +122,7 @@ class OpenStackAddresses:
 
     def _change(self, method: str, seen: _Seen, body: Json | None = None) -> None:
         """Change or remove what is there still, as it was seen."""
-        refusals = {404: lambda _said, **_details: FloatingIpNotFound(seen.ip.id), 412: _overtaken}
+        refusals: Refusals = {404: lambda _said, **_details: FloatingIpNotFound(seen.ip.id), 412: _overtaken}
         path = f"/floatingips/{seen.ip.id}"
         try:
             self._connection.ask("network", method, path, body, refusals=refusals, revision=seen.revision)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from yunzhuo.phoenix.cloud.errors import CloudUnavailable
 from yunzhuo.phoenix.cloud.openstack.catalog import Catalog
-from yunzhuo.phoenix.cloud.openstack.connection import Connection
+from yunzhuo.phoenix.cloud.openstack.connection import Connection, Refusals
 from yunzhuo.phoenix.cloud.openstack.server_states import read_time
 from yunzhuo.phoenix.cloud.resources import Network, Port
 from yunzhuo.phoenix.common.errors import InvalidInput, NotFound
@@ -58,8 +58,9 @@ class OpenStackNetworks:
         try:
             found = ask("network", "GET", f"/ports/{port_id}", refusals={404: _no_port})["port"]
             if found["device_id"] == server_id and found["device_owner"].startswith(_OF_SERVERS):
-                revision, refusals = int(found["revision_number"]), {404: _no_port, 412: _overtaken}
-                ask("network", "DELETE", f"/ports/{port_id}", refusals=refusals, revision=revision)
+                refusals: Refusals = {404: _no_port, 412: _overtaken}
+                path, revision = f"/ports/{port_id}", int(found["revision_number"])
+                ask("network", "DELETE", path, refusals=refusals, revision=revision)
         except NotFound:
             return
 

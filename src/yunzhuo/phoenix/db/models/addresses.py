@@ -9,10 +9,12 @@ from yunzhuo.phoenix.db.base import Base, Id, Name, Time
 class Address(Base):
     """One floating IP.
 
-    ``cloud_id`` and ``address`` None: the cloud has not made it yet, or has not said so; ``id`` is our tag there. ``desktop_id``
-    is the one desktop that it is given to, by a unique index; ``attached_at`` since when it leads there, as far as known.
+    ``cloud_id`` and ``address`` None: the cloud has not made it yet, or has not said so; ``id`` is our tag there.
+    ``desktop_id`` is the one desktop that it is given to, by a unique index; ``attached_at`` since when it leads there, as far
+    as known.
     Nobody's since ``free_since``, it can be given to the next one unless it still leads to ``leaving_server_id``.
-    ``missing_since`` is when the cloud's list lacked it first. From ``given_up_at`` on nobody gets it, and the cloud has it back.
+    ``missing_since`` is when the cloud's list lacked it first. From ``given_up_at`` on nobody
+    gets it, and the cloud has it back.
     """
 
     __tablename__ = "addresses"
