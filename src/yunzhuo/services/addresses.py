@@ -30,7 +30,7 @@ class AddressState(StrEnum):
     IN_USE = "in_use"
     FREE = "free"
     LEAVING = "leaving"
-    """It leads somewhere still, is missed in the cloud, or is on its way back to the cloud: nobody gets it."""
+    """It may lead somewhere still, or is missed in the cloud: nobody gets it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,7 @@ class AddressService:
             select(Address, Desktop, User.email)
             .outerjoin(Desktop, Desktop.id == Address.desktop_id)
             .outerjoin(User, User.id == Desktop.owner_id)
+            .where(Address.given_up_at.is_(None))
             .order_by(Address.desktop_id.is_(None), Address.address, Address.id)
         )
         theirs = within_reach(actor, "address:read", Desktop.organization_id, Desktop.owner_id)
@@ -114,7 +115,7 @@ class AddressService:
 
 
 def _view(address: Address, desktop: Desktop | None, email: str | None) -> AddressView:
-    if address.given_up_at or address.leaving_server_id or address.missing_since:
+    if address.leaving_server_id or address.missing_since:
         state = AddressState.LEAVING
     elif address.cloud_id is None:
         state = AddressState.BEING_MADE

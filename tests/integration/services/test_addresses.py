@@ -355,5 +355,7 @@ def test_people_do_not_open_doors_to_their_desktops_by_themselves(yunzhuo: Insta
     assigned(yunzhuo, boss, other)
     yunzhuo.services.addresses.release(boss, other)
     yunzhuo.run()
-    assert [view.desktop_id for view in yunzhuo.services.addresses.list(chief)] == [desktop_id], "free ones are operators' to see"
+    assert [view.desktop_id for view in yunzhuo.services.addresses.list(chief)] == [desktop_id], (
+        "free ones are operators' to see"
+    )
     assert len(yunzhuo.services.addresses.list(boss)) == 2

@@ -4,6 +4,7 @@ from apiflask import APIBlueprint
 
 from yunzhuo.web.api import (
     account,
+    addresses,
     audit,
     desktops,
     entrance,
@@ -53,6 +54,7 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
     audit.blueprint,
     gateways.blueprint,
     screens.blueprint,
+    addresses.blueprint,
     pools.blueprint,
     license.blueprint,
 )

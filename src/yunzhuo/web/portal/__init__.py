@@ -2,6 +2,7 @@
 
 from yunzhuo.web.portal import (
     accounts,
+    addresses,
     administration,
     all_desktops,
     audit,
@@ -31,6 +32,7 @@ from yunzhuo.web.portal.security import ENROLL_ENDPOINTS
 __all__ = [
     "ENROLL_ENDPOINTS",
     "accounts",
+    "addresses",
     "administration",
     "all_desktops",
     "audit",
