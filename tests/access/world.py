@@ -128,6 +128,7 @@ def world(home: Path) -> Iterator[World]:
         chief = itself(here)
         there = services.organizations.create(chief, "elsewhere").id
         services.catalog.synchronize(there)
+        services.address_upkeep.round()
         people = {role: yunzhuo.person(role.value) for role in ROLES}
         pupil, other, bystander = (yunzhuo.person(name) for name in ("pupil", "other", "bystander"))
         stranger = services.people.create(itself(there), "stranger@elsewhere.local", Role.USER, password=PASSWORD).user.actor()

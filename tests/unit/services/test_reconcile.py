@@ -1,12 +1,13 @@
 """What a look at the cloud says."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import product
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from yunzhuo.services.rules.lifecycle import Observed
-from yunzhuo.services.rules.reconcile import FindingKind, KnownDesktop, SeenServer, compare, may_remove
+from yunzhuo.services.rules.reconcile import Finding, FindingKind, KnownDesktop, SeenServer, Thing, compare, may_remove
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 faults = st.sampled_from([None, "broke"])
@@ -95,7 +96,10 @@ def test_a_cloud_that_says_what_we_know_is_not_news() -> None:
 
 def test_only_what_a_deleted_desktop_left_is_removed_and_never_at_first_sight() -> None:
     grace = timedelta(seconds=2)
-    for kind in FindingKind:
-        assert not may_remove(kind, NOW, NOW, grace)
-        assert not may_remove(kind, NOW, NOW + timedelta(seconds=1.9), grace)
-        assert may_remove(kind, NOW, NOW + grace, grace) is (kind is FindingKind.LEFT_BEHIND)
+    for kind, thing, is_in_use in product(FindingKind, Thing, (False, True)):
+        found = Finding(kind, "1", "1", "", thing=thing, is_in_use=is_in_use)
+        assert not may_remove(found, NOW, NOW, grace)
+        assert not may_remove(found, NOW, NOW + timedelta(seconds=1.9), grace)
+        is_second_address = kind is FindingKind.DOUBLE and thing is Thing.ADDRESS
+        is_of_nobody = kind is FindingKind.LEFT_BEHIND or is_second_address
+        assert may_remove(found, NOW, NOW + grace, grace) is (is_of_nobody and not is_in_use)

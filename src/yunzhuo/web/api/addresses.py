@@ -7,7 +7,7 @@ from yunzhuo.webkit import actor, services
 from yunzhuo.webkit.bearer import bearer
 from yunzhuo.webkit.openapi import refusals
 
-blueprint = APIBlueprint("addresses", __name__, tag="Administration")
+blueprint = APIBlueprint("addresses", __name__, tag="Floating IPs")
 
 
 @blueprint.get("/addresses")
