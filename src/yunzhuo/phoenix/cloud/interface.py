@@ -270,6 +270,7 @@ class Addresses(Protocol):
     def associate(self, ip_id: str, server_id: str) -> None:
         """Lead the address to a server, whatever that one's status. Twice is harmless.
 
+        Of several who ask at once for different servers one at most is told that it does; nobody may get it then.
         Raises FloatingIpBusy when it leads to another server or the server has another one, FloatingIpUnreachable, and
         ServerBusy while the server is being built or deleted.
         """

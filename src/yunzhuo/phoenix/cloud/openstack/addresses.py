@@ -91,7 +91,12 @@ class OpenStackAddresses:
 
         body = {"floatingip": {"port_id": port_id}}
         refusals: Refusals = {404: not_found, 409: busy, 412: _overtaken}
-        self._connection.ask("network", "PUT", f"/floatingips/{ip_id}", body, refusals=refusals, revision=seen.revision)
+        path = f"/floatingips/{ip_id}"
+        now = self._connection.ask("network", "PUT", path, body, refusals=refusals, revision=seen.revision)["floatingip"]
+        if int(now["revision_number"]) != seen.revision + 1:
+            # Of two in the very same moment Neutron tries one again, and forgets then which revision that one was about.
+            self.dissociate(ip_id, server_id)
+            raise _overtaken("another change came between", ip_id=ip_id, server_id=server_id)
 
     def dissociate(self, ip_id: str, server_id: str) -> None:
         seen = self._see(ip_id)
