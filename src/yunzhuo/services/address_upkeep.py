@@ -1,11 +1,13 @@
 """Floating IPs, compared with the cloud: where each leads, what nobody has any more, what a crash left half done."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.cloud.errors import CloudNotOffered
@@ -171,7 +173,7 @@ class AddressUpkeep:
             known = {row.cloud_id: row.name for row in tx.scalars(select(ExternalNetwork))}
         if known == wanted:
             return
-        with self._db.transaction() as tx:
+        with suppress(IntegrityError), self._db.transaction() as tx:  # another scheduler may learn the same at this moment
             tx.execute(delete(ExternalNetwork))
             tx.add_all(ExternalNetwork(cloud_id=cloud_id, name=name) for cloud_id, name in wanted.items())
 

@@ -26,7 +26,8 @@ from yunzhuo.services.wishes import Accepted, Arguments, WishBook
 class AddressState(StrEnum):
     """What a floating IP is about; computed, never stored."""
 
-    BEING_MADE = "being_made"
+    COMING = "coming"
+    """It is being made, or does not lead to its desktop yet."""
     IN_USE = "in_use"
     FREE = "free"
     LEAVING = "leaving"
@@ -117,10 +118,10 @@ class AddressService:
 def _view(address: Address, desktop: Desktop | None, email: str | None) -> AddressView:
     if address.leaving_server_id or address.missing_since:
         state = AddressState.LEAVING
-    elif address.cloud_id is None:
-        state = AddressState.BEING_MADE
+    elif desktop is None:
+        state = AddressState.FREE
     else:
-        state = AddressState.FREE if desktop is None else AddressState.IN_USE
+        state = AddressState.COMING if address.attached_at is None else AddressState.IN_USE
     return AddressView(
         id=address.id,
         address=address.address,

@@ -91,8 +91,8 @@ def test_floating_ips_are_given_listed_and_taken_away(capsys: pytest.CaptureFixt
     asked = answer(capsys, "desktop", "assign-address", desktop["id"], "--no-wait")
     assert asked["action"] == "assign_address"
     (listed,) = answer(capsys, "address", "list")["items"]
-    assert (listed["desktop_name"], listed["state"], listed["address"]) == ("there", "being_made", None)
+    assert (listed["desktop_name"], listed["state"], listed["address"]) == ("there", "coming", None)
     assert main(["desktop", "release-address", desktop["id"], "--no-wait"]) == 1
     assert "still going on" in capsys.readouterr().err
     assert main(["address", "list"]) == 0
-    assert "being_made" in capsys.readouterr().out
+    assert "coming" in capsys.readouterr().out

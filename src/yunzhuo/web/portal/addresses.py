@@ -13,7 +13,7 @@ from yunzhuo.webkit import actor, services
 
 # What each state is called, and how it looks.
 _STATES: Mapping[AddressState, tuple[LazyString, str]] = {
-    AddressState.BEING_MADE: (lazy_gettext("Being made"), "busy"),
+    AddressState.COMING: (lazy_gettext("On its way"), "busy"),
     AddressState.IN_USE: (lazy_gettext("In use"), "good"),
     AddressState.FREE: (lazy_gettext("Free"), "calm"),
     AddressState.LEAVING: (lazy_gettext("Not free yet"), "busy"),
