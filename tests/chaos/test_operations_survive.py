@@ -88,6 +88,7 @@ def run(
         site(settings, database, broker, tmp_path / "points", chance) as attacked,
     ):
         made.catalog.synchronize(made.accounts.default_organization_id())
+        made.address_upkeep.round()
         people = People(
             made, made.accounts.add("chaos@school.local", PASSWORD, Role.ADMINISTRATOR).actor(), engine, chance, desktops
         )
