@@ -3,7 +3,8 @@
 ``python bench/operations.py [--desktops N] [--rounds N] [--json]``. Each round asks Yunzhuo for its share of the desktops and
 waits until all are available (A), and makes as many servers with the bare driver in a loop, each waited for until its guest is
 ready (B); what is compared is the median of the ratios of neighboring rounds. Then a round of the reconciler is measured over
-100, 1,000 and 10,000 desktops, each in a process of its own. With ``--json`` the last line is one JSON object.
+100, 1,000 and 10,000 desktops, and one over their ports and floating IPs (every tenth has one), each size in a process of its
+own. With ``--json`` the last line is one JSON object.
 """
 
 import argparse
@@ -38,7 +39,7 @@ from yunzhuo.phoenix.cloud.resources import ServerRequest, ServerStatus  # noqa:
 from yunzhuo.phoenix.common.clock import SystemClock  # noqa: E402
 from yunzhuo.phoenix.common.ids import new_id  # noqa: E402
 from yunzhuo.phoenix.config.settings import Settings  # noqa: E402
-from yunzhuo.phoenix.db.models import Desktop, Operation  # noqa: E402
+from yunzhuo.phoenix.db.models import Address, Desktop, Operation  # noqa: E402
 from yunzhuo.services.access import Actor, Role  # noqa: E402
 from yunzhuo.services.assembly import Services, prepare, services  # noqa: E402
 from yunzhuo.services.rules.lifecycle import PLANS, Action  # noqa: E402
@@ -196,8 +197,10 @@ def measure_reconciler(folder: Path) -> dict[str, float]:
             )
             found: Mapping[str, float] = json.loads(answer.stdout.splitlines()[-1])
             print(
-                f"reconcile {size}: {found['seconds']:.3f} s, {found['mib']:.0f} MiB, {found['lists']:.0f} list calls a round"
+                f"reconcile {size}: {found['seconds']:.3f} s, {found['mib']:.0f} MiB, {found['lists']:.0f} list calls a round;"
+                f" addresses and ports: {found['network_seconds']:.3f} s, {found['network_calls']:.0f} calls"
             )
+            figures |= {f"network_{size}_seconds": found["network_seconds"], f"network_{size}_calls": found["network_calls"]}
             figures |= {f"reconcile_{size}_seconds": found["seconds"], f"reconcile_{size}_mib": found["mib"]}
             figures[f"reconcile_{size}_list_calls"] = found["lists"]
     finally:
@@ -216,8 +219,8 @@ def fill(settings: Settings, number: int) -> None:
         actor = made.accounts.add("bench@school.local", PASSWORD, Role.USER).actor()
         image, flavor = made.catalog.images(actor)[0], made.catalog.flavors(actor)[0]
     now = datetime.now(UTC)
-    desktops, operations = [], []
-    for _ in range(number):
+    desktops, operations, addresses = [], [], []
+    for each in range(number):
         desktop_id, operation_id = new_id(), new_id()
         server = cloud.servers.create(_request(desktop_id))
         common = {"organization_id": organization_id, "created_at": now}
@@ -233,29 +236,48 @@ def fill(settings: Settings, number: int) -> None:
             | {"status": "succeeded", "position": STEPS + 1, "attempts": 0, "due_at": now, "ended_at": now}
             | {"deadline_at": now + timedelta(minutes=5)}
         )
+        if each % 10 == 0:
+            addresses.append({"id": new_id(), "desktop_id": desktop_id, "attached_at": now, "created_at": now})
+    time.sleep(1)  # the last server is running by then
+    for address, desktop in zip(addresses, desktops[::10], strict=True):
+        ip = cloud.addresses.create(str(address["id"]))
+        cloud.addresses.associate(ip.id, str(desktop["server_id"]))
+        address |= {"cloud_id": ip.id, "address": ip.address, "network_id": ip.network_id}
     cloud.close()
     engine = sqlalchemy.create_engine(settings.database_url)
     with engine.begin() as connection:
         connection.execute(insert(Desktop), desktops)
+        connection.execute(insert(Address), addresses)
         connection.execute(insert(Operation), operations)
     engine.dispose()
-    time.sleep(1)  # the last server is running by then
 
 
 def reconcile(settings: Settings) -> dict[str, float]:
     """Some rounds in this process: the median's seconds, the most memory this process ever had, list calls a round."""
     weather = control(settings, clock=SystemClock())
     last_call = weather.calls.last_id()
-    seconds = []
+    seconds, network_seconds = [], []
     with services(settings) as made:
         for _ in range(ROUNDS_OF_RECONCILER):
             began = time.monotonic()
             made.reconciler.round()
             seconds.append(time.monotonic() - began)
+        for _ in range(ROUNDS_OF_RECONCILER):
+            began = time.monotonic()
+            assert not made.address_upkeep.round(), "there is nothing to be found"
+            assert not made.port_upkeep.round()
+            network_seconds.append(time.monotonic() - began)
+    network_calls = sum(weather.calls.count(f"{part}.*", after_id=last_call) for part in ("addresses", "networks"))
     lists = weather.calls.count("servers.list", after_id=last_call)
     weather.close()
     mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"seconds": statistics.median(seconds), "mib": mib, "lists": lists / ROUNDS_OF_RECONCILER}
+    return {
+        "seconds": statistics.median(seconds),
+        "mib": mib,
+        "lists": lists / ROUNDS_OF_RECONCILER,
+        "network_seconds": statistics.median(network_seconds),
+        "network_calls": network_calls / ROUNDS_OF_RECONCILER,
+    }
 
 
 def main() -> None:

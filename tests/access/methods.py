@@ -61,6 +61,7 @@ def _of(name: str) -> Callable[[World], Any]:
 
 accounts, audit, catalog, delegations = _of("accounts"), _of("audit_reader"), _of("catalog"), _of("delegations")
 desktops, groups, guests, organizations = _of("desktops"), _of("groups"), _of("guests"), _of("organizations")
+addresses = _of("addresses")
 gateways, licensing, screens = _of("gateways"), _of("licensing"), _of("screens")
 overview, people, lists, quotas = _of("overview"), _of("people"), _of("people_import"), _of("quotas")
 bulk, operations, disks = _of("bulk"), _of("operations"), _of("personal_disks")
@@ -159,6 +160,10 @@ METHODS: Mapping[str, Ask] = {
     "license_renewal.standing": lambda w, a, t: w.yunzhuo.services.license_renewal.standing(a),
     "license_renewal.activate": lambda w, a, t: w.yunzhuo.services.license_renewal.activate(a),
     "licensing.take": lambda w, a, t: licensing(w).take(a, b""),
+    "addresses.assign": lambda w, a, t: addresses(w).assign(a, t.desktop),
+    "addresses.is_offered": lambda w, a, t: addresses(w).is_offered(a),
+    "addresses.list": lambda w, a, t: addresses(w).list(a),
+    "addresses.release": lambda w, a, t: addresses(w).release(a, t.desktop),
     "screens.end": lambda w, a, t: screens(w).end(a, t.screen),
     "screens.history": lambda w, a, t: screens(w).history(a),
     "screens.open_now": lambda w, a, t: screens(w).open_now(a),

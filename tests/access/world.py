@@ -119,6 +119,12 @@ def _pools(yunzhuo: Installation, chief: Actor, members: Sequence[Actor], elsewh
     return ours, others, make_pool(yunzhuo, elsewhere, name="foreign", spares=0)
 
 
+def _learn(yunzhuo: Installation, organization_id: str) -> None:
+    """What the cloud offers, and that it has floating IPs."""
+    yunzhuo.services.catalog.synchronize(organization_id)
+    yunzhuo.services.address_upkeep.round()
+
+
 @contextmanager
 def world(home: Path) -> Iterator[World]:
     """Five people, one of each role, who each own the group of a pupil; somebody else; another organization."""
@@ -127,7 +133,7 @@ def world(home: Path) -> Iterator[World]:
         here = services.accounts.default_organization_id()
         chief = itself(here)
         there = services.organizations.create(chief, "elsewhere").id
-        services.catalog.synchronize(there)
+        _learn(yunzhuo, there)
         people = {role: yunzhuo.person(role.value) for role in ROLES}
         pupil, other, bystander = (yunzhuo.person(name) for name in ("pupil", "other", "bystander"))
         stranger = services.people.create(itself(there), "stranger@elsewhere.local", Role.USER, password=PASSWORD).user.actor()

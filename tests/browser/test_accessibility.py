@@ -106,6 +106,7 @@ PLACES: dict[str, tuple[str, list[str]]] = {
     "portal.policy_list": ("head", ["/admin/policies"]),
     "portal.gateway_list": ("head", ["/admin/gateways"]),
     "portal.screen_list": ("head", ["/admin/screens"]),
+    "portal.address_list": ("head", ["/admin/addresses"]),
     "portal.catalog": ("head", ["/admin/catalog"]),
     "portal.license_page": ("head", ["/admin/license"]),
     "portal.settings": ("head", ["/admin/settings"]),

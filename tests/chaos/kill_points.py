@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from yunzhuo.services.rules.lifecycle import PLANS, Step, Wanted
+from yunzhuo.services.rules.lifecycle import PLANS, Step, Wanted, with_address
 from yunzhuo.services.rules.personal_disks import with_disk
 
 # What a step asks the cloud for, which is the call a worker is killed in. One that asks for nothing is not here.
@@ -43,6 +43,9 @@ CALLS = {
     Step.CONNECT_DISK: "volumes.attach",
     Step.DISCONNECT_DISK: "volumes.detach",
     Step.RESTORE_DISK: "volumes.restore",
+    Step.MAKE_ADDRESS: "addresses.create",
+    Step.CONNECT_ADDRESS: "addresses.associate",
+    Step.RELEASE_ADDRESS: "addresses.dissociate",
 }
 _DONE_BY_THE_WISH = {Step.RESERVE}
 
@@ -65,11 +68,12 @@ class Point:
 
 
 def all_points() -> list[Point]:
-    """Every one there is: of a desktop that has its owner's personal disk, which every change then is about, too."""
+    """Every one there is: of a desktop that has its owner's personal disk, which every change then is about, and an address."""
     return [
         Point(action, step, moment)
-        for action, steps in PLANS.items()
-        for step in with_disk(action, steps, has_disk=True, is_here=True, ends=Wanted.RUNNING)
+        for action, plan in PLANS.items()
+        for steps in [with_disk(action, plan, has_disk=True, is_here=True, ends=Wanted.RUNNING)]
+        for step in with_address(action, steps, has_address=True)
         if step not in _DONE_BY_THE_WISH
         for moment in Moment
     ]

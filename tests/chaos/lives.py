@@ -31,12 +31,14 @@ CHAPTERS = (
     (Action.RESIZE,),
 )
 DISK_CHAPTERS = ((Action.DISCONNECT_DISK,), (Action.RESTORE_DISK,))
+ADDRESS_CHAPTERS = ((Action.ASSIGN_ADDRESS, Action.RELEASE_ADDRESS),)
 ENDS = (Action.DELETE, Action.FORCE_DELETE)
 SUCCEEDED, FAILED, CANCELLED = "succeeded", "failed", "cancelled"
 ENDED = {SUCCEEDED, FAILED, CANCELLED}
 _REFUSALS_BORNE = 40
 _PAUSE_SECONDS = 0.5
 _AT_ONCE = 8
+_WITH_ADDRESS = 0.4  # so many desktops have one when they are deleted
 _SHARE = 4  # of so many desktops two are of one person with a disk
 
 
@@ -103,8 +105,10 @@ class People:
         for each in range(len(self.lives), len(self.lives) + number):
             has_disk = each % _SHARE < 2
             person = self.with_disk[each // _SHARE % len(self.with_disk)] if has_disk else self._without_disk
-            chapters = self._chance.sample(CHAPTERS + DISK_CHAPTERS if has_disk else CHAPTERS, 3)
+            chapters = self._chance.sample((CHAPTERS + DISK_CHAPTERS if has_disk else CHAPTERS) + ADDRESS_CHAPTERS, 3)
             middle = [action for chapter in chapters for action in self._told(chapter, has_disk=has_disk)]
+            if self._chance.random() < _WITH_ADDRESS:
+                middle.append(Action.ASSIGN_ADDRESS)
             self.lives.append(Life(each, person, [Action.CREATE, *middle, self._chance.choice(ENDS)]))
 
     def end_all(self) -> None:
@@ -267,6 +271,21 @@ class People:
             return None
         return self._services.personal_disks.restore(life.person.actor, life.person.snapshot_id)
 
+    def _assign_address(self, life: Life) -> Accepted | None:
+        """That is for administrators to say, who see whether it has one: one that a life before had got lost on its way."""
+        if self._services.desktops.get(self._without_disk.actor, life.desktop_id).address is not None:
+            return None
+        return self._services.addresses.assign(self._without_disk.actor, life.desktop_id)
+
+    def _release_address(self, life: Life) -> Accepted | None:
+        """What was not assigned well need not be given back."""
+        try:
+            return self._services.addresses.release(self._without_disk.actor, life.desktop_id)
+        except Conflict as refusal:
+            if refusal.code == "no_address":
+                return None
+            raise
+
     def _has_disk(self, life: Life) -> bool:
         place = self._services.personal_disks.get(life.person.actor).desktop
         return place is not None and place.id == life.desktop_id
@@ -282,4 +301,6 @@ class People:
         Action.CONNECT_DISK: _connect_disk,
         Action.DISCONNECT_DISK: _disconnect_disk,
         Action.RESTORE_DISK: _restore_disk,
+        Action.ASSIGN_ADDRESS: _assign_address,
+        Action.RELEASE_ADDRESS: _release_address,
     }

@@ -19,7 +19,8 @@ from yunzhuo.phoenix.cloud.memory import Control, control
 from yunzhuo.phoenix.cloud.memory.faults import Fault, FaultKind
 from yunzhuo.phoenix.common.clock import SystemClock
 from yunzhuo.phoenix.config.settings import Settings
-from yunzhuo.phoenix.db.models import Desktop, Operation, OperationStep, PersonalDisk
+from yunzhuo.phoenix.db.models import Address, Desktop, Operation, OperationStep, PersonalDisk
+from yunzhuo.services.address_claims import ADDRESS_STEPS
 from yunzhuo.services.rules.lifecycle import OperationStatus, Step
 from yunzhuo.services.rules.personal_disks import DISK_STEPS
 
@@ -57,7 +58,7 @@ class Saboteur:
 
     @staticmethod
     def _loaded(session: Session, row: object) -> None:
-        if isinstance(row, Operation | OperationStep | Desktop | PersonalDisk):
+        if isinstance(row, Operation | OperationStep | Desktop | PersonalDisk | Address):
             session.info.setdefault("seen", []).append(row)
 
     def _before_commit(self, session: Session) -> None:
@@ -77,6 +78,8 @@ class Saboteur:
         self._die_at(Point(operation.action, step.name, Moment.BEFORE))
         if Step(step.name) in DISK_STEPS:
             subject = next((_asked_about(row, Step(step.name), desktop) for row in rows if isinstance(row, PersonalDisk)), None)
+        elif Step(step.name) in ADDRESS_STEPS:
+            subject = next((_led(row, Step(step.name)) for row in rows if isinstance(row, Address)), None)
         else:
             subject = desktop.id if step.name == Step.SERVER else desktop.server_id
         self._die_in_the_call(operation, step, subject)
@@ -110,3 +113,10 @@ def _asked_about(disk: PersonalDisk, step: Step, desktop: Desktop) -> str | None
     if disk.desktop_id != desktop.id or (step is Step.FETCH_DISK and disk.leaving_desktop_id is None):
         return None
     return disk.volume_id
+
+
+def _led(address: Address, step: Step) -> str | None:
+    """The floating IP that the cloud is asked about at this step; None: it is not asked, as one of the pool is made already."""
+    if step is Step.MAKE_ADDRESS:
+        return address.id if address.cloud_id is None else None
+    return address.cloud_id

@@ -46,6 +46,9 @@ def site_settings(home: Path, database: MariaDb, broker: RabbitMq) -> Settings:
             # Its file lets in one at a time: to read five hundred servers every second would keep everybody else out.
             "cloud": {"driver": "memory", "timeout_seconds": 2, "poll_seconds": 4},
             "operations": {"lease_seconds": 4},
+            # Few are kept, so that most have to be made.
+            "addresses": {"keep_seconds": 10, "compare_seconds": 5},
+            "reconcile": {"ports_seconds": 5},
             "admission": {"builds_per_cloud": 48, "builds_per_host": 24, "starts_per_cloud": 48, "starts_per_host": 24},
             "limits": {"desktops_per_user": 10_000},
             "log": {"style": "json"},
@@ -116,10 +119,12 @@ class Weather:
             FaultKind.TIMEOUT,
             FaultKind.LIE,
             FaultKind.FORGET,
+            FaultKind.LEAK,
         )
         kind = chance.choice(kinds)
-        only_servers = kind in (FaultKind.LIE, FaultKind.FORGET)
-        operation = chance.choice(["servers.*", "servers.list"] if only_servers else ["servers.*", "servers.*", "volumes.*"])
+        some_parts = ["servers.*", "servers.list", "addresses.*"]
+        is_in_some = kind in (FaultKind.LIE, FaultKind.FORGET, FaultKind.LEAK)
+        operation = chance.choice(some_parts if is_in_some else ["servers.*", "servers.*", "volumes.*", "addresses.*"])
         seconds = chance.uniform(0.1, 1.5) if kind in (FaultKind.SLOW, FaultKind.TIMEOUT) else 0
         self._cloud.faults.set(Fault(operation=operation, kind=kind, count=chance.randint(1, 3), seconds=seconds))
         self.kinds[kind] += 1

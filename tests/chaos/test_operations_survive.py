@@ -88,6 +88,7 @@ def run(
         site(settings, database, broker, tmp_path / "points", chance) as attacked,
     ):
         made.catalog.synchronize(made.accounts.default_organization_id())
+        made.address_upkeep.round()
         people = People(
             made, made.accounts.add("chaos@school.local", PASSWORD, Role.ADMINISTRATOR).actor(), engine, chance, desktops
         )
@@ -104,6 +105,7 @@ def run(
         print(f"ends of processes: {dict(attacked.keeper.deaths())}")
         assert not points.waiting(), f"not reached: {points.waiting()}"
         look_at_disks(people, cloud, engine)
+        look_at_addresses(cloud, engine, attacked.cloud.calls.count("addresses.create"))
         look(people, cloud, during, engine)
         cloud.close()
         people.close()
@@ -222,10 +224,11 @@ def look(people: People, cloud: Cloud, during: list[Ended], engine: sqlalchemy.E
     assert active == 0, "stuck"
     assert len(rows) == len(people.lives) == len({life.desktop_id for life in people.lives}), "a wish was doubled or lost"
     assert made.keys() <= known.keys(), "an accepted operation is lost"
-    # What nobody wished for: a disk that a change had been cut off from giving back is given back.
+    # What nobody wished for: a disk that a change had been cut off from giving back is given back, and an address led again.
     unasked = [row for operation_id, row in known.items() if operation_id not in made]
-    print(f"disks given back unasked: {len(unasked)}")
-    assert all(action == "connect_disk" and "wanted_before" not in particulars for action, particulars in unasked), (
+    print(f"disks and addresses given back unasked: {len(unasked)}")
+    given_again = ("connect_disk", "assign_address")
+    assert all(action in given_again and "wanted_before" not in particulars for action, particulars in unasked), (
         f"an operation was doubled: {unasked}"
     )
     assert all(rows.values()), "a desktop outlived its deletion"
@@ -236,6 +239,30 @@ def look(people: People, cloud: Cloud, during: list[Ended], engine: sqlalchemy.E
     assert well >= 0.99 * len(since), f"{len(since) - well} of {len(since)} operations failed after the faults had stopped"
     well = sum(operation.status == SUCCEEDED for operation in ended)
     print(f"succeeded: {well} of {len(ended)} ({100 * well / len(ended):.2f} %)")
+
+
+def look_at_addresses(cloud: Cloud, engine: sqlalchemy.Engine, asked: int) -> None:
+    """No desktop has one, none leads anywhere, the cloud has none that the table does not know, and no port is left."""
+    query = text("SELECT id, cloud_id FROM addresses WHERE given_up_at IS NULL ORDER BY id")
+    held = text("SELECT COUNT(*) FROM addresses WHERE desktop_id IS NOT NULL")
+
+    def in_the_cloud() -> list[tuple[str, str, str | None]]:
+        return sorted((ip.address_id, ip.id, ip.server_id) for ip in cloud.addresses.list())
+
+    def in_the_table() -> list[tuple[str, str, str | None]]:
+        with engine.connect() as connection:
+            return [(address_id, cloud_id, None) for address_id, cloud_id in connection.execute(query)]
+
+    def agree() -> bool:
+        return in_the_cloud() == in_the_table()
+
+    eventually(agree, UPKEEP_SECONDS, what=lambda: f"floating IPs: {in_the_cloud()} in the cloud, {in_the_table()} here")
+    with engine.connect() as connection:
+        assert connection.scalar(held) == 0, "a deleted desktop has an address"
+    # What nobody needs any more goes back to the cloud, all of it.
+    eventually(lambda: not in_the_cloud(), UPKEEP_SECONDS, what=lambda: f"floating IPs that stay: {in_the_cloud()}")
+    eventually(lambda: not cloud.networks.ports(), UPKEEP_SECONDS, what=lambda: f"ports left: {cloud.networks.ports()}")
+    print(f"floating IPs: asked for {asked} times, none left, none doubled; no port left")
 
 
 def look_at_disks(people: People, cloud: Cloud, engine: sqlalchemy.Engine) -> None:

@@ -36,6 +36,7 @@ ALL = frozenset(
         "servers.console",
         *(f"volumes.{verb}" for verb in ("create", "find", "get", "list", "attach", "detach", "delete")),
         *(f"volumes.{verb}" for verb in ("snapshot", "snapshots", "restore", "delete_snapshot")),
+        *(f"addresses.{verb}" for verb in ("create", "find", "list", "associate", "dissociate", "delete")),
         "servers.screenshot",
         "flavors.list",
         "flavors.get",
@@ -43,6 +44,9 @@ ALL = frozenset(
         "images.get",
         "images.is_prepared",
         "networks.list",
+        "networks.external",
+        "networks.ports",
+        "networks.delete_port",
         "hosts.list",
         "guest.ready",
         "guest.run",
@@ -65,9 +69,10 @@ _NOT_OPENSTACK = frozenset(
     for operation in ALL
     if operation.startswith(("volumes.", "guest.", "servers.screenshot")) and operation != "guest.ready"
 )
+_NOT_LOCAL = frozenset(each for each in ALL if each.startswith(("addresses.", "networks.ports", "networks.delete_port")))
 OFFERS = {
     "memory": ALL,
-    "local": ALL,
+    "local": ALL - _NOT_LOCAL,
     "openstack": ALL - _NOT_OPENSTACK,
     "openstack-pretended": ALL - _NOT_OPENSTACK,
 }

@@ -67,6 +67,7 @@ def small_school(home: Path) -> Iterator[School]:
         for name in ("Before the update", "初始状态"):
             act(teacher, lesson, "snapshot", "available", name=name)
         act(teacher, lesson, "reboot", "available")
+        give_addresses(yunzhuo.api(HEAD), keeping=lesson, giving_back=stopped)
         snapshot = teacher.get(f"desktops/{lesson}/snapshots").json()["items"][0]["id"]
         ids = arrange(yunzhuo.running)
         own = f"/desktops/{lesson}"
@@ -99,6 +100,14 @@ def arrange(running: Running) -> dict[str, str]:
         all_services.registration.invite(head, "new.teacher@school.example", Role.TEACHER)
         sign_in_as_people_do(all_services)
         return {"pupil": people[PUPILS[0]], "class": groups[0], "pool": make_pools(all_services, groups)}
+
+
+def give_addresses(head: httpx.Client, *, keeping: str, giving_back: str) -> None:
+    """Two desktops get a floating IP, one of them for a while."""
+    eventually(lambda: "assign_address" in head.get(f"desktops/{keeping}").json()["actions"], 60)
+    act(head, keeping, "assign_address", "available")
+    act(head, giving_back, "assign_address", "stopped")
+    act(head, giving_back, "release_address", "stopped")
 
 
 def make_pools(all_services: Services, groups: Sequence[str]) -> str:
@@ -177,6 +186,7 @@ def pages(own: str, ids: dict[str, str], *, stopped: str, failed: str, snapshot:
             "operations": "/admin/operations",
             "screens": "/admin/screens",
             "policies": "/admin/policies",
+            "addresses": "/admin/addresses",
             "gateways": "/admin/gateways",
             "all-desktops": "/admin/desktops",
             "hosts": "/admin/hosts",

@@ -78,4 +78,6 @@ def openstack_cloud(**changes: Any) -> Iterator[Cloud]:
         for server in cloud.servers.list():
             cloud.servers.delete(server.id)
         eventually(lambda: not cloud.servers.list(), 120, what="an empty cloud")
+        for ip in cloud.addresses.list():
+            cloud.addresses.delete(ip.id)
         cloud.close()

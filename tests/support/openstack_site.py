@@ -50,4 +50,6 @@ def openstack_site(home: Path, *, variables: dict[str, str] | None = None, **cha
             for server in cloud.servers.list():
                 cloud.servers.delete(server.id)
             eventually(lambda: not cloud.servers.list(), 180, what="an empty cloud")
+            for ip in cloud.addresses.list():
+                cloud.addresses.delete(ip.id)
             cloud.close()

@@ -41,6 +41,7 @@ def as_data(desktop: DesktopView) -> dict[str, object]:
         "owner": desktop.owner_email,
         "image": desktop.image_name,
         "flavor": desktop.flavor_name,
+        "address": desktop.address,
         "state": desktop.state,
         "wanted": desktop.wanted,
         "fault": desktop.fault,

@@ -7,7 +7,7 @@ import click
 from yunzhuo.cli.context import Command, CommandContext, pass_context, print_answer
 from yunzhuo.cli.tables import table
 from yunzhuo.services.assembly import services
-from yunzhuo.services.rules.reconcile import Finding, FindingKind
+from yunzhuo.services.rules.reconcile import Finding, FindingKind, Thing, is_removable
 
 # What is done for each finding; what is not here is told and no more.
 _DONE: Mapping[FindingKind, str] = {
@@ -17,7 +17,7 @@ _DONE: Mapping[FindingKind, str] = {
     FindingKind.ADOPTED: "given to its desktop",
     FindingKind.MISSING_FIRST: "looked for once more",
     FindingKind.MISSING_AGAIN: "called missing",
-    FindingKind.LEFT_BEHIND: "removed, at second sight",
+    FindingKind.UNUSED: "given back to the cloud",
 }
 
 
@@ -31,10 +31,11 @@ def reconcile(context: CommandContext, dry_run: bool) -> None:
     """
     with services(context.settings()) as all_services:
         if dry_run:
-            findings = all_services.reconciler.look()
+            findings = [*all_services.reconciler.look(), *all_services.address_upkeep.look(), *all_services.port_upkeep.look()]
             overdue = all_services.engine.due()
         else:
-            findings = all_services.reconciler.round()
+            findings = [*all_services.reconciler.round(), *all_services.address_upkeep.round()]
+            findings += all_services.port_upkeep.round()
             all_services.admission.round()
             overdue = all_services.engine.due()
             for operation_id in overdue:
@@ -45,28 +46,33 @@ def reconcile(context: CommandContext, dry_run: bool) -> None:
         "operations_due": list(overdue),
     }
     rows = [
-        (finding.kind, finding.name, finding.desktop_id, finding.server_id or "", _seen(finding), _done(finding))
+        (finding.thing, finding.kind, finding.name, finding.desktop_id, finding.cloud_id or "", _seen(finding), _done(finding))
         for finding in findings
     ]
-    heads = ("WHAT", "NAME", "DESKTOP", "SERVER", "THE CLOUD SAYS", "WOULD BE" if dry_run else "IS")
+    heads = ("WHAT", "HOW", "NAME", "DESKTOP", "ID", "THE CLOUD SAYS", "WOULD BE" if dry_run else "IS")
     text = table(heads, rows) if rows else "The database and the cloud agree."
     due = f"\nOperations that are due: {len(overdue)}" if overdue else ""
     print_answer(data, text + due, as_json=context.json_output)
 
 
 def _done(finding: Finding) -> str:
+    if is_removable(finding):
+        return "removed, at second sight"
     return _DONE.get(finding.kind, "left to you")
 
 
 def _seen(finding: Finding) -> str:
+    if finding.thing is not Thing.SERVER:
+        return ""
     return f"{finding.server.status} {finding.server.name}" if finding.server else "nothing"
 
 
 def _data(finding: Finding) -> dict[str, object]:
     return {
         "kind": finding.kind,
+        "thing": finding.thing,
         "desktop_id": finding.desktop_id,
-        "server_id": finding.server_id,
+        "cloud_id": finding.cloud_id,
         "name": finding.name,
         "status": finding.server.status if finding.server else None,
         "done": _done(finding),

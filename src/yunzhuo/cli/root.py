@@ -22,6 +22,7 @@ _COMMANDS = {
     "audit": ("yunzhuo.cli.audit:audit", "The record of who did what."),
     "mail": ("yunzhuo.cli.mail:mail", "Whether mail goes out."),
     "desktop": ("yunzhuo.cli.desktops:desktop", "Desktops."),
+    "address": ("yunzhuo.cli.addresses:address", "Floating IPs: which there are, and which desktops have them."),
     "disk": ("yunzhuo.cli.disks:disk", "Personal disks."),
     "pool": ("yunzhuo.cli.pools:pool", "Pools: desktops of one kind for a set of people."),
     "operations": ("yunzhuo.cli.operations:operations", "What is being done, and what failed: list, retry, cancel."),

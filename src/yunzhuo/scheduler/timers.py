@@ -162,6 +162,8 @@ def timers(settings: Settings, all_services: Services) -> list[Timer]:
         Timer("renewal", LICENSE_SECONDS, lambda: all_services.license_renewal.round(first)),
         Timer("mail", MAIL_SECONDS, all_services.outbox.wake_due),
         Timer("guesses", GUESSES_SECONDS, lambda: all_services.guesses.report(first)),
+        Timer("addresses", settings.addresses.compare_seconds, all_services.address_upkeep.round),
+        Timer("ports", settings.reconcile.ports_seconds, all_services.port_upkeep.round),
         Timer("screens", SCREENS_SECONDS, all_services.screens.sweep),
         Timer("cleanup", CLEANUP_SECONDS, cleanup),
     ]

@@ -188,6 +188,8 @@ _ADMINISTRATORS: Mapping[str, Scope] = {
     "desktop:force_delete": Scope.ORGANIZATION,
     "desktop:hand_over": Scope.ORGANIZATION,
     "desktop:create_for": Scope.ORGANIZATION,
+    # Whoever is outside reaches a desktop by it: that is for those to say who answer for the network.
+    **dict.fromkeys(("desktop:assign_address", "desktop:release_address", "address:read"), Scope.ORGANIZATION),
     # Who works on it, what the cloud said word by word, its request ids.
     "operation:trace": Scope.ORGANIZATION,
     "event:read": Scope.ORGANIZATION,
@@ -218,6 +220,7 @@ GRANTS: Mapping[Role, Mapping[str, Scope]] = {
         **dict.fromkeys((*_ORGANIZATION_VERBS, *_GATEWAY_VERBS), Scope.INSTALLATION),
         **dict.fromkeys(("host:read", "settings:read", "audit:verify", "license:read", "license:change"), Scope.INSTALLATION),
         "quota:change": Scope.INSTALLATION,  # an organization's own, too
+        "address:read": Scope.INSTALLATION,  # those that nobody has, too
     },
 }
 

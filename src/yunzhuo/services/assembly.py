@@ -24,6 +24,8 @@ from yunzhuo.phoenix.security.secrets import load_or_make
 from yunzhuo.phoenix.security.vendor_pin import VendorPin, pinned
 from yunzhuo.services.access import Role
 from yunzhuo.services.accounts import AccountService, Views
+from yunzhuo.services.address_upkeep import AddressUpkeep
+from yunzhuo.services.addresses import AddressService
 from yunzhuo.services.admission import Admission
 from yunzhuo.services.attempts import AttemptCounter
 from yunzhuo.services.audit import AuditLog
@@ -65,6 +67,7 @@ from yunzhuo.services.policies import PolicyService
 from yunzhuo.services.policy_book import PolicyBook
 from yunzhuo.services.pool_upkeep import PoolKeeper
 from yunzhuo.services.pools import PoolService
+from yunzhuo.services.port_upkeep import PortUpkeep
 from yunzhuo.services.proofs import ProofBook
 from yunzhuo.services.quota_book import QuotaBook
 from yunzhuo.services.quotas import QuotaService
@@ -93,6 +96,8 @@ class Services:
     settings: Settings
     queue_app: Celery
     accounts: AccountService
+    address_upkeep: AddressUpkeep
+    addresses: AddressService
     admission: Admission
     attempts: AttemptCounter
     audit_keeper: AuditKeeper
@@ -130,6 +135,7 @@ class Services:
     personal_disks: PersonalDiskService
     pool_keeper: PoolKeeper
     pools: PoolService
+    port_upkeep: PortUpkeep
     proofs: ProofBook
     reconciler: Reconciler
     regaining: RegainService
@@ -188,8 +194,9 @@ def services(
     desktops = DesktopService(db, wishes, feed, audit, clock, quotas)
     personal_disks = PersonalDiskService(db, connected, wishes, audit, clock, settings.limits)
     people = PeopleService(db, desktops, personal_disks, audit, clock, settings.accounts, passwords, license_book)
-    leftovers = Leftovers(db, connected, settings.reconcile)
+    leftovers = Leftovers(db, settings.reconcile)
     snapshots = SnapshotService(db, wishes, audit, clock, settings.limits, quotas)
+    addresses = AddressService(db, wishes, audit, clock, quotas)
     gateways = GatewayService(db, audit, clock)
     policies = PolicyBook(settings.consoles)
     health = HealthService(db, queue, connected, catalog, accounts)
@@ -198,6 +205,8 @@ def services(
             settings=settings,
             queue_app=queue_app,
             accounts=accounts,
+            address_upkeep=AddressUpkeep(db, connected, leftovers, wishes, feed, audit, clock, settings.addresses),
+            addresses=addresses,
             admission=admission,
             attempts=attempts,
             audit_keeper=AuditKeeper(db, audit, clock, settings.audit, settings.audit_heads_file),
@@ -223,7 +232,7 @@ def services(
             leftovers=leftovers,
             license_renewal=LicenseRenewal(db, licensing, own_key, pin, audit, clock, settings.license),
             licensing=licensing,
-            operations=OperationDesk(db, desktops, snapshots, wishes, admission, feed, audit, clock),
+            operations=OperationDesk(db, desktops, snapshots, addresses, wishes, admission, feed, audit, clock),
             organizations=OrganizationService(db, audit, clock),
             outbox=outbox,
             overview=OverviewService(db, connected, health, audit, settings),
@@ -234,6 +243,7 @@ def services(
             quotas=QuotaService(db, quotas, audit),
             personal_disks=personal_disks,
             pool_keeper=PoolKeeper(db, desktops, wishes, audit, clock),
+            port_upkeep=PortUpkeep(db, connected, leftovers, clock),
             pools=PoolService(db, wishes, audit, clock),
             proofs=proofs,
             reconciler=Reconciler(db, connected, leftovers, feed, audit, clock),

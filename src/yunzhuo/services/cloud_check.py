@@ -46,6 +46,9 @@ def look(cloud: Cloud) -> Iterator[Tried]:
         ("hosts.list", lambda: _some(cloud.hosts.list(), "host")),
         ("servers.list", cloud.servers.list),
         ("volumes.list", cloud.volumes.list),
+        ("networks.external", cloud.networks.external),
+        ("networks.ports", cloud.networks.ports),
+        ("addresses.list", cloud.addresses.list),
     )
     for call, ask in looks:
         yield _tried(call, ask)

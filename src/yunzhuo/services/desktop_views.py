@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.common.errors import NotFound
 from yunzhuo.phoenix.db.models import Desktop, Flavor, Image, Operation, User
-from yunzhuo.services import cursors
+from yunzhuo.services import address_claims, cursors
 from yunzhuo.services.access import Actor, forbidden, may, require, scope_of
 from yunzhuo.services.changes import Failure, OperationView, facts_of, operation_view, state_of, steps_of
 from yunzhuo.services.queue_places import queue_places
@@ -29,7 +29,8 @@ Pair = tuple[Desktop, Operation]
 class DesktopView:
     """A desktop as a person sees it. ``operation`` is the latest, running or ended; ``actions`` what may be asked now.
 
-    ``server_name`` and ``host`` are what the cloud calls its server and where it put it; None: not for the one who looks.
+    ``address`` is its floating IP. ``server_name`` and ``host`` are what the cloud calls its server and where it put it; None:
+    not for the one who looks.
     """
 
     id: str
@@ -51,6 +52,7 @@ class DesktopView:
     actions: frozenset[Action]
     server_name: str | None = None
     host: str | None = None
+    address: str | None = None
 
     @property
     def failure(self) -> Failure | None:
@@ -130,6 +132,8 @@ def desktop_views(tx: Session, actor: Actor, rows: Sequence[Pair], *, with_place
     flavors = _by_id(tx, Flavor, {desktop.flavor_id for desktop, _ in rows})
     owners = _by_id(tx, User, {desktop.owner_id for desktop, _ in rows})
     in_groups = in_groups_of(tx, actor, owners)
+    addresses = address_claims.of_desktops(tx, [desktop.id for desktop, _ in rows])
+    has_more = scope_of(actor, "desktop:assign_address") is not None and address_claims.offered(tx) is not None
     return [
         DesktopView(
             id=desktop.id,
@@ -153,9 +157,10 @@ def desktop_views(tx: Session, actor: Actor, rows: Sequence[Pair], *, with_place
                 queue=places.get(operation.id),
                 remedies=possible_remedies(actor, desktop, operation, in_groups),
             ),
-            actions=_possible(actor, desktop, operation, in_groups),
+            actions=_possible(actor, desktop, operation, in_groups) - _impossible(desktop.id in addresses, has_more=has_more),
             server_name=desktop.server_name if is_told_all else None,
             host=desktop.host if is_told_all else None,
+            address=addresses[desktop.id].address if desktop.id in addresses else None,
         )
         for desktop, operation in rows
     ]
@@ -183,6 +188,13 @@ def _possible(actor: Actor, desktop: Desktop, operation: Operation, in_groups: f
         return may(actor, verb_for(action), **whose, in_groups=in_groups)
 
     return frozenset(action for action in lifecycle.allowed_actions(facts_of(desktop, operation)) if is_allowed(action))
+
+
+def _impossible(has_address: bool, *, has_more: bool) -> frozenset[Action]:
+    """What cannot be asked about an address."""
+    if has_address:
+        return frozenset({Action.ASSIGN_ADDRESS})
+    return frozenset({Action.RELEASE_ADDRESS} if has_more else {Action.RELEASE_ADDRESS, Action.ASSIGN_ADDRESS})
 
 
 class Order(StrEnum):

@@ -47,6 +47,7 @@ _NEED_MORE = frozenset(
     {
         *(Action.RESIZE, Action.REBUILD, Action.SNAPSHOT, Action.ROLL_BACK, Action.DELETE_SNAPSHOT),
         *(Action.CONNECT_DISK, Action.DISCONNECT_DISK, Action.RESTORE_DISK),
+        *(Action.ASSIGN_ADDRESS, Action.RELEASE_ADDRESS),
     }
 )
 

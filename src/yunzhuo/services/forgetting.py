@@ -8,8 +8,9 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.config.settings import ConsoleSettings
-from yunzhuo.phoenix.db.models import ConsoleSession, IdempotencyKey, Ticket
+from yunzhuo.phoenix.db.models import ConsoleSession, DepartedServer, IdempotencyKey, Ticket
 from yunzhuo.phoenix.db.session import Database, retried_when_contended
+from yunzhuo.services import departures
 
 #: For so long the same request with the same key gives the same answer.
 KEEP_KEYS = timedelta(days=7)
@@ -29,7 +30,7 @@ class Forgetting:
         self._resume = timedelta(seconds=consoles.resume_seconds)
 
     def round(self) -> int:
-        """Drop idempotency keys and tickets that are old and of no open session; answers how many."""
+        """Drop idempotency keys, servers that were, and tickets that are old and of no open session; answers how many."""
         now = self._clock.now()
         keys = forget(self._db, (IdempotencyKey.user_id, IdempotencyKey.key), IdempotencyKey.created_at < now - KEEP_KEYS)
         in_use = select(ConsoleSession.id).where(
@@ -37,6 +38,7 @@ class Forgetting:
             or_(ConsoleSession.ended_at.is_(None), ConsoleSession.ended_at > now - self._resume),
         )
         old = and_(Ticket.expires_at < now - self._keep_tickets, ~in_use.exists())
+        keys += forget(self._db, (DepartedServer.server_id,), DepartedServer.departed_at < now - departures.KEEP)
         return keys + forget(self._db, (Ticket.id,), old)
 
 

@@ -12,8 +12,9 @@ from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, Refused
 from yunzhuo.phoenix.db.models import Desktop, Operation, OperationStep, User
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
-from yunzhuo.services import cursors, kept_snapshots
+from yunzhuo.services import address_claims, cursors, kept_snapshots
 from yunzhuo.services.access import Actor, scope_of
+from yunzhuo.services.addresses import AddressService
 from yunzhuo.services.admission import Admission
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import ChangeFeed, OperationView, operation_view, steps_of
@@ -108,6 +109,7 @@ class OperationDesk:
         db: Database,
         desktops: DesktopService,
         snapshots: SnapshotService,
+        addresses: AddressService,
         wishes: WishBook,
         admission: Admission,
         feed: ChangeFeed,
@@ -117,6 +119,7 @@ class OperationDesk:
         self._db = db
         self._desktops = desktops
         self._snapshots = snapshots
+        self._addresses = addresses
         self._wishes = wishes
         self._admission = admission
         self._feed = feed
@@ -210,6 +213,10 @@ class OperationDesk:
                 accepted = self._snapshots.roll_back(actor, desktop_id, arguments["snapshot"])
             case Action.DELETE_SNAPSHOT:
                 accepted = self._snapshots.delete(actor, desktop_id, arguments["snapshot"])
+            case Action.ASSIGN_ADDRESS:
+                accepted = self._addresses.assign(actor, desktop_id)
+            case Action.RELEASE_ADDRESS:
+                accepted = self._addresses.release(actor, desktop_id)
             case _:
                 kind = RebootKind(arguments.get("kind", RebootKind.SOFT))
                 accepted = self._desktops.act(actor, desktop_id, action, reboot_kind=kind)
@@ -260,6 +267,7 @@ class OperationDesk:
         if action is Action.SNAPSHOT:
             kept_snapshots.forget_unmade(tx, desktop.id)
         if how is Cancellation.DROP:
+            address_claims.fail(tx, desktop, operation, self._clock.now())
             if action is Action.CREATE and "wanted_before" not in operation.arguments:
                 release_all(tx, desktop, self._clock.now())  # the cloud was never asked for anything
             else:

@@ -22,13 +22,13 @@ from yunzhuo.phoenix.config.settings import OperationSettings
 from yunzhuo.phoenix.db.models import Desktop, Flavor, Image, Operation, OperationStep, User
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.phoenix.queue import Queue
-from yunzhuo.services import disk_claims, kept_snapshots
+from yunzhuo.services import address_claims, departures, disk_claims, kept_snapshots
 from yunzhuo.services.admission import ADVANCE_JOB, Admission
 from yunzhuo.services.changes import ChangeFeed
 from yunzhuo.services.releasing import release_all
 from yunzhuo.services.rules import lifecycle
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, Step
-from yunzhuo.services.steps import TOO_LATE, Outcome, ServerFailed, Subject, perform
+from yunzhuo.services.steps import Outcome, ServerFailed, Subject, perform
 
 log = get_logger()
 
@@ -84,7 +84,7 @@ class OperationEngine:
         if claim is None:
             return
         if claim.deadline_at <= self._clock.now():
-            self.record_failure(claim, "operation_timed_out", TOO_LATE.get(claim.step, "This took too long."))
+            self.record_failure(claim, "operation_timed_out", lifecycle.TOO_LATE.get(claim.step, "This took too long."))
             return
         if claim.is_called_off:
             reason = "The account that asked for this was disabled."
@@ -171,6 +171,7 @@ class OperationEngine:
                 arguments=operation.arguments,
                 predecessor_at_work=_is_first(operation) and _predecessor_at_work(tx, operation, now),
                 disk=disk_claims.begin(tx, desktop, operation, Step(step.name)),
+                address=address_claims.begin(tx, desktop, operation, Step(step.name)),
                 language=owner.language,
             ),
             is_called_off=is_called_off,
@@ -186,7 +187,7 @@ class OperationEngine:
                 return
             operation, desktop = held
             step, *later = tx.scalars(_steps_from(claim.operation_id, claim.position))
-            _observe(desktop, outcome, now)
+            _observe(tx, desktop, outcome, now)
             if outcome.observed is not None:
                 operation.note_code = outcome.fault_code
             operation.host = desktop.host
@@ -205,6 +206,7 @@ class OperationEngine:
             step.status, step.ended_at, step.detail = OperationStatus.SUCCEEDED, now, outcome.detail
             _take_over(desktop, operation, claim.step)
             disk_claims.settle(tx, desktop, operation, claim.step, now, is_attached=outcome.disk_is_attached)
+            address_claims.settle(tx, desktop, outcome.address, now)
             operation.attempts = 0
             operation.position += 1
             if later:
@@ -270,10 +272,11 @@ class OperationEngine:
             operation.error_code, operation.error_message = code, message[:1000]
             operation.error_detail = json.dumps(dict(details), default=str)[:2000] if details else None
             if seen is not None:
-                _observe(desktop, seen, now)
+                _observe(tx, desktop, seen, now)
             if claim.action is Action.SNAPSHOT:
                 kept_snapshots.forget_unmade(tx, desktop.id)
             disk_claims.fail(tx, desktop, claim.step, now)
+            address_claims.fail(tx, desktop, operation, now)
             is_first_change = "undoes" not in operation.arguments and lifecycle.changes_first(claim.action, claim.step)
             if was_refused and is_first_change and claim.action is not Action.DELETE:
                 desktop.wanted = operation.arguments.get("wanted_before", desktop.wanted)
@@ -327,8 +330,10 @@ def _is_called_off(owner: User, operation: Operation, step: OperationStep) -> bo
     return lifecycle.ends_with_its_owner(Action(operation.action), has_begun=has_begun)
 
 
-def _observe(desktop: Desktop, outcome: Outcome, now: datetime) -> None:
+def _observe(tx: Transaction, desktop: Desktop, outcome: Outcome, now: datetime) -> None:
     if outcome.server_id is not None:
+        if desktop.server_id != outcome.server_id:
+            departures.note(tx, desktop, now)
         desktop.server_id = outcome.server_id
         desktop.server_name = outcome.server_name or desktop.server_name
         desktop.host = outcome.host or desktop.host

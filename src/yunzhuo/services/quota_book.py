@@ -10,6 +10,7 @@ from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import LimitReached, NotSignedIn
 from yunzhuo.phoenix.config.settings import LimitSettings
 from yunzhuo.phoenix.db.models import (
+    Address,
     Desktop,
     Flavor,
     Group,
@@ -120,6 +121,7 @@ def counts(tx: Session, key: _Key, now: datetime) -> _Counts:
     sums = select(func.count(), running, func.sum(Flavor.vcpus), func.sum(Flavor.memory_mib), func.sum(Flavor.disk_mib))
     row = tx.execute(sums.select_from(Desktop).join(Flavor, Flavor.id == Desktop.flavor_id).where(*there)).one()
     snapshots = select(func.count()).select_from(Snapshot).join(Desktop, Desktop.id == Snapshot.desktop_id).where(*there)
+    addresses = select(func.count()).select_from(Address).join(Desktop, Desktop.id == Address.desktop_id).where(*there)
     month = now.astimezone(UTC).date().replace(day=1)
     seconds = tx.scalar(select(func.sum(UsageDay.running_seconds)).where(used_by, UsageDay.day >= month)) or 0
     found = {
@@ -129,6 +131,7 @@ def counts(tx: Session, key: _Key, now: datetime) -> _Counts:
         Resource.MEMORY_MIB: int(row[3] or 0),
         Resource.DISK_MIB: int(row[4] or 0),
         Resource.SNAPSHOTS: tx.scalar(snapshots) or 0,
+        Resource.ADDRESSES: tx.scalar(addresses) or 0,
         Resource.HOURS: int(seconds) // _SECONDS_PER_HOUR,
     }
     return _with_resizes(tx, owned, found)

@@ -20,7 +20,7 @@ from yunzhuo.services.changes import ChangeFeed
 from yunzhuo.services.leftovers import Leftovers
 from yunzhuo.services.rules import lifecycle
 from yunzhuo.services.rules.lifecycle import Observed
-from yunzhuo.services.rules.reconcile import LEFTOVERS, Finding, FindingKind, KnownDesktop, SeenServer, compare
+from yunzhuo.services.rules.reconcile import LEFTOVERS, Finding, FindingKind, KnownDesktop, SeenServer, Thing, compare
 
 log = get_logger()
 _ACTIVE = frozenset(status.value for status in lifecycle.ACTIVE)
@@ -75,7 +75,8 @@ class Reconciler:
         told = [finding for finding in findings if not finding.is_only_told and finding.kind not in LEFTOVERS]
         for part in _parts(told):
             self._write_down({finding.desktop_id: finding for finding in part}, now)
-        self._leftovers.found([finding for finding in findings if finding.kind in LEFTOVERS], now)
+        left = [finding for finding in findings if finding.kind in LEFTOVERS]
+        self._leftovers.found(Thing.SERVER, left, now, self._cloud.servers.delete)
         self._look_for_ready()
         self._look_at_snapshots()
         return findings
@@ -92,7 +93,7 @@ class Reconciler:
                 is_adopted = finding.kind is FindingKind.ADOPTED and desktop.server_id is None
                 if operation is None or operation.status in _ACTIVE or desktop.deleted_at is not None:
                     continue  # an operation knows better, and sees for itself
-                if desktop.server_id == finding.server_id or is_adopted:
+                if desktop.server_id == finding.cloud_id or is_adopted:
                     self._agree(tx, desktop, operation, finding, now)
 
     def _agree(self, tx: Transaction, desktop: Desktop, operation: Operation, finding: Finding, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""What a desktop that is gone gives back, on every way out: snapshots, a personal disk, tickets, sessions, its server's id."""
+"""What a desktop that is gone gives back, on every way out: snapshots, disk, address, tickets, sessions, its server's id."""
 
 from datetime import datetime
 
@@ -6,14 +6,16 @@ from sqlalchemy import delete, update
 
 from yunzhuo.phoenix.db.models import ConsoleSession, Desktop, Ticket
 from yunzhuo.phoenix.db.session import Transaction
-from yunzhuo.services import disk_claims, kept_snapshots
+from yunzhuo.services import address_claims, departures, disk_claims, kept_snapshots
 from yunzhuo.services.rules.lifecycle import Wanted
 
 END_REASON = "desktop_deleted"
 
 
 def release_all(tx: Transaction, desktop: Desktop, now: datetime) -> None:
-    """Make the desktop one that is gone. Its address and its disk went with its server."""
+    """Make the desktop one that is gone. Its address on the network and its disk went with its server."""
+    address_claims.let_go(tx, desktop, now)
+    departures.note(tx, desktop, now)
     desktop.deleted_at, desktop.wanted = now, Wanted.GONE
     desktop.server_id = desktop.host = None
     kept_snapshots.forget_all(tx, desktop.id)

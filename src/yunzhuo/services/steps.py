@@ -8,24 +8,10 @@ from yunzhuo.phoenix.cloud.errors import CloudNotOffered, GuestUnreachable, Serv
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.resources import RebootKind, Server, ServerRequest, ServerStatus, Snapshot
 from yunzhuo.phoenix.common.errors import Inconsistent, Unavailable
-from yunzhuo.services import disk_steps
+from yunzhuo.services import address_steps, disk_steps
+from yunzhuo.services.address_claims import AddressOutcome, ClaimedAddress
 from yunzhuo.services.disk_claims import ClaimedDisk
 from yunzhuo.services.rules.lifecycle import Observed, Step, check_delay_seconds
-
-#: What is said of a step whose operation took too long.
-TOO_LATE: Mapping[Step, str] = {
-    Step.SERVER: "The cloud did not make the virtual machine in time.",
-    Step.RUNNING: "The virtual machine did not start in time.",
-    Step.READY: "The system inside the desktop did not get ready in time.",
-    Step.STOPPED: "The virtual machine did not stop in time.",
-    Step.SUSPENDED: "The memory was not put to disk in time.",
-    Step.REBUILT: "The virtual machine was not put back to the image in time.",
-    Step.RESIZED: "The virtual machine did not get its new size in time.",
-    Step.KEPT: "The snapshot was not made in time.",
-    Step.ROLLED_BACK: "The virtual machine did not return to the snapshot in time.",
-    Step.DROPPED: "The cloud did not remove the snapshot in time.",
-    Step.GONE: "The cloud did not remove the virtual machine in time.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +30,7 @@ class Subject:
     arguments: Mapping[str, str]
     predecessor_at_work: bool
     disk: ClaimedDisk | None = None
+    address: ClaimedAddress | None = None
     language: str | None = None
 
     @property
@@ -70,6 +57,7 @@ class Outcome:
     detail: str | None = None
     snapshots: Sequence[Snapshot] | None = None
     disk_is_attached: bool = False
+    address: AddressOutcome | None = None
     server_name: str | None = None
     host: str | None = None
 
@@ -336,6 +324,16 @@ def _disk(work: disk_steps.Work) -> Callable[[Cloud, Subject], Outcome]:
     return take
 
 
+def _address(work: address_steps.Work) -> Callable[[Cloud, Subject], Outcome]:
+    def take(cloud: Cloud, subject: Subject) -> Outcome:
+        if subject.address is None:
+            return Outcome(done=True)
+        came = work(cloud, subject.address, subject.server_id)
+        return Outcome(done=True, detail=came.detail, address=came)
+
+    return take
+
+
 _STEPS: Mapping[Step, Callable[[Cloud, Subject], Outcome]] = {
     Step.RESERVE: _reserve,
     Step.SERVER: _server,
@@ -362,6 +360,9 @@ _STEPS: Mapping[Step, Callable[[Cloud, Subject], Outcome]] = {
     Step.CONNECT_DISK: _disk(disk_steps.connect),
     Step.DISCONNECT_DISK: _disk(disk_steps.disconnect),
     Step.RESTORE_DISK: _disk(disk_steps.restore),
+    Step.MAKE_ADDRESS: _address(address_steps.make),
+    Step.CONNECT_ADDRESS: _address(address_steps.connect),
+    Step.RELEASE_ADDRESS: _address(address_steps.release),
     Step.SETTLE: _settle,
     Step.REMOVE: _remove,
     Step.GONE: _gone,
@@ -384,5 +385,6 @@ _POSSIBLE_IN: Mapping[Step, frozenset[ServerStatus]] = {
     Step.SNAPSHOT: frozenset({ServerStatus.RUNNING, ServerStatus.STOPPED}),
     Step.ROLL_BACK: frozenset({ServerStatus.RUNNING, ServerStatus.STOPPED}),
     Step.CONNECT_DISK: frozenset({ServerStatus.RUNNING}),
+    Step.CONNECT_ADDRESS: frozenset({ServerStatus.RUNNING, ServerStatus.STOPPED, ServerStatus.SUSPENDED}),
     Step.DISCONNECT_DISK: frozenset({ServerStatus.RUNNING, ServerStatus.STOPPED}),
 }

@@ -6,6 +6,7 @@ VERBS: Mapping[str, str] = {
     "account:read": "See one's own account.",
     "account:update": "Change one's own language, time zone and profile.",
     "account:change_password": "Choose another password for oneself.",  # nosec B105 # words about it
+    "address:read": "See floating IPs, and which desktops have them.",
     "audit:export": "Take the audit log away as a file.",
     "audit:read": "Read and search the audit log.",
     "audit:verify": "Check the chain of the whole installation's audit log.",
@@ -13,6 +14,7 @@ VERBS: Mapping[str, str] = {
     "delegation:create": "Let somebody else use one's desktops.",
     "delegation:delete": "Take back what one let somebody else do.",
     "delegation:read": "See who may use one's desktops.",
+    "desktop:assign_address": "Give a desktop a floating IP, at which other networks reach it.",
     "desktop:clipboard": "Use a desktop's clipboard.",
     "desktop:connect": "Open a desktop's screen.",
     "desktop:connect_disk": "Connect one's personal disk to a desktop.",
@@ -27,6 +29,7 @@ VERBS: Mapping[str, str] = {
     "desktop:read": "See a desktop.",
     "desktop:reboot": "Restart a desktop.",
     "desktop:rebuild": "Put a desktop back to an image.",
+    "desktop:release_address": "Take a desktop's floating IP away.",
     "desktop:resize": "Give a desktop another size.",
     "desktop:restore_disk": "Return a desktop's personal disk to a snapshot.",
     "desktop:resume": "Wake a suspended desktop.",

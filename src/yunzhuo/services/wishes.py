@@ -12,7 +12,7 @@ from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.db.models import Desktop, Operation, OperationStep
 from yunzhuo.phoenix.db.session import Transaction
 from yunzhuo.phoenix.queue import Queue
-from yunzhuo.services import disk_claims, kept_snapshots
+from yunzhuo.services import address_claims, disk_claims, kept_snapshots
 from yunzhuo.services.access import Actor
 from yunzhuo.services.admission import ADVANCE_JOB, Admission
 from yunzhuo.services.audit import AuditLog
@@ -106,7 +106,7 @@ class WishBook:
         if action not in REMOVALS:
             particulars["undoes"] = undone.action
         operation, steps = self.add(tx, actor, desktop, action, particulars)
-        desktop.wanted = lifecycle.WANTED_AFTER[action]
+        desktop.wanted = lifecycle.WANTED_AFTER.get(action, desktop.wanted)
         if action in REMOVALS:
             desktop.claimant_id = None
         self._feed.desktop_changed(tx, desktop, operation)
@@ -127,6 +127,8 @@ class WishBook:
             is_here=disk_claims.is_at(tx, desktop, owners_disk),
             ends=ends,
         )
+        has_address = action is Action.DELETE and address_claims.of_desktop(tx, desktop.id) is not None
+        plan = lifecycle.with_address(action, plan, has_address=has_address)
         lane = LANES.get(action)
         reserved = plan[0] is Step.RESERVE  # this very transaction is that step
         operation = Operation(

@@ -83,3 +83,16 @@ def test_many_desktops_are_rehearsed_and_changed(capsys: pytest.CaptureFixture[s
     assert answer(capsys, "desktop", "create-many", code=1)["error"]["code"] == "invalid_input"
     assert main(["desktop", "bulk", "delete", "--all", "--yes", "--dry-run"]) == 0
     assert "would be accepted" in capsys.readouterr().out
+
+
+def test_floating_ips_are_given_listed_and_taken_away(capsys: pytest.CaptureFixture[str]) -> None:
+    answer(capsys, "reconcile")  # learns that this cloud has them
+    (desktop,) = [each for each in answer(capsys, "desktop", "list")["items"] if each["name"] == "there"]
+    asked = answer(capsys, "desktop", "assign-address", desktop["id"], "--no-wait")
+    assert asked["action"] == "assign_address"
+    (listed,) = answer(capsys, "address", "list")["items"]
+    assert (listed["desktop_name"], listed["state"], listed["address"]) == ("there", "coming", None)
+    assert main(["desktop", "release-address", desktop["id"], "--no-wait"]) == 1
+    assert "still going on" in capsys.readouterr().err
+    assert main(["address", "list"]) == 0
+    assert "coming" in capsys.readouterr().out

@@ -16,7 +16,10 @@ ALL_FACTS = [
 
 def test_tables_are_complete() -> None:
     assert set(lifecycle.PLANS) == set(Action) == set(lifecycle.STATE_DURING)
-    changes_nothing = {Action.DELETE_SNAPSHOT, Action.CONNECT_DISK, Action.DISCONNECT_DISK}
+    changes_nothing = {
+        *(Action.DELETE_SNAPSHOT, Action.CONNECT_DISK, Action.DISCONNECT_DISK),
+        *(Action.ASSIGN_ADDRESS, Action.RELEASE_ADDRESS),
+    }
     assert set(lifecycle.WANTED_AFTER) | lifecycle.KEEPS_POWER | changes_nothing == set(Action)
     assert set(lifecycle.ALLOWED) == set(State)
     assert set(lifecycle.ALLOWED_IN_ERROR) | {Observed.STOPPED, Observed.SUSPENDED} == {None, *Observed}
@@ -59,7 +62,7 @@ REFUSED_BY_CLOUDS = {
     Observed.STOPPED: {Action.STOP, Action.REBOOT, Action.SUSPEND, Action.RESUME},
     Observed.RUNNING: {Action.START, Action.RESUME, Action.CREATE},
     Observed.ERROR: {Action.START, Action.SUSPEND, Action.RESUME, Action.RESIZE, Action.SNAPSHOT},
-    Observed.MISSING: set(Action) - {Action.DELETE, Action.FORCE_DELETE},
+    Observed.MISSING: set(Action) - {Action.DELETE, Action.FORCE_DELETE, Action.RELEASE_ADDRESS},
 }
 
 
@@ -75,9 +78,22 @@ def test_a_suspended_desktop_is_resumed_or_removed_and_its_snapshots_can_go() ->
     assert lifecycle.allowed_actions(facts) == {
         Action.RESUME,
         Action.DELETE_SNAPSHOT,
+        Action.ASSIGN_ADDRESS,
+        Action.RELEASE_ADDRESS,
         Action.DELETE,
         Action.FORCE_DELETE,
     }
+
+
+def test_an_address_is_given_back_before_its_server_goes_and_from_wherever_it_is() -> None:
+    plain = lifecycle.PLANS[Action.DELETE]
+    assert lifecycle.with_address(Action.DELETE, plain, has_address=False) == plain
+    with_one = lifecycle.with_address(Action.DELETE, plain, has_address=True)
+    assert with_one == (Step.SETTLE, Step.RELEASE_ADDRESS, Step.REMOVE, Step.GONE)
+    stop = lifecycle.PLANS[Action.STOP]
+    assert lifecycle.with_address(Action.STOP, stop, has_address=True) == stop
+    undoing = lifecycle.plan(Action.RELEASE_ADDRESS, undoes=Action.ASSIGN_ADDRESS)
+    assert undoing == (Step.RELEASE_ADDRESS,), "what could not be made need not be made first"
 
 
 @given(st.sampled_from(Action), st.sampled_from([None, Wanted.RUNNING, Wanted.STOPPED]))

@@ -1,12 +1,13 @@
 """What a look at the cloud says."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import product
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from yunzhuo.services.rules.lifecycle import Observed
-from yunzhuo.services.rules.reconcile import FindingKind, KnownDesktop, SeenServer, compare, may_remove
+from yunzhuo.services.rules.reconcile import Finding, FindingKind, KnownDesktop, SeenServer, Thing, compare, may_remove
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 faults = st.sampled_from([None, "broke"])
@@ -59,7 +60,7 @@ def test_findings(world: tuple[dict[str, KnownDesktop], list[SeenServer]]) -> No
                 assert not desktop.is_changing
                 assert finding.desktop_id in present
                 assert (finding.kind is FindingKind.ADOPTED) is (desktop.server_id is None)
-                assert (finding.kind is FindingKind.DOUBLE) is (desktop.server_id not in (None, finding.server_id))
+                assert (finding.kind is FindingKind.DOUBLE) is (desktop.server_id not in (None, finding.cloud_id))
             case FindingKind.NO_SERVER:
                 assert desktop is not None
                 assert desktop.server_id is None
@@ -76,7 +77,7 @@ def test_every_server_that_is_not_a_living_desktops_is_found(
     world: tuple[dict[str, KnownDesktop], list[SeenServer]],
 ) -> None:
     desktops, servers = world
-    found = {finding.server_id for finding in compare(desktops, servers)}
+    found = {finding.cloud_id for finding in compare(desktops, servers)}
     for server in servers:
         desktop = desktops.get(server.desktop_id)
         if desktop is None or desktop.is_deleted:
@@ -95,7 +96,10 @@ def test_a_cloud_that_says_what_we_know_is_not_news() -> None:
 
 def test_only_what_a_deleted_desktop_left_is_removed_and_never_at_first_sight() -> None:
     grace = timedelta(seconds=2)
-    for kind in FindingKind:
-        assert not may_remove(kind, NOW, NOW, grace)
-        assert not may_remove(kind, NOW, NOW + timedelta(seconds=1.9), grace)
-        assert may_remove(kind, NOW, NOW + grace, grace) is (kind is FindingKind.LEFT_BEHIND)
+    for kind, thing, is_in_use in product(FindingKind, Thing, (False, True)):
+        found = Finding(kind, "1", "1", "", thing=thing, is_in_use=is_in_use)
+        assert not may_remove(found, NOW, NOW, grace)
+        assert not may_remove(found, NOW, NOW + timedelta(seconds=1.9), grace)
+        is_second_address = kind is FindingKind.DOUBLE and thing is Thing.ADDRESS
+        is_of_nobody = kind is FindingKind.LEFT_BEHIND or is_second_address
+        assert may_remove(found, NOW, NOW + grace, grace) is (is_of_nobody and not is_in_use)

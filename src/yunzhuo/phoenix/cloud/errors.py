@@ -51,6 +51,13 @@ class VolumeSnapshotNotFound(NotFound):
         super().__init__("volume_snapshot_not_found", "The volume has no such snapshot.", snapshot_id=snapshot_id)
 
 
+class FloatingIpNotFound(NotFound):
+    """No floating IP of ours has this id."""
+
+    def __init__(self, ip_id: str) -> None:
+        super().__init__("floating_ip_not_found", "The cloud has no such floating IP.", ip_id=ip_id)
+
+
 class NoScreenshot(NotFound):
     """There is no picture of the server's screen."""
 
@@ -70,6 +77,20 @@ class VolumeBusy(Conflict):
 
     def __init__(self, message: str, **details: object) -> None:
         super().__init__("volume_busy", message, **details)
+
+
+class FloatingIpBusy(Conflict):
+    """The floating IP leads to another server, or the server has another one."""
+
+    def __init__(self, message: str, **details: object) -> None:
+        super().__init__("floating_ip_busy", message, **details)
+
+
+class FloatingIpUnreachable(Conflict):
+    """No router leads from the server's network to that of the floating IP."""
+
+    def __init__(self, message: str, **details: object) -> None:
+        super().__init__("floating_ip_unreachable", message, **details)
 
 
 class VolumeInUse(Conflict):

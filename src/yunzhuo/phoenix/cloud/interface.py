@@ -10,7 +10,7 @@ Every driver is held to the same contract suite (``tests/drivers``). Promises co
   still changing raises :class:`~yunzhuo.phoenix.cloud.errors.ServerBusy`, except ``delete`` and ``rename``.
 * An id that the cloud does not know, whatever its form, raises the NotFound error of its kind: ServerNotFound for every
   ``server_id`` (but ``delete`` and ``delete_snapshot`` are content), ImageNotFound, FlavorNotFound, SnapshotNotFound,
-  VolumeNotFound, VolumeSnapshotNotFound.
+  VolumeNotFound, VolumeSnapshotNotFound, FloatingIpNotFound.
 * A refused call (any :class:`~yunzhuo.phoenix.common.errors.Refused`) has changed nothing.
 * Results are frozen, hold aware UTC times, and do not change after they were returned.
 * What a cloud does not have raises :class:`~yunzhuo.phoenix.cloud.errors.CloudNotOffered`.
@@ -26,10 +26,12 @@ from yunzhuo.phoenix.cloud.resources import (
     ConsoleProtocol,
     FilePiece,
     Flavor,
+    FloatingIp,
     GuestFile,
     Host,
     Image,
     Network,
+    Port,
     RebootKind,
     Screenshot,
     Server,
@@ -243,6 +245,49 @@ class Volumes(Protocol):
         ...
 
 
+class Addresses(Protocol):
+    """Floating IPs of ours; those of others are never listed, returned or touched.
+
+    One leads to one server at most, and a server has one at most: whatever is asked for, and however many ask at once.
+    """
+
+    def create(self, address_id: str, *, network_id: str | None = None) -> FloatingIp:
+        """Get an address from the cloud, or return the one that already carries ``address_id``, our tag.
+
+        ``network_id`` is one of ``networks.external``; None: the first of them. Raises NoCapacity when the network or our quota
+        has none left, NotFound (``network_not_found``).
+        """
+        ...
+
+    def find(self, address_id: str) -> FloatingIp | None:
+        """The floating IP tagged with ``address_id``, or None. Looked up before every create."""
+        ...
+
+    def list(self) -> Sequence[FloatingIp]:
+        """All floating IPs of ours, in one call, in no particular order."""
+        ...
+
+    def associate(self, ip_id: str, server_id: str) -> None:
+        """Lead the address to a server, whatever that one's status. Twice is harmless.
+
+        Of several who ask at once for different servers one at most is told that it does; nobody may get it then.
+        Raises FloatingIpBusy when it leads to another server or the server has another one, FloatingIpUnreachable, and
+        ServerBusy while the server is being built or deleted.
+        """
+        ...
+
+    def dissociate(self, ip_id: str, server_id: str) -> None:
+        """Let the address lead nowhere. One that does not lead to this server, or is not there, is no error and is left.
+
+        A server that is deleted has let go of its address.
+        """
+        ...
+
+    def delete(self, ip_id: str) -> None:
+        """Give the address back; one that is not there is no error. Raises FloatingIpBusy while it leads anywhere."""
+        ...
+
+
 class Flavors(Protocol):
     """Sizes, smallest first."""
 
@@ -274,6 +319,18 @@ class Networks(Protocol):
     """Networks that servers can be put on, the one that a request without a network gets first."""
 
     def list(self) -> Sequence[Network]: ...
+
+    def external(self) -> Sequence[Network]:
+        """Networks that floating IPs are taken from, the one to be used first; none: this cloud has no floating IPs for us."""
+        ...
+
+    def ports(self) -> Sequence[Port]:
+        """All places on networks that our project has for servers, be these ours, others' or gone, in one call."""
+        ...
+
+    def delete_port(self, port_id: str, server_id: str) -> None:
+        """Remove what a server left behind. One that is not there, or is not this server's by now, is no error and is left."""
+        ...
 
 
 class Hosts(Protocol):
@@ -369,6 +426,8 @@ class Cloud(Protocol):
     def servers(self) -> Servers: ...
     @property
     def volumes(self) -> Volumes: ...
+    @property
+    def addresses(self) -> Addresses: ...
     @property
     def flavors(self) -> Flavors: ...
     @property

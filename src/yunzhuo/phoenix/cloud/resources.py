@@ -91,6 +91,28 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
+class FloatingIp:
+    """An address of ours on an external network. ``address_id`` is our tag; ``server_id`` is where it leads, None: nowhere."""
+
+    id: str
+    address_id: str
+    address: str
+    network_id: str
+    server_id: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A server's place on a network, as the cloud made it for ``server_id``, whether that server is there or not."""
+
+    id: str
+    server_id: str
+    address: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ServerRequest:
     """What is needed to make a server.
 

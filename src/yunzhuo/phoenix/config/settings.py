@@ -82,6 +82,7 @@ class OpenStackSettings(Section):
     images: tuple[str, ...] = Field((), description="Names or ids of the images offered, the default first; empty: all.")
     flavors: tuple[str, ...] = Field((), description="Names or ids of the flavors offered; empty: all that have a disk.")
     network: str = Field("", description="Name or id of the network that desktops are put on; empty: the project's first.")
+    external_network: str = Field("", description="Name or id of the network that floating IPs come from; empty: the first.")
     availability_zone: str = Field("", description="Where servers are built; empty: the cloud's choice.")
     security_groups: tuple[str, ...] = Field((), description="Names or ids of desktops' security groups; empty: default.")
     key_name: str = Field("", description="Nova's key pair whose public key new servers get; empty: none.")
@@ -206,6 +207,14 @@ class ReconcileSettings(Section):
     """Making the database agree with the cloud."""
 
     leftover_seconds: Seconds = Field(2, description="What a deleted desktop left in the cloud is removed after this long.")
+    ports_seconds: Seconds = Field(300, description="How often the cloud's ports are looked through for what servers left.")
+
+
+class AddressSettings(Section):
+    """Floating IPs, where the cloud has them."""
+
+    keep_seconds: int = Field(600, ge=0, description="One that nobody has waits this long; then the cloud gets it back.")
+    compare_seconds: Seconds = Field(30, description="How often they are compared with the cloud's list.")
 
 
 class ConsoleSettings(Section):
@@ -292,6 +301,7 @@ class Settings(Section):
     limits: LimitSettings = Field(LimitSettings(), description=LimitSettings.__doc__)
     operations: OperationSettings = Field(OperationSettings(), description=OperationSettings.__doc__)
     admission: AdmissionSettings = Field(AdmissionSettings(), description=AdmissionSettings.__doc__)
+    addresses: AddressSettings = Field(AddressSettings(), description=AddressSettings.__doc__)
     reconcile: ReconcileSettings = Field(ReconcileSettings(), description=ReconcileSettings.__doc__)
     consoles: ConsoleSettings = Field(ConsoleSettings(), description=ConsoleSettings.__doc__)
     guests: GuestSettings = Field(GuestSettings(), description=GuestSettings.__doc__)

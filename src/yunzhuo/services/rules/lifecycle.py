@@ -43,6 +43,8 @@ class Action(StrEnum):
     CONNECT_DISK = "connect_disk"
     DISCONNECT_DISK = "disconnect_disk"
     RESTORE_DISK = "restore_disk"
+    ASSIGN_ADDRESS = "assign_address"
+    RELEASE_ADDRESS = "release_address"
     DELETE = "delete"
     FORCE_DELETE = "force_delete"
 
@@ -75,6 +77,9 @@ class Step(StrEnum):
     CONNECT_DISK = "connect_disk"
     DISCONNECT_DISK = "disconnect_disk"
     RESTORE_DISK = "restore_disk"
+    MAKE_ADDRESS = "make_address"
+    CONNECT_ADDRESS = "connect_address"
+    RELEASE_ADDRESS = "release_address"
     SETTLE = "settle"
     REMOVE = "remove"
     GONE = "gone"
@@ -109,6 +114,7 @@ class State(StrEnum):
     SNAPSHOTTING = "snapshotting"
     ROLLING_BACK = "rolling_back"
     CHANGING_DISK = "changing_disk"
+    CHANGING_ADDRESS = "changing_address"
     DELETING = "deleting"
     DELETED = "deleted"
     ERROR = "error"
@@ -134,8 +140,28 @@ PLANS: Mapping[Action, tuple[Step, ...]] = {
     Action.CONNECT_DISK: (Step.FETCH_DISK, Step.CONNECT_DISK),
     Action.DISCONNECT_DISK: (Step.DISCONNECT_DISK,),
     Action.RESTORE_DISK: (Step.DISCONNECT_DISK, Step.RESTORE_DISK, Step.CONNECT_DISK),
+    Action.ASSIGN_ADDRESS: (Step.MAKE_ADDRESS, Step.CONNECT_ADDRESS),
+    Action.RELEASE_ADDRESS: (Step.RELEASE_ADDRESS,),
     Action.DELETE: (Step.SETTLE, Step.REMOVE, Step.GONE),
     Action.FORCE_DELETE: (Step.LEAVE,),
+}
+
+#: What is said of a step whose operation took too long.
+TOO_LATE: Mapping[Step, str] = {
+    Step.SERVER: "The cloud did not make the virtual machine in time.",
+    Step.RUNNING: "The virtual machine did not start in time.",
+    Step.READY: "The system inside the desktop did not get ready in time.",
+    Step.STOPPED: "The virtual machine did not stop in time.",
+    Step.SUSPENDED: "The memory was not put to disk in time.",
+    Step.REBUILT: "The virtual machine was not put back to the image in time.",
+    Step.RESIZED: "The virtual machine did not get its new size in time.",
+    Step.KEPT: "The snapshot was not made in time.",
+    Step.ROLLED_BACK: "The virtual machine did not return to the snapshot in time.",
+    Step.DROPPED: "The cloud did not remove the snapshot in time.",
+    Step.MAKE_ADDRESS: "The cloud did not give an address in time.",
+    Step.CONNECT_ADDRESS: "The address was not led to the desktop in time.",
+    Step.RELEASE_ADDRESS: "The address was not taken away in time.",
+    Step.GONE: "The cloud did not remove the virtual machine in time.",
 }
 
 # What is wanted from then on. What is not here leaves that as it was, or ends as ``power_after`` says.
@@ -168,6 +194,8 @@ STATE_DURING: Mapping[Action, State] = {
     Action.CONNECT_DISK: State.CHANGING_DISK,
     Action.DISCONNECT_DISK: State.CHANGING_DISK,
     Action.RESTORE_DISK: State.CHANGING_DISK,
+    Action.ASSIGN_ADDRESS: State.CHANGING_ADDRESS,
+    Action.RELEASE_ADDRESS: State.CHANGING_ADDRESS,
     Action.DELETE: State.DELETING,
     Action.FORCE_DELETE: State.DELETING,
 }
@@ -175,6 +203,7 @@ STATE_DURING: Mapping[Action, State] = {
 _REMOVALS = frozenset({Action.DELETE, Action.FORCE_DELETE})
 _ON_DISK = frozenset({Action.REBUILD, Action.ROLL_BACK, Action.DELETE_SNAPSHOT})
 _OF_PERSON = frozenset({Action.DISCONNECT_DISK, Action.RESTORE_DISK})
+_ON_ADDRESS = frozenset({Action.ASSIGN_ADDRESS, Action.RELEASE_ADDRESS})
 
 # What may be asked for in each state. Deletion supersedes whatever is running; everything else waits its turn.
 ALLOWED: Mapping[State, frozenset[Action]] = {
@@ -182,21 +211,24 @@ ALLOWED: Mapping[State, frozenset[Action]] = {
     State.AVAILABLE: _REMOVALS
     | _ON_DISK
     | _OF_PERSON
+    | _ON_ADDRESS
     | {Action.STOP, Action.REBOOT, Action.SUSPEND, Action.RESIZE, Action.SNAPSHOT, Action.CONNECT_DISK},
-    State.STOPPED: _REMOVALS | _ON_DISK | _OF_PERSON | {Action.START, Action.RESIZE, Action.SNAPSHOT},
-    State.SUSPENDED: _REMOVALS | {Action.RESUME, Action.DELETE_SNAPSHOT},
+    State.STOPPED: _REMOVALS | _ON_DISK | _OF_PERSON | _ON_ADDRESS | {Action.START, Action.RESIZE, Action.SNAPSHOT},
+    State.SUSPENDED: _REMOVALS | _ON_ADDRESS | {Action.RESUME, Action.DELETE_SNAPSHOT},
     State.DELETING: frozenset({Action.FORCE_DELETE}),
     State.DELETED: frozenset(),
     State.ERROR: _REMOVALS,
 }
 
+_ON_BROKEN = _REMOVALS | _ON_DISK | {Action.STOP, Action.REBOOT, Action.DISCONNECT_DISK, Action.RELEASE_ADDRESS}
+
 # What helps a desktop that needs attention depends on what the cloud says of its server.
 ALLOWED_IN_ERROR: Mapping[Observed | None, frozenset[Action]] = {
-    Observed.RUNNING: _REMOVALS | _ON_DISK | {Action.STOP, Action.REBOOT, Action.DISCONNECT_DISK},
-    Observed.ERROR: _REMOVALS | _ON_DISK | {Action.STOP, Action.REBOOT, Action.DISCONNECT_DISK},
+    Observed.RUNNING: _ON_BROKEN,
+    Observed.ERROR: _ON_BROKEN,
     Observed.UNKNOWN: _REMOVALS | {Action.START, Action.STOP},
     Observed.BUILDING: _REMOVALS | {Action.START, Action.STOP},
-    Observed.MISSING: _REMOVALS,
+    Observed.MISSING: _REMOVALS | {Action.RELEASE_ADDRESS},
     None: _REMOVALS | {Action.START, Action.STOP},
 }
 
@@ -269,12 +301,20 @@ def plan(action: Action, ends: Wanted | None = None, undoes: Action | None = Non
     """The steps of an operation; nobody waits for the system inside a server that ends stopped, nor gives it a disk.
 
     One that undoes a change nobody knows how far it came takes that change to its end first: each of those steps is safe
-    twice, and from there the way back is known.
+    twice, and from there the way back is known. An address is given back from wherever it is.
     """
     steps = PLANS[action]
-    if undoes is not None:
+    if undoes is not None and undoes is not Action.ASSIGN_ADDRESS:
         steps = (*(step for step in PLANS[undoes] if step is not Step.READY), *steps)
     return tuple(step for step in steps if step not in _OF_RUNNING) if ends is Wanted.STOPPED else steps
+
+
+def with_address(action: Action, steps: tuple[Step, ...], *, has_address: bool) -> tuple[Step, ...]:
+    """The steps of a change, with the one that gives the desktop's address back before its server goes."""
+    if action is not Action.DELETE or not has_address:
+        return steps
+    before = steps.index(Step.REMOVE)
+    return (*steps[:before], Step.RELEASE_ADDRESS, *steps[before:])
 
 
 _OF_RUNNING = frozenset({Step.READY, Step.CONNECT_DISK})

@@ -14,6 +14,7 @@ class Resource(StrEnum):
     MEMORY_MIB = "memory_mib"
     DISK_MIB = "disk_mib"
     SNAPSHOTS = "snapshots"
+    ADDRESSES = "addresses"
     HOURS = "hours"
 
 

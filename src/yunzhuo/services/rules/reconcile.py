@@ -38,6 +38,14 @@ class SeenServer:
     host: str | None = None
 
 
+class Thing(StrEnum):
+    """What clouds hold for desktops."""
+
+    SERVER = "server"
+    ADDRESS = "address"
+    PORT = "port"
+
+
 class FindingKind(StrEnum):
     """What can be found."""
 
@@ -51,6 +59,8 @@ class FindingKind(StrEnum):
     LEFT_BEHIND = "left_behind"
     DOUBLE = "double"
     STRANGER = "stranger"
+    UNUSED = "unused"
+    ELSEWHERE = "elsewhere"
 
 
 #: What the cloud holds and no desktop owns.
@@ -61,13 +71,18 @@ _TOLD = frozenset({FindingKind.NO_SERVER})
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that differs. ``desktop_id`` is our tag on it, even when we have no such desktop."""
+    """One thing that differs. ``desktop_id`` is our tag on it, even when we have no such desktop.
+
+    ``cloud_id`` is the thing's own, None where there is none. ``is_in_use``: it is an address that leads to a server.
+    """
 
     kind: FindingKind
     desktop_id: str
-    server_id: str | None
+    cloud_id: str | None
     name: str
     server: SeenServer | None = None
+    thing: Thing = Thing.SERVER
+    is_in_use: bool = False
 
     @property
     def is_only_told(self) -> bool:
@@ -122,9 +137,17 @@ def _kind_of(desktop: KnownDesktop | None, server: SeenServer) -> FindingKind | 
     return FindingKind.MOVED if desktop.host != server.host else None
 
 
-def may_remove(kind: FindingKind, first_seen_at: datetime, now: datetime, grace: timedelta) -> bool:
-    """Whether a leftover is removed now: only what a deleted desktop left, and never at first sight.
+def is_removable(finding: Finding) -> bool:
+    """Whether a rule removes it: what a deleted desktop left, or a second address that leads nowhere.
 
-    A stranger or a double may be somebody's: only a person can say.
+    A stranger or a second server may be somebody's: only a person can say.
     """
-    return kind is FindingKind.LEFT_BEHIND and now - first_seen_at >= grace
+    is_of_nobody = finding.kind is FindingKind.LEFT_BEHIND or (
+        finding.kind is FindingKind.DOUBLE and finding.thing is Thing.ADDRESS
+    )
+    return is_of_nobody and not finding.is_in_use
+
+
+def may_remove(finding: Finding, first_seen_at: datetime, now: datetime, grace: timedelta) -> bool:
+    """Whether a leftover is removed now: never at first sight."""
+    return is_removable(finding) and now - first_seen_at >= grace

@@ -15,6 +15,7 @@ UNDO: Mapping[Action, Action] = {
     Action.STOP: Action.START,
     Action.SUSPEND: Action.RESUME,
     Action.RESUME: Action.SUSPEND,
+    Action.ASSIGN_ADDRESS: Action.RELEASE_ADDRESS,
 }
 
 #: A person asks for these where their files are, with what is true of the disk by then.
@@ -60,7 +61,7 @@ def remedies(facts: Facts, *, is_undoing: bool = False) -> frozenset[Remedy]:
     found = set()
     if facts.action in allowed - ASKED_OF_THE_DISK:
         found.add(Remedy.RETRY)
-    if UNDO.get(facts.action) in allowed - REMOVALS:
+    if UNDO.get(facts.action) in allowed - REMOVALS - {Action.RELEASE_ADDRESS}:  # what was not assigned is back already
         found.add(Remedy.UNDO)
     if Action.DELETE in allowed:
         found.add(Remedy.DELETE)

@@ -4,6 +4,7 @@ from apiflask import APIBlueprint
 
 from yunzhuo.web.api import (
     account,
+    addresses,
     audit,
     desktops,
     entrance,
@@ -55,6 +56,7 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
     gateways.blueprint,
     screens.blueprint,
     policies.blueprint,
+    addresses.blueprint,
     pools.blueprint,
     license.blueprint,
 )

@@ -160,7 +160,7 @@ def delete(desktop_id: str) -> AcceptedAnswer:
 @blueprint.output(models.Accepted, HTTPStatus.ACCEPTED)
 @blueprint.doc(responses=refusals(*BODY, 401, 403, 404, 409))
 def act(desktop_id: str, json_data: models.DesktopAction) -> AcceptedAnswer:
-    """Start, stop, reboot, suspend, rebuild, resize, snapshot, delete a desktop, or try its creation again"""
+    """Start, stop, reboot, rebuild, resize, delete a desktop and so on; give it a floating IP; try its creation again"""
     desktops, snapshots = services().desktops, services().snapshots
     action = models.ACTIONS[json_data.action]
     match action:
@@ -174,6 +174,10 @@ def act(desktop_id: str, json_data: models.DesktopAction) -> AcceptedAnswer:
             return accepted_answer(snapshots.roll_back(actor(), desktop_id, _needed("snapshot", json_data.snapshot)))
         case Action.DELETE_SNAPSHOT:
             return accepted_answer(snapshots.delete(actor(), desktop_id, _needed("snapshot", json_data.snapshot)))
+        case Action.ASSIGN_ADDRESS:
+            return accepted_answer(services().addresses.assign(actor(), desktop_id))
+        case Action.RELEASE_ADDRESS:
+            return accepted_answer(services().addresses.release(actor(), desktop_id))
         case _:
             return accepted_answer(desktops.act(actor(), desktop_id, action, reboot_kind=json_data.kind))
 

@@ -37,6 +37,8 @@ class AskedAction(StrEnum):
     SNAPSHOT = "snapshot"
     ROLL_BACK = "roll_back"
     DELETE_SNAPSHOT = "delete_snapshot"
+    ASSIGN_ADDRESS = "assign_address"
+    RELEASE_ADDRESS = "release_address"
     RETRY = "retry"
     DELETE = "delete"
     FORCE_DELETE = "force_delete"
@@ -211,6 +213,7 @@ class Desktop(BaseModel):
     owner: Owner
     image: Chosen
     flavor: Chosen
+    address: str | None = Field(description="Its floating IP; null: it has none, or it is still being made.")
     state: State
     wanted: Wanted
     fault: str | None = Field(description="The cloud's own word for what is wrong with the machine.")
@@ -233,6 +236,7 @@ class Desktop(BaseModel):
             owner=Owner(id=view.owner_id, email=view.owner_email),
             image=Chosen(id=view.image_id, name=view.image_name),
             flavor=Chosen(id=view.flavor_id, name=view.flavor_name),
+            address=view.address,
             state=view.state,
             wanted=view.wanted,
             fault=view.fault,

@@ -2,6 +2,7 @@
 
 from yunzhuo.web.portal import (
     accounts,
+    addresses,
     administration,
     all_desktops,
     audit,
@@ -32,6 +33,7 @@ from yunzhuo.web.portal.security import ENROLL_ENDPOINTS
 __all__ = [
     "ENROLL_ENDPOINTS",
     "accounts",
+    "addresses",
     "administration",
     "all_desktops",
     "audit",

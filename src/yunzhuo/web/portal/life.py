@@ -5,7 +5,7 @@ from collections.abc import Callable
 from flask import abort, request, url_for
 from werkzeug.wrappers import Response
 
-from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, LimitReached
+from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, LimitReached, NotOffered
 from yunzhuo.services.desktop_views import DesktopView
 from yunzhuo.services.desktops import Accepted, RebootKind
 from yunzhuo.services.rules.lifecycle import Action
@@ -36,6 +36,8 @@ _QUESTIONS: dict[str, Callable[[str], Accepted]] = {
     "rebuild": _rebuild,
     "hard-reboot": _reboot_hard,
     "force-delete": _force_delete,
+    "assign-address": lambda desktop_id: services().addresses.assign(actor(), desktop_id),
+    "release-address": lambda desktop_id: services().addresses.release(actor(), desktop_id),
 }
 
 
@@ -51,7 +53,7 @@ def confirm(desktop_id: str, question: str) -> Response:
         return _asked("confirm", found, form=form, question=messages.question(question, found), asked=question)
     try:
         changed = _QUESTIONS[question](desktop_id).desktop
-    except (Conflict, InvalidInput) as error:
+    except (Conflict, InvalidInput, LimitReached, NotOffered) as error:
         notice("bad", messages.refusal(error))
         changed = services().desktops.get(actor(), desktop_id)
     return _done(changed)

@@ -21,7 +21,7 @@ from yunzhuo.services.people_import import Change
 from yunzhuo.services.quotas import Allowance, Resource, Subject
 from yunzhuo.services.roles import RoleView
 from yunzhuo.services.rules.lifecycle import ACTIVE, Action, OperationStatus, State, Step
-from yunzhuo.web.portal import words
+from yunzhuo.web.portal import trouble_words, words
 from yunzhuo.webkit import services
 from yunzhuo.webkit.problems import Problem
 
@@ -61,7 +61,7 @@ def trouble(problem: Problem) -> Trouble:
     """What to say on the page for an error."""
     if problem.code == "registration_closed":
         return Trouble(gettext("Registration is closed"), gettext("Ask your administrator for an account."))
-    heading, text = words.TROUBLES.get(problem.status, words.OTHER_TROUBLE)
+    heading, text = trouble_words.TROUBLES.get(problem.status, trouble_words.OTHER_TROUBLE)
     return Trouble(str(heading), str(text))
 
 

@@ -33,6 +33,7 @@ _WAYS = (
     ("screens", "portal.screen_list", lazy_gettext("Open screens"), "screen:read"),
     ("policies", "portal.policy_list", lazy_gettext("Screen policies"), "policy:read"),
     ("gateways", "portal.gateway_list", lazy_gettext("Gateways"), "gateway:read"),
+    ("addresses", "portal.address_list", lazy_gettext("Floating IPs"), "address:read"),
     ("hosts", "portal.host_list", lazy_gettext("Hosts"), "host:read"),
     ("catalog", "portal.catalog", lazy_gettext("Images and sizes"), "overview:read"),
     ("audit", "portal.audit_log", lazy_gettext("Audit log"), "audit:read"),

@@ -27,6 +27,7 @@ STATES: Mapping[State, LazyString] = {
     State.SNAPSHOTTING: lazy_gettext("Snapshots at work"),
     State.ROLLING_BACK: lazy_gettext("Rolling back"),
     State.CHANGING_DISK: lazy_gettext("Moving files"),
+    State.CHANGING_ADDRESS: lazy_gettext("Changing the address"),
     State.DELETING: lazy_gettext("Deleting"),
     State.DELETED: lazy_gettext("Deleted"),
     State.ERROR: lazy_gettext("Needs attention"),
@@ -54,6 +55,7 @@ RESOURCES: Mapping[Resource, LazyString] = {
     Resource.MEMORY_MIB: lazy_gettext("Memory"),
     Resource.DISK_MIB: lazy_gettext("Disk"),
     Resource.SNAPSHOTS: lazy_gettext("Snapshots"),
+    Resource.ADDRESSES: lazy_gettext("Floating IPs"),
     Resource.HOURS: lazy_gettext("Hours this month"),
 }
 SIZES = (Resource.MEMORY_MIB, Resource.DISK_MIB)
@@ -136,6 +138,9 @@ STEPS: Mapping[Step, LazyString] = {
     Step.CONNECT_DISK: lazy_gettext("personal files connected"),
     Step.DISCONNECT_DISK: lazy_gettext("personal files given back"),
     Step.RESTORE_DISK: lazy_gettext("personal files restored"),
+    Step.MAKE_ADDRESS: lazy_gettext("floating IP"),
+    Step.CONNECT_ADDRESS: lazy_gettext("floating IP led here"),
+    Step.RELEASE_ADDRESS: lazy_gettext("floating IP given back"),
     Step.SETTLE: lazy_gettext("earlier work"),
     Step.REMOVE: lazy_gettext("removal"),
     Step.GONE: lazy_gettext("clean-up"),
@@ -158,6 +163,8 @@ ACTIONS: Mapping[Action, LazyString] = {
     Action.CONNECT_DISK: lazy_gettext("Bring the personal files"),
     Action.DISCONNECT_DISK: lazy_gettext("Take the personal files away"),
     Action.RESTORE_DISK: lazy_gettext("Restore the personal files"),
+    Action.ASSIGN_ADDRESS: lazy_gettext("Give a floating IP"),
+    Action.RELEASE_ADDRESS: lazy_gettext("Take the floating IP away"),
     Action.DELETE: lazy_gettext("Delete"),
     Action.FORCE_DELETE: lazy_gettext("Force delete"),
 }
@@ -183,6 +190,16 @@ QUESTIONS: Mapping[str, tuple[LazyString, LazyString, LazyString]] = {
         lazy_gettext("It is as if the plug were pulled: what is not saved is lost. For a desktop that answers no more."),
         lazy_gettext("Reboot by force"),
     ),
+    "assign-address": (
+        lazy_gettext("Give “%(name)s” a floating IP?"),
+        lazy_gettext("Other networks reach it there then, as far as the cloud's security groups let them."),
+        lazy_gettext("Give a floating IP"),
+    ),
+    "release-address": (
+        lazy_gettext("Take the floating IP of “%(name)s” away?"),
+        lazy_gettext("Whoever reaches the desktop there loses the way to it, and another desktop may get the address."),
+        lazy_gettext("Take the floating IP away"),
+    ),
     "force-delete": (
         lazy_gettext("Delete “%(name)s” by force?"),
         lazy_gettext(
@@ -207,6 +224,8 @@ FAILED: Mapping[Action, LazyString] = {
     Action.CONNECT_DISK: lazy_gettext("The personal files could not be brought here."),
     Action.DISCONNECT_DISK: lazy_gettext("The personal files could not be taken away."),
     Action.RESTORE_DISK: lazy_gettext("The personal files could not be restored."),
+    Action.ASSIGN_ADDRESS: lazy_gettext("The desktop could not be given a floating IP."),
+    Action.RELEASE_ADDRESS: lazy_gettext("The floating IP could not be taken away."),
     Action.DELETE: lazy_gettext("The desktop could not be deleted."),
     Action.FORCE_DELETE: lazy_gettext("The desktop could not be deleted."),
 }
@@ -229,6 +248,9 @@ REASONS: Mapping[str, LazyString] = {
     "volume_busy": lazy_gettext("The personal disk is busy with something else. Try again in a moment."),
     "volume_not_found": lazy_gettext("The personal disk is not there any more. Tell your administrator."),
     "volume_snapshot_not_found": lazy_gettext("This snapshot is not there any more."),
+    "floating_ip_not_found": lazy_gettext("The floating IP is not there any more. Try again for another one."),
+    "floating_ip_busy": lazy_gettext("Somebody has led the floating IP elsewhere. Tell your administrator."),
+    "floating_ip_unreachable": lazy_gettext("No router leads from the desktop's network to that of floating IPs."),
     "personal_disk_elsewhere": lazy_gettext("The personal files are at another desktop."),
     "machine_failed": lazy_gettext("Its virtual machine does not do what it is asked."),
     "guest_unreachable": lazy_gettext("The desktop does not answer right now. Try again in a moment."),
@@ -298,6 +320,8 @@ REFUSALS: Mapping[str, LazyString] = {
     "email_refused": lazy_gettext("This address cannot be used here."),
     "more_rights": lazy_gettext("This may do more than you. Ask somebody who may as much."),
     "quota_reached": lazy_gettext("This is more than the quota allows: %(used)s of %(limit)s are used."),
+    "address_there": lazy_gettext("This desktop has a floating IP already."),
+    "no_address": lazy_gettext("This desktop has no floating IP."),
     "personal_disk_not_found": lazy_gettext("You have no personal disk."),
     "personal_disk_there": lazy_gettext("You have a personal disk already."),
     "personal_disk_limit": lazy_gettext("Personal disks are not offered here."),
@@ -366,36 +390,3 @@ SIZE_NAMES: Mapping[str, LazyString] = {
     "Medium": lazy_gettext("Medium"),
     "Large": lazy_gettext("Large"),
 }
-
-# What an error page says, by status: a heading, and what to make of it.
-TROUBLES: Mapping[int, tuple[LazyString, LazyString]] = {
-    400: (
-        lazy_gettext("This request cannot be read"),
-        lazy_gettext("The page may have been open for too long. Reload it and try again."),
-    ),
-    403: (
-        lazy_gettext("Not allowed"),
-        lazy_gettext("Your account may not do this. Ask your administrator if it should."),
-    ),
-    404: (
-        lazy_gettext("There is nothing here"),
-        lazy_gettext("The address is wrong, or what was here is gone, or is not yours."),
-    ),
-    413: (
-        lazy_gettext("That was too much at once"),
-        lazy_gettext("What was sent is larger than what is taken here."),
-    ),
-    429: (
-        lazy_gettext("Too many attempts"),
-        lazy_gettext("Wait a few minutes, then try again."),
-    ),
-    500: (
-        lazy_gettext("Something went wrong here"),
-        lazy_gettext("It is not your fault. Try again; if it keeps happening, give your administrator the request ID below."),
-    ),
-    503: (
-        lazy_gettext("Just a moment"),
-        lazy_gettext("Part of Yunzhuo does not answer right now. Try again in a few seconds."),
-    ),
-}
-OTHER_TROUBLE = (lazy_gettext("This did not work"), lazy_gettext("Go back and try again."))

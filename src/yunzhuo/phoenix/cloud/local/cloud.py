@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from yunzhuo.phoenix.cloud.local.addresses import LocalAddresses
 from yunzhuo.phoenix.cloud.local.connection import Connection
 from yunzhuo.phoenix.cloud.local.flavors import LocalFlavors
 from yunzhuo.phoenix.cloud.local.guest import LocalGuest
@@ -19,6 +20,7 @@ class LocalCloud:
         self._connection = Connection(socket, timeout_seconds=timeout_seconds)
         self.servers = LocalServers(self._connection)
         self.volumes = LocalVolumes(self._connection)
+        self.addresses = LocalAddresses()
         self.flavors = LocalFlavors(self._connection)
         self.images = LocalImages(self._connection)
         self.networks = LocalNetworks(self._connection)

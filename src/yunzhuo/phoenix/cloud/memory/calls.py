@@ -16,7 +16,12 @@ from yunzhuo.phoenix.common.errors import Conflict, Refused, YunzhuoError
 
 _Result = TypeVar("_Result")
 
-_NEED_ROOM = frozenset({"servers.create", "servers.start", "servers.resume", "servers.resize", "servers.roll_back"})
+_NEED_ROOM = frozenset(
+    {
+        *("servers.create", "servers.start", "servers.resume", "servers.resize", "servers.roll_back"),
+        "addresses.create",
+    }
+)
 _TRIM_EVERY = 256
 
 

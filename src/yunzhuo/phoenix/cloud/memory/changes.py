@@ -118,6 +118,8 @@ def delete(transaction: Transaction, plan: Plan, server_id: str) -> None:
         takes_room = record.frees_at is None or record.frees_at > transaction.now
         leaving = {"change": None, "gone_at": gone_at, "frees_at": None if takes_room else record.frees_at}
         store.write_server(transaction, record.model_copy(update=leaving))
+        if plan.has(FaultKind.LEAK):
+            store.leave_port(transaction, server_id, record.address)
 
 
 def _make(transaction: Transaction, plan: Plan, request: ServerRequest) -> ServerRecord:

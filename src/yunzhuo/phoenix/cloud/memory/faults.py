@@ -25,8 +25,11 @@ class FaultKind(StrEnum):
     ``REFUSE``              a refusal: NoCapacity where room is needed, else ServerBusy (servers) or Conflict
     ``BREAK``               accepted, and what it started ends in ERROR with ``reason``
     ``LIE``                 get, find and list of servers answer ``status``, or when it is None the status from before the
-                            last change; ``guest.ready`` and ``images.is_prepared`` answer the opposite
-    ``FORGET``              get and find do not know the server; list leaves out ``subject``, or one drawn by chance
+                            last change; those of addresses say that one leads where it led before; ``guest.ready`` and
+                            ``images.is_prepared`` answer the opposite
+    ``FORGET``              get and find do not know the server or address; list leaves out ``subject``, or one drawn by
+                            chance
+    ``LEAK``                a server is deleted, and its port stays
     ``CRASH``               it happened, and before there is an answer the calling process is killed
     ======================= ==========================================================================================
     """
@@ -39,20 +42,24 @@ class FaultKind(StrEnum):
     BREAK = "break"
     LIE = "lie"
     FORGET = "forget"
+    LEAK = "leak"
     CRASH = "crash"
 
 
-_READS = frozenset({"servers.get", "servers.find", "servers.list"})
+_READS = frozenset({"servers.get", "servers.find", "servers.list", "addresses.find", "addresses.list"})
 _CHANGES = frozenset(
     f"servers.{verb}"
     for verb in ("create", "start", "stop", "reboot", "suspend", "resume", "rebuild", "resize", "snapshot", "roll_back")
 )
+
+_LISTS = frozenset({"servers.list", "addresses.list"})
 
 #: Kinds that mean something in some operations only; elsewhere they do not strike and are not counted.
 _STRIKES_ONLY = {
     FaultKind.LIE: _READS | {"guest.ready", "images.is_prepared"},
     FaultKind.FORGET: _READS,
     FaultKind.BREAK: _CHANGES,
+    FaultKind.LEAK: {"servers.delete"},
 }
 
 
@@ -60,7 +67,7 @@ class Fault(BaseModel):
     """One thing that goes wrong in calls of ``operation`` (``servers.create``; ``servers.*`` and ``*`` match more).
 
     It strikes ``count`` times (None: until cleared), each matching call with ``probability``. ``subject`` keeps it to one
-    server: the desktop's id for create and find, either id for list, the server's id for all else.
+    server: the desktop's id for create and find, either id for list, the server's id for all else; so with addresses.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -159,5 +166,5 @@ def strike(transaction: Transaction, operation: str, subject: str) -> Plan:
 def _matches(fault: Fault, operation: str, subject: str) -> bool:
     if operation not in _STRIKES_ONLY.get(fault.kind, {operation}):
         return False
-    is_meant = fault.subject in (None, subject) or operation == "servers.list"
+    is_meant = fault.subject in (None, subject) or operation in _LISTS
     return is_meant and fnmatchcase(operation, fault.operation)

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+from yunzhuo.phoenix.cloud.memory import store
 from yunzhuo.phoenix.cloud.memory.calls import Gate
 from yunzhuo.phoenix.cloud.memory.options import NetworkOption, Options
+from yunzhuo.phoenix.cloud.memory.records import as_time
 from yunzhuo.phoenix.cloud.memory.state import Transaction
-from yunzhuo.phoenix.cloud.resources import Network
+from yunzhuo.phoenix.cloud.resources import Network, Port
 from yunzhuo.phoenix.common.errors import NotFound
 
 _FIRST_ADDRESS = 10
@@ -21,6 +23,20 @@ class Networks:
     def list(self) -> Sequence[Network]:
         return self._gate.perform("networks.list", lambda transaction, _: tuple(map(_as_network, transaction.options.networks)))
 
+    def external(self) -> Sequence[Network]:
+        return self._gate.perform(
+            "networks.external", lambda transaction, _: tuple(map(_as_network, transaction.options.external_networks))
+        )
+
+    def ports(self) -> Sequence[Port]:
+        return self._gate.perform("networks.ports", lambda transaction, _: _ports(transaction))
+
+    def delete_port(self, port_id: str, server_id: str) -> None:
+        def delete(transaction: Transaction) -> None:
+            transaction.execute("DELETE FROM ports WHERE id = ? AND server_id = ?", port_id, server_id)
+
+        self._gate.perform("networks.delete_port", lambda transaction, _: delete(transaction), subject=port_id)
+
 
 def choose_network(options: Options, network_id: str | None) -> NetworkOption:
     """The network with this id, for None the first. Raises NotFound."""
@@ -28,6 +44,14 @@ def choose_network(options: Options, network_id: str | None) -> NetworkOption:
         if network_id in (None, network.id):
             return network
     raise NotFound("network_not_found", "The cloud has no such network.", network_id=network_id)
+
+
+def choose_external(options: Options, network_id: str | None) -> NetworkOption:
+    """The external network with this id, for None the first. Raises NotFound."""
+    for network in options.external_networks:
+        if network_id in (None, network.id):
+            return network
+    raise NotFound("network_not_found", "The cloud has no such external network.", network_id=network_id)
 
 
 def next_address(transaction: Transaction, network: NetworkOption) -> str:
@@ -38,3 +62,16 @@ def next_address(transaction: Transaction, network: NetworkOption) -> str:
 
 def _as_network(network: NetworkOption) -> Network:
     return Network(id=network.id, name=network.name, reaches_internet=network.reaches_internet)
+
+
+def _ports(transaction: Transaction) -> Sequence[Port]:
+    """Each server's, and what was left behind of servers that are gone."""
+    store.purge(transaction)
+    of_servers = transaction.rows("SELECT id, record ->> '$.address', record ->> '$.created_at' FROM servers")
+    left = transaction.rows(
+        "SELECT id, server_id, address, created_at FROM ports WHERE server_id NOT IN (SELECT id FROM servers)"
+    )
+    return (
+        *(Port(f"port-{server_id}", server_id, address, as_time(float(made_at))) for server_id, address, made_at in of_servers),
+        *(Port(port_id, server_id, address, as_time(made_at)) for port_id, server_id, address, made_at in left),
+    )

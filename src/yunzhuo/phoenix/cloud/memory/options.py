@@ -81,6 +81,7 @@ class Options(_Part):
     delete_seconds: float = Field(0.05, ge=0)
 
     guests_get_ready: bool = True
+    floating_ips: int = Field(50_000, ge=0, le=50_000, description="How many addresses an external network has.")
     calls_kept: int = Field(10_000, ge=1)
 
     console_protocols: tuple[ConsoleProtocol, ...] = (ConsoleProtocol.VNC, ConsoleProtocol.SPICE, ConsoleProtocol.RDP)
@@ -102,4 +103,5 @@ class Options(_Part):
         NetworkOption(id="desktops", name="Desktops"),
         NetworkOption(id="closed", name="Closed", reaches_internet=False, address_prefix="10.65."),
     )
+    external_networks: tuple[NetworkOption, ...] = (NetworkOption(id="public", name="Public", address_prefix="203.0."),)
     hosts: tuple[HostOption, ...] = (HostOption(id="host-1", name="memory-1"), HostOption(id="host-2", name="memory-2"))

@@ -76,8 +76,8 @@ CREATE TABLE calls (
 );
 """
 
-# Made where it is missing: a file that an earlier release made has no volumes.
-_VOLUMES = (
+# Made where it is missing: a file that an earlier release made has no volumes, or no floating IPs.
+_LATER = (
     """CREATE TABLE IF NOT EXISTS volumes (
         id TEXT PRIMARY KEY,
         disk_id TEXT UNIQUE NOT NULL,   -- our tag
@@ -107,6 +107,22 @@ _VOLUMES = (
         content BLOB NOT NULL,
         PRIMARY KEY (snapshot_id, path)
     ) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS floating_ips (
+        id TEXT PRIMARY KEY,
+        address_id TEXT UNIQUE NOT NULL, -- our tag
+        address TEXT NOT NULL,
+        network_id TEXT NOT NULL,
+        created_at REAL NOT NULL,
+        server_id TEXT UNIQUE REFERENCES servers ON DELETE SET NULL,
+        led_to TEXT,                     -- before the last change: what a stale answer says
+        UNIQUE (network_id, address)
+    )""",
+    """CREATE TABLE IF NOT EXISTS ports ( -- those that servers left behind
+        id TEXT PRIMARY KEY,
+        server_id TEXT NOT NULL,
+        address TEXT NOT NULL,
+        created_at REAL NOT NULL
+    )""",
 )
 
 _Value = str | int | float | bytes | None
@@ -230,7 +246,7 @@ class StateFile:
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA foreign_keys=ON")
         if path == self.path:
-            for statement in _VOLUMES:
+            for statement in _LATER:
                 connection.execute(statement)
         return connection
 

@@ -7,13 +7,14 @@ from yunzhuo.phoenix.cloud.memory.records import ServerRecord, SnapshotRecord, s
 from yunzhuo.phoenix.cloud.memory.state import Transaction
 
 
-def _purge(transaction: Transaction) -> None:
+def purge(transaction: Transaction) -> None:
+    """Those whose time to be gone has come are gone."""
     transaction.execute("DELETE FROM servers WHERE gone_at <= ?", transaction.now)
 
 
 def read_server(transaction: Transaction, server_id: str) -> ServerRecord:
     """One of our servers. Raises ServerNotFound."""
-    _purge(transaction)
+    purge(transaction)
     row = transaction.row("SELECT record FROM servers WHERE id = ? AND desktop_id IS NOT NULL", server_id)
     if row is None:
         raise ServerNotFound(server_id)
@@ -22,14 +23,14 @@ def read_server(transaction: Transaction, server_id: str) -> ServerRecord:
 
 def find_server(transaction: Transaction, desktop_id: str) -> ServerRecord | None:
     """The server with this tag, or None."""
-    _purge(transaction)
+    purge(transaction)
     row = transaction.row("SELECT record FROM servers WHERE desktop_id = ?", desktop_id)
     return settle(ServerRecord.model_validate_json(row[0]), transaction.now) if row else None
 
 
 def read_servers(transaction: Transaction) -> Sequence[ServerRecord]:
     """All servers of ours."""
-    _purge(transaction)
+    purge(transaction)
     rows = transaction.rows("SELECT record FROM servers WHERE desktop_id IS NOT NULL")
     return tuple(settle(ServerRecord.model_validate_json(row[0]), transaction.now) for row in rows)
 
@@ -56,6 +57,17 @@ def write_server(transaction: Transaction, record: ServerRecord) -> None:
 def remove_server(transaction: Transaction, server_id: str) -> None:
     """Forget a server, its files and its snapshots at once."""
     transaction.execute("DELETE FROM servers WHERE id = ?", server_id)
+
+
+def leave_port(transaction: Transaction, server_id: str, address: str) -> None:
+    """Let the server's port outlive it."""
+    transaction.execute(
+        "INSERT INTO ports (id, server_id, address, created_at) VALUES (?, ?, ?, ?)",
+        transaction.draw_id(),
+        server_id,
+        address,
+        transaction.now,
+    )
 
 
 def write_snapshot(transaction: Transaction, record: SnapshotRecord) -> None:

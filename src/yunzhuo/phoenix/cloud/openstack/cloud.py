@@ -2,6 +2,7 @@
 
 from yunzhuo.phoenix.cloud import interface
 from yunzhuo.phoenix.cloud.errors import CloudNotOffered
+from yunzhuo.phoenix.cloud.openstack.addresses import OpenStackAddresses
 from yunzhuo.phoenix.cloud.openstack.connection import CREATE, Connection
 from yunzhuo.phoenix.cloud.openstack.flavors import OpenStackFlavors
 from yunzhuo.phoenix.cloud.openstack.guest import OpenStackGuest
@@ -27,6 +28,7 @@ class OpenStackCloud:
         networks = OpenStackNetworks(self._connection)
         self.servers: interface.Servers = OpenStackServers(self._connection, lookup, flavors, images, networks)
         self.volumes: interface.Volumes = OpenStackVolumes()
+        self.addresses: interface.Addresses = OpenStackAddresses(self._connection, lookup, networks)
         self.flavors: interface.Flavors = flavors
         self.images: interface.Images = images
         self.networks: interface.Networks = networks

@@ -75,8 +75,12 @@ class Connection:
         version: str | None = READ,
         refusals: Refusals | None = None,
         within_seconds: float | None = None,
+        revision: int | None = None,
     ) -> Json:
-        """The answer's JSON; empty where there is none. ``version`` is Nova's microversion and means nothing elsewhere."""
+        """The answer's JSON; empty where there is none. ``version`` is Nova's microversion and means nothing elsewhere.
+
+        ``revision`` is Neutron's: of what has changed since then nothing is changed, and it answers 412.
+        """
         limit = min(within_seconds or self._timeout_seconds, self._timeout_seconds)
         is_look = method == "GET"
         options: dict[str, Any] = {**(_LOOKS_AGAIN if is_look else _ONCE), "timeout": limit}
@@ -84,6 +88,8 @@ class Connection:
             options["json"] = body
         if service == "compute":
             options["microversion"] = version
+        if revision is not None:
+            options["headers"] = {"If-Match": f"revision_number={revision}"}
         with _translated(service):
             try:
                 answer = self._request(service, method, path, options)

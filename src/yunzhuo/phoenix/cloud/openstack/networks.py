@@ -1,11 +1,18 @@
 """Networks of driver ``openstack``."""
 
+import re
 from collections.abc import Sequence
 
+from yunzhuo.phoenix.cloud.errors import CloudUnavailable
 from yunzhuo.phoenix.cloud.openstack.catalog import Catalog
-from yunzhuo.phoenix.cloud.openstack.connection import Connection
-from yunzhuo.phoenix.cloud.resources import Network
+from yunzhuo.phoenix.cloud.openstack.connection import Connection, Refusals
+from yunzhuo.phoenix.cloud.openstack.server_states import read_time
+from yunzhuo.phoenix.cloud.resources import Network, Port
 from yunzhuo.phoenix.common.errors import InvalidInput, NotFound
+
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+# What Nova makes for a server is owned by `compute:` and the server's availability zone.
+_OF_SERVERS = "compute:"
 
 
 class OpenStackNetworks:
@@ -14,9 +21,48 @@ class OpenStackNetworks:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._all = Catalog(self._ask, seconds=connection.settings.catalog_seconds)
+        self._external = Catalog(self._ask_for_external, seconds=connection.settings.catalog_seconds)
 
     def list(self) -> Sequence[Network]:
         return self._all.items()
+
+    def external(self) -> Sequence[Network]:
+        return self._external.items()
+
+    def choose_external(self, network_id: str | None) -> Network:
+        """The one asked for, else the first. Raises NotFound."""
+        found = self._external.find(lambda network: network_id in (None, network.id))
+        if found is None:
+            raise NotFound("network_not_found", "The cloud has no such external network.", network_id=network_id)
+        return found
+
+    def ports(self) -> Sequence[Port]:
+        fields = "&".join(f"fields={name}" for name in ("id", "device_id", "device_owner", "fixed_ips", "created_at"))
+        path = f"/ports?project_id={self._connection.project_id}&{fields}"
+        found = {each["id"]: each for each in self._connection.pages("network", path, "ports")}
+        return tuple(
+            Port(
+                id=each["id"],
+                server_id=each["device_id"],
+                address=next((fixed["ip_address"] for fixed in each["fixed_ips"]), ""),
+                created_at=read_time(each["created_at"]),
+            )
+            for each in found.values()
+            if each["device_owner"].startswith(_OF_SERVERS) and each["device_id"]
+        )
+
+    def delete_port(self, port_id: str, server_id: str) -> None:
+        if not _ID.fullmatch(port_id):
+            return
+        ask = self._connection.ask
+        try:
+            found = ask("network", "GET", f"/ports/{port_id}", refusals={404: _no_port})["port"]
+            if found["device_id"] == server_id and found["device_owner"].startswith(_OF_SERVERS):
+                refusals: Refusals = {404: _no_port, 412: _overtaken}
+                path, revision = f"/ports/{port_id}", int(found["revision_number"])
+                ask("network", "DELETE", path, refusals=refusals, revision=revision)
+        except NotFound:
+            return
 
     def choose(self, network_id: str | None) -> Network:
         """The one asked for, else the first. Raises NotFound; InvalidInput when the project has none at all."""
@@ -53,3 +99,26 @@ class OpenStackNetworks:
         if not first:
             raise InvalidInput(f"The cloud has no network {wanted!r} ([openstack] network).", code="no_network")
         return [*first, *(network for network in found if network not in first)]
+
+    def _ask_for_external(self) -> Sequence[Network]:
+        ask, wanted = self._connection, self._connection.settings.external_network
+        routers = ask.pages("network", "/routers", "routers")
+        ways_out = {(router.get("external_gateway_info") or {}).get("network_id") for router in routers}
+        found = [
+            Network(each["id"], each["name"] or each["id"], True)
+            for each in ask.pages("network", "/networks?status=ACTIVE&router:external=true", "networks")
+        ]
+        if wanted and all(wanted not in (network.id, network.name) for network in found):
+            raise InvalidInput(
+                f"The cloud has no external network {wanted!r} ([openstack] external_network).", code="no_network"
+            )
+        # Of others, one that a router of ours leads to comes first.
+        return sorted(found, key=lambda network: (wanted not in (network.id, network.name), network.id not in ways_out))
+
+
+def _no_port(_said: str, **_details: object) -> NotFound:
+    return NotFound("port_not_found", "The cloud has no such port.")
+
+
+def _overtaken(said: str, **details: object) -> CloudUnavailable:
+    return CloudUnavailable(f"The port was changed by somebody else at the same moment: {said}", **details)

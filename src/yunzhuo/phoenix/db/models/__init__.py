@@ -2,6 +2,7 @@
 
 from yunzhuo.phoenix.db.base import Base
 from yunzhuo.phoenix.db.models.accounts import ApiToken, AuthSession, Organization, SignIn, SignInFailure, User
+from yunzhuo.phoenix.db.models.addresses import Address, DepartedServer, ExternalNetwork
 from yunzhuo.phoenix.db.models.catalog import Flavor, Image
 from yunzhuo.phoenix.db.models.consoles import ConsoleSession, Gateway, ScreenPolicy, Segment, Ticket
 from yunzhuo.phoenix.db.models.desktops import Desktop, IdempotencyKey
@@ -18,6 +19,7 @@ from yunzhuo.phoenix.db.models.snapshots import Snapshot
 from yunzhuo.phoenix.db.models.usage import Quota, UsageDay, UsageMark
 
 __all__ = [
+    "Address",
     "AdmissionLane",
     "AdmissionTurn",
     "ApiToken",
@@ -29,10 +31,12 @@ __all__ = [
     "ConsoleSession",
     "CustomRole",
     "Delegation",
+    "DepartedServer",
     "Desktop",
     "DiskSnapshot",
     "EmailProof",
     "Event",
+    "ExternalNetwork",
     "Flavor",
     "Gateway",
     "Group",
