@@ -67,7 +67,7 @@ def small_school(home: Path) -> Iterator[School]:
         for name in ("Before the update", "初始状态"):
             act(teacher, lesson, "snapshot", "available", name=name)
         act(teacher, lesson, "reboot", "available")
-        give_addresses(yunzhuo.api(HEAD), keeping=lesson, giving_back=stopped)
+        give_addresses(yunzhuo.running.api(HEAD), keeping=lesson, giving_back=stopped)
         snapshot = teacher.get(f"desktops/{lesson}/snapshots").json()["items"][0]["id"]
         ids = arrange(yunzhuo.running)
         own = f"/desktops/{lesson}"
