@@ -52,9 +52,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("server_id", name=op.f("pk_departed_servers")),
     )
     op.create_index(op.f("ix_departed_servers_departed_at"), "departed_servers", ["departed_at"])
-    # What stands there is written anew by the next round.
-    op.execute(sa.text("DELETE FROM leftovers"))
     op.add_column("leftovers", sa.Column("is_removed_by_rule", sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.execute(sa.text("UPDATE leftovers SET is_removed_by_rule = (reason = 'left_behind')"))
 
 
 def downgrade() -> None:
