@@ -131,6 +131,7 @@ _PEOPLE_VERBS = (
 _GROUP_VERBS = ("group:read", "group:create", "group:update", "group:delete")
 _ROLE_VERBS = ("role:read", "role:create", "role:update", "role:delete", "role:grant")
 _POOL_VERBS = ("pool:read", "pool:create", "pool:update", "pool:delete")
+_SCHEDULE_VERBS = ("schedule:read", "schedule:create", "schedule:update", "schedule:run", "schedule:delete")
 _QUOTA_VERBS = ("quota:read", "quota:change", "usage:read")
 _GATEWAY_VERBS = ("gateway:read", "gateway:create", "gateway:update", "gateway:delete")
 _SCREEN_VERBS = ("screen:read", "screen:end")
@@ -193,7 +194,7 @@ _ADMINISTRATORS: Mapping[str, Scope] = {
     "overview:read": Scope.ORGANIZATION,
     **dict.fromkeys(_PEOPLE_VERBS, Scope.ORGANIZATION),
     **dict.fromkeys((*_GROUP_VERBS, *_ROLE_VERBS, *_QUOTA_VERBS, *_AUDIT_VERBS, *_SCREEN_VERBS), Scope.ORGANIZATION),
-    **dict.fromkeys(_POOL_VERBS, Scope.ORGANIZATION),
+    **dict.fromkeys((*_POOL_VERBS, *_SCHEDULE_VERBS), Scope.ORGANIZATION),
 }
 
 GRANTS: Mapping[Role, Mapping[str, Scope]] = {
@@ -213,7 +214,7 @@ GRANTS: Mapping[Role, Mapping[str, Scope]] = {
     Role.OPERATOR: {
         **_ADMINISTRATORS,
         **dict.fromkeys((*_ORGANIZATION_VERBS, *_GATEWAY_VERBS), Scope.INSTALLATION),
-        **dict.fromkeys(("host:read", "settings:read", "audit:verify", "license:read", "license:change"), Scope.INSTALLATION),
+        **dict.fromkeys(("host:read", "settings:read", "timer:read", "audit:verify", "license:read", "license:change"), Scope.INSTALLATION),
         "quota:change": Scope.INSTALLATION,  # an organization's own, too
     },
 }

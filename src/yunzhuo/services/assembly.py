@@ -70,12 +70,15 @@ from yunzhuo.services.reconciliation import Reconciler
 from yunzhuo.services.regaining import RegainService
 from yunzhuo.services.registration import RegistrationService
 from yunzhuo.services.roles import RoleService
+from yunzhuo.services.schedule_runs import ScheduleKeeper
+from yunzhuo.services.schedules import ScheduleService
 from yunzhuo.services.screens import ScreenService
 from yunzhuo.services.sessions import SessionService
 from yunzhuo.services.sign_ins import SignInService
 from yunzhuo.services.snapshots import SnapshotService
 from yunzhuo.services.step_up import StepUp
 from yunzhuo.services.thumbnails import ThumbnailService
+from yunzhuo.services.timer_beats import TimerService
 from yunzhuo.services.tokens import TokenService
 from yunzhuo.services.usage import UsageService
 from yunzhuo.services.wishes import WishBook
@@ -134,11 +137,14 @@ class Services:
     sessions: SessionService
     sign_ins: SignInService
     roles: RoleService
+    schedule_keeper: ScheduleKeeper
+    schedules: ScheduleService
     screens: ScreenService
     snapshots: SnapshotService
     step_up: StepUp
     usage: UsageService
     thumbnails: ThumbnailService
+    timers: TimerService
     tokens: TokenService
 
 
@@ -188,6 +194,7 @@ def services(
     leftovers = Leftovers(db, connected, settings.reconcile)
     snapshots = SnapshotService(db, wishes, audit, clock, settings.limits, quotas)
     gateways = GatewayService(db, audit, clock)
+    timers = TimerService(db, audit, clock, scheduler=worker)
     health = HealthService(db, queue, connected, catalog, accounts)
     try:
         yield Services(
@@ -222,7 +229,7 @@ def services(
             operations=OperationDesk(db, desktops, snapshots, wishes, admission, feed, audit, clock),
             organizations=OrganizationService(db, audit, clock),
             outbox=outbox,
-            overview=OverviewService(db, connected, health, audit, settings),
+            overview=OverviewService(db, connected, health, timers, audit, clock, settings),
             passkeys=passkeys,
             people=people,
             people_import=PeopleImport(db, people, audit, clock, settings.accounts, passwords, license_book),
@@ -235,12 +242,15 @@ def services(
             regaining=RegainService(*by_link),
             registration=RegistrationService(*by_link),
             roles=RoleService(db, audit, clock),
+            schedule_keeper=ScheduleKeeper(db, wishes, clock, scheduler=worker),
+            schedules=ScheduleService(db, audit, clock),
             screens=ScreenService(db, audit, clock, settings.consoles),
             sessions=sessions,
             sign_ins=sign_ins,
             snapshots=snapshots,
             step_up=step_up,
             thumbnails=ThumbnailService(db, connected, audit, clock, settings.consoles),
+            timers=timers,
             tokens=TokenService(db, accounts, sign_ins, audit, clock, settings.accounts, views),
             usage=UsageService(db, audit, clock),
         )

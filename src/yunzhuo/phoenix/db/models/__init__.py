@@ -14,6 +14,7 @@ from yunzhuo.phoenix.db.models.operations import AdmissionLane, AdmissionTurn, O
 from yunzhuo.phoenix.db.models.personal_disks import DiskSnapshot, PersonalDisk
 from yunzhuo.phoenix.db.models.pools import Pool, PoolMember
 from yunzhuo.phoenix.db.models.rights import CustomRole, Delegation, Group, GroupMember, RoleGrant
+from yunzhuo.phoenix.db.models.schedules import Schedule, ScheduleRun, TimerBeat
 from yunzhuo.phoenix.db.models.snapshots import Snapshot
 from yunzhuo.phoenix.db.models.usage import Quota, UsageDay, UsageMark
 
@@ -52,11 +53,14 @@ __all__ = [
     "Quota",
     "RecoveryCode",
     "RoleGrant",
+    "Schedule",
+    "ScheduleRun",
     "Segment",
     "SignIn",
     "SignInFailure",
     "Snapshot",
     "Ticket",
+    "TimerBeat",
     "TotpFactor",
     "UsageDay",
     "UsageMark",
