@@ -15,6 +15,8 @@ from tests.support.pools import make_pool
 from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.access import installation as itself
 from yunzhuo.services.consoles import ConsoleProtocol
+from yunzhuo.services.rules.schedules import Deed, SubjectKind
+from yunzhuo.services.schedules import ScheduleWish
 from yunzhuo.services.tokens import TokenWish
 from yunzhuo.web.app import create_app
 
@@ -64,6 +66,7 @@ class Target:
     service: str
     screen: str
     pool: str
+    schedule: str
 
 
 @dataclass
@@ -119,6 +122,15 @@ def _pools(yunzhuo: Installation, chief: Actor, members: Sequence[Actor], elsewh
     return ours, others, make_pool(yunzhuo, elsewhere, name="foreign", spares=0)
 
 
+def _schedules(yunzhuo: Installation, pools: Sequence[str], chiefs: Sequence[Actor]) -> Mapping[str, str]:
+    """One for each pool."""
+    create = yunzhuo.services.schedules.create
+    return {
+        pool: create(chief, ScheduleWish(pool, "0 22 * * *", Deed.STOP, SubjectKind.POOL, pool)).id
+        for pool, chief in zip(pools, chiefs, strict=True)
+    }
+
+
 @contextmanager
 def world(home: Path) -> Iterator[World]:
     """Five people, one of each role, who each own the group of a pupil; somebody else; another organization."""
@@ -150,6 +162,7 @@ def world(home: Path) -> Iterator[World]:
         for each in people.values():
             services.groups.put_member(chief, ours.id, each.user_id, is_owner=True)
         pools = _pools(yunzhuo, chief, list(people.values()), itself(there))
+        schedules = _schedules(yunzhuo, pools, (chief, chief, itself(there)))
         helpers = services.roles.create(chief, "helpers", {"catalog:read": "organization"}).id
         foreign_role = services.roles.create(itself(there), "helpers", {"catalog:read": "organization"}).id
         for role, each in people.items():
@@ -177,6 +190,7 @@ def world(home: Path) -> Iterator[World]:
                 keys[organization, "service"],
                 screens[owner.user_id],
                 pool,
+                schedules[pool],
             )
 
         targets: dict[tuple[Role, str], Target] = {}

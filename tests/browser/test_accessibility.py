@@ -24,6 +24,8 @@ from yunzhuo.services.accounts import UserView
 from yunzhuo.services.assembly import Services, services
 from yunzhuo.services.pools import PoolWish
 from yunzhuo.services.quotas import Resource, Subject
+from yunzhuo.services.rules.schedules import Deed, SubjectKind
+from yunzhuo.services.schedules import ScheduleWish
 from yunzhuo.web.app import create_app
 
 pytestmark = [pytest.mark.browser, pytest.mark.servers, pytest.mark.xdist_group("portal"), pytest.mark.timeout(600)]
@@ -83,6 +85,9 @@ PLACES: dict[str, tuple[str, list[str]]] = {
     "portal.group_list": ("head", ["/admin/groups"]),
     "portal.group": ("head", ["/admin/groups/{group}"]),
     "portal.release": ("lin", ["/pools/{pool}/release"]),
+    "portal.schedule_list": ("head", ["/admin/schedules"]),
+    "portal.new_schedule": ("head", ["/admin/schedules/new"]),
+    "portal.schedule": ("head", ["/admin/schedules/{schedule}"]),
     "portal.pool_list": ("head", ["/admin/pools"]),
     "portal.new_pool": ("head", ["/admin/pools/new"]),
     "portal.pool": ("head", ["/admin/pools/{pool}", "/admin/pools/{empty_pool}"]),
@@ -157,6 +162,9 @@ def school(yunzhuo: Portal) -> School:
             wish = PoolWish(name, kinds.images(head)[0].id, kinds.flavors(head)[0].id, capacity=6, spares=spares)
             names[name] = all_services.pools.create(head, wish).id
         all_services.pools.put_member(head, names["pool"], group.id)
+        wish = ScheduleWish("Evening", "0 22 * * *", Deed.STOP, SubjectKind.POOL, names["pool"])
+        names["schedule"] = all_services.schedules.create(head, wish).id
+        all_services.schedules.run(head, names["schedule"])
         names["welcome"] = invitation_to(all_services, made.user.actor())
         add_totp(
             all_services, all_services.people.create(itself, "axe-halfway@school.local", Role.USER, password=PASSWORD).user

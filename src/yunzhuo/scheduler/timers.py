@@ -218,9 +218,7 @@ def run(settings: Settings, supervised: bool, *, clock: Clock | None = None) -> 
         own = Timer("beats", BEATS_SECONDS, lambda: all_services.timers.report(_beats(found, standings)))
         found = [*timers(settings, all_services), own]
         standings |= {timer.name: Standing(clock or SystemClock()) for timer in found}
-        threads = [
-            threading.Thread(target=timer.run, args=(ended, standings[timer.name]), name=timer.name) for timer in found
-        ]
+        threads = [threading.Thread(target=timer.run, args=(ended, standings[timer.name]), name=timer.name) for timer in found]
         for thread in threads:
             thread.start()
         log.info("scheduler_started", timers=[thread.name for thread in threads])

@@ -214,7 +214,9 @@ GRANTS: Mapping[Role, Mapping[str, Scope]] = {
     Role.OPERATOR: {
         **_ADMINISTRATORS,
         **dict.fromkeys((*_ORGANIZATION_VERBS, *_GATEWAY_VERBS), Scope.INSTALLATION),
-        **dict.fromkeys(("host:read", "settings:read", "timer:read", "audit:verify", "license:read", "license:change"), Scope.INSTALLATION),
+        **dict.fromkeys(
+            ("host:read", "settings:read", "timer:read", "audit:verify", "license:read", "license:change"), Scope.INSTALLATION
+        ),
         "quota:change": Scope.INSTALLATION,  # an organization's own, too
     },
 }

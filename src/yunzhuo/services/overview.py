@@ -159,9 +159,7 @@ class OverviewService:
         faulty = [view for view in present if view.state is State.ERROR and not view.failure]
         views = [_host_view(host, smallest_mib) for host in hosts]
         late_timers = self._timers.late() if scope_of(actor, "timer:read") is not None else []
-        return Overview(
-            figures, not_ready, failed, faulty, gone, strangers, views, cloud_problem, late_timers, late_schedules
-        )
+        return Overview(figures, not_ready, failed, faulty, gone, strangers, views, cloud_problem, late_timers, late_schedules)
 
     @needs("host:read")
     def hosts(self, actor: Actor) -> Sequence[HostView]:

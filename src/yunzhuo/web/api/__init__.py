@@ -22,6 +22,7 @@ from yunzhuo.web.api import (
     pools,
     quotas,
     roles,
+    schedules,
     screens,
     snapshots,
     tokens,
@@ -54,6 +55,7 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
     gateways.blueprint,
     screens.blueprint,
     pools.blueprint,
+    schedules.blueprint,
     license.blueprint,
 )
 

@@ -23,6 +23,7 @@ from yunzhuo.web.portal import (
     pools,
     profile,
     quotas,
+    schedules,
     security,
 )
 from yunzhuo.web.portal.pages import blueprint
@@ -53,5 +54,6 @@ __all__ = [
     "pools",
     "profile",
     "quotas",
+    "schedules",
     "security",
 ]
