@@ -132,7 +132,7 @@ def _schedules(yunzhuo: Installation, pools: Sequence[str], chiefs: Sequence[Act
 
 
 @contextmanager
-def world(home: Path) -> Iterator[World]:
+def world(home: Path) -> Iterator[World]:  # noqa: PLR0915 # a list of what there is
     """Five people, one of each role, who each own the group of a pupil; somebody else; another organization."""
     with installation(home, limits={"desktops_per_user": 5}) as yunzhuo:
         services = yunzhuo.services

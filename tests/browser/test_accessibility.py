@@ -162,8 +162,8 @@ def school(yunzhuo: Portal) -> School:
             wish = PoolWish(name, kinds.images(head)[0].id, kinds.flavors(head)[0].id, capacity=6, spares=spares)
             names[name] = all_services.pools.create(head, wish).id
         all_services.pools.put_member(head, names["pool"], group.id)
-        wish = ScheduleWish("Evening", "0 22 * * *", Deed.STOP, SubjectKind.POOL, names["pool"])
-        names["schedule"] = all_services.schedules.create(head, wish).id
+        evening = ScheduleWish("Evening", "0 22 * * *", Deed.STOP, SubjectKind.POOL, names["pool"])
+        names["schedule"] = all_services.schedules.create(head, evening).id
         all_services.schedules.run(head, names["schedule"])
         names["welcome"] = invitation_to(all_services, made.user.actor())
         add_totp(

@@ -47,6 +47,7 @@ POOLS_SECONDS = 1.0
 # How late a schedule is at most when all is well.
 SCHEDULES_SECONDS = 1.0
 BEATS_SECONDS = 5.0
+LEASES_SECONDS = 10.0
 MAIL_SECONDS = 10.0
 GUESSES_SECONDS = 60.0
 SCREENS_SECONDS = 10.0
@@ -195,6 +196,7 @@ def timers(settings: Settings, all_services: Services) -> list[Timer]:
         Timer("reconcile", settings.cloud.poll_seconds, all_services.reconciler.round),
         Timer("disks", DISKS_SECONDS, all_services.disk_upkeep.round),
         Timer("pools", POOLS_SECONDS, all_services.pool_keeper.round),
+        Timer("leases", LEASES_SECONDS, all_services.lease_keeper.round),
         Timer("schedules", SCHEDULES_SECONDS, all_services.schedule_keeper.round),
         Timer("catalog", CATALOG_SECONDS, synchronize),
         Timer("audit", AUDIT_SECONDS, all_services.audit_keeper.seal),

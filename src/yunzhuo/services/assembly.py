@@ -29,6 +29,7 @@ from yunzhuo.services.attempts import AttemptCounter
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.audit_chain import AuditKeeper
 from yunzhuo.services.audit_search import AuditReader
+from yunzhuo.services.bin import BinService
 from yunzhuo.services.bulk import BulkService
 from yunzhuo.services.catalog import CatalogService
 from yunzhuo.services.changes import ChangeFeed
@@ -48,6 +49,8 @@ from yunzhuo.services.guesses import GuessWatch
 from yunzhuo.services.guests import GuestService
 from yunzhuo.services.health import HealthService
 from yunzhuo.services.history import HistoryService
+from yunzhuo.services.lease_upkeep import LeaseKeeper
+from yunzhuo.services.leases import LeaseService
 from yunzhuo.services.leftovers import Leftovers
 from yunzhuo.services.license_book import LicenseBook
 from yunzhuo.services.license_renewal import LicenseRenewal
@@ -98,6 +101,7 @@ class Services:
     attempts: AttemptCounter
     audit_keeper: AuditKeeper
     audit_reader: AuditReader
+    bin: BinService
     bulk: BulkService
     catalog: CatalogService
     claims: ClaimService
@@ -116,6 +120,8 @@ class Services:
     guests: GuestService
     health: HealthService
     history: HistoryService
+    lease_keeper: LeaseKeeper
+    leases: LeaseService
     leftovers: Leftovers
     license_renewal: LicenseRenewal
     licensing: LicensingService
@@ -188,7 +194,8 @@ def services(
     passkeys = PasskeyService(db, factors, audit, clock, public_url=settings.public_url)
     sign_ins = SignInService(db, sessions, factors, passkeys, attempts, KnownDevices(keys), passwords, views, clock)
     by_link = (db, accounts, proofs, outbox, attempts, audit, clock, settings.accounts, passwords)
-    desktops = DesktopService(db, wishes, feed, audit, clock, quotas)
+    bin_service = BinService(db, wishes, feed, quotas, audit, clock)
+    desktops = DesktopService(db, wishes, feed, audit, clock, quotas, bin_service)
     personal_disks = PersonalDiskService(db, connected, wishes, audit, clock, settings.limits)
     people = PeopleService(db, desktops, personal_disks, audit, clock, settings.accounts, passwords, license_book)
     leftovers = Leftovers(db, connected, settings.reconcile)
@@ -205,6 +212,7 @@ def services(
             attempts=attempts,
             audit_keeper=AuditKeeper(db, audit, clock, settings.audit, settings.audit_heads_file),
             audit_reader=AuditReader(db, audit),
+            bin=bin_service,
             bulk=BulkService(db, desktops, admission, audit),
             catalog=catalog,
             claims=ClaimService(db, desktops, wishes, feed, audit, clock),
@@ -223,6 +231,8 @@ def services(
             guests=GuestService(db, connected, audit, settings.guests),
             health=health,
             history=HistoryService(db, audit),
+            lease_keeper=LeaseKeeper(db, connected, wishes, bin_service, outbox, feed, clock, language=settings.language),
+            leases=LeaseService(db, feed, audit, clock),
             leftovers=leftovers,
             license_renewal=LicenseRenewal(db, licensing, own_key, pin, audit, clock, settings.license),
             licensing=licensing,

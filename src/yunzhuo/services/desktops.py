@@ -18,6 +18,7 @@ from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_conte
 from yunzhuo.services import disk_claims, fitting, pool_seats
 from yunzhuo.services.access import Actor, require
 from yunzhuo.services.audit import AuditLog
+from yunzhuo.services.bin import BinService
 from yunzhuo.services.changes import ChangeFeed, OperationView, facts_of
 from yunzhuo.services.desktop_views import (
     DesktopView,
@@ -30,9 +31,11 @@ from yunzhuo.services.desktop_views import (
     visible_desktop,
     visible_operation,
 )
+from yunzhuo.services.lease_book import terms_in
 from yunzhuo.services.quota_book import SWITCHED_ON, QuotaBook, size_of
 from yunzhuo.services.reach import within_reach
 from yunzhuo.services.rules import lifecycle, naming
+from yunzhuo.services.rules.leases import end_of
 from yunzhuo.services.rules.lifecycle import Action, Observed, State, Wanted
 from yunzhuo.services.rules.quota import Resource
 from yunzhuo.services.stated import needs
@@ -83,6 +86,7 @@ class DesktopService:
         audit: AuditLog,
         clock: Clock,
         quotas: QuotaBook,
+        bin_service: BinService,
     ) -> None:
         self._db = db
         self._wishes = wishes
@@ -90,6 +94,7 @@ class DesktopService:
         self._audit = audit
         self._clock = clock
         self._quotas = quotas
+        self._bin = bin_service
 
     @needs("desktop:create")
     @retried_when_contended
@@ -151,14 +156,15 @@ class DesktopService:
     ) -> Page:
         """The actor's desktops (an administrator: the organization's), newest first, ``limit`` at most at a time.
 
-        ``search`` is part of a name, ``state`` one of the computed states, ``owner_id`` whose they are. Raises InvalidInput
-        for a foreign cursor, or one of another order.
+        What is in the bin is only told when that is the ``state`` asked for. ``search`` is part of a name, ``state`` one of the
+        computed states, ``owner_id`` whose they are. Raises InvalidInput for a foreign cursor, or one of another order.
         """
         query = (
             select(Desktop, Operation)
             .join(Operation, Operation.id == Desktop.operation_id)
             .where(within_reach(actor, "desktop:read", Desktop.organization_id, Desktop.owner_id), Desktop.deleted_at.is_(None))
         )
+        query = query.where(Desktop.binned_at.is_not(None) if state is State.BINNED else Desktop.binned_at.is_(None))
         if owner_id is not None:
             query = query.where(Desktop.owner_id == owner_id)
         if search:
@@ -190,19 +196,39 @@ class DesktopService:
 
     @needs(*ACTION_VERBS)
     @retried_when_contended
-    def act(self, actor: Actor, desktop_id: str, action: Action, *, reboot_kind: RebootKind = RebootKind.SOFT) -> Accepted:
+    def act(
+        self,
+        actor: Actor,
+        desktop_id: str,
+        action: Action,
+        *,
+        reboot_kind: RebootKind = RebootKind.SOFT,
+        for_good: bool = False,
+    ) -> Accepted:
         """Ask for a change that needs to know nothing else (permission ``desktop:ACTION``); answers at once.
 
-        ``CREATE`` tries a failed create again. What is broken is rebooted hard, whatever is said. Raises NotFound,
-        InvalidInput for a change that needs more, and Conflict when the state does not allow it now.
+        ``CREATE`` tries a failed create again. What is broken is rebooted hard, whatever is said. ``DELETE`` puts it into the
+        bin where its terms have one, unless it is meant ``for_good``, or is there already. Raises NotFound, InvalidInput for a
+        change that needs more, LimitReached when the bin is full, and Conflict when the state does not allow it now.
         """
         with self._db.transaction() as tx:
-            return self.act_within(tx, actor, desktop_id, action, reboot_kind=reboot_kind)
+            return self.act_within(tx, actor, desktop_id, action, reboot_kind=reboot_kind, for_good=for_good)
 
     def act_within(
-        self, tx: Transaction, actor: Actor, desktop_id: str, action: Action, *, reboot_kind: RebootKind = RebootKind.SOFT
+        self,
+        tx: Transaction,
+        actor: Actor,
+        desktop_id: str,
+        action: Action,
+        *,
+        reboot_kind: RebootKind = RebootKind.SOFT,
+        for_good: bool = False,
     ) -> Accepted:
         """As :meth:`act`, as part of another service's transaction."""
+        if action is Action.DELETE and not for_good:
+            binned = self._bin.put_within(tx, actor, desktop_id)
+            if binned is not None:
+                return binned
         if action in _NEED_MORE:
             raise InvalidInput("This change needs to know more.", fields={"action": f"{action} has a way of its own."})
 
@@ -303,7 +329,7 @@ class DesktopService:
         self._quotas.reserve_for_pool(tx, pool.organization_id, wanted)
         pool.built += 1
         name, owner_id = naming.default_name(pool.name, pool.built), claimant_id or pool.account_id
-        return self._write(tx, actor, name, image, flavor, owner_id, pool_id=pool.id, claimant_id=claimant_id)
+        return self._write(tx, actor, name, image, flavor, owner_id, pool=pool, claimant_id=claimant_id)
 
     def _create(self, tx: Transaction, actor: Actor, wish: "NewDesktop", key: str | None) -> Accepted:
         image, flavor = fitting.image_and_flavor(tx, actor, wish.image_id, wish.flavor_id)
@@ -337,10 +363,11 @@ class DesktopService:
         flavor: Flavor,
         owner_id: str,
         *,
-        pool_id: str | None = None,
+        pool: Pool | None = None,
         claimant_id: str | None = None,
     ) -> tuple[Desktop, Operation]:
         desktop_id, now = new_id(), self._clock.now()
+        is_spare = pool is not None and claimant_id is None
         desktop = Desktop(
             id=desktop_id,
             organization_id=actor.organization_id,
@@ -351,9 +378,11 @@ class DesktopService:
             flavor_id=flavor.id,
             wanted=Wanted.RUNNING,
             operation_id="",
-            pool_id=pool_id,
+            pool_id=pool.id if pool is not None else None,
             claimant_id=claimant_id,
             claimed_at=now if claimant_id else None,
+            ends_at=None if is_spare else end_of(now, terms_in(tx, actor.organization_id, pool)),
+            extended=0,
             created_at=now,
         )
         tx.add(desktop)
@@ -383,5 +412,6 @@ class DesktopService:
         return owner.id
 
     def _owned(self, tx: Session, owner_id: str) -> int:
-        query = select(func.count()).where(Desktop.owner_id == owner_id, Desktop.deleted_at.is_(None))
+        there = (Desktop.deleted_at.is_(None), Desktop.binned_at.is_(None))
+        query = select(func.count()).where(Desktop.owner_id == owner_id, *there)
         return tx.scalar(query) or 0

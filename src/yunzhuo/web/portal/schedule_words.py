@@ -47,6 +47,7 @@ _TIMERS: Mapping[str, LazyString] = {
     "disks": lazy_gettext("Looks after personal disks"),
     "due": lazy_gettext("Wakes what is due"),
     "guesses": lazy_gettext("Watches for guessed passwords"),
+    "leases": lazy_gettext("Warns of ends, and empties the bin"),
     "license": lazy_gettext("Watches the license"),
     "mail": lazy_gettext("Sends letters"),
     "pools": lazy_gettext("Keeps pools' spares"),

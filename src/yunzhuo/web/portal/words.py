@@ -27,6 +27,7 @@ STATES: Mapping[State, LazyString] = {
     State.SNAPSHOTTING: lazy_gettext("Snapshots at work"),
     State.ROLLING_BACK: lazy_gettext("Rolling back"),
     State.CHANGING_DISK: lazy_gettext("Moving files"),
+    State.BINNED: lazy_gettext("In the bin"),
     State.DELETING: lazy_gettext("Deleting"),
     State.DELETED: lazy_gettext("Deleted"),
     State.ERROR: lazy_gettext("Needs attention"),

@@ -7,6 +7,7 @@ from yunzhuo.phoenix.db.models.consoles import ConsoleSession, Gateway, Segment,
 from yunzhuo.phoenix.db.models.desktops import Desktop, IdempotencyKey
 from yunzhuo.phoenix.db.models.factors import Challenge, Passkey, RecoveryCode, TotpFactor
 from yunzhuo.phoenix.db.models.journal import AuditChain, AuditEntry, Event
+from yunzhuo.phoenix.db.models.leases import LeaseTerms
 from yunzhuo.phoenix.db.models.leftovers import Leftover
 from yunzhuo.phoenix.db.models.licensing import Installation
 from yunzhuo.phoenix.db.models.mail import EmailProof, OutgoingMail
@@ -41,6 +42,7 @@ __all__ = [
     "IdempotencyKey",
     "Image",
     "Installation",
+    "LeaseTerms",
     "Leftover",
     "Operation",
     "OperationStep",

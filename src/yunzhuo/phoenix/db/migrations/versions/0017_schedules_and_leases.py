@@ -1,4 +1,4 @@
-"""Schedules and what became of them; how timers keep time
+"""Schedules and what became of them, how timers keep time; when desktops end, and the bin
 
 Revision ID: 0017
 Revises: 0014
@@ -21,9 +21,15 @@ _WORD = sa.String(length=32)
 
 def upgrade() -> None:
     _add_schedules()
+    _add_leases()
 
 
 def downgrade() -> None:
+    op.drop_table("lease_terms")
+    for name in ("bin_until", "ends_at"):
+        op.drop_index(op.f(f"ix_desktops_{name}"), table_name="desktops")
+    for name in ("bin_until", "binned_at", "warned_at", "warned_hours", "extended", "ends_at"):
+        op.drop_column("desktops", name)
     for table in ("timer_beats", "schedule_runs", "schedules"):
         op.drop_table(table)
 
@@ -87,3 +93,28 @@ def _add_schedules() -> None:
         sa.PrimaryKeyConstraint("scheduler", "timer", name=op.f("pk_timer_beats")),
     )
     op.create_index(op.f("ix_timer_beats_reported_at"), "timer_beats", ["reported_at"])
+
+
+def _add_leases() -> None:
+    op.create_table(
+        "lease_terms",
+        sa.Column("subject_id", _ID, nullable=False),
+        sa.Column("subject_kind", _WORD, nullable=False),
+        sa.Column("organization_id", _ID, nullable=False),
+        sa.Column("days", sa.Integer(), nullable=True),
+        sa.Column("extend_days", sa.Integer(), nullable=False),
+        sa.Column("extend_times", sa.Integer(), nullable=False),
+        sa.Column("warn_hours", sa.JSON(), nullable=False),
+        sa.Column("bin_days", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["organization_id"], ["organizations.id"], name=op.f("fk_lease_terms_organization_id")),
+        sa.PrimaryKeyConstraint("subject_id", name=op.f("pk_lease_terms")),
+    )
+    op.create_index(op.f("ix_lease_terms_organization_id"), "lease_terms", ["organization_id"])
+    op.add_column("desktops", sa.Column("ends_at", UtcDateTime(), nullable=True))
+    op.add_column("desktops", sa.Column("extended", sa.Integer(), nullable=False, server_default="0"))
+    op.add_column("desktops", sa.Column("warned_hours", sa.Integer(), nullable=True))
+    op.add_column("desktops", sa.Column("warned_at", UtcDateTime(), nullable=True))
+    op.add_column("desktops", sa.Column("binned_at", UtcDateTime(), nullable=True))
+    op.add_column("desktops", sa.Column("bin_until", UtcDateTime(), nullable=True))
+    for name in ("ends_at", "bin_until"):
+        op.create_index(op.f(f"ix_desktops_{name}"), "desktops", [name])
