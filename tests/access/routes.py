@@ -20,6 +20,7 @@ def address(path: str, world: World, target: Target) -> str:
         "<group_id>": target.group,
         "<pool_id>": target.pool,
         "<schedule_id>": target.schedule,
+        "<subject_id>": target.pool,
         "<role_id>": target.role,
         "<holder_id>": world.bystander,
         "<organization_id>": target.organization,
@@ -77,6 +78,11 @@ CONTENT: Mapping[str, Content] = {
         "json": {"name": "new", "rule": "0 7 * * *", "action": "start", "subject": {"kind": "pool", "id": target.pool}}
     },
     "PATCH /api/v1/schedules/<schedule_id>": _json(rule="0 23 * * *"),
+    "PUT /api/v1/leases/<subject_id>": _json(days=30),
+    "GET /api/v1/leases/calendar": lambda world, target: {
+        "query_string": {"since": "2026-03-02T08:00:00Z", "until": "2026-03-09T08:00:00Z"}
+    },
+    "PUT /api/v1/desktops/<desktop_id>/end": _json(ends_at="2026-05-09T08:00:00Z"),
     "POST /api/v1/organizations": _json(name="new"),
     "POST /api/v1/gateways": _json(name="new", public_url="wss://new.test"),
     "PATCH /api/v1/gateways/<gateway_id>": _json(state="draining"),
@@ -140,6 +146,9 @@ FORMS: Mapping[str, Content] = {
         }
     },
     "POST /admin/schedules/<schedule_id>": _form(change="pause"),
+    "POST /bin/<desktop_id>": _form(change="undelete"),
+    "POST /desktops/<desktop_id>/lease": _form(change="extend"),
+    "POST /admin/leases": lambda world, target: {"data": {"change": "drop", "subject": target.pool}},
     "POST /admin/organizations": _form(name="new"),
     "POST /admin/gateways": _form(name="new", public_url="wss://new.test"),
     "POST /admin/gateways/<gateway_id>": _form(change="drain"),

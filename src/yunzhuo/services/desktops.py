@@ -1,9 +1,6 @@
 """Desktops as people ask for them: wishes are written down in one short transaction, and made true by operations."""
 
-import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
@@ -32,6 +29,7 @@ from yunzhuo.services.desktop_views import (
     visible_operation,
 )
 from yunzhuo.services.lease_book import terms_in
+from yunzhuo.services.new_desktop import NewDesktop
 from yunzhuo.services.quota_book import SWITCHED_ON, QuotaBook, size_of
 from yunzhuo.services.reach import within_reach
 from yunzhuo.services.rules import lifecycle, naming
@@ -41,7 +39,7 @@ from yunzhuo.services.rules.quota import Resource
 from yunzhuo.services.stated import needs
 from yunzhuo.services.wishes import Accepted, Arguments, WishBook, accepted, refused
 
-# RebootKind is for routes, which know no clouds.
+# RebootKind is for routes, which know no clouds; NewDesktop is what is asked of this service.
 __all__ = ["Accepted", "DesktopService", "NewDesktop", "RebootKind"]
 
 # What an action needs is only known with it; whoever may none of them is refused at once.
@@ -52,27 +50,6 @@ _NEED_MORE = frozenset(
         *(Action.CONNECT_DISK, Action.DISCONNECT_DISK, Action.RESTORE_DISK),
     }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class NewDesktop:
-    """A wish for a desktop. ``owner_id`` None: for whoever asks."""
-
-    image_id: str
-    flavor_id: str
-    name: str | None = None
-    owner_id: str | None = None
-
-    def checked(self) -> "NewDesktop":
-        """The wish with its name in form. Raises InvalidInput."""
-        return replace(self, name=naming.checked_name(self.name) if self.name is not None else None)
-
-    def digest(self) -> str:
-        """What tells one wish from another."""
-        wish = {"image": self.image_id, "flavor": self.flavor_id, "name": self.name}
-        if self.owner_id is not None:
-            wish["owner"] = self.owner_id
-        return hashlib.sha256(json.dumps(wish, sort_keys=True).encode()).hexdigest()
 
 
 class DesktopService:

@@ -13,6 +13,7 @@ from yunzhuo.web.api import (
     groups,
     guests,
     images,
+    leases,
     license,
     operations,
     organizations,
@@ -56,6 +57,7 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
     screens.blueprint,
     pools.blueprint,
     schedules.blueprint,
+    leases.blueprint,
     license.blueprint,
 )
 
