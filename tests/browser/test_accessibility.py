@@ -24,6 +24,7 @@ from yunzhuo.services.accounts import UserView
 from yunzhuo.services.assembly import Services, services
 from yunzhuo.services.pools import PoolWish
 from yunzhuo.services.quotas import Resource, Subject
+from yunzhuo.services.rules.leases import Terms
 from yunzhuo.services.rules.schedules import Deed, SubjectKind
 from yunzhuo.services.schedules import ScheduleWish
 from yunzhuo.web.app import create_app
@@ -169,6 +170,7 @@ def school(yunzhuo: Portal) -> School:
         evening = ScheduleWish("Evening", "0 22 * * *", Deed.STOP, SubjectKind.POOL, names["pool"])
         names["schedule"] = all_services.schedules.create(head, evening).id
         all_services.schedules.run(head, names["schedule"])
+        all_services.leases.put_terms(head, head.organization_id, Terms(days=5, warn_hours=(168,), bin_days=7))
         names["welcome"] = invitation_to(all_services, made.user.actor())
         add_totp(
             all_services, all_services.people.create(itself, "axe-halfway@school.local", Role.USER, password=PASSWORD).user
@@ -188,6 +190,9 @@ def school(yunzhuo: Portal) -> School:
     lin.post(f"desktops/{names['available']}/actions", json={"action": "snapshot", "name": "初始状态"})
     wait_for(lin, names["available"], "available")
     names["snapshot"] = lin.get(f"desktops/{names['available']}/snapshots").json()["items"][0]["id"]
+    binned = ask_for_desktop(lin, "Gone")
+    wait_for(lin, binned, "available")
+    lin.delete(f"desktops/{binned}").raise_for_status()
     lin.post("personal-disk", json={}).raise_for_status()
     lin.post("personal-disk/connect", json={"desktop": names["available"]}).raise_for_status()
     wait_for(lin, names["available"], "available")

@@ -133,6 +133,7 @@ def ending_calendar() -> Response:
         weeks=[[Day(day, day.month == first.month, day == today, by_day.get(day, [])) for day in week] for week in weeks],
         before=(first - timedelta(days=1)).strftime("%Y-%m"),
         after=following.strftime("%Y-%m"),
+        is_busy=any(day.month == first.month for day in by_day),
         chosen=_chosen(request.args.get("day", ""), by_day),
     )
 
