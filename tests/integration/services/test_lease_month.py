@@ -23,11 +23,11 @@ from yunzhuo.services.schedules import RunView, ScheduleWish
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-BEGIN, DAYS, TICK = datetime(2026, 3, 10, tzinfo=UTC), 31, timedelta(hours=3)
+BEGIN, DAYS, TICK = datetime(2026, 3, 10, tzinfo=UTC), 31, timedelta(hours=4)
 BERLIN = ZoneInfo("Europe/Berlin")
 TERMS = Terms(days=9, extend_days=4, extend_times=2, warn_hours=(48, 6), bin_days=3)
 # How long nobody looks at most: what is due is done by then.
-AWAY, SLACK = timedelta(hours=9), timedelta(hours=4)
+AWAY, SLACK = timedelta(hours=12), timedelta(hours=5)
 
 
 @dataclass
@@ -93,7 +93,7 @@ class Month:
 
     def tend(self) -> None:
         """Schedulers and workers do what there is to do."""
-        for _ in range(3):
+        for _ in range(2):
             self.yunzhuo.services.schedule_keeper.round()
             self.yunzhuo.services.lease_keeper.round()
             self.yunzhuo.run()
