@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from tests.access.world import Target, World
-from tests.support.installation import PASSWORD
+from tests.support.installation import PASSWORD, START
 from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.audit_search import AuditWish
 from yunzhuo.services.bulk import Outcome
@@ -21,8 +21,11 @@ from yunzhuo.services.people_import import Change, PersonOutcome
 from yunzhuo.services.policies import PolicySubject
 from yunzhuo.services.pools import PoolWish
 from yunzhuo.services.quotas import Resource, Subject
+from yunzhuo.services.rules.leases import Terms
 from yunzhuo.services.rules.lifecycle import Action
 from yunzhuo.services.rules.remedies import Remedy
+from yunzhuo.services.rules.schedules import Deed, SubjectKind
+from yunzhuo.services.schedules import ScheduleWish
 from yunzhuo.services.step_up import Proven
 from yunzhuo.services.tokens import TokenWish
 
@@ -68,6 +71,8 @@ bulk, operations, disks = _of("bulk"), _of("operations"), _of("personal_disks")
 factors, passkeys, registration = _of("factors"), _of("passkeys"), _of("registration")
 sessions, tokens = _of("sessions"), _of("tokens")
 claims, policies, pools = _of("claims"), _of("policies"), _of("pools")
+bins, leases = _of("bin"), _of("leases")
+schedules, timers = _of("schedules"), _of("timers")
 roles, snapshots, usage = _of("roles"), _of("snapshots"), _of("usage")
 
 METHODS: Mapping[str, Ask] = {
@@ -114,6 +119,25 @@ METHODS: Mapping[str, Ask] = {
     "claims.claim": lambda w, a, t: claims(w).claim(a, t.pool),
     "claims.mine": lambda w, a, t: claims(w).mine(a),
     "claims.release": lambda w, a, t: claims(w).release(a, t.pool),
+    "schedules.change": lambda w, a, t: schedules(w).change(a, t.schedule, lambda wish: replace(wish, rule="0 23 * * *")),
+    "schedules.create": lambda w, a, t: schedules(w).create(
+        a, ScheduleWish("new", "0 7 * * *", Deed.START, SubjectKind.POOL, t.pool)
+    ),
+    "schedules.delete": lambda w, a, t: schedules(w).delete(a, t.schedule),
+    "schedules.get": lambda w, a, t: schedules(w).get(a, t.schedule),
+    "schedules.list": lambda w, a, t: schedules(w).list(a),
+    "schedules.pause": lambda w, a, t: schedules(w).pause(a, t.schedule),
+    "schedules.resume": lambda w, a, t: schedules(w).resume(a, t.schedule),
+    "schedules.run": lambda w, a, t: schedules(w).run(a, t.schedule),
+    "schedules.runs": lambda w, a, t: schedules(w).runs(a),
+    "timers.list": lambda w, a, t: timers(w).list(a),
+    "bin.undelete": lambda w, a, t: bins(w).undelete(a, t.desktop),
+    "leases.calendar": lambda w, a, t: leases(w).calendar(a, START, START + timedelta(days=9)),
+    "leases.drop_terms": lambda w, a, t: leases(w).drop_terms(a, t.pool),
+    "leases.extend": lambda w, a, t: leases(w).extend(a, t.desktop),
+    "leases.put_terms": lambda w, a, t: leases(w).put_terms(a, t.pool, Terms(days=30)),
+    "leases.set_end": lambda w, a, t: leases(w).set_end(a, t.desktop, START + timedelta(days=9)),
+    "leases.terms": lambda w, a, t: leases(w).terms(a),
     "pools.change": lambda w, a, t: pools(w).change(a, t.pool, lambda wish: replace(wish, capacity=9)),
     "pools.create": lambda w, a, t: pools(w).create(a, PoolWish("new", _wish(w).image_id, _flavor(w, 0), 3, 1)),
     "pools.delete": lambda w, a, t: pools(w).delete(a, t.pool),

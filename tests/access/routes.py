@@ -19,6 +19,8 @@ def address(path: str, world: World, target: Target) -> str:
         "<user_id>": world.bystander if "/members/" in path else target.user,
         "<group_id>": target.group,
         "<pool_id>": target.pool,
+        "<schedule_id>": target.schedule,
+        "<subject_id>": target.pool,
         "<role_id>": target.role,
         "<holder_id>": world.bystander,
         "<organization_id>": target.organization,
@@ -72,6 +74,15 @@ CONTENT: Mapping[str, Content] = {
     "PUT /api/v1/groups/<group_id>/members/<user_id>": _json(is_owner=False),
     "POST /api/v1/pools": lambda world, target: {"json": {**_wish(world, target)["json"], "name": "new", "capacity": 3}},
     "PATCH /api/v1/pools/<pool_id>": _json(capacity=9),
+    "POST /api/v1/schedules": lambda world, target: {
+        "json": {"name": "new", "rule": "0 7 * * *", "action": "start", "subject": {"kind": "pool", "id": target.pool}}
+    },
+    "PATCH /api/v1/schedules/<schedule_id>": _json(rule="0 23 * * *"),
+    "PUT /api/v1/leases/<subject_id>": _json(days=30),
+    "GET /api/v1/leases/calendar": lambda world, target: {
+        "query_string": {"since": "2026-03-02T08:00:00Z", "until": "2026-03-09T08:00:00Z"}
+    },
+    "PUT /api/v1/desktops/<desktop_id>/end": _json(ends_at="2026-05-09T08:00:00Z"),
     "POST /api/v1/organizations": _json(name="new"),
     "POST /api/v1/gateways": _json(name="new", public_url="wss://new.test"),
     "PATCH /api/v1/gateways/<gateway_id>": _json(state="draining"),
@@ -128,6 +139,19 @@ FORMS: Mapping[str, Content] = {
     "POST /admin/groups/<group_id>": _form(change="rename", name="new"),
     "POST /admin/pools": lambda world, target: {"data": {**_wish(world, target)["json"], "name": "new", "capacity": "3"}},
     "POST /admin/pools/<pool_id>": _form(change="put", holder="bystander@school.local"),
+    "POST /admin/schedules": lambda world, target: {
+        "data": {
+            "name": "new",
+            "rule": "0 7 * * *",
+            "action": "start",
+            "subject": f"pool:{target.pool}",
+            "catch_up_minutes": "60",
+        }
+    },
+    "POST /admin/schedules/<schedule_id>": _form(change="pause"),
+    "POST /bin/<desktop_id>": _form(change="undelete"),
+    "POST /desktops/<desktop_id>/lease": _form(change="extend"),
+    "POST /admin/leases": lambda world, target: {"data": {"change": "drop", "subject": target.pool}},
     "POST /admin/organizations": _form(name="new"),
     "POST /admin/gateways": _form(name="new", public_url="wss://new.test"),
     "POST /admin/gateways/<gateway_id>": _form(change="drain"),

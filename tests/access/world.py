@@ -15,6 +15,8 @@ from tests.support.pools import make_pool
 from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.access import installation as itself
 from yunzhuo.services.consoles import ConsoleProtocol
+from yunzhuo.services.rules.schedules import Deed, SubjectKind
+from yunzhuo.services.schedules import ScheduleWish
 from yunzhuo.services.tokens import TokenWish
 from yunzhuo.web.app import create_app
 
@@ -64,6 +66,7 @@ class Target:
     service: str
     screen: str
     pool: str
+    schedule: str
 
 
 @dataclass
@@ -125,8 +128,17 @@ def _learn(yunzhuo: Installation, organization_id: str) -> None:
     yunzhuo.services.address_upkeep.round()
 
 
+def _schedules(yunzhuo: Installation, pools: Sequence[str], chiefs: Sequence[Actor]) -> Mapping[str, str]:
+    """One for each pool."""
+    create = yunzhuo.services.schedules.create
+    return {
+        pool: create(chief, ScheduleWish(pool, "0 22 * * *", Deed.STOP, SubjectKind.POOL, pool)).id
+        for pool, chief in zip(pools, chiefs, strict=True)
+    }
+
+
 @contextmanager
-def world(home: Path) -> Iterator[World]:
+def world(home: Path) -> Iterator[World]:  # noqa: PLR0915 # a list of what there is
     """Five people, one of each role, who each own the group of a pupil; somebody else; another organization."""
     with installation(home, limits={"desktops_per_user": 5}) as yunzhuo:
         services = yunzhuo.services
@@ -156,6 +168,7 @@ def world(home: Path) -> Iterator[World]:
         for each in people.values():
             services.groups.put_member(chief, ours.id, each.user_id, is_owner=True)
         pools = _pools(yunzhuo, chief, list(people.values()), itself(there))
+        schedules = _schedules(yunzhuo, pools, (chief, chief, itself(there)))
         helpers = services.roles.create(chief, "helpers", {"catalog:read": "organization"}).id
         foreign_role = services.roles.create(itself(there), "helpers", {"catalog:read": "organization"}).id
         for role, each in people.items():
@@ -183,6 +196,7 @@ def world(home: Path) -> Iterator[World]:
                 keys[organization, "service"],
                 screens[owner.user_id],
                 pool,
+                schedules[pool],
             )
 
         targets: dict[tuple[Role, str], Target] = {}

@@ -24,6 +24,9 @@ from yunzhuo.services.accounts import UserView
 from yunzhuo.services.assembly import Services, services
 from yunzhuo.services.pools import PoolWish
 from yunzhuo.services.quotas import Resource, Subject
+from yunzhuo.services.rules.leases import Terms
+from yunzhuo.services.rules.schedules import Deed, SubjectKind
+from yunzhuo.services.schedules import ScheduleWish
 from yunzhuo.web.app import create_app
 
 pytestmark = [pytest.mark.browser, pytest.mark.servers, pytest.mark.xdist_group("portal"), pytest.mark.timeout(600)]
@@ -83,6 +86,13 @@ PLACES: dict[str, tuple[str, list[str]]] = {
     "portal.group_list": ("head", ["/admin/groups"]),
     "portal.group": ("head", ["/admin/groups/{group}"]),
     "portal.release": ("lin", ["/pools/{pool}/release"]),
+    "portal.schedule_list": ("head", ["/admin/schedules"]),
+    "portal.new_schedule": ("head", ["/admin/schedules/new"]),
+    "portal.schedule": ("head", ["/admin/schedules/{schedule}"]),
+    "portal.bin_list": ("lin", ["/bin"]),
+    "portal.lease": ("lin", ["/desktops/{stopped}/lease"]),
+    "portal.lease_terms": ("head", ["/admin/leases"]),
+    "portal.ending_calendar": ("head", ["/admin/calendar"]),
     "portal.pool_list": ("head", ["/admin/pools"]),
     "portal.new_pool": ("head", ["/admin/pools/new"]),
     "portal.pool": ("head", ["/admin/pools/{pool}", "/admin/pools/{empty_pool}"]),
@@ -159,6 +169,10 @@ def school(yunzhuo: Portal) -> School:
             wish = PoolWish(name, kinds.images(head)[0].id, kinds.flavors(head)[0].id, capacity=6, spares=spares)
             names[name] = all_services.pools.create(head, wish).id
         all_services.pools.put_member(head, names["pool"], group.id)
+        evening = ScheduleWish("Evening", "0 22 * * *", Deed.STOP, SubjectKind.POOL, names["pool"])
+        names["schedule"] = all_services.schedules.create(head, evening).id
+        all_services.schedules.run(head, names["schedule"])
+        all_services.leases.put_terms(head, head.organization_id, Terms(days=5, warn_hours=(168,), bin_days=7))
         names["welcome"] = invitation_to(all_services, made.user.actor())
         add_totp(
             all_services, all_services.people.create(itself, "axe-halfway@school.local", Role.USER, password=PASSWORD).user
@@ -178,6 +192,9 @@ def school(yunzhuo: Portal) -> School:
     lin.post(f"desktops/{names['available']}/actions", json={"action": "snapshot", "name": "初始状态"})
     wait_for(lin, names["available"], "available")
     names["snapshot"] = lin.get(f"desktops/{names['available']}/snapshots").json()["items"][0]["id"]
+    binned = ask_for_desktop(lin, "Gone")
+    wait_for(lin, binned, "available")
+    lin.delete(f"desktops/{binned}").raise_for_status()
     lin.post("personal-disk", json={}).raise_for_status()
     lin.post("personal-disk/connect", json={"desktop": names["available"]}).raise_for_status()
     wait_for(lin, names["available"], "available")

@@ -19,6 +19,8 @@ from yunzhuo.services.policies import PolicySubject
 from yunzhuo.services.pools import PoolWish
 from yunzhuo.services.quotas import Resource, Subject
 from yunzhuo.services.rules.pools import Kind
+from yunzhuo.services.rules.schedules import Deed, SubjectKind
+from yunzhuo.services.schedules import ScheduleWish
 from yunzhuo.services.sessions import Browser
 from yunzhuo.services.tokens import TokenWish
 
@@ -99,7 +101,9 @@ def arrange(running: Running) -> dict[str, str]:
         all_services.organizations.create(head, "第二中学")
         all_services.registration.invite(head, "new.teacher@school.example", Role.TEACHER)
         sign_in_as_people_do(all_services)
-        return {"pupil": people[PUPILS[0]], "class": groups[0], "pool": make_pools(all_services, groups)}
+        pool = make_pools(all_services, groups)
+        schedule = make_schedules(all_services, pool, groups[0])
+        return {"pupil": people[PUPILS[0]], "class": groups[0], "pool": pool, "schedule": schedule}
 
 
 def give_addresses(head: httpx.Client, *, keeping: str, giving_back: str) -> None:
@@ -127,6 +131,20 @@ def make_pools(all_services: Services, groups: Sequence[str]) -> str:
     for name, pool_id in (*((pupil, made[0]) for pupil in PUPILS[:4]), (PUPILS[4], made[1])):
         all_services.claims.claim(all_services.accounts.by_email(f"{name}@school.example").actor(), pool_id)
     all_services.claims.claim(teacher.actor(), made[2])
+    return made[0]
+
+
+def make_schedules(all_services: Services, pool: str, group: str) -> str:
+    """Three schedules, of which one was done and one rests; answers the first one's id."""
+    head, zone = all_services.accounts.by_email(HEAD).actor(), "Asia/Shanghai"
+    wishes = (
+        ScheduleWish("晚上关机", "0 22 * * *", Deed.STOP, SubjectKind.POOL, pool, zone),
+        ScheduleWish("Before the first lesson", "0 7 * * 1-5", Deed.START, SubjectKind.POOL, pool, zone),
+        ScheduleWish("Holidays", "30 6 1 * *", Deed.SUSPEND, SubjectKind.GROUP, group, zone),
+    )
+    made = [all_services.schedules.create(head, wish).id for wish in wishes]
+    all_services.schedules.run(head, made[1])
+    all_services.schedules.pause(head, made[2])
     return made[0]
 
 
@@ -179,6 +197,12 @@ def pages(own: str, ids: dict[str, str], *, stopped: str, failed: str, snapshot:
             "pools": "/admin/pools",
             "pool": f"/admin/pools/{ids['pool']}",
             "new-pool": "/admin/pools/new",
+            "leases": "/admin/leases",
+            "calendar": "/admin/calendar",
+            "bin": "/bin",
+            "schedules": "/admin/schedules",
+            "schedule": f"/admin/schedules/{ids['schedule']}",
+            "new-schedule": "/admin/schedules/new",
             "roles": "/admin/roles",
             "quotas": "/admin/quotas",
             "organizations": "/admin/organizations",

@@ -48,6 +48,8 @@ def as_data(desktop: DesktopView) -> dict[str, object]:
         "fault_code": desktop.fault_code,
         "observed_at": desktop.observed_at.isoformat() if desktop.observed_at else None,
         "created_at": desktop.created_at.isoformat(),
+        "ends_at": desktop.ends_at.isoformat() if desktop.ends_at else None,
+        "bin_until": desktop.bin_until.isoformat() if desktop.bin_until else None,
         "operation": operation_data(desktop.operation),
     }
 

@@ -147,13 +147,15 @@ def resize(context: CommandContext, reference: str, flavor: str, follow_it: bool
 @desktop.command()
 @click.argument("reference", metavar="ID|NAME")
 @click.option("--force", is_flag=True, help="Wait for nothing, and say what is left behind (administrators).")
+@click.option("--for-good", is_flag=True, help="Not into the bin, whatever the terms say.")
 @following
 @pass_context
-def delete(context: CommandContext, reference: str, force: bool, follow_it: bool) -> int:
-    """Delete for good."""
+def delete(context: CommandContext, reference: str, force: bool, for_good: bool, follow_it: bool) -> int:
+    """Delete; where its terms have one, into the bin."""
     action = Action.FORCE_DELETE if force else Action.DELETE
     with acting(context) as (all_services, actor):
-        asked = all_services.desktops.act(actor, found(all_services, actor, reference).id, action)
+        desktop_id = found(all_services, actor, reference).id
+        asked = all_services.desktops.act(actor, desktop_id, action, for_good=for_good)
         return told(context, all_services, actor, asked.operation, wait=follow_it)
 
 

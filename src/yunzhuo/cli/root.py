@@ -24,6 +24,8 @@ _COMMANDS = {
     "desktop": ("yunzhuo.cli.desktops:desktop", "Desktops."),
     "address": ("yunzhuo.cli.addresses:address", "Floating IPs: which there are, and which desktops have them."),
     "disk": ("yunzhuo.cli.disks:disk", "Personal disks."),
+    "schedule": ("yunzhuo.cli.schedules:schedule", "Schedules: what is done at which times."),
+    "lease": ("yunzhuo.cli.leases:lease", "Leases: for how long desktops are given, and the bin."),
     "pool": ("yunzhuo.cli.pools:pool", "Pools: desktops of one kind for a set of people."),
     "operations": ("yunzhuo.cli.operations:operations", "What is being done, and what failed: list, retry, cancel."),
     "reconcile": ("yunzhuo.cli.reconcile:reconcile", "Compare the database with the cloud, now."),

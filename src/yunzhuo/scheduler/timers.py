@@ -6,18 +6,20 @@ schedulers at once are harmless.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from yunzhuo.phoenix.common import lifeline
-from yunzhuo.phoenix.common.clock import Clock
+from yunzhuo.phoenix.common.clock import Clock, SystemClock
 from yunzhuo.phoenix.common.errors import YunzhuoError
 from yunzhuo.phoenix.common.logging import configure, get_logger
 from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.services.assembly import Services, services
 from yunzhuo.services.health import HealthService
 from yunzhuo.services.operations import OperationEngine
+from yunzhuo.services.timer_beats import Beat
 
 log = get_logger()
 
@@ -42,10 +44,44 @@ LICENSE_SECONDS = 60.0
 DISKS_SECONDS = 5.0
 # How soon what was taken of a pool's spares is built again.
 POOLS_SECONDS = 1.0
+# How late a schedule is at most when all is well.
+SCHEDULES_SECONDS = 1.0
+BEATS_SECONDS = 5.0
+LEASES_SECONDS = 10.0
 MAIL_SECONDS = 10.0
 GUESSES_SECONDS = 60.0
 SCREENS_SECONDS = 10.0
 CLEANUP_SECONDS = 3600.0
+
+
+CRASHED = "timer_crashed"
+
+
+class Standing:
+    """How a timer keeps time. Its own thread writes, another one reads: each value is written in one go."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.due_at = clock.now()
+        self.took_seconds = 0.0
+        self.failure_code: str | None = None
+        self.failing_since: datetime | None = None
+
+    @contextmanager
+    def turn(self, seconds: float) -> Iterator[None]:
+        """One turn; the next is due ``seconds`` after its end."""
+        began = time.monotonic()
+        yield
+        self.took_seconds = time.monotonic() - began
+        self.due_at = self._clock.now() + timedelta(seconds=seconds)
+
+    def failed(self, code: str | None) -> None:
+        """Note how the turn ended; None: well."""
+        if code is None:
+            self.failing_since = None
+        elif self.failure_code is None:
+            self.failing_since = self._clock.now()
+        self.failure_code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +92,26 @@ class Timer:
     seconds: float
     action: Callable[[], object]
 
-    def run(self, ended: threading.Event) -> None:
-        """Do it again and again until ``ended``; a failure is logged once and tried again next time."""
-        failing = ""
+    def run(self, ended: threading.Event, standing: Standing) -> None:
+        """Do it again and again until ``ended``; a failure is logged once and tried again next time. How it goes is kept in
+        ``standing``."""
         while True:
-            try:
-                self.action()
-            except YunzhuoError as error:
-                if failing != error.code:
-                    log.warning("timer_failed", timer=self.name, code=error.code, reason=error.message)
-                failing = error.code
-            except Exception:
-                log.exception("timer_crashed", timer=self.name)
-            else:
-                if failing:
-                    log.info("timer_works_again", timer=self.name)
-                failing = ""
+            failure = standing.failure_code
+            with standing.turn(self.seconds):
+                try:
+                    self.action()
+                except YunzhuoError as error:
+                    if failure != error.code:
+                        log.warning("timer_failed", timer=self.name, code=error.code, reason=error.message)
+                    failure = error.code
+                except Exception:
+                    log.exception("timer_crashed", timer=self.name)
+                    failure = CRASHED
+                else:
+                    if failure:
+                        log.info("timer_works_again", timer=self.name)
+                    failure = None
+                standing.failed(failure)
             if ended.wait(self.seconds):
                 return
 
@@ -145,6 +185,7 @@ def timers(settings: Settings, all_services: Services) -> list[Timer]:
         all_services.proofs.forget_old()
         all_services.sessions.forget_old()
         all_services.delegations.forget_old()
+        all_services.schedule_keeper.forget_old()
         all_services.audit_keeper.export_head()
         all_services.audit_keeper.prune()
 
@@ -155,6 +196,8 @@ def timers(settings: Settings, all_services: Services) -> list[Timer]:
         Timer("reconcile", settings.cloud.poll_seconds, all_services.reconciler.round),
         Timer("disks", DISKS_SECONDS, all_services.disk_upkeep.round),
         Timer("pools", POOLS_SECONDS, all_services.pool_keeper.round),
+        Timer("leases", LEASES_SECONDS, all_services.lease_keeper.round),
+        Timer("schedules", SCHEDULES_SECONDS, all_services.schedule_keeper.round),
         Timer("catalog", CATALOG_SECONDS, synchronize),
         Timer("audit", AUDIT_SECONDS, all_services.audit_keeper.seal),
         Timer("usage", USAGE_SECONDS, all_services.usage.count),
@@ -175,12 +218,27 @@ def run(settings: Settings, supervised: bool, *, clock: Clock | None = None) -> 
     ended = threading.Event()
     lifeline.watch(lambda _why: ended.set(), supervised=supervised)
     with services(settings, clock=clock) as all_services:
-        threads = [
-            threading.Thread(target=timer.run, args=(ended,), name=timer.name) for timer in timers(settings, all_services)
-        ]
+        standings: dict[str, Standing] = {}
+        own = Timer("beats", BEATS_SECONDS, lambda: all_services.timers.report(_beats(found, standings)))
+        found = [*timers(settings, all_services), own]
+        standings |= {timer.name: Standing(clock or SystemClock()) for timer in found}
+        threads = [threading.Thread(target=timer.run, args=(ended, standings[timer.name]), name=timer.name) for timer in found]
         for thread in threads:
             thread.start()
         log.info("scheduler_started", timers=[thread.name for thread in threads])
         for thread in threads:
             thread.join()
+        try:
+            all_services.timers.leave()
+        except YunzhuoError as error:
+            log.warning("timers_not_forgotten", code=error.code, reason=error.message)
     return 0
+
+
+def _beats(found: list[Timer], standings: Mapping[str, Standing]) -> list[Beat]:
+    """How all timers of this process stand, to be reported."""
+    told = [(timer, standings[timer.name]) for timer in found]
+    return [
+        Beat(timer.name, timer.seconds, each.due_at, each.took_seconds, each.failure_code, each.failing_since)
+        for timer, each in told
+    ]

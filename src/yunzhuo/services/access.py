@@ -88,6 +88,8 @@ _OWN_DESKTOP_VERBS = (
     "desktop:disconnect_disk",
     "desktop:restore_disk",
     "desktop:delete",
+    "desktop:undelete",
+    "desktop:extend",
     "desktop:connect",
     "desktop:clipboard",
     "desktop:files",
@@ -132,6 +134,8 @@ _GROUP_VERBS = ("group:read", "group:create", "group:update", "group:delete")
 _ROLE_VERBS = ("role:read", "role:create", "role:update", "role:delete", "role:grant")
 _POLICY_VERBS = ("policy:read", "policy:change")
 _POOL_VERBS = ("pool:read", "pool:create", "pool:update", "pool:delete")
+_SCHEDULE_VERBS = ("schedule:read", "schedule:create", "schedule:update", "schedule:run", "schedule:delete")
+_LEASE_VERBS = ("desktop:set_end", "lease:read", "lease:update")
 _QUOTA_VERBS = ("quota:read", "quota:change", "usage:read")
 _GATEWAY_VERBS = ("gateway:read", "gateway:create", "gateway:update", "gateway:delete")
 _SCREEN_VERBS = ("screen:read", "screen:end")
@@ -196,7 +200,7 @@ _ADMINISTRATORS: Mapping[str, Scope] = {
     "overview:read": Scope.ORGANIZATION,
     **dict.fromkeys(_PEOPLE_VERBS, Scope.ORGANIZATION),
     **dict.fromkeys((*_GROUP_VERBS, *_ROLE_VERBS, *_QUOTA_VERBS, *_AUDIT_VERBS, *_SCREEN_VERBS), Scope.ORGANIZATION),
-    **dict.fromkeys((*_POLICY_VERBS, *_POOL_VERBS), Scope.ORGANIZATION),
+    **dict.fromkeys((*_POLICY_VERBS, *_POOL_VERBS, *_SCHEDULE_VERBS, *_LEASE_VERBS), Scope.ORGANIZATION),
 }
 
 GRANTS: Mapping[Role, Mapping[str, Scope]] = {
@@ -218,7 +222,9 @@ GRANTS: Mapping[Role, Mapping[str, Scope]] = {
     Role.OPERATOR: {
         **_ADMINISTRATORS,
         **dict.fromkeys((*_ORGANIZATION_VERBS, *_GATEWAY_VERBS), Scope.INSTALLATION),
-        **dict.fromkeys(("host:read", "settings:read", "audit:verify", "license:read", "license:change"), Scope.INSTALLATION),
+        **dict.fromkeys(
+            ("host:read", "settings:read", "timer:read", "audit:verify", "license:read", "license:change"), Scope.INSTALLATION
+        ),
         "quota:change": Scope.INSTALLATION,  # an organization's own, too
         "address:read": Scope.INSTALLATION,  # those that nobody has, too
     },

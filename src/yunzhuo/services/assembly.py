@@ -31,6 +31,7 @@ from yunzhuo.services.attempts import AttemptCounter
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.audit_chain import AuditKeeper
 from yunzhuo.services.audit_search import AuditReader
+from yunzhuo.services.bin import BinService
 from yunzhuo.services.bulk import BulkService
 from yunzhuo.services.catalog import CatalogService
 from yunzhuo.services.changes import ChangeFeed
@@ -50,6 +51,8 @@ from yunzhuo.services.guesses import GuessWatch
 from yunzhuo.services.guests import GuestService
 from yunzhuo.services.health import HealthService
 from yunzhuo.services.history import HistoryService
+from yunzhuo.services.lease_upkeep import LeaseKeeper
+from yunzhuo.services.leases import LeaseService
 from yunzhuo.services.leftovers import Leftovers
 from yunzhuo.services.license_book import LicenseBook
 from yunzhuo.services.license_renewal import LicenseRenewal
@@ -75,12 +78,15 @@ from yunzhuo.services.reconciliation import Reconciler
 from yunzhuo.services.regaining import RegainService
 from yunzhuo.services.registration import RegistrationService
 from yunzhuo.services.roles import RoleService
+from yunzhuo.services.schedule_runs import ScheduleKeeper
+from yunzhuo.services.schedules import ScheduleService
 from yunzhuo.services.screens import ScreenService
 from yunzhuo.services.sessions import SessionService
 from yunzhuo.services.sign_ins import SignInService
 from yunzhuo.services.snapshots import SnapshotService
 from yunzhuo.services.step_up import StepUp
 from yunzhuo.services.thumbnails import ThumbnailService
+from yunzhuo.services.timer_beats import TimerService
 from yunzhuo.services.tokens import TokenService
 from yunzhuo.services.usage import UsageService
 from yunzhuo.services.wishes import WishBook
@@ -102,6 +108,7 @@ class Services:
     attempts: AttemptCounter
     audit_keeper: AuditKeeper
     audit_reader: AuditReader
+    bin: BinService
     bulk: BulkService
     catalog: CatalogService
     claims: ClaimService
@@ -120,6 +127,8 @@ class Services:
     guests: GuestService
     health: HealthService
     history: HistoryService
+    lease_keeper: LeaseKeeper
+    leases: LeaseService
     leftovers: Leftovers
     license_renewal: LicenseRenewal
     licensing: LicensingService
@@ -143,11 +152,14 @@ class Services:
     sessions: SessionService
     sign_ins: SignInService
     roles: RoleService
+    schedule_keeper: ScheduleKeeper
+    schedules: ScheduleService
     screens: ScreenService
     snapshots: SnapshotService
     step_up: StepUp
     usage: UsageService
     thumbnails: ThumbnailService
+    timers: TimerService
     tokens: TokenService
 
 
@@ -191,7 +203,8 @@ def services(
     passkeys = PasskeyService(db, factors, audit, clock, public_url=settings.public_url)
     sign_ins = SignInService(db, sessions, factors, passkeys, attempts, KnownDevices(keys), passwords, views, clock)
     by_link = (db, accounts, proofs, outbox, attempts, audit, clock, settings.accounts, passwords)
-    desktops = DesktopService(db, wishes, feed, audit, clock, quotas)
+    bin_service = BinService(db, wishes, feed, quotas, audit, clock)
+    desktops = DesktopService(db, wishes, feed, audit, clock, quotas, bin_service)
     personal_disks = PersonalDiskService(db, connected, wishes, audit, clock, settings.limits)
     people = PeopleService(db, desktops, personal_disks, audit, clock, settings.accounts, passwords, license_book)
     leftovers = Leftovers(db, settings.reconcile)
@@ -199,6 +212,7 @@ def services(
     addresses = AddressService(db, wishes, audit, clock, quotas)
     gateways = GatewayService(db, audit, clock)
     policies = PolicyBook(settings.consoles)
+    timers = TimerService(db, audit, clock, scheduler=worker)
     health = HealthService(db, queue, connected, catalog, accounts)
     try:
         yield Services(
@@ -211,6 +225,7 @@ def services(
             attempts=attempts,
             audit_keeper=AuditKeeper(db, audit, clock, settings.audit, settings.audit_heads_file),
             audit_reader=AuditReader(db, audit),
+            bin=bin_service,
             bulk=BulkService(db, desktops, admission, audit),
             catalog=catalog,
             claims=ClaimService(db, desktops, wishes, feed, audit, clock),
@@ -229,13 +244,15 @@ def services(
             guests=GuestService(db, connected, audit, policies, settings.guests),
             health=health,
             history=HistoryService(db, audit),
+            lease_keeper=LeaseKeeper(db, connected, wishes, bin_service, outbox, feed, clock, language=settings.language),
+            leases=LeaseService(db, feed, audit, clock),
             leftovers=leftovers,
             license_renewal=LicenseRenewal(db, licensing, own_key, pin, audit, clock, settings.license),
             licensing=licensing,
             operations=OperationDesk(db, desktops, snapshots, addresses, wishes, admission, feed, audit, clock),
             organizations=OrganizationService(db, audit, clock),
             outbox=outbox,
-            overview=OverviewService(db, connected, health, audit, settings),
+            overview=OverviewService(db, connected, health, timers, audit, clock, settings),
             passkeys=passkeys,
             people=people,
             people_import=PeopleImport(db, people, audit, clock, settings.accounts, passwords, license_book),
@@ -250,12 +267,15 @@ def services(
             regaining=RegainService(*by_link),
             registration=RegistrationService(*by_link),
             roles=RoleService(db, audit, clock),
+            schedule_keeper=ScheduleKeeper(db, wishes, clock, scheduler=worker),
+            schedules=ScheduleService(db, audit, clock),
             screens=ScreenService(db, audit, clock, settings.consoles),
             sessions=sessions,
             sign_ins=sign_ins,
             snapshots=snapshots,
             step_up=step_up,
             thumbnails=ThumbnailService(db, connected, audit, clock, settings.consoles),
+            timers=timers,
             tokens=TokenService(db, accounts, sign_ins, audit, clock, settings.accounts, views),
             usage=UsageService(db, audit, clock),
         )

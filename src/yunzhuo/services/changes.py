@@ -74,6 +74,7 @@ def facts_of(desktop: Desktop, operation: Operation) -> Facts:
         is_ready=desktop.ready_at is not None,
         action=Action(operation.action),
         status=OperationStatus(operation.status),
+        is_binned=desktop.binned_at is not None,
     )
 
 

@@ -17,6 +17,8 @@ from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import ChangeFeed
 from yunzhuo.services.desktop_views import DesktopView, desktop_views
 from yunzhuo.services.desktops import DesktopService
+from yunzhuo.services.lease_book import terms_in
+from yunzhuo.services.rules.leases import end_of
 from yunzhuo.services.rules.lifecycle import Action
 from yunzhuo.services.rules.pools import Counts, Kind, Way, may_build_for_somebody
 from yunzhuo.services.stated import needs
@@ -123,8 +125,9 @@ class ClaimService:
             desktop = pool_seats.had_by(tx, pool.id, actor.user_id)
             if desktop is not None:
                 return desktop.id, Way.HAD
+            ends_at = end_of(now, terms_in(tx, pool.organization_id, pool))
             for way in (Way.READY, Way.COMING):
-                if pool_seats.give(tx, pool, actor.user_id, way, now):
+                if pool_seats.give(tx, pool, actor.user_id, way, now, ends_at):
                     return self._seated(tx, actor, pool, way), way
             return self._built(tx, actor, pool_id), Way.BUILT
 

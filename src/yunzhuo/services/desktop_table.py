@@ -106,6 +106,7 @@ def _lines(tx: Session, actor: Actor, wish: TableWish) -> list[_Line]:
             Desktop.wanted,
             Desktop.observed_status,
             Desktop.ready_at,
+            Desktop.binned_at,
             Operation.action,
             Operation.status,
         )
@@ -130,10 +131,11 @@ def _lines(tx: Session, actor: Actor, wish: TableWish) -> list[_Line]:
                     is_ready=ready_at is not None,
                     action=Action(action),
                     status=OperationStatus(status),
+                    is_binned=binned_at is not None,
                 )
             ),
         )
-        for desktop_id, name, owner, created_at, wanted, observed, ready_at, action, status in tx.execute(query)
+        for desktop_id, name, owner, created_at, wanted, observed, ready_at, binned_at, action, status in tx.execute(query)
     ]
 
 

@@ -14,9 +14,11 @@ from yunzhuo.phoenix.db.models import Desktop, Flavor, Image, Operation, User
 from yunzhuo.services import address_claims, cursors
 from yunzhuo.services.access import Actor, forbidden, may, require, scope_of
 from yunzhuo.services.changes import Failure, OperationView, facts_of, operation_view, state_of, steps_of
+from yunzhuo.services.lease_book import terms_for_many
 from yunzhuo.services.queue_places import queue_places
 from yunzhuo.services.reach import in_groups_of
 from yunzhuo.services.rules import lifecycle
+from yunzhuo.services.rules.leases import Terms, extensions_left, goes_to_bin
 from yunzhuo.services.rules.lifecycle import Action, State, Wanted
 from yunzhuo.services.rules.remedies import UNDO, Remedy, remedies
 
@@ -28,6 +30,10 @@ Pair = tuple[Desktop, Operation]
 @dataclass(frozen=True, slots=True)
 class DesktopView:
     """A desktop as a person sees it. ``operation`` is the latest, running or ended; ``actions`` what may be asked now.
+
+    ``ends_at`` is when it is taken away (None: never), which ``is_ending`` says is near; its person may put that off
+    ``extensions_left`` times. When it is deleted it waits ``bin_days`` in the bin (0: it does not), as it does until
+    ``bin_until``.
 
     ``address`` is its floating IP. ``server_name`` and ``host`` are what the cloud calls its server and where it put it; None:
     not for the one who looks.
@@ -53,6 +59,11 @@ class DesktopView:
     server_name: str | None = None
     host: str | None = None
     address: str | None = None
+    ends_at: datetime | None = None
+    is_ending: bool = False
+    extensions_left: int = 0
+    bin_days: int = 0
+    bin_until: datetime | None = None
 
     @property
     def failure(self) -> Failure | None:
@@ -134,6 +145,7 @@ def desktop_views(tx: Session, actor: Actor, rows: Sequence[Pair], *, with_place
     in_groups = in_groups_of(tx, actor, owners)
     addresses = address_claims.of_desktops(tx, [desktop.id for desktop, _ in rows])
     has_more = scope_of(actor, "desktop:assign_address") is not None and address_claims.offered(tx) is not None
+    terms = terms_for_many(tx, [desktop for desktop, _ in rows])
     return [
         DesktopView(
             id=desktop.id,
@@ -161,6 +173,11 @@ def desktop_views(tx: Session, actor: Actor, rows: Sequence[Pair], *, with_place
             server_name=desktop.server_name if is_told_all else None,
             host=desktop.host if is_told_all else None,
             address=addresses[desktop.id].address if desktop.id in addresses else None,
+            ends_at=desktop.ends_at,
+            is_ending=desktop.warned_at is not None,
+            extensions_left=extensions_left(terms[desktop.id], desktop.extended) if desktop.ends_at is not None else 0,
+            bin_days=_bin_days(desktop, operation, terms[desktop.id]),
+            bin_until=desktop.bin_until,
         )
         for desktop, operation in rows
     ]
@@ -195,6 +212,11 @@ def _impossible(has_address: bool, *, has_more: bool) -> frozenset[Action]:
     if has_address:
         return frozenset({Action.ASSIGN_ADDRESS})
     return frozenset({Action.RELEASE_ADDRESS} if has_more else {Action.RELEASE_ADDRESS, Action.ASSIGN_ADDRESS})
+
+
+def _bin_days(desktop: Desktop, operation: Operation, terms: Terms) -> int:
+    """How long the desktop would wait in the bin when it was deleted now."""
+    return terms.bin_days if goes_to_bin(facts_of(desktop, operation), None, terms.bin_days) else 0
 
 
 class Order(StrEnum):

@@ -1,9 +1,6 @@
 """Desktops as people ask for them: wishes are written down in one short transaction, and made true by operations."""
 
-import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
@@ -18,6 +15,7 @@ from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_conte
 from yunzhuo.services import disk_claims, fitting, pool_seats
 from yunzhuo.services.access import Actor, require
 from yunzhuo.services.audit import AuditLog
+from yunzhuo.services.bin import BinService
 from yunzhuo.services.changes import ChangeFeed, OperationView, facts_of
 from yunzhuo.services.desktop_views import (
     DesktopView,
@@ -30,15 +28,18 @@ from yunzhuo.services.desktop_views import (
     visible_desktop,
     visible_operation,
 )
+from yunzhuo.services.lease_book import terms_in
+from yunzhuo.services.new_desktop import NewDesktop
 from yunzhuo.services.quota_book import SWITCHED_ON, QuotaBook, size_of
 from yunzhuo.services.reach import within_reach
 from yunzhuo.services.rules import lifecycle, naming
+from yunzhuo.services.rules.leases import end_of
 from yunzhuo.services.rules.lifecycle import Action, Observed, State, Wanted
 from yunzhuo.services.rules.quota import Resource
 from yunzhuo.services.stated import needs
 from yunzhuo.services.wishes import Accepted, Arguments, WishBook, accepted, refused
 
-# RebootKind is for routes, which know no clouds.
+# RebootKind is for routes, which know no clouds; NewDesktop is what is asked of this service.
 __all__ = ["Accepted", "DesktopService", "NewDesktop", "RebootKind"]
 
 # What an action needs is only known with it; whoever may none of them is refused at once.
@@ -52,27 +53,6 @@ _NEED_MORE = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class NewDesktop:
-    """A wish for a desktop. ``owner_id`` None: for whoever asks."""
-
-    image_id: str
-    flavor_id: str
-    name: str | None = None
-    owner_id: str | None = None
-
-    def checked(self) -> "NewDesktop":
-        """The wish with its name in form. Raises InvalidInput."""
-        return replace(self, name=naming.checked_name(self.name) if self.name is not None else None)
-
-    def digest(self) -> str:
-        """What tells one wish from another."""
-        wish = {"image": self.image_id, "flavor": self.flavor_id, "name": self.name}
-        if self.owner_id is not None:
-            wish["owner"] = self.owner_id
-        return hashlib.sha256(json.dumps(wish, sort_keys=True).encode()).hexdigest()
-
-
 class DesktopService:
     """What people do with their desktops."""
 
@@ -84,6 +64,7 @@ class DesktopService:
         audit: AuditLog,
         clock: Clock,
         quotas: QuotaBook,
+        bin_service: BinService,
     ) -> None:
         self._db = db
         self._wishes = wishes
@@ -91,6 +72,7 @@ class DesktopService:
         self._audit = audit
         self._clock = clock
         self._quotas = quotas
+        self._bin = bin_service
 
     @needs("desktop:create")
     @retried_when_contended
@@ -152,14 +134,15 @@ class DesktopService:
     ) -> Page:
         """The actor's desktops (an administrator: the organization's), newest first, ``limit`` at most at a time.
 
-        ``search`` is part of a name, ``state`` one of the computed states, ``owner_id`` whose they are. Raises InvalidInput
-        for a foreign cursor, or one of another order.
+        What is in the bin is only told when that is the ``state`` asked for. ``search`` is part of a name, ``state`` one of the
+        computed states, ``owner_id`` whose they are. Raises InvalidInput for a foreign cursor, or one of another order.
         """
         query = (
             select(Desktop, Operation)
             .join(Operation, Operation.id == Desktop.operation_id)
             .where(within_reach(actor, "desktop:read", Desktop.organization_id, Desktop.owner_id), Desktop.deleted_at.is_(None))
         )
+        query = query.where(Desktop.binned_at.is_not(None) if state is State.BINNED else Desktop.binned_at.is_(None))
         if owner_id is not None:
             query = query.where(Desktop.owner_id == owner_id)
         if search:
@@ -191,19 +174,39 @@ class DesktopService:
 
     @needs(*ACTION_VERBS)
     @retried_when_contended
-    def act(self, actor: Actor, desktop_id: str, action: Action, *, reboot_kind: RebootKind = RebootKind.SOFT) -> Accepted:
+    def act(
+        self,
+        actor: Actor,
+        desktop_id: str,
+        action: Action,
+        *,
+        reboot_kind: RebootKind = RebootKind.SOFT,
+        for_good: bool = False,
+    ) -> Accepted:
         """Ask for a change that needs to know nothing else (permission ``desktop:ACTION``); answers at once.
 
-        ``CREATE`` tries a failed create again. What is broken is rebooted hard, whatever is said. Raises NotFound,
-        InvalidInput for a change that needs more, and Conflict when the state does not allow it now.
+        ``CREATE`` tries a failed create again. What is broken is rebooted hard, whatever is said. ``DELETE`` puts it into the
+        bin where its terms have one, unless it is meant ``for_good``, or is there already. Raises NotFound, InvalidInput for a
+        change that needs more, LimitReached when the bin is full, and Conflict when the state does not allow it now.
         """
         with self._db.transaction() as tx:
-            return self.act_within(tx, actor, desktop_id, action, reboot_kind=reboot_kind)
+            return self.act_within(tx, actor, desktop_id, action, reboot_kind=reboot_kind, for_good=for_good)
 
     def act_within(
-        self, tx: Transaction, actor: Actor, desktop_id: str, action: Action, *, reboot_kind: RebootKind = RebootKind.SOFT
+        self,
+        tx: Transaction,
+        actor: Actor,
+        desktop_id: str,
+        action: Action,
+        *,
+        reboot_kind: RebootKind = RebootKind.SOFT,
+        for_good: bool = False,
     ) -> Accepted:
         """As :meth:`act`, as part of another service's transaction."""
+        if action is Action.DELETE and not for_good:
+            binned = self._bin.put_within(tx, actor, desktop_id)
+            if binned is not None:
+                return binned
         if action in _NEED_MORE:
             raise InvalidInput("This change needs to know more.", fields={"action": f"{action} has a way of its own."})
 
@@ -304,7 +307,7 @@ class DesktopService:
         self._quotas.reserve_for_pool(tx, pool.organization_id, wanted)
         pool.built += 1
         name, owner_id = naming.default_name(pool.name, pool.built), claimant_id or pool.account_id
-        return self._write(tx, actor, name, image, flavor, owner_id, pool_id=pool.id, claimant_id=claimant_id)
+        return self._write(tx, actor, name, image, flavor, owner_id, pool=pool, claimant_id=claimant_id)
 
     def _create(self, tx: Transaction, actor: Actor, wish: "NewDesktop", key: str | None) -> Accepted:
         image, flavor = fitting.image_and_flavor(tx, actor, wish.image_id, wish.flavor_id)
@@ -338,10 +341,11 @@ class DesktopService:
         flavor: Flavor,
         owner_id: str,
         *,
-        pool_id: str | None = None,
+        pool: Pool | None = None,
         claimant_id: str | None = None,
     ) -> tuple[Desktop, Operation]:
         desktop_id, now = new_id(), self._clock.now()
+        is_spare = pool is not None and claimant_id is None
         desktop = Desktop(
             id=desktop_id,
             organization_id=actor.organization_id,
@@ -352,9 +356,11 @@ class DesktopService:
             flavor_id=flavor.id,
             wanted=Wanted.RUNNING,
             operation_id="",
-            pool_id=pool_id,
+            pool_id=pool.id if pool is not None else None,
             claimant_id=claimant_id,
             claimed_at=now if claimant_id else None,
+            ends_at=None if is_spare else end_of(now, terms_in(tx, actor.organization_id, pool)),
+            extended=0,
             created_at=now,
         )
         tx.add(desktop)
@@ -384,5 +390,6 @@ class DesktopService:
         return owner.id
 
     def _owned(self, tx: Session, owner_id: str) -> int:
-        query = select(func.count()).where(Desktop.owner_id == owner_id, Desktop.deleted_at.is_(None))
+        there = (Desktop.deleted_at.is_(None), Desktop.binned_at.is_(None))
+        query = select(func.count()).where(Desktop.owner_id == owner_id, *there)
         return tx.scalar(query) or 0

@@ -21,6 +21,8 @@ class Kind(StrEnum):
     PASSWORD_CHANGED = "password_changed"  # nosec B105 # a kind of letter, no secret
     FACTORS_CHANGED = "factors_changed"
     GUESSED_AT = "guessed_at"
+    DESKTOP_ENDING = "desktop_ending"
+    DESKTOP_ENDED = "desktop_ended"
     LICENSE_ISSUED = "license_issued"  # of a license server, as the next three
     LICENSE_ENDING = "license_ending"
     LICENSE_ENDED = "license_ended"
@@ -99,6 +101,22 @@ WORDS: Mapping[str, Mapping[Kind, Words]] = {
             ),
             "Sign in",
         ),
+        Kind.DESKTOP_ENDING: Words(
+            "Your desktop “%(desktop)s” ends",
+            (
+                "Your desktop “%(desktop)s” is taken away at %(until)s.",
+                "Copy what you want to keep into your personal files, or put the end off if you still need it.",
+            ),
+            "See when it ends",
+        ),
+        Kind.DESKTOP_ENDED: Words(
+            "Your desktop “%(desktop)s” is in the bin",
+            (
+                "The time of your desktop “%(desktop)s” is over. It is stopped, and deleted for good at %(until)s.",
+                "Until then you can take it out of the bin.",
+            ),
+            "Look into the bin",
+        ),
         Kind.LICENSE_ISSUED: Words(
             "A license for %(installation)s",
             (
@@ -169,6 +187,22 @@ WORDS: Mapping[str, Mapping[Kind, Words]] = {
             ),
             "登录",
         ),
+        Kind.DESKTOP_ENDING: Words(
+            "您的桌面“%(desktop)s”即将到期",
+            (
+                "您的桌面“%(desktop)s”将于 %(until)s 收回。",
+                "请把要保留的内容复制到个人文件；如果还需要使用，请延期。",
+            ),
+            "查看到期时间",
+        ),
+        Kind.DESKTOP_ENDED: Words(
+            "您的桌面“%(desktop)s”已放入回收站",
+            (
+                "您的桌面“%(desktop)s”已到期，现已关机，将于 %(until)s 永久删除。",
+                "在此之前您可以把它从回收站中还原。",
+            ),
+            "打开回收站",
+        ),
         Kind.LICENSE_ISSUED: Words(
             "%(installation)s 的许可证",
             (
@@ -199,4 +233,10 @@ WORDS: Mapping[str, Mapping[Kind, Words]] = {
         ),
         Kind.TEST: Words("云晫可以发送邮件", ("此邮件由命令行请求发送。",)),
     },
+}
+
+# What is shown on a desktop's own screen, where there are no paragraphs.
+SCREEN_MESSAGES: Mapping[str, Mapping[Kind, str]] = {
+    "en": {Kind.DESKTOP_ENDING: "This desktop is taken away at %(until)s. Save your work; its page lets you put the end off."},
+    "zh_CN": {Kind.DESKTOP_ENDING: "此桌面将于 %(until)s 收回。请保存您的工作；可在它的页面上延期。"},
 }

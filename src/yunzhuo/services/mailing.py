@@ -23,6 +23,8 @@ log = get_logger()
 
 SEND_JOB = "mail.send"
 PROOF_ARGUMENT = "proof"
+# Where on the portal the letter's link leads, where that is no proof's page.
+PATH_ARGUMENT = "path"
 KEEP = timedelta(days=7)
 _LEASE = timedelta(seconds=120)
 _FIRST_RETRY = timedelta(seconds=30)
@@ -186,7 +188,7 @@ class Outbox:
     def _link_of(self, kind: Kind, due: Due) -> str | None:
         if kind in _PATHS:
             return self.link(kind, due.arguments[PROOF_ARGUMENT])
-        return f"{self._public_url}/sign-in"
+        return f"{self._public_url}{due.arguments.get(PATH_ARGUMENT, '/sign-in')}"
 
     @retried_when_contended
     def _try_later(self, due: Due, error: YunzhuoError) -> None:

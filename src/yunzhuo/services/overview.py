@@ -2,24 +2,27 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.resources import Host, Server
+from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import YunzhuoError
 from yunzhuo.phoenix.config import reference
 from yunzhuo.phoenix.config.settings import Settings
-from yunzhuo.phoenix.db.models import ConsoleSession, Desktop, Operation, User
+from yunzhuo.phoenix.db.models import ConsoleSession, Desktop, Operation, Schedule, User
 from yunzhuo.phoenix.db.session import Database
 from yunzhuo.services.access import Actor, scope_of
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.desktop_views import DesktopView, desktop_views
 from yunzhuo.services.health import HealthService
-from yunzhuo.services.rules import lifecycle
+from yunzhuo.services.rules import lifecycle, schedules
 from yunzhuo.services.rules.lifecycle import Observed, OperationStatus, State
 from yunzhuo.services.stated import needs
+from yunzhuo.services.timer_beats import TimerService
 
 MAX_SHOWN = 100
 _LOOKED_AT = (Observed.MISSING, Observed.ERROR, Observed.UNKNOWN)
@@ -80,7 +83,8 @@ class Overview:
     """What is broken now. Each list is bounded; ``not_ready`` is what ``/readyz`` says, by part.
 
     ``failed`` are desktops whose latest operation failed, ``faulty`` those in error without one, ``gone`` those whose
-    server the cloud no longer has. ``cloud_problem``: why hosts and strangers are not known.
+    server the cloud no longer has. ``cloud_problem``: why hosts and strangers are not known. ``late_timers`` and
+    ``late_schedules`` name those that have been due for too long.
     """
 
     figures: Figures
@@ -91,6 +95,8 @@ class Overview:
     strangers: Sequence[Stranger]
     hosts: Sequence[HostView]
     cloud_problem: YunzhuoError | None
+    late_timers: Sequence[str]
+    late_schedules: Sequence[str]
 
     @property
     def troubled_hosts(self) -> Sequence[HostView]:
@@ -100,18 +106,29 @@ class Overview:
     @property
     def is_well(self) -> bool:
         """Whether nothing is broken."""
-        broken = (self.not_ready, self.failed, self.faulty, self.gone, self.strangers, self.troubled_hosts)
-        return self.cloud_problem is None and not any(broken)
+        broken = (self.not_ready, self.failed, self.faulty, self.gone, self.strangers, self.troubled_hosts, self.late_timers)
+        return self.cloud_problem is None and not any((*broken, self.late_schedules))
 
 
 class OverviewService:
     """Looks at everything once, for administrators. The cloud is asked outside any transaction."""
 
-    def __init__(self, db: Database, cloud: Cloud, health: HealthService, audit: AuditLog, settings: Settings) -> None:
+    def __init__(
+        self,
+        db: Database,
+        cloud: Cloud,
+        health: HealthService,
+        timers: TimerService,
+        audit: AuditLog,
+        clock: Clock,
+        settings: Settings,
+    ) -> None:
         self._db = db
         self._audit = audit
         self._cloud = cloud
         self._health = health
+        self._timers = timers
+        self._clock = clock
         self._settings = settings
 
     @needs("overview:read")
@@ -135,12 +152,14 @@ class OverviewService:
             troubled = _troubled(tx, actor)
             strangers = _strangers(tx, servers)
             figures = _figures(tx, actor.organization_id)
+            late_schedules = _late_schedules(tx, actor.organization_id, self._clock.now())
         gone = [view for view, observed in troubled if observed == Observed.MISSING]
         present = [view for view, observed in troubled if observed != Observed.MISSING]
         failed = [view for view in present if view.failure]
         faulty = [view for view in present if view.state is State.ERROR and not view.failure]
         views = [_host_view(host, smallest_mib) for host in hosts]
-        return Overview(figures, not_ready, failed, faulty, gone, strangers, views, cloud_problem)
+        late_timers = self._timers.late() if scope_of(actor, "timer:read") is not None else []
+        return Overview(figures, not_ready, failed, faulty, gone, strangers, views, cloud_problem, late_timers, late_schedules)
 
     @needs("host:read")
     def hosts(self, actor: Actor) -> Sequence[HostView]:
@@ -151,7 +170,7 @@ class OverviewService:
     @needs("host:read")
     def counts(self, actor: Actor) -> Mapping[str, int]:
         """How many there are of what in the whole installation, for its metrics."""
-        return self._health.figures()
+        return {**self._health.figures(), "timers_late": len(self._timers.late())}
 
     @needs("overview:read")
     def catalog_use(self, actor: Actor) -> Mapping[str, int]:
@@ -232,3 +251,11 @@ def _host_view(host: Host, smallest_mib: int) -> HostView:
         room_for=host.memory_free_mib // smallest_mib if smallest_mib else 0,
         problems=host.problems,
     )
+
+
+def _late_schedules(tx: Session, organization_id: str, now: datetime) -> Sequence[str]:
+    """Names of the organization's schedules that have been due for too long, the longest first."""
+    query = select(Schedule.name).where(
+        Schedule.organization_id == organization_id, Schedule.next_at < now - schedules.ALARM_AFTER
+    )
+    return list(tx.scalars(query.order_by(Schedule.next_at).limit(MAX_SHOWN)))

@@ -267,7 +267,7 @@ class PeopleService:
         # What the installation itself does has no person behind it; its operations are the owner's then.
         asker = actor if actor.user_id else replace(actor, user_id=user.id)
         if answer.new_owner_id is None:
-            return [self._desktops.act_within(tx, asker, each, Action.DELETE).operation for each in desktop_ids]
+            return [self._desktops.act_within(tx, asker, each, Action.DELETE, for_good=True).operation for each in desktop_ids]
         new_owner = tx.get(User, answer.new_owner_id)
         if not _may_be_given_desktops(new_owner, user):
             raise InvalidInput("The desktops cannot go to this person.", fields={"to": "There is no such account."})

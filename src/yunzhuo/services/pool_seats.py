@@ -36,14 +36,15 @@ def had_by(tx: Session, pool_id: str, user_id: str) -> Desktop | None:
     return tx.scalar(select(Desktop).where(Desktop.pool_id == pool_id, Desktop.claimant_id == user_id))
 
 
-def give(tx: Transaction, pool: Pool, user_id: str, way: Way, now: datetime) -> bool:
-    """Give a person one of the pool's spares, if there is one that is ready (``Way.READY``) or being built (``COMING``).
+def give(tx: Transaction, pool: Pool, user_id: str, way: Way, now: datetime, ends_at: datetime | None = None) -> bool:
+    """Give a person one of the pool's spares, if there is one that is ready (``Way.READY``) or being built (``COMING``), until
+    ``ends_at`` (None: without an end).
 
     One statement: whoever's it is changes with the row of the desktop, under the condition that it is nobody's. Who asks for
     the same spare a moment later finds that it is somebody's and takes the next one. Raises IntegrityError when the person
     has one already: the unique index on pool and claimant says so.
     """
-    given = update(Desktop).values(claimant_id=user_id, owner_id=user_id, claimed_at=now)
+    given = update(Desktop).values(claimant_id=user_id, owner_id=user_id, claimed_at=now, ends_at=ends_at)
     given = given.execution_options(synchronize_session=False)
     if tx.get_bind().dialect.name == "sqlite":  # which knows no LIMIT there; whoever writes is alone
         spare = aliased(Desktop)

@@ -15,9 +15,10 @@ from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.db.models import Desktop, Flavor, Group, Image, Operation, Pool, PoolMember, ScreenPolicy, User
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services import fitting, pool_seats
-from yunzhuo.services.access import Actor, Role
+from yunzhuo.services.access import Actor
 from yunzhuo.services.accounts import time_zones
 from yunzhuo.services.audit import AuditLog
+from yunzhuo.services.own_accounts import acting_as, address_of, own_account
 from yunzhuo.services.rules import naming, pools
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, Wanted
 from yunzhuo.services.rules.pools import Counts, Kind
@@ -136,27 +137,17 @@ class PoolService:
     def create(self, actor: Actor, wish: PoolWish) -> PoolView:
         """Make a pool; its spares are built from then on. Raises InvalidInput, Conflict when the name is taken."""
         checked, now = wish.checked(), self._clock.now()
-        pool_id, account_id = new_id(), new_id()
+        pool_id = new_id()
         try:
             with self._db.transaction() as tx:
                 fitting.image_and_flavor(tx, actor, checked.image_id, checked.flavor_id)
-                account = User(
-                    id=account_id,
-                    organization_id=actor.organization_id,
-                    email=_account_name(checked.name, pool_id),
-                    role=Role.USER,
-                    password_hash="",  # nosec B106 # none: nobody signs in with it
-                    must_change_password=False,
-                    is_service=True,
-                    created_at=now,
-                    deleted_at=now,
-                )
+                account = own_account(actor.organization_id, address_of("pool", checked.name, pool_id), now)
                 tx.add(account)
                 tx.flush()
                 pool = Pool(
                     id=pool_id,
                     organization_id=actor.organization_id,
-                    account_id=account_id,
+                    account_id=account.id,
                     built=0,
                     failures=0,
                     problem=None,
@@ -197,7 +188,7 @@ class PoolService:
                 before, after = _columns(present), _columns(wish)
                 for name, value in after.items():
                     setattr(pool, name, value)
-                tx.get_one(User, pool.account_id).email = _account_name(pool.name, pool.id)
+                tx.get_one(User, pool.account_id).email = address_of("pool", pool.name, pool.id)
                 different = {name for name in after if before[name] != after[name]}
                 self._audit.record(
                     tx,
@@ -263,8 +254,7 @@ class PoolService:
 
 def acting_for(tx: Session, pool: Pool) -> Actor:
     """The pool itself, as the one who asks for its spares to be built and removed."""
-    account = tx.get_one(User, pool.account_id)
-    return Actor(account.id, pool.organization_id, account.email, Role.ADMINISTRATOR)
+    return acting_as(tx.get_one(User, pool.account_id))
 
 
 def wanted_now(pool: Pool, now: datetime) -> int:
@@ -357,11 +347,6 @@ def _columns(wish: PoolWish) -> dict[str, object]:
         "time_zone": wish.time_zone,
         "release_after_minutes": wish.release_after_minutes,
     }
-
-
-def _account_name(name: str, pool_id: str) -> str:
-    """What the pool's own account is called where an address stands; no address is like it."""
-    return f"{name} (pool {pool_id[:8]})"
 
 
 def _fields(error: InvalidInput) -> dict[str, str]:

@@ -117,18 +117,23 @@ def counts(tx: Session, key: _Key, now: datetime) -> _Counts:
     """What a subject uses now of everything."""
     owned, used_by = _whose(key)
     there = (owned, Desktop.deleted_at.is_(None))
+    is_out = Desktop.binned_at.is_(None)  # what is in the bin takes disk, and nothing else
     running = func.sum(case((Desktop.wanted == Wanted.RUNNING, 1), else_=0))
-    sums = select(func.count(), running, func.sum(Flavor.vcpus), func.sum(Flavor.memory_mib), func.sum(Flavor.disk_mib))
+    sums = select(
+        *(func.sum(case((is_out, each), else_=0)) for each in (1, Flavor.vcpus, Flavor.memory_mib)),
+        running,
+        func.sum(Flavor.disk_mib),
+    )
     row = tx.execute(sums.select_from(Desktop).join(Flavor, Flavor.id == Desktop.flavor_id).where(*there)).one()
     snapshots = select(func.count()).select_from(Snapshot).join(Desktop, Desktop.id == Snapshot.desktop_id).where(*there)
     addresses = select(func.count()).select_from(Address).join(Desktop, Desktop.id == Address.desktop_id).where(*there)
     month = now.astimezone(UTC).date().replace(day=1)
     seconds = tx.scalar(select(func.sum(UsageDay.running_seconds)).where(used_by, UsageDay.day >= month)) or 0
     found = {
-        Resource.DESKTOPS: int(row[0]),
-        Resource.RUNNING: int(row[1] or 0),
-        Resource.VCPUS: int(row[2] or 0),
-        Resource.MEMORY_MIB: int(row[3] or 0),
+        Resource.DESKTOPS: int(row[0] or 0),
+        Resource.RUNNING: int(row[3] or 0),
+        Resource.VCPUS: int(row[1] or 0),
+        Resource.MEMORY_MIB: int(row[2] or 0),
         Resource.DISK_MIB: int(row[4] or 0),
         Resource.SNAPSHOTS: tx.scalar(snapshots) or 0,
         Resource.ADDRESSES: tx.scalar(addresses) or 0,

@@ -79,7 +79,7 @@ class UsageService:
                 of_running(Flavor.memory_mib),
             )
             .join(Flavor, Flavor.id == Desktop.flavor_id)
-            .where(Desktop.deleted_at.is_(None))
+            .where(Desktop.deleted_at.is_(None), Desktop.binned_at.is_(None))
             .group_by(Desktop.owner_id, Desktop.organization_id)
         )
         known = {row.user_id: row for row in tx.scalars(select(UsageDay).where(UsageDay.day == day))}

@@ -21,7 +21,7 @@ from yunzhuo.services.desktop_views import DesktopView, desktop_views, verb_for,
 from yunzhuo.services.quota_book import SWITCHED_ON, QuotaBook
 from yunzhuo.services.rules import lifecycle, personal_disks
 from yunzhuo.services.rules.admission import LANES
-from yunzhuo.services.rules.lifecycle import Action, Facts, OperationStatus, State, Step, Wanted
+from yunzhuo.services.rules.lifecycle import Action, Facts, Observed, OperationStatus, State, Step, Wanted
 from yunzhuo.services.rules.remedies import REMOVALS
 
 Arguments = Mapping[str, str]
@@ -111,6 +111,24 @@ class WishBook:
             desktop.claimant_id = None
         self._feed.desktop_changed(tx, desktop, operation)
         return Written(operation, steps)
+
+    def put_to_rest(self, tx: Transaction, actor: Actor, desktop: Desktop, latest: Operation) -> Operation:
+        """Stop a desktop that goes into the bin, if it runs and nothing else is done to it; answers its latest operation.
+
+        What waits to be let in is called off. What has begun goes on, and is looked at again after it.
+        """
+        if latest.status == OperationStatus.WAITING and end(
+            tx, latest.id, self._clock.now(), Operation.status == OperationStatus.WAITING
+        ):
+            tx.refresh(latest)
+        if latest.status in lifecycle.ACTIVE:
+            return latest
+        if desktop.observed_status in (Observed.STOPPED, Observed.SUSPENDED):
+            return latest
+        particulars = {"wanted_before": desktop.wanted, "from": desktop.observed_status or ""}
+        operation, _ = self.add(tx, actor, desktop, Action.STOP, particulars)
+        desktop.wanted = Wanted.STOPPED
+        return operation
 
     def add(
         self, tx: Transaction, actor: Actor, desktop: Desktop, action: Action, arguments: Arguments

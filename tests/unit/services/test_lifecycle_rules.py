@@ -1,5 +1,6 @@
 """The tables of a desktop's life."""
 
+from dataclasses import replace
 from itertools import product
 
 from hypothesis import given
@@ -31,6 +32,16 @@ def test_every_combination_has_a_state_and_can_be_deleted_unless_it_is_gone() ->
         allowed = lifecycle.allowed_actions(facts)
         if facts.status is not OperationStatus.WAITING or facts.action not in (Action.DELETE, Action.FORCE_DELETE):
             assert (Action.DELETE in allowed) is (state not in (State.DELETING, State.DELETED)), facts  # deletions never wait
+
+
+def test_what_is_in_the_bin_can_only_be_removed() -> None:
+    for facts in ALL_FACTS:
+        binned = replace(facts, is_binned=True)
+        if facts.action not in (Action.DELETE, Action.FORCE_DELETE):
+            assert lifecycle.state(binned) is State.BINNED
+            assert lifecycle.allowed_actions(binned) == {Action.DELETE, Action.FORCE_DELETE}
+        else:
+            assert lifecycle.state(binned) is lifecycle.state(facts)
 
 
 def test_while_an_operation_runs_only_deletion_can_be_asked_for() -> None:

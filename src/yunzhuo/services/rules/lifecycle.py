@@ -115,6 +115,7 @@ class State(StrEnum):
     ROLLING_BACK = "rolling_back"
     CHANGING_DISK = "changing_disk"
     CHANGING_ADDRESS = "changing_address"
+    BINNED = "binned"
     DELETING = "deleting"
     DELETED = "deleted"
     ERROR = "error"
@@ -215,6 +216,7 @@ ALLOWED: Mapping[State, frozenset[Action]] = {
     | {Action.STOP, Action.REBOOT, Action.SUSPEND, Action.RESIZE, Action.SNAPSHOT, Action.CONNECT_DISK},
     State.STOPPED: _REMOVALS | _ON_DISK | _OF_PERSON | _ON_ADDRESS | {Action.START, Action.RESIZE, Action.SNAPSHOT},
     State.SUSPENDED: _REMOVALS | _ON_ADDRESS | {Action.RESUME, Action.DELETE_SNAPSHOT},
+    State.BINNED: _REMOVALS,
     State.DELETING: frozenset({Action.FORCE_DELETE}),
     State.DELETED: frozenset(),
     State.ERROR: _REMOVALS,
@@ -235,17 +237,20 @@ ALLOWED_IN_ERROR: Mapping[Observed | None, frozenset[Action]] = {
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a desktop's state is computed from: the wanted, the observed, and the latest operation."""
+    """What a desktop's state is computed from: the wanted, the observed, the latest operation, and whether it is in the bin."""
 
     wanted: Wanted
     observed: Observed | None
     is_ready: bool
     action: Action
     status: OperationStatus
+    is_binned: bool = False
 
 
 def state(facts: Facts) -> State:
     """What a person reads."""
+    if facts.is_binned and facts.action not in _REMOVALS:
+        return State.BINNED
     if facts.status in ACTIVE:
         return STATE_DURING[facts.action]
     if facts.wanted is Wanted.GONE and facts.status in (OperationStatus.SUCCEEDED, OperationStatus.CANCELLED):
@@ -277,6 +282,8 @@ def allowed_actions(facts: Facts) -> frozenset[Action]:
     What waits to be let in has changed nothing yet: another wish takes its place.
     """
     present = state(facts)
+    if present is State.BINNED:
+        return ALLOWED[present]
     if facts.status is OperationStatus.WAITING and facts.action is not Action.CREATE:
         at_rest = _state_at_rest(facts)
         allowed = ALLOWED_IN_ERROR.get(facts.observed, _REMOVALS) if at_rest is State.ERROR else ALLOWED[at_rest]

@@ -14,6 +14,7 @@ from yunzhuo.web.api import (
     groups,
     guests,
     images,
+    leases,
     license,
     operations,
     organizations,
@@ -24,6 +25,7 @@ from yunzhuo.web.api import (
     pools,
     quotas,
     roles,
+    schedules,
     screens,
     snapshots,
     tokens,
@@ -58,6 +60,8 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
     policies.blueprint,
     addresses.blueprint,
     pools.blueprint,
+    schedules.blueprint,
+    leases.blueprint,
     license.blueprint,
 )
 

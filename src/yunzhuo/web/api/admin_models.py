@@ -181,6 +181,8 @@ class Overview(BaseModel):
     strangers: list[StrangeServer]
     hosts: list[Host]
     cloud_problem: Refusal | None
+    late_timers: list[str] = Field(description="Timers of the schedulers that do not keep time, or fail.")
+    late_schedules: list[str] = Field(description="Schedules that have been due for more than a minute.")
 
     @classmethod
     def of(cls, found: FoundOverview) -> Self:
@@ -198,4 +200,6 @@ class Overview(BaseModel):
             strangers=[StrangeServer.of(stranger) for stranger in found.strangers],
             hosts=[Host.of(host) for host in found.hosts],
             cloud_problem=Refusal(status=problem.status, code=problem.code, detail=problem.detail) if problem else None,
+            late_timers=list(found.late_timers),
+            late_schedules=list(found.late_schedules),
         )

@@ -17,6 +17,7 @@ from yunzhuo.services.desktop_views import Order
 from yunzhuo.services.desktops import Accepted
 from yunzhuo.services.rules.lifecycle import Action
 from yunzhuo.web.api import bulk_models, models
+from yunzhuo.web.api.lease_models import DeletionQuery
 from yunzhuo.web.api.paths import operation_path
 from yunzhuo.web.viewer_files import VIEWER_FILE_TYPE, viewer_file_answer
 from yunzhuo.webkit import actor, services
@@ -143,14 +144,17 @@ def change(desktop_id: str, json_data: models.DesktopChange) -> models.Desktop:
 
 @blueprint.delete("/desktops/<desktop_id>")
 @blueprint.auth_required(bearer)
+@blueprint.input(DeletionQuery, location="query")
 @blueprint.output(models.Accepted, HTTPStatus.ACCEPTED)
-@blueprint.doc(responses=refusals(401, 404, 409))
-def delete(desktop_id: str) -> AcceptedAnswer:
+@blueprint.doc(responses=refusals(401, 404, 409, 422))
+def delete(desktop_id: str, query_data: DeletionQuery) -> AcceptedAnswer:
     """Delete a desktop
 
-    Whatever is going on with it ends in favor of this.
+    Whatever is going on with it ends in favor of this. Where its terms have a bin it is put there, stopped, until `bin_until`;
+    deleted once more, or `for_good`, it is gone.
     """
-    return accepted_answer(services().desktops.act(actor(), desktop_id, Action.DELETE))
+    asked = services().desktops.act(actor(), desktop_id, Action.DELETE, for_good=query_data.for_good)
+    return accepted_answer(asked)
 
 
 @blueprint.post("/desktops/<desktop_id>/actions")

@@ -226,6 +226,10 @@ class Desktop(BaseModel):
     actions: list[AskedAction]
     server_name: str | None = Field(description="What the cloud calls its machine; for administrators.")
     host: str | None = Field(description="Where the cloud put it; for administrators.")
+    ends_at: datetime | None = Field(None, description="When it is taken away; null: never.")
+    is_ending: bool = Field(False, description="Its person was warned of that, and may put it off.")
+    extensions_left: int = Field(0, description="How many times its person may put the end off.")
+    bin_until: datetime | None = Field(None, description="In the bin until then.")
 
     @classmethod
     def of(cls, view: DesktopView) -> Self:
@@ -247,6 +251,10 @@ class Desktop(BaseModel):
             actions=sorted(_ASKED[action] for action in view.actions if action in _ASKED),
             server_name=view.server_name,
             host=view.host,
+            ends_at=view.ends_at,
+            is_ending=view.is_ending,
+            extensions_left=view.extensions_left,
+            bin_until=view.bin_until,
         )
 
 

@@ -13,6 +13,7 @@ from yunzhuo.web.portal import (
     gateways,
     groups,
     guests,
+    leases,
     license,
     life,
     operations,
@@ -25,6 +26,7 @@ from yunzhuo.web.portal import (
     pools,
     profile,
     quotas,
+    schedules,
     security,
 )
 from yunzhuo.web.portal.pages import blueprint
@@ -45,6 +47,7 @@ __all__ = [
     "gateways",
     "groups",
     "guests",
+    "leases",
     "license",
     "life",
     "operations",
@@ -57,5 +60,6 @@ __all__ = [
     "pools",
     "profile",
     "quotas",
+    "schedules",
     "security",
 ]

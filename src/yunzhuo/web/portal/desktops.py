@@ -8,7 +8,7 @@ from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, LimitReached
 from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.services.access import scope_of
 from yunzhuo.services.desktop_views import DesktopView
-from yunzhuo.services.rules.lifecycle import Action
+from yunzhuo.services.rules.lifecycle import Action, State
 from yunzhuo.web.portal import messages
 from yunzhuo.web.portal.consoles import may_connect
 from yunzhuo.web.portal.forms import ActionForm, EmptyForm, NameForm, NewDesktopForm
@@ -47,6 +47,7 @@ def desktop_list() -> Response:
         is_first=cursor is None,
         offered=_Offered(),
         pools=services().claims.mine(actor()) if is_front and scope_of(actor(), "pool:claim") else [],
+        has_bin=is_front and bool(services().desktops.list(actor(), limit=1, state=State.BINNED).items),
         thumbnails=services().thumbnails.is_on,
         may_connect=may_connect,
         idempotency_key=new_id(),
@@ -124,9 +125,16 @@ def delete_desktop(desktop_id: str) -> Response:
         deleted = services().desktops.act(actor(), desktop_id, Action.DELETE).desktop
     except Conflict:  # it is being deleted already
         deleted = services().desktops.get(actor(), desktop_id)
+    except LimitReached as error:
+        notice("bad", messages.refusal(error))
+        deleted = services().desktops.get(actor(), desktop_id)
+        return _card(deleted, closes_dialog=True) if is_part() else back_to(url_for(HOME))
     if is_part():
         return _card(deleted, closes_dialog=True)
-    notice("info", gettext("“%(name)s” is being deleted.", name=deleted.name))
+    if deleted.state is State.BINNED:
+        notice("info", gettext("“%(name)s” is in the bin.", name=deleted.name))
+    else:
+        notice("info", gettext("“%(name)s” is being deleted.", name=deleted.name))
     return back_to(url_for(HOME))
 
 

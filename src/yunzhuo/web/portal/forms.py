@@ -212,3 +212,15 @@ class PoolForm(Form):
     hours = TextAreaField(lazy_gettext("More at certain hours"), [Optional()])
     time_zone = StringField(lazy_gettext("Time zone"), [Optional(), Length(max=MAX_NAME, message=_TOO_LONG)])
     release_after_minutes = IntegerField(lazy_gettext("Given back when unused for (minutes)"), [Optional()])
+
+
+class ScheduleForm(Form):
+    """What is done to which desktops at which times. What can be chosen is filled in by the page."""
+
+    name = StringField(lazy_gettext("Name"), [InputRequired(_NEEDED), Length(max=MAX_NAME, message=_TOO_LONG)])
+    action = SelectField(lazy_gettext("What is done"), validate_choice=False)
+    subject = SelectField(lazy_gettext("To the desktops of"), validate_choice=False)
+    rule = StringField(lazy_gettext("When"), [InputRequired(_NEEDED), Length(max=100, message=_TOO_LONG)])
+    time_zone = StringField(lazy_gettext("Time zone"), [Optional(), Length(max=MAX_NAME, message=_TOO_LONG)])
+    leaves_connected = BooleanField(lazy_gettext("Leave alone whoever is connected"))
+    catch_up_minutes = IntegerField(lazy_gettext("Done late, up to (minutes)"), [InputRequired(_NEEDED)])

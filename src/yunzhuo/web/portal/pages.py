@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from yunzhuo.services.access import GRANTS, Actor, Role, Scope, covers, grants_of, scope_of
 from yunzhuo.services.accounts import UserView
 from yunzhuo.services.licensing import LicenseNotice
-from yunzhuo.web.portal import license_words, messages
+from yunzhuo.web.portal import lease_words, license_words, messages, schedule_words
 from yunzhuo.web.portal.gateway_words import amount, gateway_health, screen_end, with_breaks
 from yunzhuo.web.portal.pool_words import kind_name, shares, standing
 from yunzhuo.webkit import actor, errors, request_id, services, sessions
@@ -28,6 +28,8 @@ _WAYS = (
     ("roles", "portal.role_list", lazy_gettext("Roles"), "role:read"),
     ("quotas", "portal.quota_list", lazy_gettext("Quotas"), "quota:change"),
     ("pools", "portal.pool_list", lazy_gettext("Pools"), "pool:read"),
+    ("schedules", "portal.schedule_list", lazy_gettext("Schedules"), "schedule:read"),
+    ("leases", "portal.lease_terms", lazy_gettext("Leases"), "lease:read"),
     ("desktops", "portal.all_desktops", lazy_gettext("All desktops"), "overview:read"),
     ("operations", "portal.operation_list", lazy_gettext("Operations"), "overview:read"),
     ("screens", "portal.screen_list", lazy_gettext("Open screens"), "screen:read"),
@@ -70,6 +72,8 @@ def _for_all_templates() -> dict[str, object]:
         "sees_others": sees_others,
         "license_notice": license_notice,
         "license_words": license_words,
+        "schedule_words": schedule_words,
+        "lease_words": lease_words,
         "present_path": request.full_path.removesuffix("?"),
         "request_number": request_id(),
     }

@@ -9,7 +9,7 @@ from yunzhuo.services.access import Role, Scope
 from yunzhuo.services.people_import import Change
 from yunzhuo.services.quotas import Resource, Subject
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, State, Step
-from yunzhuo.web.portal import pool_words
+from yunzhuo.web.portal import gateway_words, lease_words, pool_words, schedule_words
 from yunzhuo.web.portal.license_refusals import LICENSE_REFUSALS
 
 STATES: Mapping[State, LazyString] = {
@@ -28,6 +28,7 @@ STATES: Mapping[State, LazyString] = {
     State.ROLLING_BACK: lazy_gettext("Rolling back"),
     State.CHANGING_DISK: lazy_gettext("Moving files"),
     State.CHANGING_ADDRESS: lazy_gettext("Changing the address"),
+    State.BINNED: lazy_gettext("In the bin"),
     State.DELETING: lazy_gettext("Deleting"),
     State.DELETED: lazy_gettext("Deleted"),
     State.ERROR: lazy_gettext("Needs attention"),
@@ -271,13 +272,12 @@ LOSSES: Mapping[str, LazyString] = {
 
 REFUSALS: Mapping[str, LazyString] = {
     **LICENSE_REFUSALS,
+    **gateway_words.REFUSALS,
     **pool_words.REFUSALS,
+    **schedule_words.REFUSALS,
+    **lease_words.REFUSALS,
     "policy_forbids": lazy_gettext("This is not allowed on this desktop's screen."),
     "too_many_screens": lazy_gettext("You have too many screens open. Close one first."),
-    "gateway_name_taken": lazy_gettext("There is a gateway of this name already."),
-    "gateway_in_use": lazy_gettext("People are connected through this gateway. Drain it first."),
-    "gateway_has_history": lazy_gettext("Sessions of this gateway are on record. Drain it instead."),
-    "segment_exists": lazy_gettext("This network, or another one of this name, is there already."),
     "registration_closed": lazy_gettext("Registration is closed. Ask your administrator for an account."),
     "wrong_credentials": lazy_gettext("The address or the password is wrong."),
     "email_taken": lazy_gettext("There is an account with this address already."),
@@ -355,6 +355,8 @@ REFUSALS: Mapping[str, LazyString] = {
 
 FIELDS: Mapping[str, LazyString] = {
     **pool_words.FIELDS,
+    **schedule_words.FIELDS,
+    **lease_words.FIELDS,
     "email": lazy_gettext("This is not an e-mail address."),
     "password": lazy_gettext("This password cannot be used."),
     "present": lazy_gettext("This is not your current password."),

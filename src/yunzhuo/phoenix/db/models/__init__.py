@@ -8,6 +8,7 @@ from yunzhuo.phoenix.db.models.consoles import ConsoleSession, Gateway, ScreenPo
 from yunzhuo.phoenix.db.models.desktops import Desktop, IdempotencyKey
 from yunzhuo.phoenix.db.models.factors import Challenge, Passkey, RecoveryCode, TotpFactor
 from yunzhuo.phoenix.db.models.journal import AuditChain, AuditEntry, Event
+from yunzhuo.phoenix.db.models.leases import LeaseTerms
 from yunzhuo.phoenix.db.models.leftovers import Leftover
 from yunzhuo.phoenix.db.models.licensing import Installation
 from yunzhuo.phoenix.db.models.mail import EmailProof, OutgoingMail
@@ -15,6 +16,7 @@ from yunzhuo.phoenix.db.models.operations import AdmissionLane, AdmissionTurn, O
 from yunzhuo.phoenix.db.models.personal_disks import DiskSnapshot, PersonalDisk
 from yunzhuo.phoenix.db.models.pools import Pool, PoolMember
 from yunzhuo.phoenix.db.models.rights import CustomRole, Delegation, Group, GroupMember, RoleGrant
+from yunzhuo.phoenix.db.models.schedules import Schedule, ScheduleRun, TimerBeat
 from yunzhuo.phoenix.db.models.snapshots import Snapshot
 from yunzhuo.phoenix.db.models.usage import Quota, UsageDay, UsageMark
 
@@ -44,6 +46,7 @@ __all__ = [
     "IdempotencyKey",
     "Image",
     "Installation",
+    "LeaseTerms",
     "Leftover",
     "Operation",
     "OperationStep",
@@ -56,12 +59,15 @@ __all__ = [
     "Quota",
     "RecoveryCode",
     "RoleGrant",
+    "Schedule",
+    "ScheduleRun",
     "ScreenPolicy",
     "Segment",
     "SignIn",
     "SignInFailure",
     "Snapshot",
     "Ticket",
+    "TimerBeat",
     "TotpFactor",
     "UsageDay",
     "UsageMark",

@@ -14,6 +14,9 @@ class Desktop(Base):
     running or ended.
     ``host`` and ``server_name`` are where the cloud put its server and what it calls it. Nothing else is a state: what
     people read is computed (``services.rules.lifecycle``).
+
+    ``ends_at`` is when it is taken away (None: never), put off ``extended`` times; of that its owner was first warned at
+    ``warned_at``, and last of the stage ``warned_hours``. From ``binned_at`` to ``bin_until`` it is in the bin.
     """
 
     __tablename__ = "desktops"
@@ -47,6 +50,12 @@ class Desktop(Base):
     pool_id: Mapped[Id | None]
     claimant_id: Mapped[Id | None]
     claimed_at: Mapped[Time | None]
+    ends_at: Mapped[Time | None] = mapped_column(index=True)
+    extended: Mapped[int] = mapped_column(default=0)
+    warned_hours: Mapped[int | None]
+    warned_at: Mapped[Time | None]
+    binned_at: Mapped[Time | None]
+    bin_until: Mapped[Time | None] = mapped_column(index=True)
     created_at: Mapped[Time]
     deleted_at: Mapped[Time | None]
 
