@@ -5,15 +5,12 @@ import os
 import pwd
 import shutil
 import subprocess  # nosec B404 # lists of arguments, never a shell
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from yunzhuo.cli import checks
 from yunzhuo.cli.checks import Finding, bad, good, note
 from yunzhuo.phoenix.config.settings import Settings
-
-assert sys.platform != "win32"  # nosec B101 # tells the type checker, too, that the rest is not for Windows
 
 
 def virtual_machines(settings: Settings) -> Iterator[Finding]:

@@ -93,9 +93,10 @@ def _manager(part: str, of_user: bool) -> ServiceManager:
         if of_user or part != Part.ALL:
             raise click.UsageError("Windows runs all as a service of the computer; gateways stand on Linux")
         return WindowsService()
-    from yunzhuo.scheduler.platform.systemd import Systemd  # noqa: PLC0415 (of the other system)
+    else:
+        from yunzhuo.scheduler.platform.systemd import Systemd  # noqa: PLC0415 (of the other system)
 
-    return Systemd(Part(part), of_user=of_user)
+        return Systemd(Part(part), of_user=of_user)
 
 
 def _plan(context: CommandContext, part: Part, account: str | None) -> Plan:

@@ -51,11 +51,10 @@ class Notifier:
             self._send("WATCHDOG=1")
 
     def _send(self, *assignments: str) -> None:
-        if self._address is None or sys.platform == "win32":
-            return
-        # Names in the abstract namespace begin with a zero byte, which is written as @ (systemd's manual, sd_notify(3)).
-        address = f"\0{self._address[1:]}" if self._address.startswith("@") else self._address
-        # A service manager that went away is no reason to stop: it says itself what it misses.
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
-            line.settimeout(1.0)
-            line.sendto("\n".join(assignment.replace("\n", " ") for assignment in assignments).encode(), address)
+        if sys.platform != "win32" and self._address is not None:
+            # Names in the abstract namespace begin with a zero byte, which is written as @ (systemd's manual, sd_notify(3)).
+            address = f"\0{self._address[1:]}" if self._address.startswith("@") else self._address
+            # A service manager that went away is no reason to stop: it says itself what it misses.
+            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+                line.settimeout(1.0)
+                line.sendto("\n".join(assignment.replace("\n", " ") for assignment in assignments).encode(), address)

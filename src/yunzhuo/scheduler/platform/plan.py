@@ -6,6 +6,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+WINDOWS_NAME = "Yunzhuo"  # what the service is called among the Services of Windows
+
 
 class Part(StrEnum):
     """What runs as a service."""

@@ -4,7 +4,6 @@ import grp
 import os
 import pwd
 import subprocess  # nosec B404 # lists of arguments, never a shell
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +11,6 @@ from pathlib import Path
 from yunzhuo.phoenix.common.errors import Conflict, Forbidden, InvalidInput, NotFound, Unavailable
 from yunzhuo.scheduler.platform.plan import Part, Plan, State, Status
 from yunzhuo.scheduler.platform.units import unit_name, unit_text
-
-assert sys.platform != "win32"  # nosec B101 # tells the type checker, too, that the rest is not for Windows
 
 DEFAULT_ACCOUNTS = {Part.ALL: "yunzhuo", Part.GATEWAY: "yunzhuo-gateway"}
 _BOOTED = Path("/run/systemd/system")  # sd_booted(3)

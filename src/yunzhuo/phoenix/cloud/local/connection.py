@@ -4,7 +4,6 @@ import os
 import select
 import socket
 import struct
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from http.client import HTTPConnection, HTTPException
@@ -32,8 +31,6 @@ from yunzhuo.phoenix.cloud.errors import (
 )
 from yunzhuo.phoenix.cloud.local.wire import Problem, to_segment
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, LimitReached, NotFound, NotOffered, YunzhuoError
-
-assert sys.platform != "win32"  # nosec B101 # tells the type checker, too, that the rest is not for Windows
 
 _CONNECT_SECONDS = 2
 _CONNECT_LIMIT = struct.pack("@ll", _CONNECT_SECONDS, 0)  # struct timeval
