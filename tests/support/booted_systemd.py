@@ -61,7 +61,17 @@ class Booted:
 
     def journal(self) -> str:
         """Everything that was logged, newest last."""
-        enter = ["nsenter", f"--target={self.pid}", "--mount", "--pid", "--", "journalctl", "--no-pager", "--facility=daemon", "--output=short"]
+        enter = [
+            "nsenter",
+            f"--target={self.pid}",
+            "--mount",
+            "--pid",
+            "--",
+            "journalctl",
+            "--no-pager",
+            "--facility=daemon",
+            "--output=short",
+        ]
         return subprocess.run(enter, capture_output=True, text=True, check=False).stdout
 
 
