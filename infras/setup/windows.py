@@ -1,6 +1,6 @@
 """Windows' Python with Yunzhuo's packages for Windows, for the tests that run it under Wine.
 
-It is kept in the cache folder, where everything can be thrown away: named after what it is made of, and made anew when it is not there.
+It is kept in the cache folder, where everything can be thrown away: named after what it is made of, made anew when missing.
 """
 
 import os

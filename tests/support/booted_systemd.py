@@ -1,7 +1,7 @@
 """A systemd that has really booted: process 1 of namespaces of its own, with no units but journald's and ours.
 
-It has its own /run, /etc, /srv and /var/log, and of the folders that the clone and Python lie in (/home, say) these two alone; all else
-is this computer's. Only root makes such namespaces.
+It has its own /run, /etc, /srv and /var/log, and of the folders that the clone and Python lie in (/home, say) these two alone;
+all else is this computer's. Only root makes such namespaces.
 """
 
 import subprocess
@@ -16,8 +16,8 @@ from tests.support.waiting import eventually
 
 CLONE = Path(__file__).resolve().parents[2]
 _UNITS = """basic.target sysinit.target multi-user.target network-online.target network.target shutdown.target final.target
-umount.target sockets.target timers.target paths.target slices.target local-fs.target swap.target exit.target systemd-exit.service
-systemd-journald.service systemd-journald.socket systemd-journald-dev-log.socket"""
+umount.target sockets.target timers.target paths.target slices.target local-fs.target swap.target exit.target
+systemd-exit.service systemd-journald.service systemd-journald.socket systemd-journald-dev-log.socket"""
 # $1: the name of a control group of its own; then folders that stay, where everything around them goes.
 _BOOT = f"""
 set -e
@@ -61,18 +61,7 @@ class Booted:
 
     def journal(self) -> str:
         """Everything that was logged, newest last."""
-        enter = [
-            "nsenter",
-            f"--target={self.pid}",
-            "--mount",
-            "--pid",
-            "--",
-            "journalctl",
-            "--no-pager",
-            "--facility=daemon",
-            "--output=short",
-        ]
-        return subprocess.run(enter, capture_output=True, text=True, check=False).stdout
+        return self.run("journalctl", "--no-pager", "--facility=daemon", "--output=short", check=False).stdout
 
 
 @contextmanager
@@ -86,12 +75,12 @@ def booted_systemd(log: Path) -> Iterator[Booted]:
         outer = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
     try:
         children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children")
-        eventually(lambda: "systemd" in _names(children), 20, what=lambda: log.read_text())
+        eventually(lambda: "systemd" in _names(children), 20, what=log.read_text)
         booted = Booted(int(children.read_text().split()[0]))
         eventually(
             lambda: booted.run("systemctl", "is-active", "default.target", check=False).returncode == 0,
             20,
-            what=lambda: log.read_text(),
+            what=log.read_text,
         )
         yield booted
     finally:

@@ -1,4 +1,4 @@
-"""A Windows computer, as far as Wine is one: its own registry, services, drive C:, and Windows' Python with this clone's Yunzhuo."""
+"""A Windows computer, as far as Wine is one: its own registry, services, drive C:, Windows' Python, this clone's Yunzhuo."""
 
 import os
 import pty

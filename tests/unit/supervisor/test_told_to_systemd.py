@@ -96,7 +96,9 @@ def test_a_journal_gets_every_line_with_its_level(tmp_path: Path) -> None:
     said: list[tuple[Level, str]] = []
     console = Console(lambda level, line: said.append((level, line)), takes_all=True)
     log_file = LogFile(tmp_path / "web.log")
-    text = "2026-01-31T08:00:00Z [info     ] a\n2026-01-31T08:00:00Z [error    ] b\n  more of it\n2026-01-31T08:00:00Z [debug    ] c\n"
+    lines = ("[info     ] a", "[error    ] b", "[debug    ] c")
+    info, error, debug = (f"2026-01-31T08:00:00Z {line}" for line in lines)
+    text = "\n".join([info, error, "  more of it", debug])
     (tmp_path / "output").write_text(text)
 
     relay("web", (tmp_path / "output").open("rb"), log_file, console).join(5)
