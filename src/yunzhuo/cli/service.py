@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from yunzhuo.cli.announce import warn
 from yunzhuo.cli.context import CommandContext, Group, pass_context, print_answer
 from yunzhuo.phoenix.config.reference import ENVIRONMENT_PREFIX
 from yunzhuo.scheduler.platform.plan import Part, Plan, ServiceManager, State, Status
@@ -44,7 +43,10 @@ def install(context: CommandContext, part: str, of_user: bool, run_as: str | Non
     notes = _manager(part, of_user).install(_plan(context, Part(part), run_as))
     unseen = sorted(name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX) and name != f"{ENVIRONMENT_PREFIX}HOME")
     if unseen:
-        warn(f"note: the service does not see {', '.join(unseen)}: write these settings into a file and name it with --config")
+        click.echo(
+            f"note: the service does not see {', '.join(unseen)}: write these settings into a file and name it with --config",
+            err=True,
+        )
     text = "\n".join(["Installed.", *notes, "Start it: yunzhuo service start"])
     print_answer({"installed": True, "notes": list(notes)}, text, as_json=context.json_output)
 

@@ -58,7 +58,7 @@ class WindowsService:
         with _manager(win32service.SC_MANAGER_ALL_ACCESS) as manager:
             with _translated():
                 service = _made_or_changed(manager, command, account)
-            with _closing(service):
+            with _closing(service), _translated():
                 _describe(service)
         win32evtlogutil.AddSourceToRegistry(NAME, servicemanager.__file__, "Application")
         if plan.home:
@@ -142,10 +142,17 @@ def _describe(service: Any) -> None:
     actions = [(win32service.SC_ACTION_RESTART, milliseconds) for milliseconds in _RESTARTS_MILLISECONDS]
     recovery = {"ResetPeriod": _FORGET_SECONDS, "RebootMsg": "", "Command": "", "Actions": actions}
     win32service.ChangeServiceConfig2(service, win32service.SERVICE_CONFIG_FAILURE_ACTIONS, recovery)
-    # Also when it says itself that it failed, and not only when it is gone without a word.
-    win32service.ChangeServiceConfig2(service, win32service.SERVICE_CONFIG_FAILURE_ACTIONS_FLAG, True)
-    # The database or the network may come up later than we.
-    win32service.ChangeServiceConfig2(service, win32service.SERVICE_CONFIG_DELAYED_AUTO_START_INFO, True)
+    for level in (
+        # Also when it says itself that it failed, and not only when it is gone without a word.
+        win32service.SERVICE_CONFIG_FAILURE_ACTIONS_FLAG,
+        # The database or the network may come up later than we.
+        win32service.SERVICE_CONFIG_DELAYED_AUTO_START_INFO,
+    ):
+        try:
+            win32service.ChangeServiceConfig2(service, level, True)
+        except pywintypes.error as error:
+            if error.winerror != winerror.ERROR_INVALID_LEVEL:  # Wine does not know it
+                raise
 
 
 def _give(folder: Path, account: str) -> None:
