@@ -74,8 +74,8 @@ class WindowsComputer:
         subprocess.run(["wineserver", "-w"], env=self._environment, check=False, capture_output=True, timeout=60)
 
     def _run(self, *command: str) -> "subprocess.CompletedProcess[str]":
-        # Python under Wine wants a terminal, and what a service says outlives the program that started it: so a terminal it gets,
-        # and a file on its own drive for what it says.
+        # Python under Wine wants a terminal, and what a service says outlives the program that started it: so it gets one, and
+        # a file on its own drive for what it says.
         line = subprocess.list2cmdline(command).replace("%", "%%")
         self.path("C:\\run.bat").write_text(f"@{line} > C:\\said.txt 2>&1\r\n", encoding="utf-8")
         exit_code = self._in_terminal("wine cmd /c C:\\\\run.bat", _LONG_SECONDS)

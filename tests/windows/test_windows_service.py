@@ -81,11 +81,28 @@ def test_installed_started_killed_stopped_and_removed(windows: WindowsComputer, 
         name: pid for name, pid in before.items() if name != "web"
     }
 
+    # Of a supervisor that died nothing is left: all were in one job.
+    (up,) = (pid for pid, line in windows.processes().items() if " yunzhuo up " in line and " -c " not in line)
+    os.kill(up, signal.SIGKILL)
+    eventually(lambda: windows.processes() == {}, 60, what=lambda: log(windows))
+    assert status(windows)["state"] in {"failed", "stopped"}
+
+    windows.yunzhuo("service", "start")
+    assert answers(url)
     windows.yunzhuo("service", "stop")
     assert windows.processes() == {}
-    assert "Stopping." in (windows.path(HOME) / "logs" / "service.log").read_text()
+    assert '"event": "stopped"' in (windows.path(HOME) / "logs" / "service.log").read_text()
     assert status(windows)["state"] == "stopped"
 
     windows.yunzhuo("service", "uninstall")
     assert status(windows)["state"] == "not installed"
     assert (windows.path(HOME) / "yunzhuo.db").exists()
+
+
+def test_the_services_own_account_is_known_by_its_identifier(windows: WindowsComputer) -> None:
+    # The one that every Windows has (Microsoft: "TrustedInstaller", the owner of the system's files).
+    code = "from yunzhuo.scheduler.platform.windows_service import service_sid; print(service_sid('TrustedInstaller'))"
+
+    said = windows.python("-c", code).stdout
+
+    assert said.strip() == "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464"
