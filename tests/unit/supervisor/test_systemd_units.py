@@ -13,21 +13,18 @@ from yunzhuo.scheduler.platform.systemd import status_of
 from yunzhuo.scheduler.platform.units import unit_name, unit_text
 
 INFRAS = Path(__file__).parents[3] / "infras" / "systemd"
-PYTHON = Path(sys.executable)
+# Of a program that systemd finds, and of one that lies where programs should.
+HERE, OPT = Path(sys.executable), Path("/opt/yunzhuo/.venv/bin/python")
 # Of a hundred, where less is better; what is left is mostly that it serves the network.
 MOST_EXPOSED = {"all": 15, "gateway": 15, "machines": 28}
 
 
-def all_of(home: Path, **other: object) -> Plan:
-    return Plan(Part.ALL, PYTHON, Path("/etc/yunzhuo/yunzhuo.toml"), home, "daemon", **other)  # type: ignore[arg-type]
-
-
-def plan(kind: str, home: Path) -> Plan:
+def plan(kind: str, home: Path, python: Path = OPT) -> Plan:
     if kind == "gateway":
-        return Plan(Part.GATEWAY, PYTHON, Path("/etc/yunzhuo/gateway.toml"), None, "daemon")
-    if kind == "machines":
-        return all_of(home, groups=("kvm",), has_machines=True)
-    return all_of(home)
+        return Plan(Part.GATEWAY, python, Path("/etc/yunzhuo/gateway.toml"), None, "daemon")
+    has_machines = kind == "machines"
+    groups = ("kvm",) if has_machines else ()
+    return Plan(Part.ALL, python, Path("/etc/yunzhuo/yunzhuo.toml"), home, "daemon", groups=groups, has_machines=has_machines)
 
 
 def analyze(tmp_path: Path, text: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
