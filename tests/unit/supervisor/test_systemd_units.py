@@ -38,7 +38,9 @@ def analyze(tmp_path: Path, text: str, *arguments: str) -> "subprocess.Completed
 @pytest.mark.parametrize("kind", MOST_EXPOSED)
 @pytest.mark.parametrize("of_user", [False, True], ids=["system", "user"])
 def test_systemd_understands_it(tmp_path: Path, kind: str, of_user: bool) -> None:
-    text = unit_text(plan(kind, Path('/srv/a 100% "odd" $HOME\'s place')), of_user=of_user)
+    odd = Path('/srv/a 100% "odd" $HOME\'s place')
+
+    text = unit_text(plan(kind, odd, HERE), of_user=of_user)
 
     said = analyze(tmp_path, text, *(["--user"] if of_user else []), "verify", "--man=no", "--recursive-errors=no")
 
