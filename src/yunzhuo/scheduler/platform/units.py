@@ -40,11 +40,11 @@ ProtectKernelTunables=yes
 ProtectProc=invisible
 RemoveIPC=yes"""
 
-# QEMU translates code into memory that it writes and runs, takes devices of the kernel, and shuts itself in (@sandbox); what isolates
-# the guests' network are namespaces of its own.
+# QEMU translates code into memory that it writes and runs, takes devices of the kernel, and shuts itself in (seccomp); what
+# isolates the guests' network are namespaces of its own.
 _WITH_MACHINES = """\
 RestrictNamespaces=user net mnt
-SystemCallFilter=@system-service @mount @sandbox"""
+SystemCallFilter=@system-service @mount seccomp"""
 _DEVICES = """\
 DevicePolicy=closed
 DeviceAllow=/dev/kvm rw
