@@ -13,7 +13,7 @@ from infras.setup.windows import python_folder
 
 CLONE = Path(__file__).resolve().parents[2]
 _BOOT_SECONDS = 240
-_LONG_SECONDS = 300
+_LONG_SECONDS = 700
 
 
 class WindowsComputer:

@@ -76,7 +76,7 @@ def test_installed_started_killed_stopped_and_removed(windows: WindowsComputer, 
     before = pids(windows)
     os.kill(before["web"], signal.SIGKILL)
     eventually(lambda: pids(windows).get("web") not in {None, before["web"]}, 60, what=lambda: log(windows))
-    eventually(lambda: answers(url), 120, what=lambda: log(windows))
+    eventually(lambda: answers(url), 300, what=lambda: log(windows))
     assert {name: pid for name, pid in pids(windows).items() if name != "web"} == {
         name: pid for name, pid in before.items() if name != "web"
     }
