@@ -89,7 +89,7 @@ test-cloud-pretended: setup-test
 # As tests/cloud/passed: with which files it last passed.
 test-windows: setup-test ## The service on Windows: its own Python, under Wine
 	@$(SETUP) windows
-	@$(BIN)/pytest -m windows $(ARGS)
+	@$(BIN)/pytest -m windows tests/windows $(ARGS)
 	@[ -n "$(ARGS)" ] || printf '%s %s\n' "$$(.ci/windows-digest)" "$$(date -u +%F)" > tests/windows/passed
 
 wheel: setup-run ## A package of Yunzhuo with its pages and languages, for computers that have no clone: in dist/
