@@ -4,7 +4,7 @@ SHELL := /bin/bash
 # Compiled modules are kept, whatever the shell says: without them every process compiles all of Yunzhuo again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-run setup-test image light-image cloud cloud-down cloud-wipe cloud-lock test test-fast test-image test-mariadb test-chaos test-hour lint format docs screenshots docs-pages settings-file lock clean fuzz bench-tools test-cloud test-cloud-pretended
+.PHONY: help run setup setup-run setup-test image light-image cloud cloud-down cloud-wipe cloud-lock test test-fast test-image test-mariadb test-chaos test-hour lint format docs screenshots docs-pages settings-file lock clean fuzz bench-tools test-cloud test-cloud-pretended test-windows wheel
 
 # The first Python that is new enough; its own words when there is none. `make PYTHON=... run` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -15,7 +15,7 @@ BIN := .venv/bin
 SETUP = $(PYTHON) -m infras.setup
 SLOW := slow or machine or browser or servers
 # In no ordinary run: each takes many minutes.
-LONG := image or chaos or cloud
+LONG := image or chaos or cloud or windows
 STATEFUL := tests/integration/services tests/integration/api tests/unit/portal
 # More than there are cores: many tests wait for something.
 FAST = $(BIN)/pytest -n 3 -m "not ($(SLOW) or $(LONG))"
@@ -86,10 +86,25 @@ test-cloud: setup-test ## The tests on that OpenStack, or on the one that OPENST
 test-cloud-pretended: setup-test
 	@$(BIN)/pytest -m cloud -k "pretended or outages" $(ARGS)
 
+# As tests/cloud/passed: with which files it last passed.
+test-windows: setup-test ## The service on Windows: its own Python, under Wine
+	@$(SETUP) windows
+	@$(BIN)/pytest -m windows tests/windows $(ARGS)
+	@[ -n "$(ARGS)" ] || printf '%s %s\n' "$$(.ci/windows-digest)" "$$(date -u +%F)" > tests/windows/passed
+
+wheel: setup-run ## A package of Yunzhuo with its pages and languages, for computers that have no clone: in dist/
+	@$(BIN)/python -m pip --disable-pip-version-check wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+# Whatever runs on Windows, too, as its types are there.
+ON_WINDOWS = --platform win32 --cache-dir .mypy_cache/windows --follow-imports silent \
+	-p yunzhuo.scheduler -p yunzhuo.web -p yunzhuo.webkit -p yunzhuo.services -p yunzhuo.phoenix -p yunzhuo.cli \
+	--exclude 'phoenix/cloud/local/|scheduler/platform/systemd|cli/machine_checks'
+
 lint: setup-test ## ruff, mypy, bandit, import-linter, djlint
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/mypy $(ON_WINDOWS)
 	@$(BIN)/mypy -p infras.setup
 	@$(BIN)/mypy -p infras.openstack --exclude infras/openstack/inside
 	@$(BIN)/mypy tests bench docs/screenshots.py
@@ -118,13 +133,11 @@ settings-file: setup-run ## Make etc/yunzhuo.toml from the settings
 COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header --group build
 lock: setup-test ## Bring requirements.lock and requirements-dev.lock up to date
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@UV_NO_CONFIG=1 $(COMPILE) --output-file requirements.lock
 	@UV_NO_CONFIG=1 $(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock
 
 # The services of the test cloud are of one release: their own versions stand in requirements.in.
 cloud-lock: setup-test
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@UV_NO_CONFIG=1 $(BIN)/uv pip compile infras/openstack/requirements.in --quiet --upgrade --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-annotate --no-header --output-file infras/openstack/requirements.lock
 

@@ -5,18 +5,19 @@ import sys
 import time
 from pathlib import Path
 
-from infras.setup import browser, debian, front_end, python_packages, system_user
+from infras.setup import browser, debian, front_end, python_packages, system_user, windows
 from infras.setup.command import Log, SetupFailed, say
 
 _LISTS = {
     "run": ["packages-run.txt", "packages-image.txt"],
     "bench": ["packages-bench.txt"],
+    "windows": ["packages-windows.txt"],
     "test": ["packages-run.txt", "packages-image.txt", "packages-test.txt"],
 }
 
 
 def main(arguments: list[str]) -> int:
-    """Set up for ``run``, ``test`` or ``bench``; answers the exit code."""
+    """Set up for ``run``, ``test``, ``windows`` or ``bench``; answers the exit code."""
     if len(arguments) != 1 or arguments[0] not in _LISTS:
         sys.stderr.write(f"usage: python3 -m infras.setup {'|'.join(_LISTS)}\n")
         return 2
@@ -44,6 +45,9 @@ def main(arguments: list[str]) -> int:
 
 def set_up(root: Path, log: Log, *, for_what: str) -> None:
     """Do what is missing."""
+    if for_what == "windows":
+        windows.install(root, log)
+        return
     debian.install(root, _LISTS[for_what], log)
     if for_what == "bench":
         python_packages.install_peers(root, log)

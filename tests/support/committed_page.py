@@ -14,7 +14,7 @@ def check(page: Path, text: str) -> None:
         page.write_text(text, encoding="utf-8")
     committed = page.read_text(encoding="utf-8") if page.exists() else ""
     if committed != text:
-        name = f"docs/{page.relative_to(DOCS)}"
+        name = str(page.relative_to(DOCS.parent))
         difference = difflib.unified_diff(committed.splitlines(), text.splitlines(), name, "as the code is now", lineterm="")
         raise AssertionError(
             "\n".join([f"{name} does not say what the code does; `make docs-pages` writes it anew:", *difference])

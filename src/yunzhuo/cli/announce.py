@@ -2,17 +2,21 @@
 
 import contextlib
 import json
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TextIO
 
 import click
 import httpx
 
 from yunzhuo.phoenix.config.settings import Settings
-from yunzhuo.services.assembly import FirstAdministrator
+from yunzhuo.scheduler.console import Level
+from yunzhuo.scheduler.platform import journal
+from yunzhuo.services.assembly import FirstAdministrator, first_password_file
 
 LOG_FOLDER = "logs"
 
@@ -29,31 +33,41 @@ Deaths = Callable[[], Mapping[str, int]]
 
 
 def say(text: str = "") -> None:
-    """One line on standard output. A reader who has gone away must not stop Yunzhuo."""
-    with contextlib.suppress(OSError, ValueError):
-        click.echo(text)
-        sys.stdout.flush()
+    """Lines on standard output. A reader who has gone away must not stop Yunzhuo."""
+    _write(Level.INFO, text, sys.stdout)
 
 
-def warn(text: str) -> None:
-    """One line on standard error, under the same promise."""
+def warn(text: str, level: Level = Level.WARNING) -> None:
+    """Lines on standard error, under the same promise."""
+    _write(level, text, sys.stderr)
+
+
+def _write(level: Level, text: str, stream: TextIO) -> None:
     with contextlib.suppress(OSError, ValueError):
-        click.echo(text, err=True)
+        click.echo(journal.marked(level, text) if journal.goes_to_journal(stream, os.environ) else text, file=stream)
+        stream.flush()
 
 
 @dataclass(frozen=True)
 class Running:
-    """What the announcer needs to know of the supervisor."""
+    """What the announcer needs to know of the supervisor; ``on_up`` is called when the portal answers."""
 
+    on_up: Callable[[], None]
     deaths_in_a_row: Deaths
     last_lines: Callable[[str, int], list[str]]
     stop: Callable[[], None]
 
 
 class Announcer:
-    """Watches the start from a thread of its own. ``failure`` says why it was given up, or is None."""
+    """Watches the start from a thread of its own. ``failure`` says why it was given up, or is None.
 
-    def __init__(self, settings: Settings, administrator: FirstAdministrator, *, as_json: bool) -> None:
+    ``unattended``: what is said is kept in a log, so that no password may be in it.
+    """
+
+    def __init__(
+        self, settings: Settings, administrator: FirstAdministrator, *, as_json: bool, unattended: bool = False
+    ) -> None:
+        self._unattended = unattended
         self._settings = settings
         self._administrator = administrator
         self._as_json = as_json
@@ -80,6 +94,7 @@ class Announcer:
     def _watch(self, running: Running) -> None:
         with httpx.Client(base_url=_base_url(self._settings), timeout=_ANSWER_SECONDS, trust_env=False) as client:
             if self._await_portal(client, running):
+                running.on_up()
                 say(self._block())
                 self._await_ready(client)
 
@@ -116,18 +131,12 @@ class Announcer:
 
     def _block(self) -> str:
         url, administrator, home = self._settings.public_url, self._administrator, self._settings.home
-        if self._as_json:
-            return json.dumps(
-                {
-                    "event": "started",
-                    "url": url,
-                    "administrator": administrator.email,
-                    "one_time_password": administrator.one_time_password,
-                    "home": str(home),
-                }
-            )
         password = administrator.one_time_password
-        secret = f"{password}   (works once: you choose your own then)" if password else "the one you chose"
+        if self._as_json:
+            data = {"event": "started", "url": url, "administrator": administrator.email, "home": str(home)}
+            return json.dumps(data if self._unattended else {**data, "one_time_password": password})
+        shown = f"in {first_password_file(self._settings)}" if self._unattended else password
+        secret = f"{shown}   (works once: you choose your own then)" if password else "the one you chose"
         return "\n".join(
             [
                 "",
@@ -138,7 +147,7 @@ class Announcer:
                 f"  Password   {secret}",
                 "",
                 f"  State is in {home}, logs in {home / LOG_FOLDER}.",
-                "  Ctrl-C stops Yunzhuo; desktops go on.",
+                *([] if self._unattended else ["  Ctrl-C stops Yunzhuo; desktops go on."]),
                 "",
             ]
         )

@@ -9,12 +9,15 @@ import re
 import shutil
 import socket
 import subprocess  # nosec B404 # lists of arguments, never a shell
+import sys
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from yunzhuo.host.capacity import meminfo
+import psutil
+
 from yunzhuo.phoenix.config.settings import Settings
+from yunzhuo.scheduler import platform
 
 _MIB = 1024 * 1024
 OLDEST_QEMU = (7, 2)
@@ -72,9 +75,10 @@ def qemu() -> Finding:
 
 def ports(settings: Settings) -> list[Finding]:
     """Whether each port we listen on is free."""
+    gateway = _port("gateway.port", "--gateway-port", settings.gateway.host, settings.gateway.port)
     return [
         _port("web.port", "--port", settings.web.host, settings.web.port),
-        _port("gateway.port", "--gateway-port", settings.gateway.host, settings.gateway.port),
+        *([] if "gateway" in platform.NOT_HERE else [gateway]),
         _port("stream.port", "--stream-port", "127.0.0.1", settings.stream.port),
     ]
 
@@ -84,8 +88,8 @@ def _port(setting: str, flag: str, host: str, port: int) -> Finding:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
-            # As servers do it: a port whose last connections are still fading away is free.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if sys.platform != "win32":  # as servers do it: a port whose last connections are still fading away is free
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
@@ -127,7 +131,7 @@ def disk(settings: Settings) -> Finding:
 
 def memory(settings: Settings) -> Finding:
     """Whether there is memory for our own processes, and for a desktop beside them."""
-    free_mib = meminfo("MemAvailable")
+    free_mib = psutil.virtual_memory().available // _MIB
     found = f"{free_mib} MiB available"
     if free_mib < OUR_PROCESSES_MIB:
         return bad("memory", found, f"{OUR_PROCESSES_MIB} MiB are needed: end other programs")

@@ -1,12 +1,13 @@
 """What has to stand before the processes start: the state folder for us alone, checks, the gateway's file."""
 
 import json
-import os
-import select
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+import psutil
 
 from yunzhuo.cli import checks
 from yunzhuo.cli.checks import Finding, Verdict
@@ -64,19 +65,21 @@ def await_last_ones(home: Path) -> None:
     deadline = time.monotonic() + _LAST_ONES_SECONDS
     for pid in left_behind(home):
         try:
-            descriptor = os.pidfd_open(pid)
-        except ProcessLookupError:
+            psutil.Process(pid).wait(max(0.0, deadline - time.monotonic()))
+        except psutil.NoSuchProcess:
             continue
-        try:
-            ended, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
-        finally:
-            os.close(descriptor)
-        if not ended:
-            raise Conflict("earlier_run_goes_on", f"Process {pid} of an earlier run does not end: kill it (kill -9 {pid}).")
+        except psutil.TimeoutExpired as error:
+            raise Conflict(
+                "earlier_run_goes_on", f"Process {pid} of an earlier run does not end: kill it (kill -9 {pid})."
+            ) from error
 
 
 def require_good(settings: Settings) -> list[Finding]:
     """Check this computer before a start; answers what is only worth a note. Raises Unavailable with all that is bad."""
+    if sys.platform == "win32" and settings.cloud.driver == "local":
+        raise Unavailable(
+            "not_ready_to_start", "Windows does not run desktops itself: set [cloud] driver to openstack, or memory to try it."
+        )
     findings = [
         *([checks.qemu()] if settings.cloud.driver == "local" else []),
         *checks.ports(settings),
@@ -118,7 +121,7 @@ def _origin(url: str) -> str:
 def _belongs_to(home: Path, pid: int) -> bool:
     """Whether a process was started by a supervisor on this state folder: its command line names a file of it."""
     try:
-        command_line = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except OSError:
+        command_line = psutil.Process(pid).cmdline()
+    except psutil.Error:
         return False
-    return any(str(home / file).encode() in command_line for file in (FROZEN_FILE, GATEWAY_FILE))
+    return any(str(home / file) in command_line for file in (FROZEN_FILE, GATEWAY_FILE))

@@ -10,6 +10,7 @@ from yunzhuo.cli.context import Group
 # Name -> where its command is, and what it is for (so that help needs no imports).
 _COMMANDS = {
     "up": ("yunzhuo.cli.up:up", "Start everything on this computer."),
+    "service": ("yunzhuo.cli.service:service", "Yunzhuo as a service: install, start, stop, status, uninstall."),
     "doctor": ("yunzhuo.cli.doctor:doctor", "Say what is wrong here and what to do."),
     "config": ("yunzhuo.cli.config:config", "The settings: check, show, template."),
     "db": ("yunzhuo.cli.database:db", "The database."),

@@ -1,9 +1,11 @@
 """``yunzhuo up``: everything on this computer, from nothing to a portal that answers."""
 
+import _thread
 import os
 import signal
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,12 +14,15 @@ import click
 from yunzhuo.cli import first_run
 from yunzhuo.cli.announce import LOG_FOLDER, Announcer, Running, warn
 from yunzhuo.cli.context import Command, CommandContext, pass_context
-from yunzhuo.cli.images import build_by_recipe
+from yunzhuo.cli.processes import supervised_option
 from yunzhuo.phoenix.common import logging
 from yunzhuo.phoenix.common.errors import Unavailable
 from yunzhuo.phoenix.config.loader import freeze
 from yunzhuo.phoenix.config.reference import ENVIRONMENT_PREFIX
 from yunzhuo.phoenix.config.settings import Settings
+from yunzhuo.scheduler import platform
+from yunzhuo.scheduler.console import Console
+from yunzhuo.scheduler.platform import journal, notify
 from yunzhuo.scheduler.supervised import Process
 from yunzhuo.scheduler.supervisor import Supervisor
 from yunzhuo.services import assembly
@@ -32,9 +37,15 @@ _PROCESSES = ("host", "worker", "scheduler", "stream", "web", "gateway")
 @click.option("--port", "web_port", type=int, help="Port of the portal.")
 @click.option("--gateway-port", type=int, help="Port of the gateway.")
 @click.option("--stream-port", type=int, help="Loopback port of the event streams.")
+@supervised_option
 @pass_context
 def up(
-    context: CommandContext, web_host: str | None, web_port: int | None, gateway_port: int | None, stream_port: int | None
+    context: CommandContext,
+    web_host: str | None,
+    web_port: int | None,
+    gateway_port: int | None,
+    stream_port: int | None,
+    supervised: bool,
 ) -> int:
     """Start everything on this computer and keep it running; Ctrl-C stops it and leaves desktops running."""
     context.flags |= {
@@ -45,10 +56,12 @@ def up(
     }
     settings = context.settings()
     _end_like_ctrl_c()
+    if supervised:
+        _end_with_stdin()
     with first_run.sole_use(settings.home), _logging_to(settings):
         first_run.await_last_ones(settings.home)
         administrator = _prepare(settings)
-        return _run(settings, administrator, as_json=context.json_output)
+        return _run(settings, administrator, as_json=context.json_output, supervised=supervised)
 
 
 @contextmanager
@@ -63,9 +76,19 @@ def _logging_to(settings: Settings) -> Iterator[None]:
 
 def _end_like_ctrl_c() -> None:
     """Until the supervisor takes over, other wishes to end do what Ctrl-C does: unwind and clean up."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.default_int_handler)
+    for number in platform.ENDING_SIGNALS:
+        signal.signal(number, signal.default_int_handler)
+
+
+def _end_with_stdin() -> None:
+    """A service of Windows knows no signals: the end of our standard input is the same as Ctrl-C, at any time."""
+
+    def await_end() -> None:
+        while os.read(0, 4096):
+            pass
+        _thread.interrupt_main()
+
+    threading.Thread(target=await_end, name="stdin", daemon=True).start()
 
 
 def _prepare(settings: Settings) -> FirstAdministrator:
@@ -75,22 +98,44 @@ def _prepare(settings: Settings) -> FirstAdministrator:
     assembly.prepare(settings)
     administrator = assembly.ensure_first_administrator(settings)
     freeze(settings, settings.home / first_run.FROZEN_FILE)
-    first_run.write_gateway_file(settings)
+    if "gateway" not in platform.NOT_HERE:
+        first_run.write_gateway_file(settings)
     if settings.cloud.driver == "local":
+        from yunzhuo.cli.images import build_by_recipe  # noqa: PLC0415 (for this system's own machines alone)
+
         build_by_recipe(settings, settings.host.image)
     return administrator
 
 
-def _run(settings: Settings, administrator: FirstAdministrator, *, as_json: bool) -> int:
-    announcer = Announcer(settings, administrator, as_json=as_json)
+def _run(settings: Settings, administrator: FirstAdministrator, *, as_json: bool, supervised: bool) -> int:
+    in_journal = journal.goes_to_journal(sys.stderr, os.environ)
+    announcer = Announcer(settings, administrator, as_json=as_json, unattended=supervised or in_journal)
+    notifier = notify.Notifier.of(os.environ)
+
+    def on_turn(ailing: Sequence[str]) -> None:
+        if not ailing:
+            notifier.beat()
+
+    def on_drain() -> None:
+        notifier.stopping()
+        announcer.stopping()
+
     supervisor = Supervisor(
         processes(settings),
         log_dir=settings.home / LOG_FOLDER,
         state_file=settings.home / first_run.STATE_FILE,
-        console=warn,
-        on_drain=announcer.stopping,
+        console=Console(lambda level, line: warn(line, level), takes_all=in_journal),
+        on_drain=on_drain,
+        on_turn=on_turn,
     )
-    announcer.start(Running(supervisor.deaths_in_a_row, supervisor.last_lines, supervisor.stop))
+    announcer.start(
+        Running(
+            lambda: notifier.ready(f"the portal answers at {settings.public_url}"),
+            supervisor.deaths_in_a_row,
+            supervisor.last_lines,
+            supervisor.stop,
+        )
+    )
     supervisor.run()
     announcer.stopped()
     if announcer.failure:
@@ -100,8 +145,13 @@ def _run(settings: Settings, administrator: FirstAdministrator, *, as_json: bool
 
 def processes(settings: Settings) -> list[Process]:
     """What runs here. They all read the settings as they are now, whatever becomes of files and variables later."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)}
-    wanted = [name for name in _PROCESSES if name != "host" or settings.cloud.driver == "local"]
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(ENVIRONMENT_PREFIX) and name not in notify.VARIABLES
+    }
+    left_out = platform.NOT_HERE if settings.cloud.driver == "local" else platform.NOT_HERE | {"host"}
+    wanted = [name for name in _PROCESSES if name not in left_out]
     return [Process(name, _command(settings.home, name), environment) for name in wanted]
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.scheduler import platform
+from yunzhuo.scheduler.console import Console
 from yunzhuo.scheduler.relay import LogFile, relay
 
 log = get_logger()
@@ -48,7 +49,7 @@ class Supervised:
         self,
         process: Process,
         log_file: LogFile,
-        console: Callable[[str], None],
+        console: Console,
         on_end: Callable[[str, int, int], None],
     ) -> None:
         self.process = process
@@ -70,6 +71,12 @@ class Supervised:
     def pid(self) -> int | None:
         """The running incarnation's pid, or None."""
         return self._child.pid if self._child else None
+
+    @property
+    def is_ailing(self) -> bool:
+        """Whether it dies again and again: more often than bad luck explains, and it has not lived long since."""
+        lives_long = self._child is not None and time.monotonic() - self._started >= LONG_LIFE_SECONDS
+        return self.deaths_in_a_row > FAST_RESTARTS and not lives_long
 
     def start(self) -> None:
         """Start it now. A program that cannot even be started counts as one that has died."""

@@ -18,6 +18,7 @@ from types import FrameType
 
 from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.scheduler import platform
+from yunzhuo.scheduler.console import Console, Level
 from yunzhuo.scheduler.relay import LogFile
 from yunzhuo.scheduler.supervised import Process, Supervised
 
@@ -54,8 +55,9 @@ class _StopWanted:
 class Supervisor:
     """Runs ``processes``, started in this order and stopped in the opposite one.
 
-    ``console`` gets lines worth a person's attention; ``on_drain`` is called once, when the stop begins. ``state_file`` says
-    as JSON who runs: ``{"supervisor": pid, "processes": {name: {"pid": pid or null, "restarts": n}}}``.
+    ``console`` gets lines worth a person's attention; ``on_drain`` is called once, when the stop begins; ``on_turn`` at least
+    every second until then, with the names of those that die again and again. ``state_file`` says as JSON who runs:
+    ``{"supervisor": pid, "processes": {name: {"pid": pid or null, "restarts": n}}}``.
     """
 
     def __init__(
@@ -64,8 +66,9 @@ class Supervisor:
         *,
         log_dir: Path,
         state_file: Path,
-        console: Callable[[str], None],
+        console: Console,
         on_drain: Callable[[], None] = lambda: None,
+        on_turn: Callable[[Sequence[str]], None] = lambda ailing: None,
         patience: Patience = Patience(),
     ) -> None:
         # SimpleQueue.put may be called from a signal handler; Queue.put may not.
@@ -73,6 +76,7 @@ class Supervisor:
         self._state_file = state_file
         self._console = console
         self._on_drain = on_drain
+        self._on_turn = on_turn
         self._patience = patience
         self._stop_wanted_at: float | None = None
         self._killing = False
@@ -89,6 +93,7 @@ class Supervisor:
                 self._start_all()
                 while self._stop_wanted_at is None:
                     self._start_due()
+                    self._on_turn([one.name for one in self._supervised.values() if one.is_ailing])
                     self._handle_next_event(self._next_due())
                 self._drain()
             finally:
@@ -116,7 +121,7 @@ class Supervisor:
             told = True
             self.stop()
 
-        wanted = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+        wanted = platform.ENDING_SIGNALS
         before = {number: signal.signal(number, on_signal) for number in wanted}
         try:
             yield
@@ -167,7 +172,9 @@ class Supervisor:
             one.ended()
         else:
             delay = one.died(event.exit_code)
-            self._console(f"{event.name} ended ({_reason(event.exit_code)}); starting it again in {delay:.1f} s")
+            self._console.write(
+                Level.WARNING, f"{event.name} ended ({_reason(event.exit_code)}); starting it again in {delay:.1f} s"
+            )
         self._remember()
 
     def _note_stop_wanted(self, event: _StopWanted) -> None:

@@ -308,7 +308,7 @@ def ensure_first_administrator(settings: Settings) -> FirstAdministrator:
     The one-time password waits in a file of the secrets folder until it has been changed, so that a first start whose
     output nobody saw is not lost.
     """
-    waiting = settings.secrets_dir / "first-password"
+    waiting = first_password_file(settings)
     with services(settings) as all_services:
         accounts = all_services.accounts
         users = accounts.all()
@@ -322,6 +322,11 @@ def ensure_first_administrator(settings: Settings) -> FirstAdministrator:
         return FirstAdministrator(first.email, waiting.read_text().strip())
     waiting.unlink(missing_ok=True)
     return FirstAdministrator(first.email, None)
+
+
+def first_password_file(settings: Settings) -> Path:
+    """Where the first administrator's one-time password waits until it has been changed."""
+    return settings.secrets_dir / "first-password"
 
 
 def gateway_key_file(settings: Settings) -> Path:

@@ -77,7 +77,9 @@ def listen(host: str, port: int, *, setting: str) -> socket.socket:
     except OSError as error:
         raise Unavailable("cannot_listen", f"Cannot listen on {host}: {error.strerror}. Look at {setting}.") from error
     try:
-        if sys.platform != "win32":  # there it would let two processes have the port
+        if sys.platform == "win32":  # there SO_REUSEADDR lets two processes have the port, and its absence does not forbid it
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
     except OSError as error:
@@ -144,11 +146,10 @@ def _config(app: App) -> uvicorn.Config:
 
 def _allow_many_connections() -> None:
     """Every open page costs two descriptors; the usual limit of 1024 would end at five hundred."""
-    if sys.platform == "win32":
-        return
-    import resource  # noqa: PLC0415 (there is none on Windows)
+    if sys.platform != "win32":
+        import resource  # noqa: PLC0415 (there is none on Windows)
 
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _WANTED_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_WANTED_DESCRIPTORS, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = _WANTED_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_WANTED_DESCRIPTORS, hard)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from yunzhuo.scheduler.console import Console
 from yunzhuo.scheduler.supervised import FAST_RESTARTS, Process, restart_delay_seconds
 from yunzhuo.scheduler.supervisor import Patience, Supervisor
 
@@ -53,12 +54,13 @@ sys.stdin.read()
 SUPERVISOR = """
 import sys
 from pathlib import Path
+from yunzhuo.scheduler.console import Console
 from yunzhuo.scheduler.supervisor import Patience, Supervisor
 from yunzhuo.scheduler.supervised import Process
 here = Path.cwd()
 processes = [Process(name, [sys.executable, "-c", code, name]) for name, code in zip(sys.argv[2::2], sys.argv[3::2])]
 patience = Patience(0.3, float(sys.argv[1]))
-Supervisor(processes, log_dir=here, state_file=here / "state", console=print, patience=patience).run()
+Supervisor(processes, log_dir=here, state_file=here / "state", console=Console(print), patience=patience).run()
 """
 QUICK = Patience(stagger_seconds=0.3, kill_after_seconds=0.8)
 
@@ -89,7 +91,11 @@ class Running:
         self.folder = folder
         self.said: list[str] = []
         self.supervisor = Supervisor(
-            processes, log_dir=folder, state_file=folder / "state", console=self.said.append, patience=QUICK
+            processes,
+            log_dir=folder,
+            state_file=folder / "state",
+            console=Console(lambda _level, line: self.said.append(line)),
+            patience=QUICK,
         )
 
     def while_it_runs(self, steps: Callable[[], None]) -> None:

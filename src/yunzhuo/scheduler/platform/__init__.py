@@ -1,5 +1,7 @@
-"""What the supervisor needs of the operating system: the same four functions for Linux and for Windows.
+"""What the supervisor needs of the operating system: the same for Linux and for Windows.
 
+* ``NOT_HERE``: processes of Yunzhuo that do not run on this system.
+* ``ENDING_SIGNALS``: what tells the supervisor to drain and exit.
 * ``popen_options()``: how a child gets away from our terminal, so that Ctrl-C reaches the supervisor alone.
 * ``ask_to_stop(child)``: tell a child to drain and exit.
 * ``adopt_orphans()``: become the parent of our children's children when those die.
@@ -9,8 +11,22 @@
 import sys
 
 if sys.platform == "win32":
-    from yunzhuo.scheduler.platform.windows import adopt_orphans, ask_to_stop, popen_options, reap_orphans
+    from yunzhuo.scheduler.platform.windows import (
+        ENDING_SIGNALS,
+        NOT_HERE,
+        adopt_orphans,
+        ask_to_stop,
+        popen_options,
+        reap_orphans,
+    )
 else:
-    from yunzhuo.scheduler.platform.linux import adopt_orphans, ask_to_stop, popen_options, reap_orphans
+    from yunzhuo.scheduler.platform.linux import (
+        ENDING_SIGNALS,
+        NOT_HERE,
+        adopt_orphans,
+        ask_to_stop,
+        popen_options,
+        reap_orphans,
+    )
 
-__all__ = ["adopt_orphans", "ask_to_stop", "popen_options", "reap_orphans"]
+__all__ = ["ENDING_SIGNALS", "NOT_HERE", "adopt_orphans", "ask_to_stop", "popen_options", "reap_orphans"]

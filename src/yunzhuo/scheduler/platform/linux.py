@@ -11,6 +11,9 @@ from typing import Any
 
 assert sys.platform != "win32"  # nosec B101 # tells the type checker, too, that the rest is not for Windows
 
+NOT_HERE: frozenset[str] = frozenset()
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 
