@@ -1,14 +1,12 @@
 """The pages: server-rendered, whole without a script, live with one. Routes are thin; what they do is the services'."""
 
 from yunzhuo.web.portal import (
-    accounts,
     administration,
     all_desktops,
     audit,
     consoles,
     delegations,
     desktops,
-    entrance,
     gateways,
     groups,
     guests,
@@ -21,16 +19,13 @@ from yunzhuo.web.portal import (
     people_security,
     personal_disks,
     pools,
-    profile,
     quotas,
-    security,
+    registration,
+    tokens,
 )
 from yunzhuo.web.portal.pages import blueprint
-from yunzhuo.web.portal.security import ENROLL_ENDPOINTS
 
 __all__ = [
-    "ENROLL_ENDPOINTS",
-    "accounts",
     "administration",
     "all_desktops",
     "audit",
@@ -38,7 +33,6 @@ __all__ = [
     "consoles",
     "delegations",
     "desktops",
-    "entrance",
     "gateways",
     "groups",
     "guests",
@@ -51,7 +45,7 @@ __all__ = [
     "people_security",
     "personal_disks",
     "pools",
-    "profile",
     "quotas",
-    "security",
+    "registration",
+    "tokens",
 ]

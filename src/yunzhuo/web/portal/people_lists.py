@@ -9,8 +9,7 @@ from yunzhuo.services.people import DesktopsOfDeleted
 from yunzhuo.services.people_files import MAX_BYTES, MAX_ROWS, FileKind
 from yunzhuo.services.people_import import Change, ImportReport
 from yunzhuo.web.portal import messages
-from yunzhuo.web.portal.administration import for_those_who, require_token
-from yunzhuo.web.portal.pages import back_to, blueprint, notice, page
+from yunzhuo.web.portal.pages import back_to, blueprint, for_those_who, notice, page, require_token
 from yunzhuo.webkit import actor, services
 from yunzhuo.webkit.statuses import STATUS
 
