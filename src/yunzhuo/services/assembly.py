@@ -183,11 +183,11 @@ def services(
     sign_ins = SignInService(db, sessions, factors, passkeys, attempts, KnownDevices(keys), passwords, views, clock)
     by_link = (db, accounts, proofs, outbox, attempts, audit, clock, settings.accounts, passwords)
     desktops = DesktopService(db, wishes, feed, audit, clock, quotas)
-    personal_disks = PersonalDiskService(db, connected, wishes, audit, clock, settings.limits)
+    personal_disks = PersonalDiskService(db, connected, wishes, audit, clock, settings.limits, license_book)
     people = PeopleService(db, desktops, personal_disks, audit, clock, settings.accounts, passwords, license_book)
     leftovers = Leftovers(db, connected, settings.reconcile)
     snapshots = SnapshotService(db, wishes, audit, clock, settings.limits, quotas)
-    gateways = GatewayService(db, audit, clock)
+    gateways = GatewayService(db, audit, clock, license_book)
     health = HealthService(db, queue, connected, catalog, accounts)
     try:
         yield Services(
@@ -229,7 +229,7 @@ def services(
             quotas=QuotaService(db, quotas, audit),
             personal_disks=personal_disks,
             pool_keeper=PoolKeeper(db, desktops, wishes, audit, clock),
-            pools=PoolService(db, wishes, audit, clock),
+            pools=PoolService(db, wishes, audit, clock, license_book),
             proofs=proofs,
             reconciler=Reconciler(db, connected, leftovers, feed, audit, clock),
             regaining=RegainService(*by_link),
@@ -241,7 +241,7 @@ def services(
             snapshots=snapshots,
             step_up=step_up,
             thumbnails=ThumbnailService(db, connected, audit, clock, settings.consoles),
-            tokens=TokenService(db, accounts, sign_ins, audit, clock, settings.accounts, views),
+            tokens=TokenService(db, accounts, sign_ins, audit, clock, settings.accounts, views, license_book),
             usage=UsageService(db, audit, clock),
         )
     finally:

@@ -7,7 +7,7 @@ from flask_babel.speaklater import LazyString
 
 from yunzhuo.services.license_book import Limit
 from yunzhuo.services.licensing import LicenseNotice
-from yunzhuo.services.rules.licensing import REACHES, WARNED_DAYS, Phase, Reach
+from yunzhuo.services.rules.licensing import REACHES, WARNED_DAYS, Feature, Phase, Reach
 from yunzhuo.web.portal import messages
 from yunzhuo.web.portal.license_refusals import LICENSE_REFUSALS
 
@@ -51,6 +51,18 @@ _LIMITS: Mapping[Limit, LazyString] = {
     Limit.MEMORY_MIB: lazy_gettext("Memory"),
     Limit.DISK_MIB: lazy_gettext("Disk"),
 }
+
+_FEATURES: Mapping[Feature, LazyString] = {
+    Feature.POOLS: lazy_gettext("Desktop pools"),
+    Feature.PERSONAL_DISKS: lazy_gettext("Personal disks"),
+    Feature.GATEWAYS: lazy_gettext("Gateways on other computers"),
+    Feature.API_TOKENS: lazy_gettext("API tokens for programs"),
+}
+
+
+def feature_name(feature: Feature) -> str:
+    """What a feature is called."""
+    return str(_FEATURES[feature])
 
 
 def phase_name(phase: Phase) -> str:
