@@ -52,7 +52,9 @@ class Notices:
         now = self._clock.now()
         soon = now + timedelta(days=max(WARNED_DAYS))
         near = select(LicensedInstallation).where(
-            LicensedInstallation.state == State.ACTIVE, LicensedInstallation.expires_at <= soon
+            LicensedInstallation.state == State.ACTIVE,
+            LicensedInstallation.expires_at <= soon,
+            LicensedInstallation.deleted_at.is_(None),
         )
         with self._db.transaction() as tx:
             for row in tx.scalars(near.with_for_update()):
