@@ -19,15 +19,18 @@ from yunzhuo.services.rules.licensing import Feature
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
+# The commands of the vendor's server: which module has them, and what they are called there.
 _SERVERS = {
-    "server": "server",
-    "backup": "backup",
-    "restore": "restore",
-    "db": "db",
-    "keys": "keys",
-    "administrator": "administrator",
-    "customer": "customer",
-    "installation": "installations",
+    "server": ("license_server", "server"),
+    "deploy": ("license_server", "deploy"),
+    "backup": ("license_server", "backup"),
+    "restore": ("license_server", "restore"),
+    "db": ("license_server", "db"),
+    "keys": ("license_server", "keys"),
+    "administrator": ("license_customers", "administrator"),
+    "customer": ("license_customers", "customer"),
+    "list": ("license_customers", "lists"),
+    "installation": ("license_installations", "installations"),
 }
 
 
@@ -40,7 +43,8 @@ class _Licenses(Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _SERVERS:
             return super().get_command(ctx, cmd_name)
-        command: click.Command = getattr(importlib.import_module("yunzhuo.cli.license_server"), _SERVERS[cmd_name])
+        module, name = _SERVERS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(f"yunzhuo.cli.{module}"), name)
         return command
 
 

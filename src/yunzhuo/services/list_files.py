@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
 
-from openpyxl import Workbook, load_workbook
-
 from yunzhuo.phoenix.common.errors import InvalidInput
 from yunzhuo.services.rules.spreadsheets import harmless, meant
 
@@ -73,6 +71,8 @@ def write(rows: Iterable[Sequence[object]], heading: Sequence[str], kind: FileKi
         writer.writerow(heading)
         writer.writerows([harmless(cell) for cell in row] for row in rows)
         return text.getvalue().encode("utf-8-sig")  # the mark lets spreadsheets read it as UTF-8
+    from openpyxl import Workbook  # noqa: PLC0415 (a third of a second for each process that has no such file)
+
     book = Workbook(write_only=True)
     sheet = book.create_sheet("list")
     sheet.append(list(heading))
@@ -99,6 +99,8 @@ def _csv_rows(content: bytes) -> Iterator[list[str]]:
 
 
 def _xlsx_rows(content: bytes, width: int) -> Iterator[list[str]]:
+    from openpyxl import load_workbook  # noqa: PLC0415 (as above)
+
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
             members = packed.infolist()

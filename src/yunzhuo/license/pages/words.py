@@ -20,8 +20,8 @@ _STATES: Mapping[str, LazyString] = {
     State.READY: lazy_gettext("Computer known"),
     State.ACTIVE: lazy_gettext("Active"),
     EXPIRED: lazy_gettext("Expired"),
-    State.SUSPENDED: lazy_gettext("Suspended"),
-    State.REVOKED: lazy_gettext("Revoked"),
+    State.SUSPENDED: lazy_gettext("License suspended"),
+    State.REVOKED: lazy_gettext("License revoked"),
 }
 _MEANINGS: Mapping[str, LazyString] = {
     State.WAITING: lazy_gettext("Its computer is not known yet: upload its host-info file, or enter the code there."),
@@ -36,9 +36,9 @@ _COLORS: Mapping[str, str] = {State.WAITING: "calm", State.READY: "calm", State.
 _REASONS: Mapping[str, LazyString] = {
     Act.ISSUE: lazy_gettext("Issued"),
     "changed": lazy_gettext("Changed or renewed"),
-    Act.SUSPEND: lazy_gettext("Suspended"),
-    Act.RESUME: lazy_gettext("Resumed"),
-    Act.REVOKE: lazy_gettext("Revoked"),
+    Act.SUSPEND: lazy_gettext("License suspended"),
+    Act.RESUME: lazy_gettext("License resumed"),
+    Act.REVOKE: lazy_gettext("License revoked"),
     Act.MOVE: lazy_gettext("For another computer"),
     "moved_away": lazy_gettext("Withdrawn from the computer before"),
 }
