@@ -23,6 +23,7 @@ log = get_logger()
 
 SEND_JOB = "mail.send"
 PROOF_ARGUMENT = "proof"
+PATH_ARGUMENT = "path"  # where the link of a letter without a proof leads; else to where people sign in
 KEEP = timedelta(days=7)
 _LEASE = timedelta(seconds=120)
 _FIRST_RETRY = timedelta(seconds=30)
@@ -186,7 +187,7 @@ class Outbox:
     def _link_of(self, kind: Kind, due: Due) -> str | None:
         if kind in _PATHS:
             return self.link(kind, due.arguments[PROOF_ARGUMENT])
-        return f"{self._public_url}/sign-in"
+        return f"{self._public_url}{due.arguments.get(PATH_ARGUMENT, '/sign-in')}"
 
     @retried_when_contended
     def _try_later(self, due: Due, error: YunzhuoError) -> None:
