@@ -33,10 +33,10 @@ def test_an_installation_is_deleted_when_nothing_counts(server: Vendor) -> None:
     installations, boss, customer = server.services.installations, server.boss, server.customer()
     never, revoked, over = (server.installation(customer, name).installation for name in ("never", "revoked", "over"))
     hosts = {each.id: Host(server, each.name) for each in (revoked, over)}
-    for each, host in hosts.items():
-        installations.take_host_info(boss, each, host.document())
+    for installation_id, host in hosts.items():
+        installations.take_host_info(boss, installation_id, host.document())
         with pytest.raises(Conflict) as refusal:
-            installations.delete(boss, each)
+            installations.delete(boss, installation_id)
         assert refusal.value.code == "license_still_counts"
     installations.delete(boss, never.id)
     installations.act(boss, revoked.id, Act.REVOKE)

@@ -48,7 +48,7 @@ def boss(server: Vendor, app: Flask) -> Visitor:
 
 def one_time(text: str) -> str:
     """What a page shows once."""
-    return re.findall(r'<code class="one-time"[^>]*>([^<]+)</code>', text)[0]
+    return str(re.findall(r'<code class="one-time"[^>]*>([^<]+)</code>', text)[0])
 
 
 def upload(visitor: Visitor, path: str, form: Form, content: bytes, name: str = "x.json", **values: str) -> Any:
