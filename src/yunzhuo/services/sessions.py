@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
 
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import NotFound, NotSignedIn
@@ -70,6 +70,8 @@ class SessionService:
         self._clock = clock
         self._settings = settings
         self._views = views
+        self._idle = timedelta(seconds=settings.idle_seconds)
+        self._seen_every = min(_SEEN_EVERY, self._idle / 4) if self._idle else _SEEN_EVERY
 
     def begin(
         self,
@@ -111,14 +113,14 @@ class SessionService:
         query = (
             select(User, AuthSession.id, AuthSession.last_seen_at)
             .join(AuthSession, AuthSession.user_id == User.id)
-            .where(AuthSession.secret_digest == digest(secret), AuthSession.awaits_factor.is_(False), *_open(now))
+            .where(AuthSession.secret_digest == digest(secret), AuthSession.awaits_factor.is_(False), *self._open(now))
         )
         with self._db.reading() as tx:
             found = tx.execute(query).one_or_none()
             if found is None or not is_let_in(tx, found[0]):
                 raise NotSignedIn("not_signed_in", "Please sign in.")
             view, session_id, seen_at = self._views.of(found[0]), found[1], found[2]
-        if seen_at is None or now - seen_at >= _SEEN_EVERY:
+        if seen_at is None or now - seen_at >= self._seen_every:
             with self._db.transaction() as writing:
                 writing.execute(update(AuthSession).where(AuthSession.id == session_id).values(last_seen_at=now))
         return view
@@ -130,7 +132,7 @@ class SessionService:
         query = (
             select(AuthSession.secret_digest, User)
             .join(AuthSession, AuthSession.user_id == User.id)
-            .where(AuthSession.awaits_factor.is_(False), *_open(self._clock.now()))
+            .where(AuthSession.awaits_factor.is_(False), *self._open(self._clock.now()))
         )
         found = let_in_among(self._db, query, AuthSession.secret_digest, secrets)
         return {secret: self._views.of(row[1]) for secret, row in found}
@@ -228,10 +230,18 @@ class SessionService:
         with self._db.transaction() as tx:
             tx.execute(delete(SignIn).where(SignIn.at < self._clock.now() - _KEEP_SIGN_INS))
 
+    def _open(self, now: datetime) -> Sequence[ColumnElement[bool]]:
+        """What is true of a session that counts: not ended, not over, and used lately enough."""
+        conditions: list[ColumnElement[bool]] = [AuthSession.ended_at.is_(None), AuthSession.expires_at > now]
+        if self._idle:
+            used_at = func.coalesce(AuthSession.last_seen_at, AuthSession.created_at)
+            conditions.append(or_(AuthSession.is_remembered, used_at > now - self._idle))
+        return conditions
+
     def _of(self, user_id: str, present: str | None) -> Sequence[SessionView]:
         present_digest = digest(present) if present else ""
         query = select(AuthSession).where(
-            AuthSession.user_id == user_id, AuthSession.awaits_factor.is_(False), *_open(self._clock.now())
+            AuthSession.user_id == user_id, AuthSession.awaits_factor.is_(False), *self._open(self._clock.now())
         )
         with self._db.reading() as tx:
             views = [_view(row, is_present=row.secret_digest == present_digest) for row in tx.scalars(query)]
@@ -264,10 +274,6 @@ class SessionService:
         with self._db.reading() as tx:
             rows = tx.scalars(query.limit(min(max(limit, 1), _MAX_SHOWN)))
             return [SignInView(row.at, row.method, row.outcome, row.client_address, row.user_agent) for row in rows]
-
-
-def _open(now: datetime) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return AuthSession.ended_at.is_(None), AuthSession.expires_at > now
 
 
 def _view(row: AuthSession, *, is_present: bool) -> SessionView:

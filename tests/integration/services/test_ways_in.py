@@ -58,6 +58,20 @@ def test_a_remembered_browser_stays_longer(yunzhuo: Installation, lin: Actor) ->
         yunzhuo.services.sessions.user(granted.secret)
 
 
+def test_an_idle_browser_is_signed_out_where_a_setting_says_so(tmp_path: Path) -> None:
+    with installation(tmp_path / "home", accounts={"idle_seconds": 1800}) as strict:
+        lin, sessions = strict.person("lin"), strict.services.sessions
+        used, forgotten = sign_in(strict, lin), sign_in(strict, lin)
+        kept = strict.services.sign_ins.sign_in(lin.email, PASSWORD, client_address=CLIENT, remember=True).secret
+        for _ in range(3):
+            strict.pass_time(1000)
+            assert sessions.user(used).id == lin.user_id
+        with pytest.raises(NotSignedIn):
+            sessions.user(forgotten)
+        assert sessions.users([used, forgotten, kept]).keys() == {used, kept}
+        assert len(sessions.list(lin)) == 2
+
+
 def test_the_history_tells_every_try(yunzhuo: Installation, lin: Actor) -> None:
     wrong(yunzhuo, lin.email, "198.51.100.1")
     sign_in(yunzhuo, lin)

@@ -133,6 +133,9 @@ class AccountSettings(Section):
         "open", description="Who may make an account: anybody, whoever was invited, or administrators alone."
     )
     session_seconds: Seconds = Field(12 * 3600, description="A sign-in ends after this long.")
+    idle_seconds: int = Field(
+        0, ge=0, description="A sign-in that nothing was asked with for this long ends; 0: never. Not on remembered browsers."
+    )
     remembered_seconds: Seconds = Field(30 * 86400, le=30 * 86400, description="The same where a browser is to be remembered.")
     token_seconds: Seconds = Field(30 * 86400, description="An API token ends after this long, unless something else is said.")
     token_max_seconds: Seconds = Field(366 * 86400, description="The longest that can be said.")
