@@ -16,10 +16,11 @@ from pathlib import Path
 
 from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.phoenix.security.passwords import Passwords, one_time_password
-from yunzhuo.services import people_files
+from yunzhuo.services import list_files
 from yunzhuo.services.access import installation
 from yunzhuo.services.assembly import prepare, services
-from yunzhuo.services.people_files import COLUMNS, FileKind
+from yunzhuo.services.list_files import FileKind
+from yunzhuo.services.people_import import COLUMNS
 
 GOAL_SECONDS = 60.0
 HASHES = 20
@@ -33,7 +34,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def taken_in(people: int, kind: FileKind) -> float:
     rows = [(f"pupil-{number}@bench.local", "user", f"Class {number % 50}", "zh_CN") for number in range(people)]
-    content = people_files.write(rows, COLUMNS, kind)
+    content = list_files.write(rows, COLUMNS, kind)
     with tempfile.TemporaryDirectory(prefix="yunzhuo-bench-") as folder:
         settings = Settings.model_validate({"home": Path(folder) / "home", "cloud": {"driver": "memory"}})
         prepare(settings)

@@ -17,7 +17,7 @@ from yunzhuo.phoenix.common.logging import configure
 from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.services.access import Role, installation
 from yunzhuo.services.assembly import Services, prepare, services
-from yunzhuo.services.people_files import FileKind
+from yunzhuo.services.list_files import FileKind
 from yunzhuo.web.app import create_app
 
 GROUPS, PEOPLE_IN_EACH, ROLES = 50, 50, 10

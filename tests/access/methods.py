@@ -14,9 +14,9 @@ from yunzhuo.services.consoles import ConsoleProtocol
 from yunzhuo.services.desktop_table import TableWish
 from yunzhuo.services.desktops import NewDesktop
 from yunzhuo.services.gateways import GatewayState
+from yunzhuo.services.list_files import FileKind
 from yunzhuo.services.operation_desk import Dealt, OperationWish
 from yunzhuo.services.people import DesktopsOfDeleted
-from yunzhuo.services.people_files import FileKind
 from yunzhuo.services.people_import import Change, PersonOutcome
 from yunzhuo.services.policies import PolicySubject
 from yunzhuo.services.pools import PoolWish

@@ -22,7 +22,8 @@ from yunzhuo.phoenix.common.errors import InvalidInput
 from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.backup import restore
-from yunzhuo.services.people_files import FileKind, read
+from yunzhuo.services.list_files import FileKind, read
+from yunzhuo.services.people_import import COLUMNS
 from yunzhuo.services.tokens import TokenWish
 
 # Each sweep asks at many doors.
@@ -101,7 +102,7 @@ def book(cells: list[str], *, sheet_begins_with: bytes = b"", also: dict[str, by
 @pytest.mark.parametrize("entities", ENTITIES)
 def test_what_a_sheet_declares_is_neither_expanded_nor_fetched(entities: bytes) -> None:
     with pytest.raises(InvalidInput):
-        read(book(["email", "x@school.local"], sheet_begins_with=entities), FileKind.XLSX)
+        read(book(["email", "x@school.local"], sheet_begins_with=entities), FileKind.XLSX, COLUMNS, "email")
 
 
 def test_a_book_that_lies_about_its_size_is_not_believed() -> None:
@@ -113,7 +114,7 @@ def test_a_book_that_lies_about_its_size_is_not_believed() -> None:
         assert sum(member.file_size for member in lying.infolist()) < 100_000
     tracemalloc.start()
     with pytest.raises(InvalidInput):
-        read(bytes(bomb), FileKind.XLSX)
+        read(bytes(bomb), FileKind.XLSX, COLUMNS, "email")
     assert tracemalloc.get_traced_memory()[1] < 16 * 1024 * 1024
     tracemalloc.stop()
 
@@ -123,7 +124,10 @@ def test_nothing_is_fetched_for_a_book() -> None:
         nobody.setblocking(False)
         address = f"http://127.0.0.1:{nobody.getsockname()[1]}/x.dtd"
         lines = read(
-            book(["email", "x@school.local"], sheet_begins_with=f'<!DOCTYPE x SYSTEM "{address}">'.encode()), FileKind.XLSX
+            book(["email", "x@school.local"], sheet_begins_with=f'<!DOCTYPE x SYSTEM "{address}">'.encode()),
+            FileKind.XLSX,
+            COLUMNS,
+            "email",
         )
         assert [line.cells["email"] for line in lines] == ["x@school.local"]
         with pytest.raises(BlockingIOError):
@@ -134,7 +138,7 @@ def test_paths_in_a_book_write_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     """Zip slip: members are read where they are, never unpacked to where their names say."""
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    read(book(["email", "x@school.local"], also={"../slipped": b"x", "/slipped": b"x"}), FileKind.XLSX)
+    read(book(["email", "x@school.local"], also={"../slipped": b"x", "/slipped": b"x"}), FileKind.XLSX, COLUMNS, "email")
     assert [path.name for path in tmp_path.rglob("*")] == ["here"]
     assert not Path("/slipped").exists()
 

@@ -14,19 +14,23 @@ from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.security import licenses, sealed, signing_keys
 from yunzhuo.phoenix.security.licenses import License, LicenseRefused, Limits
 from yunzhuo.services.licensing import LicenseStatus
+from yunzhuo.services.rules.licensing import Feature
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
+# The commands of the vendor's server: which module has them, and what they are called there.
 _SERVERS = {
-    "server": "server",
-    "backup": "backup",
-    "restore": "restore",
-    "db": "db",
-    "keys": "keys",
-    "administrator": "administrator",
-    "customer": "customer",
-    "installation": "installations",
+    "server": ("license_server", "server"),
+    "deploy": ("license_server", "deploy"),
+    "backup": ("license_server", "backup"),
+    "restore": ("license_server", "restore"),
+    "db": ("license_server", "db"),
+    "keys": ("license_server", "keys"),
+    "administrator": ("license_customers", "administrator"),
+    "customer": ("license_customers", "customer"),
+    "list": ("license_customers", "lists"),
+    "installation": ("license_installations", "installations"),
 }
 
 
@@ -39,7 +43,8 @@ class _Licenses(Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _SERVERS:
             return super().get_command(ctx, cmd_name)
-        command: click.Command = getattr(importlib.import_module("yunzhuo.cli.license_server"), _SERVERS[cmd_name])
+        module, name = _SERVERS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(f"yunzhuo.cli.{module}"), name)
         return command
 
 
@@ -93,7 +98,7 @@ def example(context: CommandContext, folder: Path) -> None:
         installation_key=signing_keys.make().thumbprint(),
         customer="Example School 示例学校",
         edition="school",
-        features=("pools", "courses"),
+        features=(Feature.POOLS, Feature.PERSONAL_DISKS),
         limits=Limits(desktops=100, users=2000, images=20, vcpus=400, memory_mib=819_200, disk_mib=4_096_000),
         issued_at=now,
         not_before=now,
@@ -155,9 +160,11 @@ def _print_status(context: CommandContext, found: LicenseStatus) -> None:
         for each in found.amounts
     ]
     data = {"phase": found.phase, "installation_key": found.installation_key, "license": license_, "amounts": amounts}
+    data["features"] = {str(feature): is_there for feature, is_there in found.features.items()}
     until = f" until {found.license.expires_at:%Y-%m-%d}" if found.license else ""
     rows = [(each.limit, each.used, "-" if each.most is None else each.most) for each in found.amounts]
-    text = f"{found.phase}{until}\n{table(('LIMIT', 'USED', 'MOST'), rows)}"
+    features = ", ".join(feature for feature, is_there in found.features.items() if is_there) or "-"
+    text = f"{found.phase}{until}\nfeatures: {features}\n{table(('LIMIT', 'USED', 'MOST'), rows)}"
     print_answer(data, text, as_json=context.json_output)
 
 

@@ -1,10 +1,8 @@
 """``yunzhuo license server`` and what a vendor does with it from a terminal, on the server's own behalf."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +11,22 @@ import click
 from yunzhuo.cli.context import Command, CommandContext, Group, pass_context, print_answer
 from yunzhuo.cli.processes import supervised_option
 from yunzhuo.cli.tables import table
-from yunzhuo.license import assembly, schema
-from yunzhuo.license.installations import InstallationView, NewCode, Terms
+from yunzhuo.license import assembly, deploying, schema
+from yunzhuo.license.deploying import UNIT, Place, Wish
 from yunzhuo.license.keys import KeyCabinet, KeyView
-from yunzhuo.license.rules import Act
 from yunzhuo.phoenix.common.clock import SystemClock
-from yunzhuo.phoenix.common.errors import Conflict, NotFound
-from yunzhuo.phoenix.security import sealed
+from yunzhuo.phoenix.common.errors import Conflict, Forbidden
 from yunzhuo.phoenix.security.licenses import Limits
 from yunzhuo.services import backup as backups
 from yunzhuo.services.access import Actor, installation
-from yunzhuo.services.people import NewAccess
+from yunzhuo.services.rules.licensing import Feature
 
 _LIMITS = tuple(Limits.model_fields)
 _DAY = click.DateTime(["%Y-%m-%d"])
+_FEATURE = click.Choice(list(Feature))
 _FILE = click.Path(path_type=Path, dir_okay=False)
+_THERE = click.Path(path_type=Path, dir_okay=False, exists=True)
+_FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 @contextmanager
@@ -47,6 +46,49 @@ def server(context: CommandContext, supervised: bool) -> int:
     from yunzhuo.license import server as process  # noqa: PLC0415 (the other commands do without Flask)
 
     return process.run(context.settings(), supervised)
+
+
+@click.command(cls=Command)
+@click.argument("administrator")
+@click.option("--url", "public_url", default="", help="What browsers are told: https://licenses.vendor.example")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8090, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--certificate", type=_THERE, help="Certificate chain (PEM), to speak HTTPS itself; else a proxy does.")
+@click.option("--key", type=_THERE, help="The certificate's private key (PEM).")
+@click.option("--user", default="yunzhuo-license", show_default=True, help="The user of this computer that it runs as.")
+@click.option("--config-dir", default="/etc/yunzhuo", show_default=True, type=_FOLDER)
+@click.option("--state-dir", default="/var/lib/yunzhuo-license", show_default=True, type=_FOLDER)
+@click.option("--unit-dir", default="/etc/systemd/system", show_default=True, type=_FOLDER)
+@click.option("--sysusers-dir", default="/etc/sysusers.d", show_default=True, type=_FOLDER)
+@pass_context
+def deploy(context: CommandContext, /, administrator: str, **said: Any) -> None:
+    """Make a license server ready on this computer, for a service of systemd; again: bring it to this release.
+
+    ADMINISTRATOR is the address of the vendor's first administrator. What is there stays: settings and passphrase are written
+    once, and the database is backed up before it is brought to this release.
+    """
+    config, state, units, users = (said[name].absolute() for name in ("config_dir", "state_dir", "unit_dir", "sysusers_dir"))
+    certificate, key = (said[name].absolute() if said[name] else None for name in ("certificate", "key"))
+    wish = Wish(said["public_url"], said["host"], said["port"], certificate, key)
+    place = Place(config, state, units, users, said["user"])
+    try:
+        done = deploying.deploy(place, wish, administrator, SystemClock())
+    except PermissionError as error:
+        raise Forbidden("not_root", f"This user may not write {error.filename}; run it as root.") from error
+    access = done.administrator
+    data = {
+        "written": list(map(str, done.written)),
+        "kept": list(map(str, done.kept)),
+        "backup": str(done.backup) if done.backup else None,
+        "key": done.key_id,
+        "administrator": {"email": access.user.email, "one_time_password": access.one_time_password} if access else None,
+    }
+    lines = [f"written  {path}" for path in done.written] + [f"kept     {path}" for path in done.kept]
+    lines += [f"backup   {done.backup}"] if done.backup else []
+    lines += [f"{access.user.email} comes in once with the password {access.one_time_password}"] if access else []
+    again = "" if done.has_user else f"systemd-sysusers && yunzhuo license deploy {administrator} && "
+    lines.append(f"Then: {again}systemctl daemon-reload && systemctl enable --now {UNIT} (or restart)")
+    print_answer(data, "\n".join(lines), as_json=context.json_output)
 
 
 @click.group(cls=Group)
@@ -137,186 +179,6 @@ def pin(context: CommandContext) -> None:
     click.echo(_cabinet(context).pin(), nl=False)
 
 
-@click.group(cls=Group)
-def administrator() -> None:
-    """The vendor's own people."""
-
-
-@administrator.command("add")
-@click.argument("email")
-@pass_context
-def add_administrator(context: CommandContext, email: str) -> None:
-    """Give somebody of the vendor an account, with a password to come in with once."""
-    with acting(context) as (all_services, itself):
-        _print_access(context, all_services.customers.add_vendor(itself, email))
-
-
-@click.group(cls=Group)
-def customer() -> None:
-    """Customers and their people."""
-
-
-@customer.command("list")
-@pass_context
-def list_customers(context: CommandContext) -> None:
-    """Show all customers."""
-    with acting(context) as (all_services, itself):
-        found = all_services.customers.list(itself)
-    rows = [(each.id, each.name, each.users, "disabled" if each.is_disabled else "") for each in found]
-    data = {"items": [{"id": each.id, "name": each.name, "contacts": each.users} for each in found]}
-    print_answer(data, table(("ID", "NAME", "PEOPLE", ""), rows), as_json=context.json_output)
-
-
-@customer.command("add")
-@click.argument("name")
-@click.option("--contact", metavar="EMAIL", help="Give somebody of theirs an account, too.")
-@click.option("--language", help="The language of that person (en, zh_CN).")
-@pass_context
-def add_customer(context: CommandContext, name: str, contact: str | None, language: str | None) -> None:
-    """Make a customer."""
-    with acting(context) as (all_services, itself):
-        made = all_services.customers.create(itself, name)
-        access = all_services.customers.add_contact(itself, made.id, contact, language=language) if contact else None
-    data = {"id": made.id, "name": made.name, "contact": _access_data(access) if access else None}
-    text = f"{made.name} is customer {made.id}." + (f"\n{_access_text(access)}" if access else "")
-    print_answer(data, text, as_json=context.json_output)
-
-
-@click.group("installation", cls=Group)
-def installations() -> None:
-    """Installations of customers and their licenses."""
-
-
-@installations.command("list")
-@pass_context
-def list_installations(context: CommandContext) -> None:
-    """Show all installations."""
-    with acting(context) as (all_services, itself):
-        found = all_services.installations.list(itself)
-        names = {each.id: each.name for each in all_services.customers.list(itself)}
-    rows = [
-        (each.id, names.get(each.customer_id, "-"), each.name, each.state, f"{each.terms.expires_at:%Y-%m-%d}", _sign(each))
-        for each in found
-    ]
-    text = table(("ID", "CUSTOMER", "NAME", "STATE", "UNTIL", ""), rows)
-    print_answer({"items": [as_data(each) for each in found]}, text, as_json=context.json_output)
-
-
-@installations.command("add")
-@click.argument("customer_name")
-@click.argument("name")
-@click.option("--days", default=365, show_default=True, help="How long the license counts from now on.")
-@click.option("--edition", default="standard", show_default=True)
-@click.option("--feature", "features", multiple=True)
-@click.option("--limit", "limits", multiple=True, metavar="NAME=NUMBER", help=f"Of {', '.join(_LIMITS)}.")
-@click.option("--grace-days", default=14, show_default=True)
-@click.option("--moves", default=2, show_default=True, help="How often it may go to another computer.")
-@pass_context
-def add_installation(context: CommandContext, /, customer_name: str, name: str, moves: int, **said: Any) -> None:
-    """Make an installation of a customer's, and print the code that it activates itself with."""
-    now = datetime.now(UTC).replace(microsecond=0)
-    until = now + timedelta(days=said["days"])
-    terms = Terms(said["edition"], said["features"], _limits(said["limits"]), now, until, said["grace_days"])
-    with acting(context) as (all_services, itself):
-        owner = next((each for each in all_services.customers.list(itself) if each.name == customer_name), None)
-        if owner is None:
-            raise NotFound("customer_not_found", f"There is no customer {customer_name}.")
-        made = all_services.installations.create(itself, owner.id, name, terms, moves_allowed=moves)
-    _print_code(context, made)
-
-
-@installations.command("change")
-@click.argument("installation_id")
-@click.option("--until", type=_DAY, help="Renew it: the last day, as 2027-08-31 (UTC).")
-@click.option("--limit", "limits", multiple=True, metavar="NAME=NUMBER", help="All limits that it is to have from now on.")
-@click.option("--no-limits", is_flag=True, help="Take all limits away.")
-@click.option("--grace-days", type=int)
-@click.option("--edition")
-@click.option("--moves", type=int, help="How often it may go to another computer, all in all.")
-@pass_context
-def change_installation(context: CommandContext, /, installation_id: str, moves: int | None, **said: Any) -> None:
-    """Renew an installation, or let it do something else; an active one gets another license at once."""
-    with acting(context) as (all_services, itself):
-        present = all_services.installations.get(itself, installation_id).terms
-        until = said["until"].replace(tzinfo=UTC) + timedelta(days=1) if said["until"] else present.expires_at
-        limits = _limits(said["limits"]) if said["limits"] or said["no_limits"] else present.limits
-        grace = present.grace_days if said["grace_days"] is None else said["grace_days"]
-        terms = Terms(said["edition"] or present.edition, present.features, limits, present.starts_at, until, grace)
-        changed = all_services.installations.change(itself, installation_id, terms, moves_allowed=moves)
-    _print_installation(context, changed)
-
-
-@installations.command()
-@click.argument("installation_id")
-@click.argument("action", type=click.Choice([Act.ISSUE.value, Act.SUSPEND.value, Act.RESUME.value, Act.REVOKE.value]))
-@pass_context
-def act(context: CommandContext, installation_id: str, action: str) -> None:
-    """Issue another license, suspend, resume or revoke."""
-    with acting(context) as (all_services, itself):
-        _print_installation(context, all_services.installations.act(itself, installation_id, Act(action)))
-
-
-@installations.command()
-@click.argument("installation_id")
-@click.argument("file", type=_FILE)
-@pass_context
-def bind(context: CommandContext, installation_id: str, file: Path) -> None:
-    """Bind an installation to the host of this host-info file, or move it there."""
-    document = file.read_bytes()[: sealed.MAX_BYTES + 1]
-    with acting(context) as (all_services, itself):
-        _print_installation(context, all_services.installations.take_host_info(itself, installation_id, document))
-
-
-@installations.command()
-@click.argument("installation_id")
-@pass_context
-def code(context: CommandContext, installation_id: str) -> None:
-    """Print another code for automatic activation; an active installation is moved by it."""
-    with acting(context) as (all_services, itself):
-        _print_code(context, all_services.installations.new_code(itself, installation_id))
-
-
-@installations.command()
-@click.argument("installation_id")
-@pass_context
-def forgive(context: CommandContext, installation_id: str) -> None:
-    """Let the next computer that comes with the key be the one that counts."""
-    with acting(context) as (all_services, itself):
-        _print_installation(context, all_services.installations.forgive_clone(itself, installation_id))
-
-
-@installations.command("license")
-@click.argument("installation_id")
-@click.option("--out", "file", type=_FILE, required=True, help="File to write.")
-@pass_context
-def license_file(context: CommandContext, installation_id: str, file: Path) -> None:
-    """Write the newest license into a file, for the customer to upload."""
-    with acting(context) as (all_services, itself):
-        file.write_bytes(all_services.installations.license_file(itself, installation_id))
-    print_answer({"file": str(file)}, f"{file} was written.", as_json=context.json_output)
-
-
-@installations.command()
-@click.argument("installation_id")
-@pass_context
-def history(context: CommandContext, installation_id: str) -> None:
-    """Show every license that it was given."""
-    with acting(context) as (all_services, itself):
-        found = all_services.installations.licenses(itself, installation_id)
-    rows = [
-        (each.serial, f"{each.issued_at:%Y-%m-%d %H:%M}", each.reason, f"{each.expires_at:%Y-%m-%d}", each.signed_by[:8])
-        for each in found
-    ]
-    text = table(("SERIAL", "ISSUED", "WHY", "UNTIL", "KEY"), rows)
-    print_answer({"items": [asdict(each) for each in found]}, text, as_json=context.json_output)
-
-
-def as_data(view: InstallationView) -> dict[str, Any]:
-    """An installation for programs."""
-    terms = asdict(view.terms) | {"limits": view.terms.limits.model_dump(exclude_none=True)}
-    return {**asdict(view), "terms": terms}
-
-
 def _cabinet(context: CommandContext) -> KeyCabinet:
     return assembly.key_cabinet(context.settings(), SystemClock())
 
@@ -329,43 +191,3 @@ def _key_state(key: KeyView) -> str:
 
 def _print_key(context: CommandContext, key: KeyView) -> None:
     print_answer(asdict(key), f"{key.id} {_key_state(key)}\n{key.public_key}", as_json=context.json_output)
-
-
-def _limits(said: tuple[str, ...]) -> Limits:
-    found: dict[str, int] = {}
-    for each in said:
-        name, _, number = each.partition("=")
-        if name not in _LIMITS or not number.isdecimal():
-            raise click.BadParameter(f"{each}: write NAME=NUMBER, of {', '.join(_LIMITS)}.")
-        found[name] = int(number)
-    return Limits(**found)
-
-
-def _sign(view: InstallationView) -> str:
-    return "clone seen" if view.clone_seen_at else ""
-
-
-def _print_installation(context: CommandContext, view: InstallationView) -> None:
-    limits = json.dumps(view.terms.limits.model_dump(exclude_none=True))
-    text = f"{view.name}: {view.state}, serial {view.serial}, until {view.terms.expires_at:%Y-%m-%d}, limits {limits}"
-    print_answer(as_data(view), text, as_json=context.json_output)
-
-
-def _print_code(context: CommandContext, made: NewCode) -> None:
-    data = {"installation": as_data(made.installation), "code": made.code}
-    text = (
-        f"{made.installation.name} is installation {made.installation.id}.\nIts activation code, shown this once: {made.code}"
-    )
-    print_answer(data, text, as_json=context.json_output)
-
-
-def _access_data(access: NewAccess) -> dict[str, object]:
-    return {"email": access.user.email, "one_time_password": access.one_time_password}
-
-
-def _access_text(access: NewAccess) -> str:
-    return f"{access.user.email} comes in once with the password {access.one_time_password}"
-
-
-def _print_access(context: CommandContext, access: NewAccess) -> None:
-    print_answer(_access_data(access), _access_text(access), as_json=context.json_output)

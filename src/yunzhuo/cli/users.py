@@ -11,12 +11,12 @@ from yunzhuo.cli.context import CommandContext, Group, pass_context, print_answe
 from yunzhuo.cli.organizations import acting_in, organization_option
 from yunzhuo.cli.tables import table
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput
-from yunzhuo.services import people_files
+from yunzhuo.services import list_files
 from yunzhuo.services.access import Actor, Role, installation
 from yunzhuo.services.accounts import UserView
 from yunzhuo.services.assembly import Services, services
+from yunzhuo.services.list_files import FileKind
 from yunzhuo.services.people import DesktopsOfDeleted, NewAccess
-from yunzhuo.services.people_files import FileKind
 
 _MOST_TOLD = 20
 ROLE = click.Choice([role.value for role in Role])
@@ -151,7 +151,7 @@ def import_users(context: CommandContext, file: Path, dry_run: bool, passwords: 
     pairs = [(each.user.email, each.one_time_password) for each in report.made]
     if passwords is not None and pairs:
         passwords.touch(mode=0o600)
-        passwords.write_bytes(people_files.write(pairs, ("email", "one_time_password"), FileKind.CSV))
+        passwords.write_bytes(list_files.write(pairs, ("email", "one_time_password"), FileKind.CSV))
         text = f"{len(pairs)} accounts were made; their one-time passwords are in {passwords}."
         print_answer({"made": len(pairs), "passwords": str(passwords)}, text, as_json=context.json_output)
         return

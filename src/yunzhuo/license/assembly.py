@@ -8,6 +8,7 @@ from pathlib import Path
 from yunzhuo.license import schema
 from yunzhuo.license.activation import ActivationService
 from yunzhuo.license.customers import CustomerService
+from yunzhuo.license.exchange import ExchangeService
 from yunzhuo.license.installations import InstallationService
 from yunzhuo.license.issuing import Issuer
 from yunzhuo.license.keys import KeyCabinet
@@ -31,19 +32,23 @@ class LicenseServices:
     accounts: Services
     activation: ActivationService
     customers: CustomerService
+    exchange: ExchangeService
     installations: InstallationService
     keys: KeyCabinet
     notices: Notices
 
 
 def own_settings(settings: Settings) -> Settings:
-    """The settings as the license server sees them: a state folder and a database of its own, and no machines."""
+    """The settings as the license server sees them: a state folder, a database and an address of its own, and no machines."""
     server = settings.license_server
     return settings.model_copy(
         update={
             "home": settings.home / "license",
             "database": DatabaseSettings(url=server.database_url, pool_size=settings.database.pool_size),
             "cloud": CloudSettings(driver="memory"),
+            # Links in letters and passkeys are of this server's own pages; nobody registers with a vendor.
+            "web": settings.web.model_copy(update={"public_url": settings.license_server_url}),
+            "accounts": settings.accounts.model_copy(update={"registration": "closed"}),
             # Nobody takes messages here: what is due stands in the database, and this process looks.
             "queue": QueueSettings(url="memory://"),
         }
@@ -82,12 +87,15 @@ def license_services(
             notices = Notices(db, accounts.outbox, clock)
             issuer = Issuer(keys, notices, clock)
             challenges = Keyring(load_or_make(own.secrets_dir / "challenge-key"))
+            installations = InstallationService(db, issuer, audit, clock)
+            customers = CustomerService(db, accounts, installations, audit, clock)
             yield LicenseServices(
                 settings=settings,
                 accounts=accounts,
                 activation=ActivationService(db, issuer, keys, challenges, audit, clock),
-                customers=CustomerService(accounts, audit),
-                installations=InstallationService(db, issuer, audit, clock),
+                customers=customers,
+                exchange=ExchangeService(db, accounts, customers, installations, audit, clock),
+                installations=installations,
                 keys=keys,
                 notices=notices,
             )

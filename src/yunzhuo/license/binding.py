@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from yunzhuo.license.issuing import Issuer
+from yunzhuo.license.issuing import Issuer, highest_serial
 from yunzhuo.license.models import LicensedInstallation
 from yunzhuo.license.rules import Act, State, after
 from yunzhuo.phoenix.common.errors import Conflict
@@ -46,6 +46,8 @@ def _keep(tx: Transaction, row: LicensedInstallation, said: HostInfo) -> None:
     if tx.scalar(other) is not None:
         raise Conflict("host_taken", "This host belongs to another installation.")
     row.key_id, row.host = said.key_id, host_of(said)
+    # A computer takes no lower serial than it has seen, be it of another installation that was here before.
+    row.serial = max(row.serial, highest_serial(tx, said.key_id))
     row.code_digest = None  # however it came, the code has done its duty
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from yunzhuo.license.keys import KeyCabinet
@@ -78,6 +78,11 @@ def newest_for_key(tx: Session, key_id: str) -> IssuedLicense | None:
     return tx.scalars(query.order_by(IssuedLicense.issued_at.desc(), IssuedLicense.serial.desc()).limit(1)).one_or_none()
 
 
+def highest_serial(tx: Session, key_id: str) -> int:
+    """Of all licenses that an installation with this key was ever given; 0: it had none."""
+    return tx.scalar(select(func.max(IssuedLicense.serial)).where(IssuedLicense.key_id == key_id)) or 0
+
+
 def history(tx: Session, installation_id: str) -> Sequence[IssuedLicense]:
     """Every license of an installation, the newest first."""
     query = select(IssuedLicense).where(IssuedLicense.installation_id == installation_id)
@@ -90,3 +95,12 @@ def newest(tx: Session, installation_id: str) -> IssuedLicense:
     if not found:
         raise NotFound("license_not_issued", "No license was issued yet.")
     return found[0]
+
+
+def of_serial(tx: Session, installation_id: str, serial: int) -> IssuedLicense:
+    """One license of an installation's history. Raises NotFound."""
+    query = select(IssuedLicense).where(IssuedLicense.installation_id == installation_id, IssuedLicense.serial == serial)
+    found = tx.scalars(query).one_or_none()
+    if found is None:
+        raise NotFound("license_not_issued", "No license of this number was issued.")
+    return found

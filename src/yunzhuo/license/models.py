@@ -20,6 +20,7 @@ class LicensedInstallation(VendorBase):
     ``key_id`` and ``host`` are what its host info says; ``line_digest`` is of what the last answer told it to say the next
     time, ``line_before_digest`` of the one before, as an answer may be lost. ``clone_seen_at``: when a second computer with the
     same key was noticed. ``told_days``: of which of the days before the end the customer was told last.
+    One that had a license and is deleted (``deleted_at``) stays as a row, without host and code: its licenses refer to it.
     """
 
     __tablename__ = "licensed_installations"
@@ -46,6 +47,17 @@ class LicensedInstallation(VendorBase):
     clone_seen_at: Mapped[Time | None]
     checked_at: Mapped[Time | None]
     created_at: Mapped[Time]
+    deleted_at: Mapped[Time | None]
+
+
+class DeletedCustomer(VendorBase):
+    """A customer that was deleted: its row among the organizations stays, without its name, as licenses refer to it."""
+
+    __tablename__ = "deleted_customers"
+
+    customer_id: Mapped[Id] = mapped_column(primary_key=True)
+    name: Mapped[Name]
+    deleted_at: Mapped[Time]
 
 
 class IssuedLicense(VendorBase):

@@ -15,7 +15,7 @@ from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.db.models import Organization, User
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services.letter_words import Kind
-from yunzhuo.services.mailing import Outbox
+from yunzhuo.services.mailing import PATH_ARGUMENT, Outbox
 from yunzhuo.services.rules.licensing import WARNED_DAYS, warned_days
 
 #: What is told at the end itself; the days before it are above.
@@ -37,6 +37,7 @@ class Notices:
             "customer": tx.get_one(Organization, row.customer_id).name,
             "until": f"{row.expires_at:%Y-%m-%d}",
             "grace": str(row.grace_days),
+            PATH_ARGUMENT: f"/installations/{row.id}",
             **(more or {}),
         }
         people = select(User).where(
@@ -52,7 +53,9 @@ class Notices:
         now = self._clock.now()
         soon = now + timedelta(days=max(WARNED_DAYS))
         near = select(LicensedInstallation).where(
-            LicensedInstallation.state == State.ACTIVE, LicensedInstallation.expires_at <= soon
+            LicensedInstallation.state == State.ACTIVE,
+            LicensedInstallation.expires_at <= soon,
+            LicensedInstallation.deleted_at.is_(None),
         )
         with self._db.transaction() as tx:
             for row in tx.scalars(near.with_for_update()):

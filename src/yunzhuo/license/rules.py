@@ -54,6 +54,11 @@ def after(state: State, act: Act) -> State:
     return found
 
 
+def is_over(state: State, *, serial: int, ends_at: datetime, now: datetime) -> bool:
+    """Whether nothing that was issued counts any more, so that it can be deleted; ``ends_at`` is the end of the grace."""
+    return state is State.REVOKED or serial == 0 or now >= ends_at
+
+
 def seen_as(state: State, *, expires_at: datetime, now: datetime) -> str:
     """What people read: the state, or that the license has expired."""
     return EXPIRED if state is State.ACTIVE and now >= expires_at else state

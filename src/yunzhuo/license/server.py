@@ -1,4 +1,4 @@
-"""The license server's process: Flask in a few threads on a port of its own, behind a proxy that speaks HTTPS."""
+"""The license server's process: Flask in a few threads on a port of its own, with TLS itself or behind a proxy."""
 
 import asyncio
 import contextlib
@@ -55,6 +55,9 @@ def run(settings: Settings, supervised: bool) -> int:
     """Serve until told to end; the exit code is 0. Raises Unavailable when the port is taken."""
     configure("license", level=settings.log.level, style=settings.log.style)
     server = settings.license_server
+    tls = None
+    if server.tls_certificate:
+        tls = serving.tls_of(server.tls_certificate, server.tls_key, setting="[license_server] tls_certificate and tls_key")
     listener = serving.listen(server.host, server.port, setting="[license_server] port")
     upgrade_database(settings)
     with license_services(settings) as all_services:
@@ -62,8 +65,8 @@ def run(settings: Settings, supervised: bool) -> int:
         threads = cast(App, WSGIMiddleware(cast(Any, app), workers=_THREADS))
         mail = Repeated(all_services.notices, MAIL_SECONDS)
         front = Intake(threads, max_body_bytes=MAX_BODY_BYTES)
-        log.info("license_server_listening", host=server.host, port=server.port)
-        serving.serve(front, listener, supervised=supervised, beside=mail, on_end=_nothing)
+        log.info("license_server_listening", url=settings.license_server_url, host=server.host, port=server.port)
+        serving.serve(front, listener, supervised=supervised, beside=mail, on_end=_nothing, tls=tls)
     return 0
 
 

@@ -205,12 +205,12 @@ def services(
     by_link = (db, accounts, proofs, outbox, attempts, audit, clock, settings.accounts, passwords)
     bin_service = BinService(db, wishes, feed, quotas, audit, clock)
     desktops = DesktopService(db, wishes, feed, audit, clock, quotas, bin_service)
-    personal_disks = PersonalDiskService(db, connected, wishes, audit, clock, settings.limits)
+    personal_disks = PersonalDiskService(db, connected, wishes, audit, clock, settings.limits, license_book)
     people = PeopleService(db, desktops, personal_disks, audit, clock, settings.accounts, passwords, license_book)
     leftovers = Leftovers(db, settings.reconcile)
     snapshots = SnapshotService(db, wishes, audit, clock, settings.limits, quotas)
     addresses = AddressService(db, wishes, audit, clock, quotas)
-    gateways = GatewayService(db, audit, clock)
+    gateways = GatewayService(db, audit, clock, license_book)
     policies = PolicyBook(settings.consoles)
     timers = TimerService(db, audit, clock, scheduler=worker)
     health = HealthService(db, queue, connected, catalog, accounts)
@@ -261,7 +261,7 @@ def services(
             personal_disks=personal_disks,
             pool_keeper=PoolKeeper(db, desktops, wishes, audit, clock),
             port_upkeep=PortUpkeep(db, connected, leftovers, clock),
-            pools=PoolService(db, wishes, audit, clock),
+            pools=PoolService(db, wishes, audit, clock, license_book),
             proofs=proofs,
             reconciler=Reconciler(db, connected, leftovers, feed, audit, clock),
             regaining=RegainService(*by_link),
@@ -276,7 +276,7 @@ def services(
             step_up=step_up,
             thumbnails=ThumbnailService(db, connected, audit, clock, settings.consoles),
             timers=timers,
-            tokens=TokenService(db, accounts, sign_ins, audit, clock, settings.accounts, views),
+            tokens=TokenService(db, accounts, sign_ins, audit, clock, settings.accounts, views, license_book),
             usage=UsageService(db, audit, clock),
         )
     finally:

@@ -19,8 +19,10 @@ from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_conte
 from yunzhuo.phoenix.security.secrets import digest
 from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
+from yunzhuo.services.license_book import LicenseBook
 from yunzhuo.services.rules import naming
 from yunzhuo.services.rules.gateways import Door, choose
+from yunzhuo.services.rules.licensing import Feature
 from yunzhuo.services.stated import needs
 
 # Every worker of a gateway reports every few seconds.
@@ -93,7 +95,8 @@ class Route:
 class GatewayService:
     """What operators do with gateways, and what gateways say of themselves."""
 
-    def __init__(self, db: Database, audit: AuditLog, clock: Clock) -> None:
+    def __init__(self, db: Database, audit: AuditLog, clock: Clock, license_book: LicenseBook) -> None:
+        self._license = license_book
         self._db = db
         self._audit = audit
         self._clock = clock
@@ -115,7 +118,8 @@ class GatewayService:
     @needs("gateway:create")
     @retried_when_contended
     def create(self, actor: Actor, name: str, public_url: str, internal_url: str | None = None) -> NewKey:
-        """Make a gateway known, and the key that it has to show. Raises InvalidInput, Conflict when the name is taken."""
+        """Make a gateway known, and the key that it has to show. Raises InvalidInput, Conflict when the name is taken,
+        LimitReached when the license has no gateways but the manager's."""
         key = new_secret()
         row = Gateway(
             id=new_id(),
@@ -128,6 +132,7 @@ class GatewayService:
         )
         try:
             with self._db.transaction() as tx:
+                self._license.require_feature(tx, Feature.GATEWAYS)
                 tx.add(row)
                 tx.flush()
                 after = {"name": row.name, "public_url": row.public_url, "internal_url": row.internal_url}

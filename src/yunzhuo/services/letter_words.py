@@ -123,6 +123,7 @@ WORDS: Mapping[str, Mapping[Kind, Words]] = {
                 "There is a new license for the installation %(installation)s of %(customer)s. It counts until %(until)s.",
                 "An installation that asks the license server gets it by itself within a day; for the others it is a file.",
             ),
+            "See the installation",
         ),
         Kind.LICENSE_ENDING: Words(
             "The license of %(installation)s ends soon",
@@ -130,6 +131,7 @@ WORDS: Mapping[str, Mapping[Kind, Words]] = {
                 "The license of the installation %(installation)s of %(customer)s ends on %(until)s, in %(days)s days.",
                 "After it what is there goes on for %(grace)s days more, and nothing new can be made. Please renew it.",
             ),
+            "See the installation",
         ),
         Kind.LICENSE_ENDED: Words(
             "The license of %(installation)s has ended",
@@ -137,6 +139,7 @@ WORDS: Mapping[str, Mapping[Kind, Words]] = {
                 "The license of the installation %(installation)s of %(customer)s ended on %(until)s.",
                 "What is there goes on for %(grace)s days after it, and nothing new can be made. Please renew it.",
             ),
+            "See the installation",
         ),
         Kind.LICENSE_MOVED: Words(
             "%(installation)s was moved to another computer",
@@ -144,6 +147,7 @@ WORDS: Mapping[str, Mapping[Kind, Words]] = {
                 "The license of the installation %(installation)s of %(customer)s is another computer's from now on.",
                 "On the one before, desktops can be stopped, saved and deleted. If you did not want this, tell us.",
             ),
+            "See the installation",
         ),
         Kind.TEST: Words("Yunzhuo can send mail", ("This letter was asked for on the command line.",)),
     },
@@ -209,6 +213,7 @@ WORDS: Mapping[str, Mapping[Kind, Words]] = {
                 "%(customer)s 的实例 %(installation)s 有了新的许可证，有效期至 %(until)s。",
                 "会询问许可证服务器的实例将在一天之内自动取得，其他实例请使用文件。",
             ),
+            "查看实例",
         ),
         Kind.LICENSE_ENDING: Words(
             "%(installation)s 的许可证即将到期",
@@ -216,6 +221,7 @@ WORDS: Mapping[str, Mapping[Kind, Words]] = {
                 "%(customer)s 的实例 %(installation)s 的许可证将于 %(until)s 到期，还有 %(days)s 天。",
                 "到期后现有的还能运行 %(grace)s 天，但不能新建。请续期。",
             ),
+            "查看实例",
         ),
         Kind.LICENSE_ENDED: Words(
             "%(installation)s 的许可证已到期",
@@ -223,6 +229,7 @@ WORDS: Mapping[str, Mapping[Kind, Words]] = {
                 "%(customer)s 的实例 %(installation)s 的许可证已于 %(until)s 到期。",
                 "到期后现有的还能运行 %(grace)s 天，但不能新建。请续期。",
             ),
+            "查看实例",
         ),
         Kind.LICENSE_MOVED: Words(
             "%(installation)s 已换到另一台计算机",
@@ -230,6 +237,7 @@ WORDS: Mapping[str, Mapping[Kind, Words]] = {
                 "%(customer)s 的实例 %(installation)s 的许可证从现在起属于另一台计算机。",
                 "在原来的计算机上，桌面只能关闭、保存和删除。如果这不是您的意思，请告诉我们。",
             ),
+            "查看实例",
         ),
         Kind.TEST: Words("云晫可以发送邮件", ("此邮件由命令行请求发送。",)),
     },

@@ -18,7 +18,7 @@ from yunzhuo.phoenix.security.keyring import Keyring
 from yunzhuo.phoenix.security.licenses import License, LicenseRefused
 from yunzhuo.phoenix.security.sealed import SealBroken
 from yunzhuo.phoenix.security.vendor_pin import VendorPin
-from yunzhuo.services.rules.licensing import REACHES, Phase, Reach, Term, fits, next_witness, phase
+from yunzhuo.services.rules.licensing import FEATURE_REACHES, REACHES, Feature, Phase, Reach, Term, fits, next_witness, phase
 
 _ROW = 1
 _MARKED = "latest-seen"
@@ -76,6 +76,14 @@ class LicenseBook:
     def require(self, tx: Session, reach: Reach) -> None:
         """Make sure that the license lets people do so much. Raises LimitReached."""
         _require(self.standing(tx), reach)
+
+    def require_feature(self, tx: Session, feature: Feature) -> None:
+        """Make sure that the license has this feature. Raises LimitReached. What was made of it before goes on."""
+        standing = self.standing(tx)
+        _require(standing, FEATURE_REACHES[feature])
+        if not has_feature(standing, feature):
+            text = f"The installation's license does not include {feature}."
+            raise LimitReached("license_feature_missing", text, feature=feature)
 
     def reserve(self, tx: Transaction, wanted: Mapping[Limit, int], reach: Reach = Reach.ALL) -> None:
         """Make sure that there may be this much more; what is reserved is what the transaction then writes.
@@ -177,6 +185,11 @@ def most(license_: License | None, limit: Limit) -> int | None:
     """The most there may be; None: as much as there is."""
     found: int | None = getattr(license_.limits, limit) if license_ else None
     return found
+
+
+def has_feature(standing: Standing, feature: Feature) -> bool:
+    """Whether what is licensed has this feature; without a license, and without needing one, there are all."""
+    return standing.phase is Phase.UNLICENSED or (standing.license is not None and feature in standing.license.features)
 
 
 def usage(tx: Session) -> Mapping[Limit, int]:

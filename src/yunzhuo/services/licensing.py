@@ -22,10 +22,11 @@ from yunzhuo.phoenix.security import host_info, signing_keys
 from yunzhuo.phoenix.security.licenses import License, LicenseRefused
 from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
-from yunzhuo.services.license_book import LicenseBook, Limit, Standing, most, term, usage
+from yunzhuo.services.license_book import LicenseBook, Limit, Standing, has_feature, most, term, usage
 from yunzhuo.services.rules.licensing import (
     WARNED_DAYS,
     WARNED_PERCENTS,
+    Feature,
     Phase,
     Why,
     warned_days,
@@ -56,12 +57,14 @@ class LicensedAmount:
 
 @dataclass(frozen=True, slots=True)
 class LicenseStatus:
-    """Where the installation is with its license. ``installation_key`` is what a license has to be bound to."""
+    """Where the installation is with its license. ``installation_key`` is what a license has to be bound to; ``features`` are
+    all that there are, with whether they are included."""
 
     phase: Phase
     installation_key: str
     license: License | None
     amounts: Sequence[LicensedAmount]
+    features: Mapping[Feature, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,8 @@ class LicensingService:
         amounts = [
             LicensedAmount(limit, used[limit], allowed[limit], warned_percent(used[limit], allowed[limit])) for limit in Limit
         ]
-        return LicenseStatus(standing.phase, self._key.thumbprint(), standing.license, amounts)
+        features = {feature: has_feature(standing, feature) for feature in Feature}
+        return LicenseStatus(standing.phase, self._key.thumbprint(), standing.license, amounts, features)
 
     @needs("overview:read")
     def notice(self, actor: Actor) -> LicenseNotice | None:

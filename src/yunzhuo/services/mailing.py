@@ -23,7 +23,7 @@ log = get_logger()
 
 SEND_JOB = "mail.send"
 PROOF_ARGUMENT = "proof"
-# Where on the portal the letter's link leads, where that is no proof's page.
+# Where the letter's link leads, where that is no proof's page; else to where people sign in.
 PATH_ARGUMENT = "path"
 KEEP = timedelta(days=7)
 _LEASE = timedelta(seconds=120)

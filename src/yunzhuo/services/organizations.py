@@ -13,7 +13,7 @@ from yunzhuo.phoenix.common.errors import Conflict, NotFound
 from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.db.models import ApiToken, AuthSession, Desktop, Organization, User
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
-from yunzhuo.services.access import Actor, scope_of
+from yunzhuo.services.access import Actor, require, scope_of
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.reach import widened
 from yunzhuo.services.rules import naming
@@ -90,14 +90,19 @@ class OrganizationService:
     @retried_when_contended
     def create(self, actor: Actor, name: str) -> OrganizationView:
         """Make an organization with nobody in it. Raises InvalidInput, Conflict when the name is taken."""
-        row = Organization(id=new_id(), name=naming.checked_name(name), is_default=False, created_at=self._clock.now())
         try:
             with self._db.transaction() as tx:
-                tx.add(row)
-                tx.flush()
-                self._note(tx, actor, "organization:create", row, after={"name": row.name})
+                return self.create_within(tx, actor, name)
         except IntegrityError as error:
-            raise _name_taken(row.name) from error
+            raise _name_taken(name) from error
+
+    def create_within(self, tx: Transaction, actor: Actor, name: str) -> OrganizationView:
+        """The same in the transaction of whoever asked for it; the database says when a name is taken. Raises InvalidInput."""
+        require(actor, "organization:create")
+        row = Organization(id=new_id(), name=naming.checked_name(name), is_default=False, created_at=self._clock.now())
+        tx.add(row)
+        tx.flush()
+        self._note(tx, actor, "organization:create", row, after={"name": row.name})
         return OrganizationView(row.id, row.name, False, 0, 0, row.created_at)
 
     @needs("organization:rename")

@@ -17,7 +17,7 @@ from yunzhuo.phoenix.db.models import Desktop, PoolMember, User
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.phoenix.security.passwords import Passwords, one_time_password
 from yunzhuo.services import disk_claims
-from yunzhuo.services.access import RUN_AN_ORGANIZATION, Actor, Role
+from yunzhuo.services.access import RUN_AN_ORGANIZATION, Actor, Role, require
 from yunzhuo.services.accounts import LANGUAGES, UserView, checked_password, end_sign_ins, normalized_email, user_view
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import OperationView
@@ -139,6 +139,19 @@ class PeopleService:
 
         Raises InvalidInput, Conflict when the address is taken, and LimitReached when the license has no room.
         """
+        access, user = self.new(actor, email, role, password=password, language=language)
+        try:
+            with self._db.transaction() as tx:
+                self.add_within(tx, actor, user)
+        except IntegrityError as error:
+            with self._db.reading() as tx:
+                raise taken(tx, actor, user.email) from error
+        return access
+
+    def new(
+        self, actor: Actor, email: str, role: Role, *, password: str | None = None, language: str | None = None
+    ) -> tuple[NewAccess, User]:
+        """An account that is not written yet, for :meth:`add_within`; what takes time is done here. Raises InvalidInput."""
         require_to_cover(actor, role)
         address = normalized_email(email)
         made = one_time_password(self._settings.password_min_length) if password is None else None
@@ -156,15 +169,15 @@ class PeopleService:
             language=language if language in LANGUAGES else None,
             created_at=self._clock.now(),
         )
-        try:
-            with self._db.transaction() as tx:
-                self._license.reserve_user(tx)
-                tx.add(user)
-                self._audit.record(tx, actor, "user:create", "user", user.id, after={"email": address, "role": role})
-        except IntegrityError as error:
-            with self._db.reading() as tx:
-                raise taken(tx, actor, address) from error
-        return NewAccess(user_view(user), made)
+        return NewAccess(user_view(user), made), user
+
+    def add_within(self, tx: Transaction, actor: Actor, user: User) -> None:
+        """Write a :meth:`new` account, in the transaction of whoever asked for it. Raises LimitReached; the database says when
+        the address is taken."""
+        require(actor, "user:create")
+        self._license.reserve_user(tx)
+        tx.add(user)
+        self._audit.record(tx, actor, "user:create", "user", user.id, after={"email": user.email, "role": user.role})
 
     @needs("user:disable")
     @retried_when_contended
@@ -235,7 +248,6 @@ class PeopleService:
         the person did stays on record. Raises NotFound, InvalidInput (no such new owner), and Conflict: for oneself, for the
         last administrator, and while there are desktops, or a personal disk, and nobody said what happens to them.
         """
-        now = self._clock.now()
         with self._db.transaction() as tx:
             user = self._another(tx, actor, user_id, "user:delete")
             self._keep_an_administrator(tx, user)
@@ -246,14 +258,32 @@ class PeopleService:
             operations = self._part_from_desktops(tx, actor, user, desktops)
             if disk is not None:
                 self._disks.give_up_within(tx, actor, disk)
-            end_sign_ins(tx, user.id, now)
-            before = {"email": user.email, "role": user.role}
-            remove_factors(tx, user)
-            tx.execute(delete(PoolMember).where(PoolMember.holder_id == user.id))
-            user.email, user.password_hash = f"{user.id}{_NOBODYS}", ""
-            user.disabled_at, user.deleted_at = user.disabled_at or now, now
-            self._audit.record(tx, actor, "user:delete", "user", user.id, owner_id=user.id, before=before)
+            self._erase(tx, actor, user)
             return operations
+
+    def delete_all_within(self, tx: Transaction, actor: Actor) -> None:
+        """Delete all accounts of the actor's organization, in the transaction that deletes the organization.
+
+        Raises Conflict while one of them has a desktop or a personal disk.
+        """
+        require(actor, "user:delete")
+        query = select(User).where(User.organization_id == actor.organization_id, User.deleted_at.is_(None))
+        for user in tx.scalars(query.order_by(User.id).with_for_update()):
+            if disk_claims.of_owner(tx, user.id) is not None:
+                raise Conflict("user_has_personal_disk", "Somebody there has files on a personal disk.")
+            self._part_from_desktops(tx, actor, user, None)
+            self._erase(tx, actor, user)
+
+    def _erase(self, tx: Transaction, actor: Actor, user: User) -> None:
+        """What makes an account a row that only what it did refers to."""
+        now = self._clock.now()
+        end_sign_ins(tx, user.id, now)
+        before = {"email": user.email, "role": user.role}
+        remove_factors(tx, user)
+        tx.execute(delete(PoolMember).where(PoolMember.holder_id == user.id))
+        user.email, user.password_hash = f"{user.id}{_NOBODYS}", ""
+        user.disabled_at, user.deleted_at = user.disabled_at or now, now
+        self._audit.record(tx, actor, "user:delete", "user", user.id, owner_id=user.id, before=before)
 
     def _part_from_desktops(
         self, tx: Transaction, actor: Actor, user: User, answer: DesktopsOfDeleted | None

@@ -15,17 +15,18 @@ from yunzhuo.phoenix.config.settings import AccountSettings
 from yunzhuo.phoenix.db.models import Group, GroupMember, User
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.phoenix.security.passwords import Passwords, one_time_password
-from yunzhuo.services import people_files
+from yunzhuo.services import list_files
 from yunzhuo.services.access import GRANTS, Actor, Role, covers, grants_of
 from yunzhuo.services.accounts import LANGUAGES, normalized_email, user_view
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.license_book import LicenseBook, Limit
+from yunzhuo.services.list_files import FileKind, Line
 from yunzhuo.services.people import DesktopsOfDeleted, NewAccess, PeopleService
-from yunzhuo.services.people_files import COLUMNS, FileKind, Line
 from yunzhuo.services.reach import within_reach
 from yunzhuo.services.stated import needs
 from yunzhuo.services.subordinates import EMAIL_REFUSED
 
+COLUMNS = ("email", "role", "groups", "language")
 MAX_AT_ONCE = 500
 _SEPARATOR = "|"
 _BATCH = 500
@@ -109,7 +110,7 @@ class PeopleImport:
         Raises InvalidInput when the file cannot be read, Conflict when somebody else made one of them meanwhile, and
         LimitReached when the license has no room for all of them.
         """
-        lines = people_files.read(content, kind)
+        lines = list_files.read(content, kind, COLUMNS, "email")
         try:
             with self._db.transaction() as tx:
                 outcomes, wanted = _check(tx, actor, lines)
@@ -132,11 +133,11 @@ class PeopleImport:
                 for user in tx.scalars(query.where(User.deleted_at.is_(None)).order_by(User.email))
             ]
             self._audit.record(tx, actor, "user:export", "user", None, after={"people": len(rows), "kind": kind})
-        return people_files.write(rows, COLUMNS, kind)
+        return list_files.write(rows, COLUMNS, kind)
 
     def template(self, kind: FileKind) -> bytes:
         """An empty list with an example."""
-        return people_files.write([("lin@school.example", Role.USER, f"Class 1{_SEPARATOR}Chess", "zh_CN")], COLUMNS, kind)
+        return list_files.write([("lin@school.example", Role.USER, f"Class 1{_SEPARATOR}Chess", "zh_CN")], COLUMNS, kind)
 
     @needs("user:disable", "user:enable", "user:reset_password", "user:delete")
     def change_many(

@@ -27,7 +27,9 @@ from yunzhuo.services.access import Actor, require
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import state_of
 from yunzhuo.services.kept_disk_snapshots import DiskSnapshotView
+from yunzhuo.services.license_book import LicenseBook
 from yunzhuo.services.rules import lifecycle, naming
+from yunzhuo.services.rules.licensing import Feature
 from yunzhuo.services.rules.lifecycle import Action, State
 from yunzhuo.services.rules.personal_disks import DiskState
 from yunzhuo.services.stated import needs
@@ -75,8 +77,16 @@ class PersonalDiskService:
     """What a person does with their disk. All but ``create`` raise NotFound when they have none."""
 
     def __init__(
-        self, db: Database, cloud: Cloud, wishes: WishBook, audit: AuditLog, clock: Clock, limits: LimitSettings
+        self,
+        db: Database,
+        cloud: Cloud,
+        wishes: WishBook,
+        audit: AuditLog,
+        clock: Clock,
+        limits: LimitSettings,
+        license_book: LicenseBook,
     ) -> None:
+        self._license = license_book
         self._db = db
         self._cloud = cloud
         self._wishes = wishes
@@ -99,8 +109,8 @@ class PersonalDiskService:
     def create(self, actor: Actor, *, size_mib: int | None = None) -> DiskView:
         """Give the actor a disk of ``size_mib``, or as large as they may have; it is connected to the next desktop they start.
 
-        Raises LimitReached (``personal_disk_limit``, ``no_capacity``), InvalidInput (size), Conflict when there is one
-        already, CloudNotOffered.
+        Raises LimitReached (``personal_disk_limit``, ``no_capacity``, the license), InvalidInput (size), Conflict when there
+        is one already, CloudNotOffered.
         """
         require(actor, "personal_disk:create")
         size = self._checked_size(size_mib)
@@ -244,6 +254,7 @@ class PersonalDiskService:
         )
         try:
             with self._db.transaction() as tx:
+                self._license.require_feature(tx, Feature.PERSONAL_DISKS)
                 tx.add(disk)
                 self._audit.record(tx, actor, "personal_disk:create", "personal_disk", disk.id, after={"size_mib": size_mib})
         except IntegrityError as error:

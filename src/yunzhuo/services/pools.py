@@ -18,8 +18,10 @@ from yunzhuo.services import fitting, pool_seats
 from yunzhuo.services.access import Actor
 from yunzhuo.services.accounts import time_zones
 from yunzhuo.services.audit import AuditLog
+from yunzhuo.services.license_book import LicenseBook
 from yunzhuo.services.own_accounts import acting_as, address_of, own_account
 from yunzhuo.services.rules import naming, pools
+from yunzhuo.services.rules.licensing import Feature
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, Wanted
 from yunzhuo.services.rules.pools import Counts, Kind
 from yunzhuo.services.stated import needs
@@ -119,7 +121,8 @@ class PoolMemberView:
 class PoolService:
     """What administrators do with pools. All methods but the first two raise NotFound."""
 
-    def __init__(self, db: Database, wishes: WishBook, audit: AuditLog, clock: Clock) -> None:
+    def __init__(self, db: Database, wishes: WishBook, audit: AuditLog, clock: Clock, license_book: LicenseBook) -> None:
+        self._license = license_book
         self._db = db
         self._wishes = wishes
         self._audit = audit
@@ -135,11 +138,13 @@ class PoolService:
     @needs("pool:create")
     @retried_when_contended
     def create(self, actor: Actor, wish: PoolWish) -> PoolView:
-        """Make a pool; its spares are built from then on. Raises InvalidInput, Conflict when the name is taken."""
+        """Make a pool; its spares are built from then on. Raises InvalidInput, Conflict when the name is taken,
+        LimitReached when the license has no pools."""
         checked, now = wish.checked(), self._clock.now()
         pool_id = new_id()
         try:
             with self._db.transaction() as tx:
+                self._license.require_feature(tx, Feature.POOLS)
                 fitting.image_and_flavor(tx, actor, checked.image_id, checked.flavor_id)
                 account = own_account(actor.organization_id, address_of("pool", checked.name, pool_id), now)
                 tx.add(account)

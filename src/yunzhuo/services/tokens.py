@@ -27,6 +27,8 @@ from yunzhuo.services.accounts import (
     user_view,
 )
 from yunzhuo.services.audit import AuditLog
+from yunzhuo.services.license_book import LicenseBook
+from yunzhuo.services.rules.licensing import Feature
 from yunzhuo.services.rules.naming import checked_name
 from yunzhuo.services.sign_ins import SignInService
 from yunzhuo.services.stated import needs
@@ -78,7 +80,9 @@ class TokenService:
         clock: Clock,
         settings: AccountSettings,
         views: Views,
+        license_book: LicenseBook,
     ) -> None:
+        self._license = license_book
         self._db = db
         self._accounts = accounts
         self._sign_ins = sign_ins
@@ -105,14 +109,17 @@ class TokenService:
                 raise Forbidden("code_needed", "Give a code of your authenticator app, too.")
             self._sign_ins.accept_code(user, code, client_address=client_address)
         actor = user.actor(client_address=client_address)
-        made = self._make(actor, user, wish or TokenWish(""))
+        wish = wish or TokenWish("")
+        # What only signs somebody in is no program's token: the command line and the first look at the API live on it.
+        made = self._make(actor, user, wish, is_licensed=wish == TokenWish(""))
         return Granted(made.secret, made.token.expires_at, user, id=made.token.id)
 
     @needs("token:create")
     def create(self, actor: Actor, wish: TokenWish, *, present: str | None = None) -> NewToken:
         """Make a token for oneself. With a token (``present``) only one that may no more and ends no later.
 
-        Raises InvalidInput, Forbidden (``broader_token``), Conflict when there are too many.
+        Raises InvalidInput, Forbidden (``broader_token``), Conflict when there are too many, LimitReached when the license
+        has no API tokens.
         """
         with self._db.reading() as tx:
             user = user_view(tx.get_one(User, actor.user_id))
@@ -216,7 +223,9 @@ class TokenService:
             return user_view(user)
 
     @retried_when_contended
-    def _make(self, actor: Actor, user: UserView, wish: TokenWish, *, ends_by: datetime | None = None) -> NewToken:
+    def _make(
+        self, actor: Actor, user: UserView, wish: TokenWish, *, ends_by: datetime | None = None, is_licensed: bool = False
+    ) -> NewToken:
         name = checked_name(wish.name) if wish.name else ""
         verbs = _checked_verbs(actor if actor.user_id == user.id else None, user.role, wish.verbs)
         seconds = wish.seconds if wish.seconds is not None else self._settings.token_seconds
@@ -238,6 +247,8 @@ class TokenService:
             expires_at=min(expires_at, ends_by) if ends_by else expires_at,
         )
         with self._db.transaction() as tx:
+            if not is_licensed:
+                self._license.require_feature(tx, Feature.API_TOKENS)
             self._require_room(tx, user.id, now)
             tx.add(token)
             after = {"name": name, "verbs": verbs, "user": user.email}

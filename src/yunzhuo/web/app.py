@@ -10,10 +10,10 @@ from yunzhuo import __version__, webkit
 from yunzhuo.services.assembly import Services
 from yunzhuo.web import api, gateway_api, health, metrics
 from yunzhuo.web.api import documentation
-from yunzhuo.web.portal import ENROLL_ENDPOINTS
 from yunzhuo.web.portal import blueprint as portal
 from yunzhuo.webkit import assets, context, csrf, headers, languages, request_ids, sessions, statuses
 from yunzhuo.webkit import errors as error_answers
+from yunzhuo.webkit.account import ENROLL_ENDPOINTS
 from yunzhuo.webkit.bounded_json import BoundedJSON
 
 _WEBKIT = Path(webkit.__file__).parent

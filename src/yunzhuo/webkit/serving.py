@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -97,14 +98,15 @@ def serve(
     supervised: bool,
     beside: AbstractAsyncContextManager[object],
     on_end: Callable[[], None],
+    tls: ssl.SSLContext | None = None,
 ) -> None:
-    """Serve ``app`` until this process is to end; call from the main thread.
+    """Serve ``app`` until this process is to end, over HTTPS with ``tls``; call from the main thread.
 
     ``beside`` is entered before the first request and left after the last. At the end ``on_end`` is called (in the event
     loop: it closes what would last for ever), and requests get a few seconds to finish.
     """
     _allow_many_connections()
-    server = _Server(_config(app))
+    server = _Server(_config(app, tls))
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -122,12 +124,24 @@ def serve(
         runner.run(main())
 
 
+def tls_of(certificate: str, key: str, *, setting: str) -> ssl.SSLContext:
+    """TLS 1.2 or newer with a certificate chain and its key, of PEM files. Raises Unavailable; ``setting`` is where they are
+    said."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(certificate, key or None)
+    except OSError as error:  # ssl.SSLError is one
+        raise Unavailable("certificate_unusable", f"The certificate cannot be used: {error}. Look at {setting}.") from error
+    return context
+
+
 def _in_loop(loop: asyncio.AbstractEventLoop, end: Callable[[lifeline.End], None], why: lifeline.End) -> None:
     with contextlib.suppress(RuntimeError):  # the loop has ended already, and everything with it
         loop.call_soon_threadsafe(end, why)
 
 
-def _config(app: App) -> uvicorn.Config:
+def _config(app: App, tls: ssl.SSLContext | None) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=BoundedHead,
@@ -141,6 +155,7 @@ def _config(app: App) -> uvicorn.Config:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=DRAIN_SECONDS,
         h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+        ssl_context_factory=(lambda _config, _usual: tls) if tls is not None else None,
     )
 
 

@@ -65,6 +65,7 @@ def test_a_license_has_its_letters(server: Vendor, post: MailServer) -> None:
     server.services.notices.send_due()
     assert "School & Sons ends on 2028-03-01, in 5 days" in " ".join(post.text(0).split())
     assert "School &amp; Sons" in post.html(0)
+    assert f"http://localhost:8090/installations/{made.id}" in post.text(0)
 
 
 def test_a_letter_waits_while_the_mail_server_is_away(server: Vendor, post: MailServer) -> None:

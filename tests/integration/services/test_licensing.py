@@ -17,7 +17,7 @@ from yunzhuo.phoenix.security.vendor_pin import VendorPin
 from yunzhuo.services.access import Role
 from yunzhuo.services.license_book import Limit
 from yunzhuo.services.licensing import LicenseNotice
-from yunzhuo.services.people_files import FileKind
+from yunzhuo.services.list_files import FileKind
 from yunzhuo.services.rules.licensing import Phase
 from yunzhuo.services.rules.lifecycle import Action
 

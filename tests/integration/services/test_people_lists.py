@@ -12,11 +12,11 @@ from openpyxl import Workbook, load_workbook
 from tests.support.installation import PASSWORD, Installation
 
 from yunzhuo.phoenix.common.errors import InvalidInput
-from yunzhuo.services import people_files
+from yunzhuo.services import list_files
 from yunzhuo.services.access import Actor, Role, installation
+from yunzhuo.services.list_files import MAX_ROWS, FileKind
 from yunzhuo.services.people import DesktopsOfDeleted
-from yunzhuo.services.people_files import COLUMNS, MAX_ROWS, FileKind
-from yunzhuo.services.people_import import Change, PeopleImport
+from yunzhuo.services.people_import import COLUMNS, Change, PeopleImport
 
 CLIENT = "192.0.2.7"
 
@@ -45,7 +45,7 @@ def test_a_list_makes_accounts_with_one_time_passwords(
 ) -> None:
     group = yunzhuo.services.groups.create(boss, "Class 1")
     rows = [("Lin@School.local", "", "Class 1", "zh_CN"), ("wang@school.local", "teacher", "", "")]
-    content = people_files.write(rows, COLUMNS, kind)
+    content = list_files.write(rows, COLUMNS, kind)
     tried = lists.run(boss, content, kind, dry_run=True)
     assert (len(tried.lines), tried.problems, tried.made) == (2, [], ())
     assert emails(yunzhuo, boss) == {boss.email}
@@ -62,7 +62,7 @@ def test_a_list_makes_accounts_with_one_time_passwords(
     accounts.change_password(lin.user.actor(), lin.one_time_password, PASSWORD)
     assert not sign_ins.sign_in(lin.user.email, PASSWORD, client_address=CLIENT).user.must_change_password
     assert lin.one_time_password not in yunzhuo.everything_stored()
-    again = people_files.read(lists.export(boss, kind), kind)
+    again = list_files.read(lists.export(boss, kind), kind, COLUMNS, "email")
     assert [line.cells["email"] for line in again] == sorted(emails(yunzhuo, boss))
 
 
@@ -80,7 +80,7 @@ def test_every_wrong_line_is_told_and_nobody_is_made(yunzhuo: Installation, list
         (boss.email, "user", "", ""),
         ("there@other.local", "user", "", ""),
     ]
-    report = lists.run(boss, people_files.write(rows, COLUMNS, FileKind.CSV), FileKind.CSV)
+    report = lists.run(boss, list_files.write(rows, COLUMNS, FileKind.CSV), FileKind.CSV)
     assert report.made == ()
     problems = {line.number: line.problem or "" for line in report.problems}
     assert sorted(problems) == [3, 4, 5, 6, 7, 8, 9, 10]
@@ -101,17 +101,17 @@ def test_every_wrong_line_is_told_and_nobody_is_made(yunzhuo: Installation, list
         b"email\n\xff\xfe\n",
         b'email\n"x@y.z\n',
         b"email\n" + b"x@y.z\n" * (MAX_ROWS + 1),
-        b"email\n" + b"x" * people_files.MAX_BYTES,
+        b"email\n" + b"x" * list_files.MAX_BYTES,
     ],
     ids=["empty", "nobody", "no email", "twice", "unknown column", "more cells", "no text", "open quote", "rows", "bytes"],
 )
 def test_what_is_no_list_of_people_is_refused(content: bytes) -> None:
     with pytest.raises(InvalidInput):
-        people_files.read(content, FileKind.CSV)
+        list_files.read(content, FileKind.CSV, COLUMNS, "email")
 
 
 def test_a_list_with_semicolons_is_one_too() -> None:
-    (line,) = people_files.read("\ufeffemail;role\r\nx@y.z;user\r\n;\r\n".encode(), FileKind.CSV)
+    (line,) = list_files.read("\ufeffemail;role\r\nx@y.z;user\r\n;\r\n".encode(), FileKind.CSV, COLUMNS, "email")
     assert line.cells == {"email": "x@y.z", "role": "user"}
 
 
@@ -122,7 +122,7 @@ def test_a_book_that_unpacks_to_too_much_is_not_unpacked() -> None:
             bomb.writestr(name, b" " * (40 * 1024 * 1024))
     assert len(packed.getvalue()) < 1024 * 1024
     with pytest.raises(InvalidInput) as refusal:
-        people_files.read(packed.getvalue(), FileKind.XLSX)
+        list_files.read(packed.getvalue(), FileKind.XLSX, COLUMNS, "email")
     assert refusal.value.code == "file_too_large"
 
 
@@ -136,14 +136,14 @@ def test_entities_in_a_book_are_not_expanded() -> None:
         for name, content in members.items():
             evil.writestr(name, content)
     with pytest.raises(InvalidInput):
-        people_files.read(packed.getvalue(), FileKind.XLSX)
+        list_files.read(packed.getvalue(), FileKind.XLSX, COLUMNS, "email")
 
 
 @given(content=st.binary(max_size=400) | st.text(max_size=200).map(lambda text: f"email\n{text}".encode("utf-8", "replace")))
 def test_any_bytes_are_a_list_or_refused(content: bytes) -> None:
     for kind in FileKind:
         with contextlib.suppress(InvalidInput):
-            assert people_files.read(content, kind)
+            assert list_files.read(content, kind, COLUMNS, "email")
 
 
 def test_no_cell_is_taken_for_a_formula(yunzhuo: Installation, lists: PeopleImport, boss: Actor) -> None:
@@ -151,11 +151,13 @@ def test_no_cell_is_taken_for_a_formula(yunzhuo: Installation, lists: PeopleImpo
     yunzhuo.services.groups.put_member(boss, group.id, boss.user_id)
     yunzhuo.services.people.create(boss, "+cmd@school.local", Role.USER)
     text = lists.export(boss, FileKind.CSV).decode("utf-8-sig")
-    assert "+cmd@school.local" in [line.cells["email"] for line in people_files.read(text.encode(), FileKind.CSV)]
+    assert "+cmd@school.local" in [
+        line.cells["email"] for line in list_files.read(text.encode(), FileKind.CSV, COLUMNS, "email")
+    ]
     cells = [cell for row in csv.reader(io.StringIO(text)) for cell in row]
     assert "'+cmd@school.local" in cells
     assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
-    sheet = load_workbook(io.BytesIO(lists.export(boss, FileKind.XLSX)))["people"]
+    sheet = load_workbook(io.BytesIO(lists.export(boss, FileKind.XLSX))).worksheets[0]
     assert {cell.data_type for row in sheet.iter_rows() for cell in row if cell.value} == {"s"}
 
 

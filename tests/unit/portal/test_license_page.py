@@ -8,14 +8,14 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 from tests.support.api import SECRET_KEY
-from tests.support.installation import START, installation
+from tests.support.installation import PASSWORD, START, installation
 from tests.support.licenses import PIN, YEAR, Licensed
 from tests.support.pages import Page, Visitor, signed_in, somebody
 
 from yunzhuo.phoenix.security import host_info, signing_keys
 from yunzhuo.phoenix.security.licenses import Limits
 from yunzhuo.services.access import Role
-from yunzhuo.services.tokens import TokenWish
+from yunzhuo.services.rules.licensing import Feature
 from yunzhuo.web.app import create_app
 
 
@@ -97,17 +97,19 @@ def test_the_bar_is_for_those_who_run_something_and_says_when(app: Flask, licens
 
 
 def test_the_api_shows_and_takes_it(app: Flask, licensed: Licensed) -> None:
-    token = licensed.yunzhuo.services.tokens.create(licensed.boss, TokenWish("program")).secret
+    tokens = licensed.yunzhuo.services.tokens  # what signs in needs no feature of a license
+    token = tokens.create_with_password(licensed.boss.email, PASSWORD, client_address="192.0.2.1").secret
     client, headers = app.test_client(), {"Authorization": f"Bearer {token}"}
     highest = licensed.yunzhuo.services.licensing.status(licensed.boss).license
     serial = (highest.serial if highest else 0) + 1
-    made = licensed.document(serial=serial, limits=Limits(desktops=3))
+    made = licensed.document(serial=serial, limits=Limits(desktops=3), features=(Feature.POOLS,))
     answer = client.put("/api/v1/license", headers=headers, data=made)
     assert answer.status_code == 200, answer.text
     assert answer.json is not None
     assert (answer.json["phase"], answer.json["license"]["serial"]) == ("active", serial)
     amounts = {each["limit"]: each["most"] for each in answer.json["amounts"]}
     assert (amounts["desktops"], amounts["users"]) == (3, None)
+    assert answer.json["features"] == {feature: feature is Feature.POOLS for feature in Feature}
     refused = client.put("/api/v1/license", headers=headers, data=made + b" ")
     assert (refused.status_code, json.loads(refused.data)["code"]) == (422, "license_unreadable")
     assert client.get("/api/v1/license", headers=headers).json == answer.json

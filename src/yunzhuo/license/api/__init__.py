@@ -2,13 +2,14 @@
 
 from apiflask import APIBlueprint
 
-from yunzhuo.license.api import activation, customers, entrance, installations
+from yunzhuo.license.api import activation, customers, entrance, installations, lists
 
 PREFIX = "/api/v1"
 BLUEPRINTS: tuple[APIBlueprint, ...] = (
     entrance.blueprint,
     customers.blueprint,
     installations.blueprint,
+    lists.blueprint,
     activation.blueprint,
 )
 

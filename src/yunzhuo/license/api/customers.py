@@ -56,6 +56,18 @@ def change(customer_id: str, json_data: models.CustomerChange) -> models.Custome
     return models.Customer.of(customers.get(person, customer_id))
 
 
+@blueprint.delete("/customers/<customer_id>")
+@blueprint.auth_required(bearer)
+@blueprint.doc(responses=refusals(401, 403, 404, 409, also={204: {"description": "It is deleted."}}))
+def delete(customer_id: str) -> tuple[str, int]:
+    """Delete a customer with its people and installations
+
+    409 while one of them has a license that counts. What was issued stays on record.
+    """
+    license_server().customers.delete(actor(), customer_id)
+    return "", HTTPStatus.NO_CONTENT
+
+
 @blueprint.get("/customers/<customer_id>/contacts")
 @blueprint.auth_required(bearer)
 @blueprint.output(models.ContactList)
@@ -78,3 +90,21 @@ def add_contact(customer_id: str, json_data: models.NewContact) -> models.Contac
     """
     made = license_server().customers.add_contact(actor(), customer_id, json_data.email, language=json_data.language)
     return models.Contact.of(made)
+
+
+@blueprint.post("/customers/<customer_id>/contacts/<user_id>/password-reset")
+@blueprint.auth_required(bearer)
+@blueprint.output(models.Contact)
+@blueprint.doc(responses=refusals(401, 403, 404, 409))
+def reset_contact(customer_id: str, user_id: str) -> models.Contact:
+    """Give a contact another one-time password, told this once"""
+    return models.Contact.of(license_server().customers.reset_contact(actor(), customer_id, user_id))
+
+
+@blueprint.delete("/customers/<customer_id>/contacts/<user_id>")
+@blueprint.auth_required(bearer)
+@blueprint.doc(responses=refusals(401, 403, 404, 409, also={204: {"description": "It is deleted."}}))
+def delete_contact(customer_id: str, user_id: str) -> tuple[str, int]:
+    """Delete a contact's account; the last one goes with the customer"""
+    license_server().customers.delete_contact(actor(), customer_id, user_id)
+    return "", HTTPStatus.NO_CONTENT

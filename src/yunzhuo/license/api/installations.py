@@ -79,9 +79,12 @@ def change(installation_id: str, json_data: models.InstallationChange) -> models
 
 @blueprint.delete("/installations/<installation_id>")
 @blueprint.auth_required(bearer)
-@blueprint.doc(responses=refusals(401, 403, 404, 409, also={204: {"description": "It is forgotten."}}))
+@blueprint.doc(responses=refusals(401, 403, 404, 409, also={204: {"description": "It is deleted."}}))
 def delete(installation_id: str) -> tuple[str, int]:
-    """Forget an installation that never had a license"""
+    """Delete an installation of which nothing counts any more
+
+    409 while its license counts: revoke it first. What was issued stays on record.
+    """
     license_server().installations.delete(actor(), installation_id)
     return "", HTTPStatus.NO_CONTENT
 
@@ -102,7 +105,10 @@ def act(installation_id: str, json_data: models.ActionWish) -> models.Installati
 @blueprint.output(models.Installation)
 @blueprint.doc(responses=refusals(*BODY, 401, 403, 404, 409))
 def take_host_info(installation_id: str) -> models.Installation:
-    """Bind an installation to a host, or move it there; the body is the host-info file as it is"""
+    """Bind an installation to a host, or move it there; the body is the host-info file as it is
+
+    A customer may do so with their own.
+    """
     found = license_server().installations.take_host_info(actor(), installation_id, request.get_data())
     return models.Installation.of(found)
 
@@ -140,4 +146,13 @@ def licenses(installation_id: str) -> models.IssuedLicenseList:
 def license_file(installation_id: str) -> Response:
     """Get the newest license as a file"""
     document = license_server().installations.license_file(actor(), installation_id)
+    return Response(document, content_type="application/json")
+
+
+@blueprint.get("/installations/<installation_id>/licenses/<int:serial>")
+@blueprint.auth_required(bearer)
+@blueprint.doc(responses=refusals(401, 403, 404, also={200: _FILE}))
+def earlier_license_file(installation_id: str, serial: int) -> Response:
+    """Get one license of the history as a file"""
+    document = license_server().installations.license_file(actor(), installation_id, serial)
     return Response(document, content_type="application/json")

@@ -1,17 +1,21 @@
 """The license server's JSON."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from yunzhuo.license.exchange import ExchangeReport
 from yunzhuo.license.installations import InstallationView, LicenseView, NewCode, Terms
 from yunzhuo.license.keys import KeyView
 from yunzhuo.license.rules import Act
 from yunzhuo.phoenix.security.licenses import Limits as LicenseLimits
+from yunzhuo.services.list_files import FileKind
 from yunzhuo.services.organizations import OrganizationView
 from yunzhuo.services.people import NewAccess
+from yunzhuo.services.rules.licensing import EDITIONS, Feature
 from yunzhuo.webkit.bodies import Asked, Id, Moment
 
 _Email = Annotated[str, Field(max_length=320, examples=["lin@school.example"])]
@@ -152,7 +156,7 @@ class NewInstallation(Asked):
     customer_id: Id
     name: str = Field(max_length=200, examples=["Main building"])
     edition: _Word = "standard"
-    features: list[_Word] = Field(default_factory=list, max_length=50)
+    features: list[Feature] | None = Field(None, max_length=50, description="Absent: those of the edition.")
     limits: Limits = Limits()
     starts_at: Moment | None = Field(None, description="Absent: now.")
     expires_at: Moment
@@ -163,7 +167,7 @@ class NewInstallation(Asked):
         """The same for the service."""
         return Terms(
             self.edition,
-            tuple(self.features),
+            EDITIONS.get(self.edition, ()) if self.features is None else tuple(self.features),
             _limits(self.limits),
             whole(self.starts_at or now),
             whole(self.expires_at),
@@ -176,7 +180,7 @@ class InstallationChange(Asked):
 
     name: str | None = Field(None, max_length=200)
     edition: _Word | None = None
-    features: list[_Word] | None = Field(None, max_length=50)
+    features: list[Feature] | None = Field(None, max_length=50, description="Absent: as they are, or those of another edition.")
     limits: Limits | None = Field(None, description="All of them: one that is absent is not limited any more.")
     starts_at: Moment | None = None
     expires_at: Moment | None = None
@@ -187,7 +191,7 @@ class InstallationChange(Asked):
         """The same for the service."""
         return Terms(
             self.edition or present.edition,
-            present.features if self.features is None else tuple(self.features),
+            features_of(self.features, self.edition, present),
             present.limits if self.limits is None else _limits(self.limits),
             whole(self.starts_at or present.starts_at),
             whole(self.expires_at or present.expires_at),
@@ -306,10 +310,66 @@ class IssuedLicenseList(BaseModel):
         return cls(items=[IssuedLicense.model_validate(each) for each in found])
 
 
+class ListQuery(BaseModel):
+    """What the list is to be."""
+
+    kind: FileKind = FileKind.CSV
+
+
+class ImportQuery(ListQuery):
+    """How a list is taken in."""
+
+    dry_run: bool = Field(False, description="Only say what is wrong with it.")
+
+
+class ImportLine(Shown):
+    """A line of the list; the heading is line 1."""
+
+    number: int
+    customer: str
+    installation: str
+    problem: str | None
+
+
+class ImportMade(BaseModel):
+    """What a line has made."""
+
+    customer: str
+    contact: Contact | None
+    installation: InstallationCode | None
+
+
+class Import(BaseModel):
+    """What was found, and what was made: nothing when one line is wrong, and when it was only a try."""
+
+    lines: list[ImportLine]
+    made: list[ImportMade]
+
+    @classmethod
+    def of(cls, report: ExchangeReport) -> "Import":
+        """What is told of it."""
+        made = [
+            ImportMade(
+                customer=each.customer,
+                contact=Contact.of(each.contact) if each.contact else None,
+                installation=InstallationCode.of(each.installation) if each.installation else None,
+            )
+            for each in report.made
+        ]
+        return cls(lines=[ImportLine.model_validate(line) for line in report.lines], made=made)
+
+
 class Challenge(BaseModel):
     """What the next request has to be made with, within two minutes."""
 
     challenge: str
+
+
+def features_of(said: Sequence[str] | None, edition: str | None, present: Terms) -> Sequence[str]:
+    """The features from now on: those that were said, else those of another edition, else the present ones."""
+    if said is not None:
+        return tuple(said)
+    return EDITIONS.get(edition, ()) if edition is not None and edition != present.edition else present.features
 
 
 def whole(at: datetime) -> datetime:

@@ -269,8 +269,11 @@ class LicenseSettings(Section):
 class LicenseServerSettings(Section):
     """The vendor's own license server (`yunzhuo license server`); no installation of a customer runs one."""
 
-    host: str = Field("127.0.0.1", description="Address to listen on; a proxy in front of it speaks HTTPS.")
-    port: Port = Field(8090, description="Port of its API.")
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: Port = Field(8090, description="Port of its pages and its API.")
+    public_url: str = Field("", description="What browsers are told, without a trailing slash; empty: http://localhost:PORT.")
+    tls_certificate: str = Field("", description="Certificate chain (PEM), to speak HTTPS itself; empty: a proxy does.")
+    tls_key: str = Field("", description="The certificate's private key (PEM).")
     database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite in the folder license of the state folder.")
     passphrase_file: str = Field("", description="File with the passphrase of the signing keys; empty: they have none.")
     trust_proxy: bool = Field(False, description="Believe X-Forwarded-* headers; only behind a proxy that sets them.")
@@ -314,6 +317,13 @@ class Settings(Section):
     def public_url(self) -> str:
         """The portal's address as browsers know it, without a trailing slash."""
         return self.web.public_url.rstrip("/") or f"http://localhost:{self.web.port}"
+
+    @property
+    def license_server_url(self) -> str:
+        """The address of the vendor's license server as browsers know it."""
+        server = self.license_server
+        scheme = "https" if server.tls_certificate else "http"
+        return server.public_url.rstrip("/") or f"{scheme}://localhost:{server.port}"
 
     @property
     def gateway_url(self) -> str:

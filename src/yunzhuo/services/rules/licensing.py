@@ -48,6 +48,31 @@ REACHES: Mapping[Phase, Reach] = {
 }
 
 
+class Feature(StrEnum):
+    """What a license allows beyond desktops for people, each a word of its ``features``. Whoever has no license has all."""
+
+    POOLS = "pools"  # to make pools
+    PERSONAL_DISKS = "personal_disks"  # to give people personal disks
+    GATEWAYS = "gateways"  # to make gateways beside the one of the manager
+    API_TOKENS = "api_tokens"  # to make tokens for programs; what signs in with a password is none
+
+
+#: How far a license has to reach for more of a feature: what only keeps things going can be made in grace, too.
+FEATURE_REACHES: Mapping[Feature, Reach] = {
+    Feature.POOLS: Reach.ALL,
+    Feature.PERSONAL_DISKS: Reach.ALL,
+    Feature.GATEWAYS: Reach.KEEP,
+    Feature.API_TOKENS: Reach.KEEP,
+}
+
+#: What a vendor sells under one word; the license lists the features, and they are what counts.
+EDITIONS: Mapping[str, tuple[Feature, ...]] = {
+    "standard": (),
+    "school": (Feature.POOLS, Feature.PERSONAL_DISKS),
+    "campus": tuple(Feature),
+}
+
+
 class Why(StrEnum):
     """Why a license that is rightly signed is not taken."""
 

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from yunzhuo.services.license_book import Limit
 from yunzhuo.services.licensing import LicenseStatus
-from yunzhuo.services.rules.licensing import Phase
+from yunzhuo.services.rules.licensing import Feature, Phase
 from yunzhuo.web.api.rights_models import Shown
 from yunzhuo.webkit.bodies import Asked
 
@@ -49,6 +49,7 @@ class License(BaseModel):
     installation_key: str = Field(description="The id of the installation's own key, which a license is bound to.")
     license: InstalledLicense | None
     amounts: list[LicensedAmount]
+    features: dict[Feature, bool] = Field(description="What there is, and whether it is licensed; all of it without a license.")
 
     @classmethod
     def of(cls, status: LicenseStatus) -> "License":
@@ -58,4 +59,5 @@ class License(BaseModel):
             installation_key=status.installation_key,
             license=InstalledLicense.model_validate(status.license) if status.license else None,
             amounts=[LicensedAmount.model_validate(each) for each in status.amounts],
+            features=dict(status.features),
         )

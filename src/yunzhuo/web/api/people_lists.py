@@ -6,8 +6,8 @@ from apiflask import APIBlueprint
 from flask import Response, request
 
 from yunzhuo.phoenix.common.errors import InvalidInput
+from yunzhuo.services.list_files import MEDIA_TYPES
 from yunzhuo.services.people import DesktopsOfDeleted
-from yunzhuo.services.people_files import FileKind
 from yunzhuo.services.people_import import PersonOutcome
 from yunzhuo.web.api import admin_models
 from yunzhuo.web.api import record_models as models
@@ -18,10 +18,6 @@ from yunzhuo.webkit.openapi import BODY, refusals
 from yunzhuo.webkit.statuses import problem_of
 
 blueprint = APIBlueprint("people_lists", __name__, tag="Lists of users")
-MEDIA_TYPES = {
-    FileKind.CSV: "text/csv; charset=utf-8",
-    FileKind.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-}
 _BYTES: Any = {"schema": {"type": "string", "format": "binary"}}
 _FILE: Any = {"description": "The list.", "content": {kind.partition(";")[0]: _BYTES for kind in MEDIA_TYPES.values()}}
 

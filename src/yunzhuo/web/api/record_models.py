@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from yunzhuo.services.audit_search import MAX_PAGE
-from yunzhuo.services.people_files import FileKind
+from yunzhuo.services.list_files import FileKind
 from yunzhuo.services.people_import import Change
 from yunzhuo.services.quotas import Resource, Subject
 from yunzhuo.services.usage import MAX_DAYS

@@ -1,7 +1,6 @@
 """The pages: server-rendered, whole without a script, live with one. Routes are thin; what they do is the services'."""
 
 from yunzhuo.web.portal import (
-    accounts,
     addresses,
     administration,
     all_desktops,
@@ -9,7 +8,6 @@ from yunzhuo.web.portal import (
     consoles,
     delegations,
     desktops,
-    entrance,
     gateways,
     groups,
     guests,
@@ -24,17 +22,14 @@ from yunzhuo.web.portal import (
     personal_disks,
     policies,
     pools,
-    profile,
     quotas,
+    registration,
     schedules,
-    security,
+    tokens,
 )
 from yunzhuo.web.portal.pages import blueprint
-from yunzhuo.web.portal.security import ENROLL_ENDPOINTS
 
 __all__ = [
-    "ENROLL_ENDPOINTS",
-    "accounts",
     "addresses",
     "administration",
     "all_desktops",
@@ -43,7 +38,6 @@ __all__ = [
     "consoles",
     "delegations",
     "desktops",
-    "entrance",
     "gateways",
     "groups",
     "guests",
@@ -58,8 +52,8 @@ __all__ = [
     "personal_disks",
     "policies",
     "pools",
-    "profile",
     "quotas",
+    "registration",
     "schedules",
-    "security",
+    "tokens",
 ]

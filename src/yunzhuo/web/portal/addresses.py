@@ -7,8 +7,7 @@ from flask_babel.speaklater import LazyString
 from werkzeug.wrappers import Response
 
 from yunzhuo.services.addresses import AddressState
-from yunzhuo.web.portal.administration import for_those_who
-from yunzhuo.web.portal.pages import blueprint, page
+from yunzhuo.web.portal.pages import blueprint, for_those_who, page
 from yunzhuo.webkit import actor, services
 
 # What each state is called, and how it looks.

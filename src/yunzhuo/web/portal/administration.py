@@ -1,24 +1,20 @@
 """The administration: what is broken now, hosts, images and sizes, settings. For everybody else it is not there."""
 
 from collections.abc import Callable
-from functools import wraps
 from itertools import groupby
 from typing import ParamSpec
 
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext
 from werkzeug.wrappers import Response
 
-from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, NotFound, YunzhuoError
+from yunzhuo.phoenix.common.errors import InvalidInput, NotFound, YunzhuoError
 from yunzhuo.phoenix.config.reference import toml_value
-from yunzhuo.services.access import scope_of
 from yunzhuo.services.desktop_views import DesktopView
 from yunzhuo.services.overview import SettingView
 from yunzhuo.services.rules.lifecycle import Action
 from yunzhuo.web.portal import messages
-from yunzhuo.web.portal.forms import EmptyForm
-from yunzhuo.web.portal.pages import back_to, blueprint, notice, page
-from yunzhuo.webkit import actor, services, sessions
+from yunzhuo.web.portal.pages import blueprint, for_those_who, page
+from yunzhuo.webkit import actor, services
 from yunzhuo.webkit.statuses import STATUS
 
 _Arguments = ParamSpec("_Arguments")
@@ -33,33 +29,11 @@ _RETRIES = {
 }
 
 
-_Page = Callable[_Arguments, ResponseReturnValue]
-
-
-def for_those_who(verb: str) -> Callable[[_Page[_Arguments]], _Page[_Arguments]]:
-    """A page that exists for those only who may ``verb``; others who are signed in get a 404, as for any wrong address."""
-
-    def kept(route: _Page[_Arguments]) -> _Page[_Arguments]:
-        @wraps(route)
-        def guarded(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> ResponseReturnValue:
-            if scope_of(actor(), verb) is None:
-                raise NotFound("not_found", "There is nothing at this address.")
-            return route(*args, **kwargs)
-
-        return sessions.signed_in(guarded)
-
-    return kept
-
-
-def for_administrators(route: _Page[_Arguments]) -> _Page[_Arguments]:
+def for_administrators(
+    route: Callable[_Arguments, ResponseReturnValue],
+) -> Callable[_Arguments, ResponseReturnValue]:
     """A page for those who run an organization."""
     return for_those_who("overview:read")(route)
-
-
-def require_token() -> None:
-    """Raises InvalidInput for a form that is none of ours."""
-    if not EmptyForm().validate_on_submit():
-        raise InvalidInput("The form is not valid.")
 
 
 def person_with(email: str) -> str:
@@ -71,18 +45,6 @@ def person_with(email: str) -> str:
     if found is None or found.organization_id != actor().organization_id:
         raise InvalidInput("There is no such account.", fields={"person": "There is no such account."})
     return found.id
-
-
-def saved(change: Callable[[], object], address: str) -> Response:
-    """Make a change, and go on to ``address`` with what became of it. What is not there or not allowed is an error page."""
-    try:
-        change()
-    except (Conflict, InvalidInput) as error:
-        known = messages.field_errors(error) if isinstance(error, InvalidInput) else {}
-        notice("bad", " ".join(known.values()) or messages.refusal(error))
-    else:
-        notice("good", gettext("Saved."))
-    return back_to(address)
 
 
 @blueprint.get("/admin")

@@ -13,9 +13,9 @@ from yunzhuo.services.desktop_views import DesktopView
 from yunzhuo.services.rules.lifecycle import Action, State
 from yunzhuo.web.portal import messages
 from yunzhuo.web.portal.administration import for_administrators
-from yunzhuo.web.portal.forms import EmptyForm
 from yunzhuo.web.portal.pages import back_to, blueprint, events_from_now, notice, page
 from yunzhuo.webkit import actor, services, sessions
+from yunzhuo.webkit.forms import EmptyForm
 
 PAGE_SIZE = 50
 MAX_SEARCH = 64

@@ -9,8 +9,7 @@ from yunzhuo.services.access import scope_of
 from yunzhuo.services.audit import OUTCOMES
 from yunzhuo.services.audit_files import MEDIA_TYPES, lines
 from yunzhuo.services.audit_search import AuditWish
-from yunzhuo.web.portal.administration import for_those_who
-from yunzhuo.web.portal.pages import blueprint, page
+from yunzhuo.web.portal.pages import blueprint, for_those_who, page
 from yunzhuo.webkit import actor, services
 
 PAGE_SIZE = 50

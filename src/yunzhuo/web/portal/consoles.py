@@ -13,8 +13,7 @@ from yunzhuo.services.desktop_views import DesktopView
 from yunzhuo.services.guests import PIECE_BYTES
 from yunzhuo.services.rules.lifecycle import STATE_DURING, State
 from yunzhuo.web.portal import messages
-from yunzhuo.web.portal.administration import require_token
-from yunzhuo.web.portal.pages import back_to, blueprint, events_from_now, notice, page, part
+from yunzhuo.web.portal.pages import back_to, blueprint, events_from_now, notice, page, part, require_token
 from yunzhuo.web.viewer_files import viewer_file_answer
 from yunzhuo.webkit import actor, services, sessions
 from yunzhuo.webkit.errors import problem_response

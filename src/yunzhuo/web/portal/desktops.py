@@ -11,9 +11,10 @@ from yunzhuo.services.desktop_views import DesktopView
 from yunzhuo.services.rules.lifecycle import Action, State
 from yunzhuo.web.portal import messages
 from yunzhuo.web.portal.consoles import may_connect
-from yunzhuo.web.portal.forms import ActionForm, EmptyForm, NameForm, NewDesktopForm
+from yunzhuo.web.portal.forms import ActionForm, NameForm, NewDesktopForm
 from yunzhuo.web.portal.pages import HOME, admin_ways, back_to, blueprint, events_from_now, is_part, notice, page, part
 from yunzhuo.webkit import actor, languages, services, sessions
+from yunzhuo.webkit.forms import EmptyForm
 from yunzhuo.webkit.statuses import STATUS
 
 PAGE_SIZE = 24

@@ -9,8 +9,7 @@ from werkzeug.wrappers import Response
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput
 from yunzhuo.services.gateways import GatewayState, NewKey
 from yunzhuo.web.portal import messages
-from yunzhuo.web.portal.administration import for_those_who, require_token, saved
-from yunzhuo.web.portal.pages import blueprint, is_part, notice, page, part
+from yunzhuo.web.portal.pages import blueprint, for_those_who, is_part, notice, page, part, require_token, saved
 from yunzhuo.webkit import actor, services
 
 

@@ -5,8 +5,8 @@ from werkzeug.wrappers import Response
 
 from yunzhuo.phoenix.common.errors import InvalidInput
 from yunzhuo.services.access import Scope, grants_of, scope_of
-from yunzhuo.web.portal.administration import for_those_who, person_with, require_token, saved
-from yunzhuo.web.portal.pages import blueprint, page
+from yunzhuo.web.portal.administration import person_with
+from yunzhuo.web.portal.pages import blueprint, for_those_who, page, require_token, saved
 from yunzhuo.web.portal.verb_words import VERBS
 from yunzhuo.webkit import actor, services
 

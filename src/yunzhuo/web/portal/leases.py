@@ -15,8 +15,7 @@ from yunzhuo.services.leases import Ending
 from yunzhuo.services.rules.leases import Terms
 from yunzhuo.services.rules.lifecycle import Action, State
 from yunzhuo.web.portal import messages
-from yunzhuo.web.portal.administration import for_those_who, require_token, saved
-from yunzhuo.web.portal.pages import back_to, blueprint, notice, page
+from yunzhuo.web.portal.pages import back_to, blueprint, for_those_who, notice, page, require_token, saved
 from yunzhuo.webkit import actor, services, sessions
 
 # How many endings of a day are named in its field.

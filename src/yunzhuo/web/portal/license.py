@@ -9,8 +9,7 @@ from werkzeug.wrappers import Response
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, Unavailable
 from yunzhuo.phoenix.security.sealed import MAX_BYTES
 from yunzhuo.web.portal import license_words, messages
-from yunzhuo.web.portal.administration import for_those_who, require_token
-from yunzhuo.web.portal.pages import back_to, blueprint, notice, page
+from yunzhuo.web.portal.pages import back_to, blueprint, for_those_who, notice, page, require_token
 from yunzhuo.webkit import actor, services
 from yunzhuo.webkit.statuses import STATUS
 

@@ -19,6 +19,7 @@ LICENSE_REFUSALS: Mapping[str, LazyString] = {
     "license_over": lazy_gettext("It has ended already."),
     "license_serial_used": lazy_gettext("There is another license with this serial number; ask your vendor for a newer one."),
     "license_limit_reached": lazy_gettext("This is more than the license of this Yunzhuo allows. Tell your administrator."),
+    "license_feature_missing": lazy_gettext("The license of this Yunzhuo does not include this. Tell your administrator."),
     "no_license_server": lazy_gettext("No license server is set here ([license] server_url)."),
     "license_server_unavailable": lazy_gettext("The license server does not answer."),
     "license_not_issued": lazy_gettext("The vendor has not issued a license yet."),

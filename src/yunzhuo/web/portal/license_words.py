@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping
 
-from flask_babel import format_date, format_decimal, gettext, lazy_gettext, ngettext
+from flask_babel import format_date, gettext, lazy_gettext, ngettext
 from flask_babel.speaklater import LazyString
 
-from yunzhuo.services.license_book import Limit
 from yunzhuo.services.licensing import LicenseNotice
 from yunzhuo.services.rules.licensing import REACHES, WARNED_DAYS, Phase, Reach
-from yunzhuo.web.portal import messages
 from yunzhuo.web.portal.license_refusals import LICENSE_REFUSALS
+from yunzhuo.webkit.license_words import feature_name, limit_amount, limit_name
+
+__all__ = ["feature_name", "limit_amount", "limit_name"]
 
 _DAYS_TOLD = max(WARNED_DAYS)
-_SIZES = (Limit.MEMORY_MIB, Limit.DISK_MIB)
 
 _PHASES: Mapping[Phase, LazyString] = {
     Phase.UNLICENSED: lazy_gettext("Without a license"),
@@ -43,15 +43,6 @@ _MEANINGS: Mapping[Phase, LazyString] = {
     Phase.EDITED: lazy_gettext("What the database keeps of the license was edited. Ask your vendor for a newer license."),
 }
 
-_LIMITS: Mapping[Limit, LazyString] = {
-    Limit.DESKTOPS: lazy_gettext("Running desktops"),
-    Limit.USERS: lazy_gettext("Users"),
-    Limit.IMAGES: lazy_gettext("Images"),
-    Limit.VCPUS: lazy_gettext("Processors"),
-    Limit.MEMORY_MIB: lazy_gettext("Memory"),
-    Limit.DISK_MIB: lazy_gettext("Disk"),
-}
-
 
 def phase_name(phase: Phase) -> str:
     """Where the installation is with its license, in a word."""
@@ -73,18 +64,6 @@ def phase_color(phase: Phase) -> str:
 def trouble(code: str) -> str:
     """What went wrong with the license server."""
     return str(LICENSE_REFUSALS.get(code, gettext("This did not work (%(code)s).", code=code)))
-
-
-def limit_name(limit: Limit) -> str:
-    """What is counted."""
-    return str(_LIMITS[limit])
-
-
-def limit_amount(limit: Limit, number: int | None) -> str:
-    """So much of it."""
-    if number is None:
-        return str(gettext("without limit"))
-    return messages.size(number) if limit in _SIZES else str(format_decimal(number))
 
 
 def notice_sentences(notice: LicenseNotice) -> list[str]:

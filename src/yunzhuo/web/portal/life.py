@@ -11,9 +11,10 @@ from yunzhuo.services.desktops import Accepted, RebootKind
 from yunzhuo.services.rules.lifecycle import Action
 from yunzhuo.web.portal import messages
 from yunzhuo.web.portal.consoles import may_connect
-from yunzhuo.web.portal.forms import EmptyForm, NameForm, SizeForm
+from yunzhuo.web.portal.forms import NameForm, SizeForm
 from yunzhuo.web.portal.pages import HOME, back_to, blueprint, events_from_now, is_part, notice, page, part
 from yunzhuo.webkit import actor, services, sessions
+from yunzhuo.webkit.forms import EmptyForm
 from yunzhuo.webkit.statuses import STATUS
 
 HISTORY_SIZE = 20

@@ -4,15 +4,12 @@ Services speak English sentences for logs and programs; people read these. A cod
 kind, with the code beside it.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
-from flask_babel import format_datetime, format_decimal, gettext, ngettext
+from flask_babel import format_decimal, gettext
 
 from yunzhuo.phoenix.common.clock import SystemClock
-from yunzhuo.phoenix.common.errors import InvalidInput, TooManyAttempts, YunzhuoError
-from yunzhuo.services.access import READ_ONLY, Role, Scope
+from yunzhuo.services.access import Role, Scope
 from yunzhuo.services.changes import OperationView, QueuePlace
 from yunzhuo.services.desktop_views import DesktopView
 from yunzhuo.services.history import HistoryEntry
@@ -21,23 +18,40 @@ from yunzhuo.services.people_import import Change
 from yunzhuo.services.quotas import Allowance, Resource, Subject
 from yunzhuo.services.roles import RoleView
 from yunzhuo.services.rules.lifecycle import ACTIVE, Action, OperationStatus, State, Step
-from yunzhuo.web.portal import trouble_words, words
-from yunzhuo.webkit import services
-from yunzhuo.webkit.problems import Problem
+from yunzhuo.web.portal import words
+from yunzhuo.webkit.messages import (
+    browser,
+    elapsed,
+    field,
+    field_errors,
+    moment,
+    refusal,
+    seconds_since,
+    sign_in_method,
+    sign_in_outcome,
+    size,
+    token_reach,
+    trouble,
+)
 
-_MIB_PER_GIB = 1024
+# What of both processes' words is asked for here.
+__all__ = [
+    "browser",
+    "elapsed",
+    "field",
+    "field_errors",
+    "moment",
+    "refusal",
+    "seconds_since",
+    "sign_in_method",
+    "sign_in_outcome",
+    "size",
+    "token_reach",
+    "trouble",
+]
+
 _SECONDS_PER_MINUTE = 60
 _clock = SystemClock()
-# What browsers call themselves is full of other browsers' names: the first mark that is found counts.
-_BROWSERS = (("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrom", "Chrome"), ("Safari", "Safari"))
-_SYSTEMS = (
-    ("Android", "Android"),
-    ("iPhone", "iOS"),
-    ("iPad", "iOS"),
-    ("Windows", "Windows"),
-    ("Mac OS", "macOS"),
-    ("Linux", "Linux"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,49 +61,6 @@ class Question:
     heading: str
     text: str
     button: str
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """What an error page says: a heading, and what to make of it."""
-
-    heading: str
-    text: str
-
-
-def trouble(problem: Problem) -> Trouble:
-    """What to say on the page for an error."""
-    if problem.code == "registration_closed":
-        return Trouble(gettext("Registration is closed"), gettext("Ask your administrator for an account."))
-    heading, text = trouble_words.TROUBLES.get(problem.status, trouble_words.OTHER_TROUBLE)
-    return Trouble(str(heading), str(text))
-
-
-def refusal(error: YunzhuoError) -> str:
-    """Why something was refused or is broken, for the person who asked."""
-    if isinstance(error, TooManyAttempts):
-        minutes = max(1, -(-error.retry_after_seconds // _SECONDS_PER_MINUTE))
-        text = ngettext(
-            "Too many attempts. Try again in %(num)s minute.", "Too many attempts. Try again in %(num)s minutes.", minutes
-        )
-        return str(text)
-    sentence = words.REFUSALS.get(error.code)
-    if sentence is None:
-        return str(gettext("This did not work (%(code)s).", code=error.code))
-    return str(sentence) % error.details if "%(" in str(sentence) else str(sentence)
-
-
-def field_errors(error: InvalidInput) -> dict[str, str]:
-    """What is wrong with which field."""
-    if error.code in words.PASSWORDS:
-        shortest = services().settings.accounts.password_min_length
-        return dict.fromkeys(error.fields, str(words.PASSWORDS[error.code]) % {"count": shortest})
-    return {name: str(words.FIELDS.get(name, gettext("This value cannot be used."))) for name in error.fields}
-
-
-def field(name: str) -> str:
-    """What is wrong with a field that a service found wrong."""
-    return str(words.FIELDS.get(name, gettext("This value cannot be used.")))
 
 
 def is_busy(desktop: DesktopView) -> bool:
@@ -243,32 +214,6 @@ def role_name(role: Role) -> str:
     return str(words.ROLES[role])
 
 
-def sign_in_method(method: str) -> str:
-    """How somebody came in, or tried."""
-    return str(words.SIGN_IN_METHODS.get(method, method))
-
-
-def sign_in_outcome(outcome: str) -> str:
-    """How a try to come in ended."""
-    return str(words.SIGN_IN_OUTCOMES.get(outcome, outcome))
-
-
-def browser(user_agent: str | None) -> str:
-    """What a browser says of itself, as far as people know it: its name and the system's."""
-    told = user_agent or ""
-    name = next((name for mark, name in _BROWSERS if mark in told), "")
-    system = next((name for mark, name in _SYSTEMS if mark in told), "")
-    return " · ".join(part for part in (name, system) if part) or str(gettext("Unknown browser"))
-
-
-def token_reach(verbs: Sequence[str] | None) -> str:
-    """What a token may do."""
-    if verbs is None:
-        return str(gettext("all that its account may"))
-    others = [verb for verb in verbs if verb != READ_ONLY]
-    return ", ".join([*([str(gettext("only look"))] if READ_ONLY in verbs else []), *others])
-
-
 def many(action: Action) -> str:
     """What is asked for when several desktops are changed at once."""
     return str(words.MANY[action])
@@ -277,11 +222,6 @@ def many(action: Action) -> str:
 def not_ready(part: str) -> str:
     """What it means that this part of the installation is not ready."""
     return str(words.NOT_READY.get(part, words.NOT_READY["check"]))
-
-
-def moment(at: datetime) -> str:
-    """A time for people, in their own time zone."""
-    return str(format_datetime(at, "medium"))
 
 
 def size_name(name: str) -> str:
@@ -335,21 +275,3 @@ def step(desktop: DesktopView) -> str:
 def step_count(desktop: DesktopView) -> str:
     """How far the present change has come, without the step's name."""
     return str(gettext("Step %(number)s of %(count)s", number=step_number(desktop), count=len(desktop.operation.steps)))
-
-
-def seconds_since(moment: datetime) -> float:
-    """How long ago that was; never less than 0."""
-    return max((_clock.now() - moment).total_seconds(), 0.0)
-
-
-def elapsed(moment: datetime) -> str:
-    """How long ago, as the page's clock goes on showing it: ``12s``, ``1:05``."""
-    minutes, seconds = divmod(int(seconds_since(moment)), _SECONDS_PER_MINUTE)
-    return f"{minutes}:{seconds:02}" if minutes else str(gettext("%(seconds)ss", seconds=seconds))
-
-
-def size(mebibytes: int) -> str:
-    """A size for people: ``512 MB``, ``1.5 GB``."""
-    if mebibytes < _MIB_PER_GIB:
-        return f"{mebibytes} MB"
-    return f"{format_decimal(round(mebibytes / _MIB_PER_GIB, 1))} GB"

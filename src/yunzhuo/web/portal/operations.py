@@ -12,9 +12,9 @@ from yunzhuo.services.rules.lifecycle import Action, OperationStatus
 from yunzhuo.services.rules.remedies import Remedy
 from yunzhuo.web.portal import messages
 from yunzhuo.web.portal.administration import for_administrators
-from yunzhuo.web.portal.forms import EmptyForm
 from yunzhuo.web.portal.pages import HOME, back_to, blueprint, events_from_now, notice, page
 from yunzhuo.webkit import actor, services, sessions
+from yunzhuo.webkit.forms import EmptyForm
 
 PAGE_SIZE = 50
 MAX_SEARCH = 64

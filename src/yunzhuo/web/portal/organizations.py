@@ -5,8 +5,7 @@ from flask_babel import gettext
 from werkzeug.wrappers import Response
 
 from yunzhuo.phoenix.common.errors import InvalidInput
-from yunzhuo.web.portal.administration import for_those_who, require_token, saved
-from yunzhuo.web.portal.pages import back_to, blueprint, notice, page
+from yunzhuo.web.portal.pages import back_to, blueprint, for_those_who, notice, page, require_token, saved
 from yunzhuo.webkit import actor, services, sessions
 from yunzhuo.webkit.context import ORGANIZATION_FIELD
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
-from flask import Blueprint, Flask, flash, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, Flask, make_response, render_template, request
 from flask.blueprints import BlueprintSetupState
 from flask_babel import lazy_gettext
 from werkzeug.wrappers import Response
@@ -11,15 +11,17 @@ from werkzeug.wrappers import Response
 from yunzhuo.services.access import GRANTS, Actor, Role, Scope, covers, grants_of, scope_of
 from yunzhuo.services.accounts import UserView
 from yunzhuo.services.licensing import LicenseNotice
-from yunzhuo.web.portal import lease_words, license_words, messages, schedule_words
+from yunzhuo.web.portal import lease_words, license_words, messages, schedule_words, words
 from yunzhuo.web.portal.gateway_words import amount, gateway_health, screen_end, with_breaks
 from yunzhuo.web.portal.pool_words import kind_name, shares, standing
-from yunzhuo.webkit import actor, errors, request_id, services, sessions
-from yunzhuo.webkit.problems import Problem
+from yunzhuo.webkit import account, actor, pages, product, services
+from yunzhuo.webkit.context import signed_in_user
+from yunzhuo.webkit.pages import back_to, for_those_who, may_do, notice, require_token, saved
+
+__all__ = ["back_to", "for_those_who", "may_do", "notice", "require_token", "saved"]
 
 HOME = "portal.desktop_list"
 EVENTS = "/events"  # answered by the stream process
-LANGUAGE_NAMES = {"en": "English", "zh_CN": "简体中文"}
 
 _WAYS = (
     ("overview", "portal.overview", lazy_gettext("Overview"), "overview:read"),
@@ -45,12 +47,23 @@ _WAYS = (
 )
 
 blueprint = Blueprint("portal", __name__, template_folder="templates")
+_PRODUCT = product.Product(
+    name=lazy_gettext("Yunzhuo"),
+    greeting=lazy_gettext("Your desktop is waiting."),
+    home=HOME,
+    home_words=lazy_gettext("My desktops"),
+    home_icon="desktop",
+    roles=words.ROLES,
+    refusals=words.REFUSALS,
+    fields=words.FIELDS,
+    makes_tokens=True,
+)
 
 
 def _set_up(state: BlueprintSetupState) -> None:
-    errors.error_page(cast(Flask, state.app), error_page)
-    state.app.context_processor(_for_all_templates)
-    state.app.jinja_env.filters.update(elapsed=messages.elapsed, moment=messages.moment, size=messages.size)
+    app = cast(Flask, state.app)
+    product.install(app, _PRODUCT)
+    pages.set_up(app, _for_all_templates)
     state.app.jinja_env.filters.update(pool_kind=kind_name, pool_shares=shares, pool_standing=standing)
     state.app.jinja_env.filters.update(
         amount=amount, gateway_health=gateway_health, screen_end=screen_end, with_breaks=with_breaks
@@ -58,35 +71,28 @@ def _set_up(state: BlueprintSetupState) -> None:
 
 
 blueprint.record_once(_set_up)
+for each in account.ROUTES:
+    each.add_to(blueprint)
 
 
 def _for_all_templates() -> dict[str, object]:
     return {
-        "language_names": LANGUAGE_NAMES,
         "messages": messages,
         "is_administrator": is_administrator,
         "admin_ways": admin_ways,
         "givable_roles": givable_roles,
-        "may_do": may_do,
         "is_visiting": lambda: actor().is_visiting,
         "sees_others": sees_others,
         "license_notice": license_notice,
         "license_words": license_words,
         "schedule_words": schedule_words,
         "lease_words": lease_words,
-        "present_path": request.full_path.removesuffix("?"),
-        "request_number": request_id(),
     }
 
 
 def is_administrator(user: UserView | Actor) -> bool:
     """Whether somebody runs an organization."""
     return user.role in (Role.ADMINISTRATOR, Role.OPERATOR)
-
-
-def may_do(verb: str) -> bool:
-    """Whether whoever asks may ``verb`` anything at all."""
-    return scope_of(actor(), verb) is not None
 
 
 def sees_others() -> bool:
@@ -122,26 +128,11 @@ def events_from_now() -> str:
 
 def page(template: str, status: int = 200, **values: Any) -> Response:
     """A page."""
-    return make_response(render_template(f"portal/{template}", user=sessions.current_user(), **values), status)
+    return pages.page(f"portal/{template}", status, **values)
 
 
 def part(template: str, headers: Mapping[str, str] | None = None, **values: Any) -> Response:
     """A part of a page, with the notices that wait to be shown."""
-    html = render_template(f"portal/{template}", user=sessions.current_user(), **values)
+    html = render_template(f"portal/{template}", user=signed_in_user(), **values)
     notices = render_template("notices.html", is_part=True)
     return make_response(html + notices, 200, dict(headers or {}))
-
-
-def back_to(address: str | None) -> Response:
-    """Send the browser on after a form: to ``address`` if it is one of ours, else to the list of desktops."""
-    return redirect(sessions.local_path(address, url_for(HOME)), 303)
-
-
-def notice(kind: str, text: str) -> None:
-    """Let the next page say something; ``kind`` is good, bad or info."""
-    flash(text, kind)
-
-
-def error_page(problem: Problem) -> str:
-    """The page that a person sees when something went wrong."""
-    return render_template("error.html", problem=problem, trouble=messages.trouble(problem))

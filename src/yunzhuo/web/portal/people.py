@@ -10,9 +10,9 @@ from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, NotFound
 from yunzhuo.services.access import Role, scope_of
 from yunzhuo.services.people import DesktopsOfDeleted, Person
 from yunzhuo.web.portal import messages
-from yunzhuo.web.portal.administration import for_administrators, for_those_who, require_token
+from yunzhuo.web.portal.administration import for_administrators
 from yunzhuo.web.portal.forms import DeleteUserForm, NewUserForm, RoleForm
-from yunzhuo.web.portal.pages import back_to, blueprint, notice, page
+from yunzhuo.web.portal.pages import back_to, blueprint, for_those_who, notice, page, require_token
 from yunzhuo.webkit import actor, services
 from yunzhuo.webkit.statuses import STATUS
 

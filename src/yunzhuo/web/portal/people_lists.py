@@ -4,20 +4,15 @@ from flask import request, url_for
 from werkzeug.wrappers import Response
 
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput
-from yunzhuo.services import people_files
+from yunzhuo.services import list_files
+from yunzhuo.services.list_files import MAX_BYTES, MAX_ROWS, MEDIA_TYPES, FileKind
 from yunzhuo.services.people import DesktopsOfDeleted
-from yunzhuo.services.people_files import MAX_BYTES, MAX_ROWS, FileKind
 from yunzhuo.services.people_import import Change, ImportReport
 from yunzhuo.web.portal import messages
-from yunzhuo.web.portal.administration import for_those_who, require_token
-from yunzhuo.web.portal.pages import back_to, blueprint, notice, page
+from yunzhuo.web.portal.pages import back_to, blueprint, for_those_who, notice, page, require_token
 from yunzhuo.webkit import actor, services
 from yunzhuo.webkit.statuses import STATUS
 
-_MEDIA_TYPES = {
-    FileKind.CSV: "text/csv; charset=utf-8",
-    FileKind.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-}
 _SHOWN = 200
 
 
@@ -47,7 +42,7 @@ def run_import() -> Response:
     if not report.made:
         return _import_page(report, STATUS[InvalidInput] if report.problems else 200)
     pairs = [(access.user.email, access.one_time_password) for access in report.made]
-    return _file(people_files.write(pairs, ("email", "one_time_password"), FileKind.CSV), FileKind.CSV, "passwords")
+    return _file(list_files.write(pairs, ("email", "one_time_password"), FileKind.CSV), FileKind.CSV, "passwords")
 
 
 @blueprint.get("/admin/users/export")
@@ -97,7 +92,7 @@ def _import_page(report: ImportReport | None, status: int = 200, problem: str | 
 
 
 def _file(content: bytes, kind: FileKind, name: str) -> Response:
-    answer = Response(content, content_type=_MEDIA_TYPES[kind])
+    answer = Response(content, content_type=MEDIA_TYPES[kind])
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}.{kind}"'
     answer.headers["Cache-Control"] = "no-store"
     return answer

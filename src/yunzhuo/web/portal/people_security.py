@@ -9,10 +9,11 @@ from yunzhuo.services.access import Role, verbs_of
 from yunzhuo.services.people import Person
 from yunzhuo.web.portal import messages
 from yunzhuo.web.portal.administration import for_administrators
-from yunzhuo.web.portal.forms import EmptyForm, InviteForm, TokenForm
+from yunzhuo.web.portal.forms import InviteForm, TokenForm
 from yunzhuo.web.portal.pages import back_to, blueprint, notice, page
-from yunzhuo.web.portal.security import wish_of
+from yunzhuo.web.portal.tokens import wish_of
 from yunzhuo.webkit import actor, services
+from yunzhuo.webkit.forms import EmptyForm
 from yunzhuo.webkit.statuses import STATUS
 
 

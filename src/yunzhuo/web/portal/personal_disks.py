@@ -13,9 +13,10 @@ from yunzhuo.services.kept_disk_snapshots import DiskSnapshotView
 from yunzhuo.services.personal_disks import DiskView
 from yunzhuo.services.rules.lifecycle import Action
 from yunzhuo.web.portal import messages
-from yunzhuo.web.portal.forms import DiskForm, EmptyForm, NameForm
+from yunzhuo.web.portal.forms import DiskForm, NameForm
 from yunzhuo.web.portal.pages import back_to, blueprint, events_from_now, is_part, notice, page, part
 from yunzhuo.webkit import actor, services, sessions
+from yunzhuo.webkit.forms import EmptyForm
 from yunzhuo.webkit.statuses import STATUS
 
 _HOME = "portal.personal_files"

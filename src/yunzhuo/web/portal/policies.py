@@ -9,8 +9,8 @@ from yunzhuo.phoenix.common.errors import InvalidInput
 from yunzhuo.services.access import scope_of
 from yunzhuo.services.policies import PolicySubject
 from yunzhuo.web.portal import policy_words
-from yunzhuo.web.portal.administration import for_those_who, person_with, require_token, saved
-from yunzhuo.web.portal.pages import blueprint, page
+from yunzhuo.web.portal.administration import person_with
+from yunzhuo.web.portal.pages import blueprint, for_those_who, page, require_token, saved
 from yunzhuo.webkit import actor, services
 
 _SAID: Mapping[str, bool | None] = {"": None, "true": True, "false": False}

@@ -13,10 +13,11 @@ from yunzhuo.services.claims import PoolOffer
 from yunzhuo.services.pools import UTC_ZONE, PoolView, PoolWish
 from yunzhuo.services.rules.pools import Kind
 from yunzhuo.web.portal import messages, pool_words
-from yunzhuo.web.portal.administration import for_those_who, person_with, require_token, saved
-from yunzhuo.web.portal.forms import EmptyForm, PoolForm
-from yunzhuo.web.portal.pages import HOME, back_to, blueprint, is_part, notice, page, part
+from yunzhuo.web.portal.administration import person_with
+from yunzhuo.web.portal.forms import PoolForm
+from yunzhuo.web.portal.pages import HOME, back_to, blueprint, for_those_who, is_part, notice, page, part, require_token, saved
 from yunzhuo.webkit import actor, services, sessions
+from yunzhuo.webkit.forms import EmptyForm
 from yunzhuo.webkit.statuses import STATUS
 
 

@@ -10,8 +10,8 @@ from yunzhuo.phoenix.common.errors import InvalidInput
 from yunzhuo.services.access import Scope, scope_of
 from yunzhuo.services.quotas import Resource, Subject
 from yunzhuo.services.usage import UsageOfDay
-from yunzhuo.web.portal.administration import for_those_who, person_with, require_token, saved
-from yunzhuo.web.portal.pages import blueprint, page
+from yunzhuo.web.portal.administration import person_with
+from yunzhuo.web.portal.pages import blueprint, for_those_who, page, require_token, saved
 from yunzhuo.webkit import actor, services, sessions
 
 _DAYS = (7, 30, 90, 365)

@@ -12,9 +12,8 @@ from yunzhuo.services.accounts import time_zones
 from yunzhuo.services.rules.schedules import DEFAULT_CATCH_UP, Deed, SubjectKind
 from yunzhuo.services.schedules import UTC_ZONE, ScheduleView, ScheduleWish
 from yunzhuo.web.portal import messages, schedule_words
-from yunzhuo.web.portal.administration import for_those_who, require_token, saved
 from yunzhuo.web.portal.forms import ScheduleForm
-from yunzhuo.web.portal.pages import back_to, blueprint, notice, page
+from yunzhuo.web.portal.pages import back_to, blueprint, for_those_who, notice, page, require_token, saved
 from yunzhuo.webkit import actor, services, sessions
 from yunzhuo.webkit.statuses import STATUS
 

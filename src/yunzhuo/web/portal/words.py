@@ -11,6 +11,7 @@ from yunzhuo.services.quotas import Resource, Subject
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, State, Step
 from yunzhuo.web.portal import gateway_words, lease_words, pool_words, schedule_words
 from yunzhuo.web.portal.license_refusals import LICENSE_REFUSALS
+from yunzhuo.webkit.words import ACCOUNT_FIELDS, ACCOUNT_REFUSALS
 
 STATES: Mapping[State, LazyString] = {
     State.BUILDING: lazy_gettext("Building"),
@@ -79,22 +80,6 @@ CHANGES: Mapping[Change, LazyString] = {
     Change.ENABLE: lazy_gettext("Enable accounts"),
     Change.RESET: lazy_gettext("Reset passwords"),
     Change.DELETE: lazy_gettext("Delete accounts"),
-}
-
-SIGN_IN_METHODS: Mapping[str, LazyString] = {
-    "password": lazy_gettext("Password"),
-    "code": lazy_gettext("Code"),
-    "totp": lazy_gettext("Authenticator app"),
-    "recovery": lazy_gettext("Recovery code"),
-    "passkey": lazy_gettext("Passkey"),
-    "token": lazy_gettext("Token"),
-}
-
-SIGN_IN_OUTCOMES: Mapping[str, LazyString] = {
-    "done": lazy_gettext("Signed in"),
-    "awaits_factor": lazy_gettext("Asked for the second factor"),
-    "wrong_password": lazy_gettext("The password was wrong"),
-    "wrong_factor": lazy_gettext("The code was wrong"),
 }
 
 # What several desktops are asked at once.
@@ -271,6 +256,7 @@ LOSSES: Mapping[str, LazyString] = {
 }
 
 REFUSALS: Mapping[str, LazyString] = {
+    **ACCOUNT_REFUSALS,
     **LICENSE_REFUSALS,
     **gateway_words.REFUSALS,
     **pool_words.REFUSALS,
@@ -279,8 +265,6 @@ REFUSALS: Mapping[str, LazyString] = {
     "policy_forbids": lazy_gettext("This is not allowed on this desktop's screen."),
     "too_many_screens": lazy_gettext("You have too many screens open. Close one first."),
     "registration_closed": lazy_gettext("Registration is closed. Ask your administrator for an account."),
-    "wrong_credentials": lazy_gettext("The address or the password is wrong."),
-    "email_taken": lazy_gettext("There is an account with this address already."),
     "desktop_limit_reached": lazy_gettext("You have %(used)s of %(limit)s desktops. Delete one first."),
     "snapshot_limit_reached": lazy_gettext("This desktop has %(used)s of %(limit)s snapshots. Delete one first."),
     "snapshot_name_taken": lazy_gettext("Another snapshot of this desktop has this name."),
@@ -317,8 +301,6 @@ REFUSALS: Mapping[str, LazyString] = {
     "role_name_taken": lazy_gettext("There is a role with this name already."),
     "organization_name_taken": lazy_gettext("There is an organization with this name already."),
     "own_organization": lazy_gettext("This cannot be done to your own organization."),
-    "email_refused": lazy_gettext("This address cannot be used here."),
-    "more_rights": lazy_gettext("This may do more than you. Ask somebody who may as much."),
     "quota_reached": lazy_gettext("This is more than the quota allows: %(used)s of %(limit)s are used."),
     "address_there": lazy_gettext("This desktop has a floating IP already."),
     "no_address": lazy_gettext("This desktop has no floating IP."),
@@ -333,23 +315,8 @@ REFUSALS: Mapping[str, LazyString] = {
     "disk_snapshot_limit_reached": lazy_gettext("Your disk has %(used)s of %(limit)s snapshots. Delete one first."),
     "disk_snapshot_name_taken": lazy_gettext("Another snapshot of your disk has this name."),
     "user_has_personal_disk": lazy_gettext("Say that this person's disk is to be deleted, too."),
-    "own_account": lazy_gettext("This cannot be done to your own account. Ask another administrator."),
-    "last_administrator": lazy_gettext("This is the last administrator. Make another one first."),
     "user_has_desktops": lazy_gettext("Say what happens to this person's desktops."),
-    "user_not_found": lazy_gettext("There is no such account."),
-    "link_not_valid": lazy_gettext("This link is not valid, or not any more. Ask for a new one."),
-    "sign_in_expired": lazy_gettext("Please give your password again."),
-    "passkey_refused": lazy_gettext("This passkey cannot be used here."),
-    "passkey_exists": lazy_gettext("This passkey is there already."),
-    "too_many_passkeys": lazy_gettext("You have too many passkeys. Remove one first."),
-    "totp_exists": lazy_gettext("There is an authenticator app already. Remove it first."),
-    "totp_not_offered": lazy_gettext("Set up the authenticator app again."),
-    "no_second_factor": lazy_gettext("There is no second factor that recovery codes would stand in for."),
-    "too_many_tokens": lazy_gettext("There are too many tokens. Revoke one first."),
     "not_a_service": lazy_gettext("People make their tokens themselves."),
-    "first_step_needed": lazy_gettext("Choose a password of your own, or set up a second factor, first."),
-    "forbidden": lazy_gettext("You are not allowed to do this."),
-    "not_signed_in": lazy_gettext("You are not signed in any more."),
     **REASONS,
 }
 
@@ -357,17 +324,10 @@ FIELDS: Mapping[str, LazyString] = {
     **pool_words.FIELDS,
     **schedule_words.FIELDS,
     **lease_words.FIELDS,
-    "email": lazy_gettext("This is not an e-mail address."),
-    "password": lazy_gettext("This password cannot be used."),
-    "present": lazy_gettext("This is not your current password."),
-    "code": lazy_gettext("This is none of the codes that count now."),
-    "credential": lazy_gettext("This passkey cannot be used here."),
-    "chosen": lazy_gettext("Choose a password that differs from your current one."),
-    "name": lazy_gettext("This name cannot be used: 1 to 64 characters, none of them invisible."),
+    **ACCOUNT_FIELDS,
     "public_url": lazy_gettext("Write a gateway's address as wss://HOST:PORT."),
     "internal_url": lazy_gettext("Write a gateway's address as wss://HOST:PORT."),
     "image": lazy_gettext("This image is not offered any more."),
-    "time_zone": lazy_gettext("There is no such time zone."),
     "person": lazy_gettext("There is no such account."),
     "until": lazy_gettext("A day to come, at most a year from now."),
     "session_seconds": lazy_gettext("Write a whole number."),
@@ -378,12 +338,6 @@ FIELDS: Mapping[str, LazyString] = {
     "for": lazy_gettext("Say for whom: a person by their address, a group or the organization."),
     "to": lazy_gettext("There is no such account, or it cannot have desktops."),
     "flavor": lazy_gettext("This size does not fit the image, or is not offered any more."),
-}
-
-# What is wrong with a new password.
-PASSWORDS: Mapping[str, LazyString] = {
-    "password_too_short": lazy_gettext("At least %(count)s characters."),
-    "password_too_common": lazy_gettext("Too easy to guess: make it longer, or of words that do not belong together."),
 }
 
 # Sizes are named in the settings; these are the ones they come with.

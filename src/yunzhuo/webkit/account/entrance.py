@@ -6,23 +6,24 @@ from werkzeug.wrappers import Response
 
 from yunzhuo.phoenix.common.errors import InvalidInput, NotSignedIn, TooManyAttempts
 from yunzhuo.services.accounts import Granted
-from yunzhuo.web.portal import messages
-from yunzhuo.web.portal.forms import EmptyForm, FactorForm, PasskeyForm, PasswordForm, SignInForm
-from yunzhuo.web.portal.pages import HOME, back_to, blueprint, notice, page
-from yunzhuo.webkit import actor, client_address, languages, services, sessions
+from yunzhuo.webkit import actor, client_address, languages, messages, services, sessions
+from yunzhuo.webkit.forms import EmptyForm, FactorForm, PasskeyForm, PasswordForm, SignInForm
+from yunzhuo.webkit.pages import Routes, back_to, home, notice, page
 from yunzhuo.webkit.statuses import STATUS
 
+routes = Routes()
 
-@blueprint.get("/")
+
+@routes.get("/")
 def start() -> Response:
     """Where people land."""
-    return back_to(url_for(HOME))
+    return back_to(home())
 
 
-@blueprint.route("/sign-in", methods=["GET", "POST"])
+@routes.route("/sign-in", methods=["GET", "POST"])
 def sign_in() -> Response:
     """Begin a session; ``?next=`` is where to go afterwards."""
-    next_path = sessions.local_path(request.args.get("next"), url_for(HOME))
+    next_path = sessions.local_path(request.args.get("next"), home())
     form = SignInForm()
     if request.method == "GET" and sessions.current_user() is not None:
         return back_to(next_path)
@@ -42,7 +43,7 @@ def sign_in() -> Response:
         else:
             return _come_in(granted, next_path)
     return page(
-        "sign_in.html",
+        "account/sign_in.html",
         status,
         form=form,
         passkey=PasskeyForm(formdata=None),
@@ -52,10 +53,10 @@ def sign_in() -> Response:
     )
 
 
-@blueprint.route("/sign-in/factor", methods=["GET", "POST"])
+@routes.route("/sign-in/factor", methods=["GET", "POST"])
 def give_factor() -> Response:
     """Give the second factor: a code, or (by the other form of the page) a passkey."""
-    next_path = sessions.local_path(request.args.get("next"), url_for(HOME))
+    next_path = sessions.local_path(request.args.get("next"), home())
     secret = sessions.awaiting_secret()
     if secret is None:
         return back_to(url_for("portal.sign_in"))
@@ -78,20 +79,20 @@ def give_factor() -> Response:
             return _come_in(granted, next_path)
     has_passkeys = services().passkeys.is_offered
     passkey = PasskeyForm(formdata=None)
-    return page("factor.html", status, form=form, passkey=passkey, next_path=next_path, has_passkeys=has_passkeys)
+    return page("account/factor.html", status, form=form, passkey=passkey, next_path=next_path, has_passkeys=has_passkeys)
 
 
-@blueprint.post("/sign-in/passkey/options")
+@routes.post("/sign-in/passkey/options")
 def passkey_to_sign() -> Response:
     """What the browser's authenticator is to sign, in JSON; for the second factor when that is awaited."""
     options = services().sign_ins.offer_passkey(sessions.awaiting_secret())
     return Response(options, content_type="application/json")
 
 
-@blueprint.post("/sign-in/passkey")
+@routes.post("/sign-in/passkey")
 def sign_in_with_passkey() -> Response:
     """Begin a session by a passkey: alone, or as the second factor that is awaited."""
-    next_path = sessions.local_path(request.args.get("next"), url_for(HOME))
+    next_path = sessions.local_path(request.args.get("next"), home())
     form, secret = PasskeyForm(), sessions.awaiting_secret()
     try:
         if not form.validate_on_submit():
@@ -107,26 +108,26 @@ def sign_in_with_passkey() -> Response:
     return _come_in(granted, next_path)
 
 
-@blueprint.post("/sign-out")
+@routes.post("/sign-out")
 def sign_out() -> Response:
     """End the session."""
     sessions.sign_out()
     return back_to(url_for("portal.sign_in"))
 
 
-@blueprint.route("/password", methods=["GET", "POST"])
+@routes.route("/password", methods=["GET", "POST"])
 @sessions.signed_in
 def change_password() -> Response:
     """Choose another password; all other sessions and tokens of this person end."""
     form = PasswordForm()
     if form.validate_on_submit() and _password_changed(form):
         notice("good", gettext("Your password is changed. You are signed out everywhere else."))
-        return back_to(url_for(HOME))
+        return back_to(home())
     status = STATUS[InvalidInput] if form.is_submitted() else 200
-    return page("password.html", status, form=form, min_length=services().settings.accounts.password_min_length)
+    return page("account/password.html", status, form=form, min_length=services().settings.accounts.password_min_length)
 
 
-@blueprint.post("/language")
+@routes.post("/language")
 def choose_language() -> Response:
     """Read the pages in another language from now on; also for people who are not signed in."""
     if EmptyForm().validate_on_submit():

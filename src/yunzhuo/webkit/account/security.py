@@ -11,18 +11,14 @@ from flask_babel import gettext
 from werkzeug.wrappers import Response
 
 from yunzhuo.phoenix.common.errors import Conflict, Forbidden, InvalidInput, LimitReached, NotFound, TooManyAttempts
-from yunzhuo.services.access import READ_ONLY, grants_of
 from yunzhuo.services.step_up import Proven
-from yunzhuo.services.tokens import TokenWish
-from yunzhuo.web.portal import messages
-from yunzhuo.web.portal.forms import AddressForm, EmptyForm, FactorForm, NewPasskeyForm, PasswordAgainForm, TokenForm
-from yunzhuo.web.portal.pages import back_to, blueprint, notice, page
-from yunzhuo.webkit import actor, services, sessions
+from yunzhuo.webkit import actor, messages, services, sessions
+from yunzhuo.webkit.forms import AddressForm, EmptyForm, FactorForm, NewPasskeyForm, PasswordAgainForm
+from yunzhuo.webkit.pages import Routes, back_to, notice, page
 from yunzhuo.webkit.statuses import STATUS
 
 _Arguments = ParamSpec("_Arguments")
-_SECONDS_PER_DAY = 86400
-_DAYS = 90
+routes = Routes()
 # Where somebody may go who has to have a second factor first; the first of them is where they are sent.
 ENROLL_ENDPOINTS = (
     "portal.security",
@@ -50,13 +46,13 @@ def asks_password(route: Callable[_Arguments, ResponseReturnValue]) -> Callable[
     return sessions.signed_in(guarded)
 
 
-@blueprint.get("/security")
+@routes.get("/security")
 @sessions.signed_in
 def security() -> Response:
     """All that proves a person, and what is open in their name."""
     person = actor()
     return page(
-        "security.html",
+        "account/security.html",
         factors=services().factors.of(person),
         passkeys=services().passkeys.list(person),
         has_passkeys=services().passkeys.is_offered,
@@ -65,7 +61,7 @@ def security() -> Response:
     )
 
 
-@blueprint.route("/security/password", methods=["GET", "POST"])
+@routes.route("/security/password", methods=["GET", "POST"])
 @sessions.signed_in
 def prove() -> Response:
     """Give the password again; ``?next=`` is where to go afterwards."""
@@ -82,14 +78,14 @@ def prove() -> Response:
             status = STATUS[TooManyAttempts]
         else:
             return back_to(next_path)
-    return page("prove.html", status, form=form, next_path=next_path)
+    return page("account/prove.html", status, form=form, next_path=next_path)
 
 
-@blueprint.route("/security/totp", methods=["GET", "POST"])
+@routes.route("/security/totp", methods=["GET", "POST"])
 @asks_password
 def add_totp() -> Response:
     """Set up an authenticator app: scan the code, give what the app shows."""
-    proof, factors, form = _proven(), services().factors, FactorForm()
+    proof, factors, form = proven(), services().factors, FactorForm()
     status = STATUS[InvalidInput] if form.is_submitted() else 200
     try:
         if form.validate_on_submit():
@@ -106,49 +102,49 @@ def add_totp() -> Response:
         notice("bad", messages.refusal(error))
         return back_to(url_for("portal.security"))
     picture = segno.make(offer.uri, micro=False).svg_inline(omitsize=True, svgclass="qr", lineclass=None, light="#fff")
-    return page("totp.html", status, form=form, offer=offer, picture=picture)
+    return page("account/totp.html", status, form=form, offer=offer, picture=picture)
 
 
-@blueprint.post("/security/totp/remove")
+@routes.post("/security/totp/remove")
 @asks_password
 def remove_totp() -> Response:
     """The authenticator app counts no more."""
     _require_token()
-    services().factors.remove_totp(actor(), _proven())
+    services().factors.remove_totp(actor(), proven())
     notice("good", gettext("The authenticator app is removed."))
     return back_to(url_for("portal.security"))
 
 
-@blueprint.post("/security/recovery-codes")
+@routes.post("/security/recovery-codes")
 @asks_password
 def make_recovery_codes() -> Response:
     """New recovery codes in place of the old ones."""
     _require_token()
     try:
-        codes = services().factors.new_recovery_codes(actor(), _proven())
+        codes = services().factors.new_recovery_codes(actor(), proven())
     except Conflict as error:
         notice("bad", messages.refusal(error))
         return back_to(url_for("portal.security"))
     return _done(gettext("The old recovery codes are worthless now."), codes)
 
 
-@blueprint.post("/security/passkeys/options")
+@routes.post("/security/passkeys/options")
 @asks_password
 def passkey_to_make() -> Response:
     """What the browser's authenticator is to make a passkey from, in JSON."""
     try:
-        options = services().passkeys.offer_registration(actor(), _proven())
+        options = services().passkeys.offer_registration(actor(), proven())
     except LimitReached as error:
         notice("bad", messages.refusal(error))
         return sessions.go_to(url_for("portal.security"))
     return Response(options, content_type="application/json")
 
 
-@blueprint.route("/security/passkeys", methods=["GET", "POST"])
+@routes.route("/security/passkeys", methods=["GET", "POST"])
 @asks_password
 def add_passkey() -> Response:
     """Add a passkey that the browser makes."""
-    proof, form = _proven(), NewPasskeyForm()
+    proof, form = proven(), NewPasskeyForm()
     status = STATUS[InvalidInput] if form.is_submitted() else 200
     if form.validate_on_submit():
         try:
@@ -160,20 +156,20 @@ def add_passkey() -> Response:
             form.refuse(messages.refusal(error))
         else:
             return _done(gettext("“%(name)s” can be used from now on.", name=made.passkey.name), made.recovery_codes)
-    return page("passkey.html", status, form=form)
+    return page("account/passkey.html", status, form=form)
 
 
-@blueprint.post("/security/passkeys/<passkey_id>/remove")
+@routes.post("/security/passkeys/<passkey_id>/remove")
 @asks_password
 def remove_passkey(passkey_id: str) -> Response:
     """A passkey lets nobody in any more."""
     _require_token()
-    services().passkeys.remove(actor(), _proven(), passkey_id)
+    services().passkeys.remove(actor(), proven(), passkey_id)
     notice("good", gettext("The passkey is removed."))
     return back_to(url_for("portal.security"))
 
 
-@blueprint.post("/security/sessions/<session_id>/end")
+@routes.post("/security/sessions/<session_id>/end")
 @sessions.signed_in
 def end_session(session_id: str) -> Response:
     """Sign out in another browser."""
@@ -183,7 +179,7 @@ def end_session(session_id: str) -> Response:
     return back_to(url_for("portal.security"))
 
 
-@blueprint.post("/security/sessions/end")
+@routes.post("/security/sessions/end")
 @sessions.signed_in
 def end_other_sessions() -> Response:
     """Sign out in all other browsers."""
@@ -193,18 +189,18 @@ def end_other_sessions() -> Response:
     return back_to(url_for("portal.security"))
 
 
-@blueprint.get("/security/sign-ins")
+@routes.get("/security/sign-ins")
 @sessions.signed_in
 def sign_in_history() -> Response:
     """The tries to come in by one's account."""
-    return page("sign_ins.html", tries=services().sessions.history(actor(), limit=100))
+    return page("account/sign_ins.html", tries=services().sessions.history(actor(), limit=100))
 
 
-@blueprint.route("/security/address", methods=["GET", "POST"])
+@routes.route("/security/address", methods=["GET", "POST"])
 @asks_password
 def change_address() -> Response:
     """Another address: confirmed by whoever reads its mail, where mail can be sent."""
-    proof, form = _proven(), AddressForm()
+    proof, form = proven(), AddressForm()
     status = STATUS[InvalidInput] if form.is_submitted() else 200
     if form.validate_on_submit():
         try:
@@ -222,27 +218,10 @@ def change_address() -> Response:
             else:
                 notice("info", gettext("Follow the link in the mail to %(email)s.", email=email))
             return back_to(url_for("portal.security"))
-    return page("address.html", status, form=form, is_by_mail=services().regaining.is_by_mail)
+    return page("account/address.html", status, form=form, is_by_mail=services().regaining.is_by_mail)
 
 
-@blueprint.route("/security/tokens", methods=["GET", "POST"])
-@asks_password
-def add_token() -> Response:
-    """Make an API token; it is shown this once."""
-    _proven()
-    form, person = TokenForm(reach="all", days=_DAYS), actor()
-    status = STATUS[InvalidInput] if form.is_submitted() else 200
-    if form.validate_on_submit():
-        try:
-            return page("new_token.html", made=services().tokens.create(person, wish_of(form)))
-        except InvalidInput as error:
-            form.refuse_fields(messages.field_errors(error))
-        except Conflict as error:
-            form.refuse(messages.refusal(error))
-    return page("token.html", status, form=form, verbs=sorted(grants_of(person)))
-
-
-@blueprint.post("/security/tokens/<token_id>/revoke")
+@routes.post("/security/tokens/<token_id>/revoke")
 @sessions.signed_in
 def revoke_token(token_id: str) -> Response:
     """A token is worthless from now on."""
@@ -252,20 +231,15 @@ def revoke_token(token_id: str) -> Response:
     return back_to(url_for("portal.security"))
 
 
-def wish_of(form: TokenForm) -> TokenWish:
-    """What the form asks for."""
-    reaches = {"all": None, "read": [READ_ONLY], "verbs": form.verbs.data or []}
-    return TokenWish(form.name.data, reaches[form.reach.data], form.days.data * _SECONDS_PER_DAY)
-
-
-def _proven() -> Proven:
+def proven() -> Proven:
+    """That whoever asks gave the password a moment ago. Raises Forbidden."""
     return services().step_up.of_session(actor(), sessions.current_secret() or "")
 
 
 def _done(text: str, codes: object) -> Response:
     """Say what was done, with the recovery codes if there are any: they are shown only now."""
     if codes:
-        return page("recovery_codes.html", text=text, codes=codes)
+        return page("account/recovery_codes.html", text=text, codes=codes)
     notice("good", text)
     return back_to(url_for("portal.security"))
 

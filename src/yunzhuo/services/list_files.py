@@ -1,4 +1,4 @@
-"""Lists of people as files: CSV and XLSX, read with limits and written so that no spreadsheet takes a text for a formula."""
+"""Lists as files: CSV and XLSX, read with limits and written so that no spreadsheet takes a text for a formula."""
 
 import csv
 import io
@@ -8,12 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
 
-from openpyxl import Workbook, load_workbook
-
 from yunzhuo.phoenix.common.errors import InvalidInput
 from yunzhuo.services.rules.spreadsheets import harmless, meant
 
-COLUMNS = ("email", "role", "groups", "language")
 MAX_ROWS = 20_000
 MAX_BYTES = 8 * 1024 * 1024
 _MAX_UNPACKED_BYTES = 64 * 1024 * 1024
@@ -28,6 +25,12 @@ class FileKind(StrEnum):
     XLSX = "xlsx"
 
 
+MEDIA_TYPES = {
+    FileKind.CSV: "text/csv; charset=utf-8",
+    FileKind.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One line of a list: where it stands (the heading is line 1), and its cells by their column."""
@@ -36,22 +39,27 @@ class Line:
     cells: Mapping[str, str]
 
 
-def read(content: bytes, kind: FileKind) -> Sequence[Line]:
-    """The lines of a list, empty ones left out. Raises InvalidInput for what is no such list, or too large."""
+def read(content: bytes, kind: FileKind, columns: Sequence[str], needed: str) -> Sequence[Line]:
+    """The lines of a list of these columns, of which one is ``needed``; empty ones left out.
+
+    Raises InvalidInput for what is no such list, or too large.
+    """
     if len(content) > MAX_BYTES:
         raise _unreadable(f"At most {MAX_BYTES // 1024 // 1024} MiB.", code="file_too_large")
-    rows = _csv_rows(content) if kind is FileKind.CSV else _xlsx_rows(content)
+    rows = _csv_rows(content) if kind is FileKind.CSV else _xlsx_rows(content, len(columns) + 1)
     try:
         heading = [cell.strip().lower() for cell in next(rows, [])]
         while heading and not heading[-1]:
             heading.pop()
-        if "email" not in heading or set(heading) - set(COLUMNS) or len(set(heading)) != len(heading):
-            raise _unreadable(f"The first line names the columns: {', '.join(COLUMNS)}; email is needed, the others are not.")
+        if needed not in heading or set(heading) - set(columns) or len(set(heading)) != len(heading):
+            raise _unreadable(
+                f"The first line names the columns: {', '.join(columns)}; {needed} is needed, the others are not."
+            )
         lines = [Line(number, _cells(heading, row, number)) for number, row in enumerate(rows, 2) if any(map(str.strip, row))]
     except (csv.Error, UnicodeDecodeError) as error:
         raise _unreadable("It is not CSV in UTF-8.") from error
     if not lines:
-        raise _unreadable("There is nobody in it.")
+        raise _unreadable("There is nothing in it.")
     return lines
 
 
@@ -63,8 +71,10 @@ def write(rows: Iterable[Sequence[object]], heading: Sequence[str], kind: FileKi
         writer.writerow(heading)
         writer.writerows([harmless(cell) for cell in row] for row in rows)
         return text.getvalue().encode("utf-8-sig")  # the mark lets spreadsheets read it as UTF-8
+    from openpyxl import Workbook  # noqa: PLC0415 (a third of a second for each process that has no such file)
+
     book = Workbook(write_only=True)
-    sheet = book.create_sheet("people")
+    sheet = book.create_sheet("list")
     sheet.append(list(heading))
     for row in rows:
         sheet.append([harmless(cell) for cell in row])
@@ -75,7 +85,7 @@ def write(rows: Iterable[Sequence[object]], heading: Sequence[str], kind: FileKi
 
 def _cells(heading: Sequence[str], row: Sequence[str], number: int) -> dict[str, str]:
     if number > MAX_ROWS + 1:
-        raise _unreadable(f"At most {MAX_ROWS} people at once.", code="file_too_large")
+        raise _unreadable(f"At most {MAX_ROWS} lines at once.", code="file_too_large")
     if any(map(str.strip, row[len(heading) :])):
         raise _unreadable(f"Line {number} has more cells than there are columns.")
     return {name: meant(cell.strip()) for name, cell in zip(heading, row, strict=False)}
@@ -88,7 +98,9 @@ def _csv_rows(content: bytes) -> Iterator[list[str]]:
     yield from csv.reader(text, delimiter=";" if first.count(";") > first.count(",") else ",", strict=True)
 
 
-def _xlsx_rows(content: bytes) -> Iterator[list[str]]:
+def _xlsx_rows(content: bytes, width: int) -> Iterator[list[str]]:
+    from openpyxl import load_workbook  # noqa: PLC0415 (as above)
+
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
             members = packed.infolist()
@@ -98,8 +110,8 @@ def _xlsx_rows(content: bytes) -> Iterator[list[str]]:
         book = load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
         sheet = book.worksheets[0]
         sheet.reset_dimensions()  # what the file says of its size is not to be believed
-        for row in sheet.iter_rows(max_col=len(COLUMNS) + 1, values_only=True):
-            yield ["" if cell is None else str(cell)[:_MAX_CELL] for cell in islice(row, len(COLUMNS) + 1)]
+        for row in sheet.iter_rows(max_col=width, values_only=True):
+            yield ["" if cell is None else str(cell)[:_MAX_CELL] for cell in islice(row, width)]
         book.close()
     except InvalidInput:
         raise

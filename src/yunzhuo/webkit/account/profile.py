@@ -11,14 +11,15 @@ from werkzeug.wrappers import Response
 
 from yunzhuo.phoenix.common.errors import InvalidInput
 from yunzhuo.services.accounts import time_zones
-from yunzhuo.web.portal import messages
-from yunzhuo.web.portal.forms import ProfileForm
-from yunzhuo.web.portal.pages import back_to, blueprint, notice, page
-from yunzhuo.webkit import actor, languages, services, sessions
+from yunzhuo.webkit import actor, languages, messages, services, sessions
+from yunzhuo.webkit.forms import ProfileForm
+from yunzhuo.webkit.pages import Routes, back_to, notice, page
 from yunzhuo.webkit.statuses import STATUS
 
+routes = Routes()
 
-@blueprint.route("/profile", methods=["GET", "POST"])
+
+@routes.route("/profile", methods=["GET", "POST"])
 @sessions.signed_in
 def profile() -> Response:
     """Who I am here, in which language I read, and in which time zone."""
@@ -34,7 +35,7 @@ def profile() -> Response:
             notice("good", gettext("Saved."))
             return back_to(url_for("portal.profile"))
     status = STATUS[InvalidInput] if form.is_submitted() else 200
-    return page("profile.html", status, form=form, zones=_zones(str(get_locale())))
+    return page("account/profile.html", status, form=form, zones=_zones(str(get_locale())))
 
 
 @cache
