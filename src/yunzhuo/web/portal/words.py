@@ -254,7 +254,6 @@ REFUSALS: Mapping[str, LazyString] = {
     "too_many_screens": lazy_gettext("You have too many screens open. Close one first."),
     "gateway_name_taken": lazy_gettext("There is a gateway of this name already."),
     "gateway_in_use": lazy_gettext("People are connected through this gateway. Drain it first."),
-    "gateway_has_history": lazy_gettext("Sessions of this gateway are on record. Drain it instead."),
     "segment_exists": lazy_gettext("This network, or another one of this name, is there already."),
     "registration_closed": lazy_gettext("Registration is closed. Ask your administrator for an account."),
     "wrong_credentials": lazy_gettext("The address or the password is wrong."),
