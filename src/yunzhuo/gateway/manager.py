@@ -1,6 +1,7 @@
 """The way to the manager: JSON over HTTP/1.1 on connections that are kept, with the gateway's own key.
 
-``httptools`` reads the answers; connections are ours. A general client costs ten times as much for each ticket (decisions 22, 33).
+``httptools`` reads the answers; connections are ours. A general client costs ten times as much for each ticket (decisions 22
+and 33).
 """
 
 import asyncio

@@ -178,8 +178,8 @@ class GatewayService:
     @needs("gateway:delete")
     @retried_when_contended
     def delete(self, actor: Actor, gateway_id: str) -> None:
-        """Forget a gateway that nobody is connected through. Its history stays, with its name. Raises NotFound, Conflict: drain it
-        first."""
+        """Forget a gateway that nobody is connected through. Its history stays, with its name. Raises NotFound, and Conflict:
+        drain it first."""
         with self._db.transaction() as tx:
             row = _found(tx, gateway_id, locked=True)
             if tx.scalar(select(func.count()).where(ConsoleSession.gateway_id == row.id, ConsoleSession.ended_at.is_(None))):
@@ -298,7 +298,7 @@ def _health(row: Gateway, now: datetime) -> Health:
 def _open_sessions(tx: Session) -> Mapping[str, int]:
     is_open: ColumnElement[bool] = ConsoleSession.ended_at.is_(None)
     query = select(ConsoleSession.gateway_id, func.count()).where(is_open).group_by(ConsoleSession.gateway_id)
-    return {row[0]: row[1] for row in tx.execute(query)}
+    return {gateway_id: count for gateway_id, count in tx.execute(query) if gateway_id is not None}
 
 
 def _is_within(tx: Session, client_address: str | None) -> bool:

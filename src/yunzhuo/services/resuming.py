@@ -59,8 +59,8 @@ def resumed(tx: Transaction, shown: Shown, now: datetime, settings: ConsoleSetti
 
 
 def may_go_on(now: datetime, settings: ConsoleSettings) -> ColumnElement[bool]:
-    """Whether a connection's line broke so that its screen may still be gone on with: what :func:`resumed` would let in, of those
-    whose gateway has noticed."""
+    """Whether a connection's line broke so that its screen may still be gone on with: what :func:`resumed` would let in, of
+    those whose gateway has noticed."""
     kept = select(Ticket.id).where(Ticket.id == ConsoleSession.ticket_id, Ticket.resume_digest.is_not(None))
     return and_(
         ConsoleSession.ended_at > now - timedelta(seconds=settings.resume_seconds),

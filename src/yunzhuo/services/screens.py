@@ -57,8 +57,8 @@ class Standing:
 class ScreenView:
     """One person on one desktop's screen, all connections of a SPICE viewer together. "In" goes to the desktop.
 
-    ``last_input_at`` and ``round_trip_ms`` are None until its gateway has said; ``ended_at`` None: it is open. ``broken_at``: when
-    the line of an open one broke, which may still go on over another; it has no ``channels`` until then.
+    ``last_input_at`` and ``round_trip_ms`` are None until its gateway has said; ``ended_at`` None: it is open. ``broken_at``:
+    when the line of an open one broke, which may still go on over another; it has no ``channels`` until then.
     """
 
     id: str
@@ -92,7 +92,7 @@ class ScreenService:
 
     @needs("screen:read")
     def open_now(self, actor: Actor, *, user_id: str | None = None, desktop_id: str | None = None) -> Sequence[ScreenView]:
-        """The screens that are open, the latest first; at most a thousand. One whose line broke is, for as long as it may go on."""
+        """The screens that are open, the latest first, a thousand at most; with those whose line broke and that may go on."""
         waits = self._waits()
         query = _narrowed(_screens(actor, waits), user_id, desktop_id).where(or_(_IS_OPEN, waits))
         with self._db.reading() as tx:
@@ -123,7 +123,7 @@ class ScreenService:
     @needs("screen:end")
     @retried_when_contended
     def end(self, actor: Actor, screen_id: str) -> None:
-        """Close an open screen, with all its channels, within a second; one whose line broke does not go on. Raises NotFound."""
+        """Close an open screen with all its channels within a second; if its line broke, for good. Raises NotFound."""
         is_it = and_(_SCREEN_ID.in_([screen_id]), or_(ConsoleSession.ended_at.is_(None), self._waits()))
         within = within_reach(actor, "screen:end", ConsoleSession.organization_id, ConsoleSession.user_id)
         with self._db.transaction() as tx:
