@@ -66,7 +66,7 @@ fuzz: setup-test ## Ten minutes of changed and random bytes at the gateway's pro
 	@$(BIN)/python -m tests.gateway.fuzz $$(($(SECONDS) / 4))
 	@$(BIN)/python -m tests.gateway.fuzz_guided $$(($(SECONDS) * 3 / 4)) --keep
 
-bench-tools: setup-run ## What benchmarks compare with: websockify (into .venv-bench), HAProxy and nginx
+bench-tools: setup-run ## What benchmarks compare with: websockify and kerbside (into .venv-bench), HAProxy and nginx
 	@$(SETUP) bench
 
 cloud: ## A real OpenStack on this computer, for `make test-cloud`: as root, takes 3 GiB of memory

@@ -1,4 +1,4 @@
-"""The gateway beside websockify, HAProxy and nginx: processor time, memory, latency.
+"""The gateway beside websockify, HAProxy, nginx and kerbside: processor time, memory, latency.
 
 ``python bench/gateway.py [--rounds N] [--mib N] [--quick] [--json]``, after ``make bench-tools``. The gateway runs as it ships,
 with tickets, reports, withdrawals and a policy on; all relays run in turn (A B C A B C) on the same machine, fed by the same
@@ -21,8 +21,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from gateway_peers import message, serve
+from gateway_peers import Listeners, serve
 from gateway_relays import Relay, certificate, gateway, haproxy, masked, nginx, websockify
+from gateway_spice import SpiceRelay, kerbside
 
 MANY = 50
 IDLE = 1000
@@ -30,11 +31,6 @@ IDLE_TLS = 200
 MASS = 9000
 _FRAME_BYTES = 65536
 _RECEIVE_BYTES = 1 << 20
-
-
-def asking(size: int) -> bytes:
-    """A frame that asks for ``size`` bytes."""
-    return masked(message(size.to_bytes(8, "big")))
 
 
 def receive(peers: Sequence[socket.socket], size: int) -> None:
@@ -67,7 +63,7 @@ def download(relay: Relay, connections: int, mib: int) -> float:
         size = (mib << 20) // connections
         before = relay.cpu_seconds()
         for peer in peers:
-            peer.sendall(asking(size))
+            peer.sendall(relay.asking(size))
         receive(peers, size)
         return (relay.cpu_seconds() - before) * 1024 / mib
 
@@ -91,7 +87,7 @@ def connecting(relay: Relay, count: int) -> float:
     before = relay.cpu_seconds()
     for _ in range(count):
         with relay.connect() as peer:
-            peer.sendall(asking(8))
+            peer.sendall(relay.asking(8))
             peer.recv(64)
     time.sleep(0.3)
     return (relay.cpu_seconds() - before) / count
@@ -101,7 +97,7 @@ def latency(relay: Relay, count: int = 2000) -> float:
     """Median seconds until a small question's answer is there."""
     took = []
     with relay.connect() as peer:
-        frame = asking(8)
+        frame = relay.asking(8)
         for _ in range(count):
             began = time.perf_counter()
             peer.sendall(frame)
@@ -130,7 +126,7 @@ def stalled_kib(relay: Relay, count: int = 20) -> float:
         time.sleep(0.5)
         before = relay.memory_kib()
         for peer in peers:
-            peer.sendall(asking(1 << 30))
+            peer.sendall(relay.asking(1 << 30))
         time.sleep(3)
         return (relay.memory_kib() - before) / count
 
@@ -162,15 +158,15 @@ def ratio(found: dict[str, list[float]], ours: str, theirs: str) -> float:
 
 
 @contextmanager
-def peers() -> Iterator[tuple[int, int, int]]:
-    """The manager, the plain server and the WebSocket server, in a process of their own: their ports."""
-    listeners = [socket.create_server(("127.0.0.1", 0), backlog=4096) for _ in range(4)]
-    manager, screen, plain, framed = listeners
+def peers() -> Iterator[tuple[int, int, int, int]]:
+    """The manager, the plain server, the WebSocket server and the SPICE server, in a process of their own: their ports."""
+    at = Listeners.made()
     child = os.fork()
     if not child:
-        serve(manager, screen, plain, framed)
+        serve(at)
     try:
-        yield manager.getsockname()[1], plain.getsockname()[1], framed.getsockname()[1]
+        manager, plain, framed, spice = (one.getsockname()[1] for one in (at.manager, at.plain, at.framed, at.spice))
+        yield manager, plain, framed, spice
     finally:
         os.kill(child, signal.SIGTERM)
         os.waitpid(child, 0)
@@ -196,7 +192,7 @@ def main() -> None:
         print(f"{what}: " + ", ".join(f"{name} {value:.4g}" for name, value in seen[what].items()), flush=True)
         return found
 
-    with tempfile.TemporaryDirectory() as name, peers() as (manager, plain, framed), ExitStack() as stack:
+    with tempfile.TemporaryDirectory() as name, peers() as (manager, plain, framed, spice), ExitStack() as stack:
         folder = Path(name)
         tls = certificate(folder)
         ours = stack.enter_context(gateway(folder, manager))
@@ -206,6 +202,10 @@ def main() -> None:
         ours_tls = stack.enter_context(gateway(folder, manager, tls=tls))
         proxy_tls = stack.enter_context(haproxy(folder, framed, tls=tls))
         everybody = (ours, theirs, proxy, other)
+        native = (
+            SpiceRelay("gateway", ours_tls.pid, ours_tls.port, tls=ours_tls.tls),
+            stack.enter_context(kerbside(folder, spice, tls)),
+        )
         count, mib = options.rounds, options.mib
         one = note("cpu_seconds_per_gib_1", rounds(count, lambda relay: download(relay, 1, mib), everybody))
         many = note("cpu_seconds_per_gib_50", rounds(count, lambda relay: download(relay, MANY, mib), everybody))
@@ -216,6 +216,10 @@ def main() -> None:
             rounds(3, lambda relay: connecting(relay, 30 if relay is theirs else 300), (ours, theirs, proxy)),
         )
         waits = note("latency_seconds", rounds(3, latency, everybody))
+        spice_one = note("spice_cpu_seconds_per_gib_1", rounds(count, lambda relay: download(relay, 1, mib), native))
+        spice_many = note("spice_cpu_seconds_per_gib_50", rounds(count, lambda relay: download(relay, MANY, mib), native))
+        spice_opening = note("spice_cpu_seconds_per_connection", rounds(3, lambda relay: connecting(relay, 60), native))
+        spice_waits = note("spice_latency_seconds", rounds(3, latency, native))
         result |= {
             "cpu_per_gib_1_vs_websockify": ratio(one, "gateway", "websockify"),
             "cpu_per_gib_50_vs_websockify": ratio(many, "gateway", "websockify"),
@@ -227,6 +231,10 @@ def main() -> None:
             "cpu_per_connection_vs_websockify": ratio(opening, "gateway", "websockify"),
             "cpu_per_connection_vs_haproxy": ratio(opening, "gateway", "haproxy"),
             "latency_vs_websockify": ratio(waits, "gateway", "websockify"),
+            "spice_cpu_per_gib_1_vs_kerbside": ratio(spice_one, "gateway", "kerbside"),
+            "spice_cpu_per_gib_50_vs_kerbside": ratio(spice_many, "gateway", "kerbside"),
+            "spice_cpu_per_connection_vs_kerbside": ratio(spice_opening, "gateway", "kerbside"),
+            "spice_latency_vs_kerbside": ratio(spice_waits, "gateway", "kerbside"),
             "tls_cpu_vs_haproxy": ratio(secured, "gateway-tls", "haproxy-tls"),
             "idle_kib_per_connection": idle_kib(ours, IDLE),
             "idle_tls_kib_per_connection": idle_kib(ours_tls, IDLE_TLS),

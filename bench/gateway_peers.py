@@ -11,20 +11,17 @@ import hashlib
 import json
 import socket
 import struct
-from typing import Final, cast
+from dataclasses import dataclass, fields
+from typing import Final, Self, cast
 
 import uvloop
+from gateway_spice import SpiceScreen
 
 ASK_BYTES: Final = 16
 _CHUNK: Final = bytes(256 * 1024)
 _FRAMED_CHUNK: Final = struct.pack(">BBQ", 0x82, 127, len(_CHUNK)) + _CHUNK
 _RFB: Final = b"RFB 003.008\n"
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-
-
-def message(body: bytes) -> bytes:
-    """A ClientCutText."""
-    return b"\6\0\0\0" + len(body).to_bytes(4, "big") + body
 
 
 class Feed(asyncio.Protocol):
@@ -162,24 +159,25 @@ class FramedFeed(Feed):
         return _FRAMED_CHUNK
 
 
-async def _manage(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, screen_port: int) -> None:
-    """The manager: any ticket is good, no right ends, every report is welcome."""
+async def _manage(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, screen_port: int, spice_port: int) -> None:
+    """The manager: any ticket is good, no right ends, every report is welcome. Who asks for a channel is a SPICE viewer."""
     number = 0
     policy = {"clipboard_to_desktop": True, "clipboard_from_desktop": False}
     try:
         while True:
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
             length = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.startswith(b"content-length"))
-            await reader.readexactly(length)
+            question = await reader.readexactly(length)
             number += 1
             answer: dict[str, object] = {}
             if b"/redeem" in head:
+                is_spice = b'"channel"' in question
                 answer = {
                     "session_id": f"session-{id(writer)}-{number}",
-                    "protocol": "vnc",
+                    "protocol": "spice" if is_spice else "vnc",
                     "user_id": "u",
                     "desktop_id": "d",
-                    "target": {"host": "127.0.0.1", "port": screen_port, "password": ""},
+                    "target": {"host": "127.0.0.1", "port": spice_port if is_spice else screen_port, "password": ""},
                     "policy": policy,
                 }
             body = json.dumps(answer).encode()
@@ -188,15 +186,30 @@ async def _manage(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, sc
         writer.close()
 
 
-async def _serve(manager: socket.socket, screen: socket.socket, plain: socket.socket, framed: socket.socket) -> None:
+@dataclass(frozen=True)
+class Listeners:
+    """The manager's, and those of the servers behind the relays."""
+
+    manager: socket.socket
+    screen: socket.socket
+    plain: socket.socket
+    framed: socket.socket
+    spice: socket.socket
+
+    @classmethod
+    def made(cls) -> Self:
+        return cls(*(socket.create_server(("127.0.0.1", 0), backlog=4096) for _ in fields(cls)))
+
+
+async def _serve(at: Listeners) -> None:
     loop = asyncio.get_running_loop()
-    port = screen.getsockname()[1]
-    await asyncio.start_server(lambda reader, writer: _manage(reader, writer, port), sock=manager)
-    for listener, kind in ((screen, Screen), (plain, Feed), (framed, FramedFeed)):
+    screen, spice = at.screen.getsockname()[1], at.spice.getsockname()[1]
+    await asyncio.start_server(lambda reader, writer: _manage(reader, writer, screen, spice), sock=at.manager)
+    for listener, kind in ((at.screen, Screen), (at.plain, Feed), (at.framed, FramedFeed), (at.spice, SpiceScreen)):
         await loop.create_server(kind, sock=listener, backlog=4096)
     await asyncio.Event().wait()
 
 
-def serve(manager: socket.socket, screen: socket.socket, plain: socket.socket, framed: socket.socket) -> None:
+def serve(at: Listeners) -> None:
     """Runs until it is killed."""
-    uvloop.run(_serve(manager, screen, plain, framed))
+    uvloop.run(_serve(at))

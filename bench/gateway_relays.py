@@ -44,6 +44,11 @@ def masked(payload: bytes) -> bytes:
     return head + bytes(4) + payload
 
 
+def message(body: bytes) -> bytes:
+    """A VNC ClientCutText (RFC 6143, section 7.5.6)."""
+    return b"\6\0\0\0" + len(body).to_bytes(4, "big") + body
+
+
 @dataclass(frozen=True)
 class Relay:
     """A relay that runs. ``shakes_hands``: a VNC handshake comes before the first message."""
@@ -83,6 +88,10 @@ class Relay:
                 seen += peer.recv(4096)
         peer.sendall(masked(b"\1"))
         return peer
+
+    def asking(self, size: int) -> bytes:
+        """What asks for ``size`` bytes."""
+        return masked(message(size.to_bytes(8, "big")))
 
     def cpu_seconds(self) -> float:
         """What its living processes have used, and what those that are gone had."""

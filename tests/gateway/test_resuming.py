@@ -1,16 +1,19 @@
 """A line breaks and the viewer comes back: the same session, no new ticket, the picture at once; unless the right is gone."""
 
 import asyncio
+import contextlib
+import os
+import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import InvalidMessage, InvalidStatus
 
 from tests.gateway.conftest import fixture
 from tests.gateway.running import RunningGateway
@@ -18,11 +21,12 @@ from tests.gateway.screens import PASSWORD as SCREEN_PASSWORD
 from tests.gateway.screens import Screen
 from tests.gateway.spice import SpiceServer
 from tests.gateway.test_native_spice import PERMISSION_DENIED, NativeViewer
+from tests.gateway.test_stopping import children
 from tests.gateway.viewers import Viewer
 from tests.gateway.waiting import eventually
 from tests.support.installation import PASSWORD, Installation, installation
 from tests.support.server_process import free_port
-from yunzhuo.gateway.config import parse
+from yunzhuo.gateway.config import GatewayConfig, parse
 from yunzhuo.phoenix.config.loader import freeze
 from yunzhuo.services.access import Role
 from yunzhuo.services.assembly import gateway_key_file
@@ -31,6 +35,9 @@ pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.servers]
 
 MAIN, INPUTS = 1, 3
 AT_ONCE_SECONDS = 2  # for a machine that has much else to do
+BACK_SECONDS = 20  # as above; a process is started meanwhile
+
+Came = TypeVar("Came")
 
 
 @dataclass
@@ -39,6 +46,7 @@ class School:
 
     yunzhuo: Installation
     gateway: RunningGateway
+    config: GatewayConfig
     person: httpx.AsyncClient
     boss: httpx.AsyncClient
     desktop_id: str
@@ -85,7 +93,7 @@ async def school(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scho
         gateway = await RunningGateway.start(config, folder)
         try:
             person, boss = await signed_in(base, "lin@school.local"), await signed_in(base, "boss@school.local")
-            yield School(yunzhuo, gateway, person, boss, desktop_id)
+            yield School(yunzhuo, gateway, config, person, boss, desktop_id)
             for client in (person, boss):
                 await client.aclose()
         finally:
@@ -127,9 +135,9 @@ async def screen(school: School, tmp_path: Path) -> AsyncIterator[Screen]:
     await screen.stop()
 
 
-async def looking(school: School, ticket: str) -> Viewer:
+async def looking(school: School, ticket: str, gateway: RunningGateway | None = None) -> Viewer:
     """A viewer that sees the picture, whatever it was before."""
-    viewer = await Viewer.open(school.gateway, ticket)
+    viewer = await Viewer.open(gateway or school.gateway, ticket)
     await viewer.write(b"\1")
     assert await viewer.read(7) == b"picture"
     return viewer
@@ -146,6 +154,11 @@ async def end_of_all(school: School) -> None:
         return await school.screens() == []
 
     await eventually(all_closed, 20)
+
+
+async def end_native(school: School, told: dict[str, Any]) -> None:
+    (await school.boss.delete(f"/screens/{told['id']}")).raise_for_status()
+    await end_of_all(school)
 
 
 async def test_the_line_breaks_and_the_picture_is_back_at_once(school: School, screen: Screen) -> None:
@@ -222,13 +235,67 @@ async def test_a_native_viewers_channels_come_back_with_one_password(school: Sch
             assert await viewer.read(10) == b"\0\0\4\0\0\0here"
         (shown,) = await school.screens()
         assert (shown["id"], shown["channels"]) == (told["id"], 2)
-        for viewer in after:
-            viewer.writer.close()
-        await end_of_all(school)
+        after[0].writer.close()
+        (shown,) = await school.screens()
+        assert shown["id"] == told["id"], "a native viewer says no word when it ends: it may come back"
+        await end_native(school, told)
     finally:
         for viewer in opened:
             viewer.writer.transport.abort()
         await server.stop()
+
+
+async def test_a_killed_process_costs_nobody_the_screen(school: School, screen: Screen, tmp_path: Path) -> None:
+    """What it carried, another one of the gateway's processes goes on with, before the manager has heard of anything."""
+    server = SpiceServer()
+    await server.start(tmp_path)
+    config = parse(
+        school.config.model_dump(mode="json") | {"processes": 2, "listen": {"port": free_port()}, "private": {"port": 0}}
+    )
+    gateway = await RunningGateway.start(config, tmp_path)
+
+    async def both_serve() -> bool:
+        return (await gateway.get("/healthz")).status_code == 200
+
+    native: list[NativeViewer] = []
+
+    async def linked(password: str) -> NativeViewer:
+        native.append(NativeViewer(*await asyncio.open_connection("127.0.0.1", gateway.port)))
+        assert await native[-1].link(password, channel=MAIN) == 0
+        return native[-1]
+
+    try:
+        await eventually(both_serve, 60)
+        by_vnc, by_spice = await school.connection(), await school.connection("spice")
+        page = await looking(school, by_vnc["ticket"], gateway)
+        school.stands_at(server.target)
+        client = await linked(by_spice["ticket"])
+        for process in children(gateway):
+            os.kill(process, signal.SIGKILL)
+        began = time.monotonic()
+        await page.closed()
+        assert await client.ended() == b""
+        client = await comes_back(lambda: linked(by_spice["resume_ticket"]))
+        school.stands_at(screen.target)
+        page = await comes_back(lambda: looking(school, by_vnc["resume_ticket"], gateway))
+        assert time.monotonic() - began < BACK_SECONDS
+        assert {one["id"] for one in await school.screens()} == {by_vnc["id"], by_spice["id"]}
+        await page.close()
+        await end_native(school, by_spice)
+    finally:
+        for viewer in native:
+            viewer.writer.transport.abort()
+        await gateway.end()
+        await server.stop()
+
+
+async def comes_back(try_once: Callable[[], Awaitable[Came]]) -> Came:
+    """What a viewer does whose line broke: tries until it is let in."""
+    async with asyncio.timeout(BACK_SECONDS):
+        while True:
+            with contextlib.suppress(OSError, EOFError, InvalidMessage):
+                return await try_once()
+            await asyncio.sleep(0.1)
 
 
 async def test_nothing_secret_is_logged(school: School, screen: Screen) -> None:

@@ -75,7 +75,7 @@ def use(context: CommandContext, name: str) -> None:
 @click.argument("name")
 @pass_context
 def forget(context: CommandContext, name: str) -> None:
-    """Forget a gateway that was never used."""
+    """Forget a gateway that nobody is connected through; its history stays."""
     with acting_in(context, None) as (all_services, itself):
         all_services.gateways.delete(itself, _named(all_services, itself, name).id)
     print_answer({}, f"{name} is forgotten.", as_json=context.json_output)

@@ -27,7 +27,7 @@ def list_screens(context: CommandContext, organization: str | None) -> None:
     rows = [
         (
             *(one.id, one.email, one.desktop_name, one.client_address, one.gateway, one.protocol, one.channels),
-            "" if one.round_trip_ms is None else f"{one.round_trip_ms:.1f} ms",
+            "broken" if one.broken_at else "" if one.round_trip_ms is None else f"{one.round_trip_ms:.1f} ms",
             *(one.drops, one.bytes_in, one.bytes_out, one.last_input_at or ""),
         )
         for one in found

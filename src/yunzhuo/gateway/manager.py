@@ -1,6 +1,7 @@
 """The way to the manager: JSON over HTTP/1.1 on connections that are kept, with the gateway's own key.
 
-``h11`` speaks the protocol; connections are ours. A general client costs ten times as much for each ticket (decision 22).
+``httptools`` reads the answers; connections are ours. A general client costs ten times as much for each ticket (decisions 22
+and 33).
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from http import HTTPStatus
 from typing import Final, cast
 from urllib.parse import urlsplit
 
-import h11
+import httptools
 
 from yunzhuo import __version__
 from yunzhuo.gateway.config import GatewayConfig
@@ -58,10 +59,7 @@ class ManagerLink:
         self._port = parts.port or _PORTS[parts.scheme]
         self._path = parts.path.rstrip("/")
         self._tls = ssl.create_default_context(cafile=config.manager_ca_file or None) if parts.scheme == "https" else None
-        self._fixed = [
-            ("Host", parts.netloc),
-            ("User-Agent", f"yunzhuo-gateway/{__version__} ({config.name})"),
-        ]
+        self._fixed = (f"Host: {parts.netloc}", f"User-Agent: yunzhuo-gateway/{__version__} ({config.name})")
         self._key = key
         self._timeout_seconds = config.limits.redeem_timeout_seconds
         self._idle: deque[_Connection] = deque()
@@ -86,17 +84,21 @@ class ManagerLink:
         timeout_seconds: float | None = None,
     ) -> Answer:
         """Asks once, in whoever's name ``headers`` say. Raises ManagerAway when there is no answer in time."""
-        fields = [*self._fixed, *headers, ("Content-Length", str(len(content)))]
-        request = h11.Request(method=method, target=self._path + path, headers=fields)
+        question = _head(
+            f"{method} {self._path}{path} HTTP/1.1",
+            *self._fixed,
+            *(f"{name}: {value}" for name, value in headers),
+            f"Content-Length: {len(content)}",
+        )
         try:
             async with asyncio.timeout(timeout_seconds or self._timeout_seconds), self._room:
                 connection = await self._connection()
                 try:
-                    answer = await connection.ask(request, content)
+                    answer = await connection.ask(question + content)
                 except BaseException:  # a cancelled question, too, leaves a connection that nobody can use
                     connection.close()
                     raise
-        except (OSError, h11.ProtocolError) as error:  # TimeoutError is an OSError
+        except (OSError, httptools.HttpParserError) as error:  # TimeoutError is an OSError
             raise ManagerAway(type(error).__name__) from error
         if connection.can_be_kept:
             connection.kept_at = asyncio.get_running_loop().time()
@@ -123,71 +125,90 @@ class ManagerLink:
         return made
 
 
+def _head(*lines: str) -> bytes:
+    """The head of a request. Raises ManagerAway where one of the lines would be two."""
+    text = "\r\n".join(lines)
+    if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1 or "\0" in text:
+        raise ManagerAway("impossible_header")
+    return text.encode("latin-1") + b"\r\n\r\n"
+
+
 class _Connection(asyncio.Protocol):
-    """One connection, one question at a time."""
+    """One connection, one question at a time. What ``httptools`` finds in an answer it tells with the methods ``on_...``."""
 
     def __init__(self) -> None:
-        self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD_MAX_BYTES)
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._answered: asyncio.Future[Answer] | None = None
         self._status = 0
-        self._content_type = ""
+        self._content_type = b""
         self._body = bytearray()
+        self._head_bytes = 0
+        self._may_be_kept = True
         self.kept_at = 0.0
 
     @property
     def can_be_kept(self) -> bool:
-        return self._h11.our_state is h11.IDLE and not self._transport.is_closing()
+        return self._answered is None and self._may_be_kept and not self._transport.is_closing()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
 
-    async def ask(self, request: h11.Request, content: bytes) -> Answer:
-        self._answered = asyncio.get_running_loop().create_future()
-        self._status = 0
-        self._body.clear()
+    async def ask(self, question: bytes) -> Answer:
         if self._transport.is_closing():
             raise ConnectionResetError
-        said = (self._h11.send(request), self._h11.send(h11.Data(content)), self._h11.send(h11.EndOfMessage()))
-        self._transport.write(b"".join(part for part in said if part))
+        self._answered = asyncio.get_running_loop().create_future()
+        self._transport.write(question)
         answer = await self._answered
-        if self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE:
-            self._h11.start_next_cycle()
+        self._answered = None
         return answer
 
     def close(self) -> None:
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        self._take(data)
-
-    def eof_received(self) -> None:
-        self._take(b"")
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self._fail(ConnectionResetError())
-
-    def _take(self, data: bytes) -> None:
-        if self._answered is None or self._answered.done():
+        if self._answered is None or self._answered.done() or self._parser is None:
             self._transport.abort()  # nobody has asked
             return
+        self._head_bytes += len(data)
         try:
-            self._h11.receive_data(data)
-            while (event := self._h11.next_event()) is not h11.NEED_DATA:
-                if isinstance(event, h11.Response):
-                    self._status = event.status_code
-                    named = (value for name, value in event.headers if name == b"content-type")
-                    self._content_type = next(named, b"application/octet-stream").decode("latin-1")
-                elif isinstance(event, h11.Data):
-                    self._body += event.data
-                    if len(self._body) > _ANSWER_MAX_BYTES:
-                        raise h11.RemoteProtocolError("the answer is too long")
-                elif isinstance(event, h11.EndOfMessage):
-                    self._answered.set_result(Answer(self._status, bytes(self._body), self._content_type))
-                    return
-                elif event is h11.PAUSED or isinstance(event, h11.ConnectionClosed):
-                    raise h11.RemoteProtocolError("the connection was closed")
-        except h11.ProtocolError as error:
+            self._parser.feed_data(data)
+            if self._head_bytes > _HEAD_MAX_BYTES and not self._status:
+                raise httptools.HttpParserError("the head of the answer is too long")
+            if len(self._body) > _ANSWER_MAX_BYTES:
+                raise httptools.HttpParserError("the answer is too long")
+        except httptools.HttpParserError as error:
             self._fail(error)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """An answer that only the connection's end would end cannot be told from half of one: it counts as none."""
+        self._parser = None
+        self._fail(ConnectionResetError())
+
+    def on_message_begin(self) -> None:
+        self._status = 0
+        self._content_type = b"application/octet-stream"
+        self._body.clear()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if name.lower() == b"content-type":
+            self._content_type = value
+
+    def on_headers_complete(self) -> None:
+        if self._parser is not None:
+            self._status = self._parser.get_status_code()
+            self._may_be_kept = self._parser.should_keep_alive()
+
+    def on_body(self, body: bytes) -> None:
+        self._body += body
+
+    def on_message_complete(self) -> None:
+        if self._status < HTTPStatus.OK or self._answered is None:
+            return  # an interim answer: the real one follows
+        if self._answered.done():
+            self._may_be_kept = False  # two answers to one question
+            return
+        self._head_bytes = 0
+        self._answered.set_result(Answer(self._status, bytes(self._body), self._content_type.decode("latin-1")))
 
     def _fail(self, error: Exception) -> None:
         if self._answered is not None and not self._answered.done():

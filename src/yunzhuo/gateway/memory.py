@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import gc
 from typing import Final
 
 _M_MMAP_THRESHOLD: Final = -3  # malloc.h
@@ -17,3 +18,10 @@ def give_back_large_pieces() -> None:
     """
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _THRESHOLD_BYTES)
+
+
+def leave_alone_what_stays() -> None:
+    """Modules, classes and settings live as long as the process: the collector of garbage need not go through them each time
+    that sessions, whose two sides know each other, have ended."""
+    gc.collect()
+    gc.freeze()

@@ -8,6 +8,8 @@ from typing import Final
 # Larger pieces cost less; what a viewer does not take of one has to be kept for it.
 PIECE_BYTES: Final = 384 * 1024
 _ROOM_BYTES: Final = 1024 * 1024  # a pipe has room for so many pages, and few of a socket's are full
+# What is left is kept in pieces of memory that has been used before: each page of a larger piece would be a new one.
+_KEPT_BYTES: Final = 64 * 1024
 _FLAGS: Final = os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE
 
 
@@ -29,7 +31,7 @@ class Pipe:
         except OSError:
             return 0
 
-    def give(self, sink: int, size: int) -> bytes:
+    def give(self, sink: int, size: int) -> list[bytes]:
         """Gives ``size`` bytes that were taken to the socket ``sink``; answers what it did not take. With a ``sink`` below 0
         that is all."""
         try:
@@ -37,10 +39,11 @@ class Pipe:
                 size -= os.splice(self._out, sink, size, flags=_FLAGS)
         except OSError:
             pass  # it takes no more now, or its transport finds out in its own way, with what is left
-        left = bytearray()
-        while len(left) < size:
-            left += os.read(self._out, size - len(left))
-        return bytes(left)
+        left = []
+        while size:
+            left.append(os.read(self._out, min(size, _KEPT_BYTES)))
+            size -= len(left[-1])
+        return left
 
     def close(self) -> None:
         os.close(self._in)

@@ -15,7 +15,7 @@ from yunzhuo.gateway.certificates import read_key, tls_context
 from yunzhuo.gateway.config import GatewayConfig
 from yunzhuo.gateway.fleet import GENERATIONS, READ_AGAIN, Fleet
 from yunzhuo.gateway.listening import address_of, open_listener, reserve
-from yunzhuo.gateway.memory import give_back_large_pieces
+from yunzhuo.gateway.memory import give_back_large_pieces, leave_alone_what_stays
 from yunzhuo.gateway.metrics import CounterTable, Slot
 from yunzhuo.gateway.private import PrivateListener, Trouble
 from yunzhuo.gateway.worker import Orders, Worker
@@ -55,6 +55,7 @@ def run(config: GatewayConfig, supervised: bool, *, read_config: Callable[[], Ga
         return 1
     _raise_descriptor_limit(config)
     give_back_large_pieces()
+    leave_alone_what_stays()
     uvloop.run(_serve(config, ground, supervised, read_config or (lambda: config)))
     return 0
 

@@ -75,7 +75,7 @@ class Viewer(asyncio.BufferedProtocol):
             is_free = not (transport.is_closing() or transport.get_write_buffer_size())
             left = self._scratch.pipe.give(self._descriptor if is_free else -1, piped)
             if left and not transport.is_closing():
-                transport.write(left)
+                transport.writelines(left)
 
     def _write_part(self, start: int, end: int) -> None:
         transport = self.transport

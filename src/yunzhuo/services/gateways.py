@@ -183,14 +183,14 @@ class GatewayService:
     @needs("gateway:delete")
     @retried_when_contended
     def delete(self, actor: Actor, gateway_id: str) -> None:
-        """Forget a gateway that nobody is connected through. Raises NotFound, Conflict: drain it first; one that has a history
-        stays on record until that is forgotten."""
+        """Forget a gateway that nobody is connected through. Its history stays, with its name. Raises NotFound, and Conflict:
+        drain it first."""
         with self._db.transaction() as tx:
             row = _found(tx, gateway_id, locked=True)
             if tx.scalar(select(func.count()).where(ConsoleSession.gateway_id == row.id, ConsoleSession.ended_at.is_(None))):
                 raise Conflict("gateway_in_use", "People are connected through this gateway; drain it first.")
-            if tx.scalar(select(func.count()).where(ConsoleSession.gateway_id == row.id)):
-                raise Conflict("gateway_has_history", "Sessions of this gateway are on record; drain it instead.")
+            past = update(ConsoleSession).where(ConsoleSession.gateway_id == row.id)
+            tx.execute(past.values(gateway_id=None, gateway_name=row.name))
             tx.execute(delete(Ticket).where(Ticket.gateway_id == row.id))
             tx.delete(row)
             self._audit.record(tx, actor, "gateway:delete", "gateway", gateway_id, before={"name": row.name})
@@ -303,7 +303,7 @@ def _health(row: Gateway, now: datetime) -> Health:
 def _open_sessions(tx: Session) -> Mapping[str, int]:
     is_open: ColumnElement[bool] = ConsoleSession.ended_at.is_(None)
     query = select(ConsoleSession.gateway_id, func.count()).where(is_open).group_by(ConsoleSession.gateway_id)
-    return {row[0]: row[1] for row in tx.execute(query)}
+    return {gateway_id: count for gateway_id, count in tx.execute(query) if gateway_id is not None}
 
 
 def _is_within(tx: Session, client_address: str | None) -> bool:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from yunzhuo.phoenix.cloud.resources import ConsoleProtocol
@@ -56,6 +56,21 @@ def resumed(tx: Transaction, shown: Shown, now: datetime, settings: ConsoleSetti
     before_now = (ConsoleSession.ticket_id == ticket.id, ConsoleSession.withdrawn_reason.is_(None))
     tx.execute(update(ConsoleSession).where(*before_now).values(withdrawn_reason=RESUMED))
     return ticket
+
+
+def may_go_on(now: datetime, settings: ConsoleSettings) -> ColumnElement[bool]:
+    """Whether a connection's line broke so that its screen may still be gone on with: what :func:`resumed` would let in, of
+    those whose gateway has noticed."""
+    kept = select(Ticket.id).where(Ticket.id == ConsoleSession.ticket_id, Ticket.resume_digest.is_not(None))
+    return and_(
+        ConsoleSession.ended_at > now - timedelta(seconds=settings.resume_seconds),
+        ConsoleSession.end_reason.in_(sorted(_BROKEN)),
+        ConsoleSession.withdrawn_reason.is_(None),
+        or_(ConsoleSession.ends_at.is_(None), ConsoleSession.ends_at > now),
+        or_(ConsoleSession.protocol != ConsoleProtocol.SPICE, ConsoleSession.channel == _MAIN),
+        kept.exists(),
+        ~has_ended(ConsoleSession.sign_in_digest),
+    )
 
 
 def has_ended(sign_in_digest: InstrumentedAttribute[str | None]) -> ColumnElement[bool]:

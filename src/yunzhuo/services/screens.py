@@ -1,7 +1,7 @@
 """Open screens: who is on what and how good the line is, which of them have to end, and what is remembered of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -25,7 +25,7 @@ from yunzhuo.services.desktop_views import may_with
 from yunzhuo.services.forgetting import forget
 from yunzhuo.services.reach import widened, within_reach
 from yunzhuo.services.releasing import END_REASON
-from yunzhuo.services.resuming import RESUMED, has_ended
+from yunzhuo.services.resuming import RESUMED, has_ended, may_go_on
 from yunzhuo.services.rules.lifecycle import Wanted
 from yunzhuo.services.stated import needs
 
@@ -57,7 +57,8 @@ class Standing:
 class ScreenView:
     """One person on one desktop's screen, all connections of a SPICE viewer together. "In" goes to the desktop.
 
-    ``last_input_at`` and ``round_trip_ms`` are None until its gateway has said; ``ended_at`` None: it is open.
+    ``last_input_at`` and ``round_trip_ms`` are None until its gateway has said; ``ended_at`` None: it is open. ``broken_at``:
+    when the line of an open one broke, which may still go on over another; it has no ``channels`` until then.
     """
 
     id: str
@@ -77,6 +78,7 @@ class ScreenView:
     bytes_out: int
     ended_at: datetime | None
     end_reason: str | None
+    broken_at: datetime | None = None
 
 
 class ScreenService:
@@ -90,10 +92,14 @@ class ScreenService:
 
     @needs("screen:read")
     def open_now(self, actor: Actor, *, user_id: str | None = None, desktop_id: str | None = None) -> Sequence[ScreenView]:
-        """The screens that are open, the latest first; at most a thousand."""
-        query = _narrowed(_screens(actor), user_id, desktop_id).where(ConsoleSession.ended_at.is_(None))
+        """The screens that are open, the latest first, a thousand at most; with those whose line broke and that may go on."""
+        waits = self._waits()
+        query = _narrowed(_screens(actor, waits), user_id, desktop_id).where(or_(_IS_OPEN, waits))
         with self._db.reading() as tx:
-            return _views(tx, query.limit(_AT_ONCE))
+            found = _views(tx, query.limit(_AT_ONCE))
+        return [
+            replace(each, ended_at=None, end_reason=None, broken_at=None if each.channels else each.ended_at) for each in found
+        ]
 
     @needs("screen:read")
     def history(
@@ -106,7 +112,9 @@ class ScreenService:
         limit: int = 50,
     ) -> Sequence[ScreenView]:
         """Screens that were closed, the one opened last first; ``before`` goes on after a page's last one."""
-        query = _narrowed(_screens(actor), user_id, desktop_id).having(func.count() == func.count(ConsoleSession.ended_at))
+        waits = self._waits()
+        is_over = func.count(case((or_(_IS_OPEN, waits), 1))) == 0
+        query = _narrowed(_screens(actor, waits), user_id, desktop_id).having(is_over)
         if before is not None:
             query = query.where(ConsoleSession.started_at < before)
         with self._db.reading() as tx:
@@ -115,8 +123,8 @@ class ScreenService:
     @needs("screen:end")
     @retried_when_contended
     def end(self, actor: Actor, screen_id: str) -> None:
-        """Close an open screen, with all its channels, within a second. Raises NotFound."""
-        is_it = and_(_SCREEN_ID.in_([screen_id]), ConsoleSession.ended_at.is_(None))
+        """Close an open screen with all its channels within a second; if its line broke, for good. Raises NotFound."""
+        is_it = and_(_SCREEN_ID.in_([screen_id]), or_(ConsoleSession.ended_at.is_(None), self._waits()))
         within = within_reach(actor, "screen:end", ConsoleSession.organization_id, ConsoleSession.user_id)
         with self._db.transaction() as tx:
             rows = tx.scalars(select(ConsoleSession).where(is_it, within)).all()
@@ -179,6 +187,9 @@ class ScreenService:
             )
             return int(getattr(ended, "rowcount", 0))
 
+    def _waits(self) -> ColumnElement[bool]:
+        return may_go_on(self._clock.now(), self._settings)
+
     def forget_old(self) -> int:
         """Drop what ended long ago; say how many sessions that were."""
         kept = timedelta(days=self._settings.history_days)
@@ -188,21 +199,24 @@ class ScreenService:
 _TABLE = cast(Table, ConsoleSession.__table__)
 # The screen went on over another connection.
 _IS_PAST = ConsoleSession.withdrawn_reason == RESUMED
+# A connection that went with its gateway's process says no word of its end, which then is the next one's beginning.
+_IS_OPEN = and_(ConsoleSession.ended_at.is_(None), or_(ConsoleSession.withdrawn_reason.is_(None), ~_IS_PAST))
 _SCREEN_ID: ColumnElement[str] = func.coalesce(ConsoleSession.ticket_id, ConsoleSession.id)
 
 
-def _screens(actor: Actor) -> Select[Any]:
-    """Connections as screens: those that share a ticket are one."""
+def _screens(actor: Actor, waits: ColumnElement[bool]) -> Select[Any]:
+    """Connections as screens: those that share a ticket are one. ``waits``: which of them are none now and may be again."""
     within = within_reach(actor, "screen:read", ConsoleSession.organization_id, ConsoleSession.user_id)
     whose = (
         _SCREEN_ID,
-        *(ConsoleSession.user_id, User.email, ConsoleSession.desktop_id, Desktop.name, Gateway.name),
+        *(ConsoleSession.user_id, User.email, ConsoleSession.desktop_id, Desktop.name),
+        func.coalesce(Gateway.name, ConsoleSession.gateway_name),
         *(ConsoleSession.protocol, ConsoleSession.client_address),
     )
     query = (
         select(
             *whose,
-            func.count(case((_IS_PAST, None), else_=ConsoleSession.id)),
+            func.count(case((or_(_IS_PAST, waits), None), else_=ConsoleSession.id)),
             func.min(ConsoleSession.started_at),
             func.max(ConsoleSession.last_input_at),
             func.max(ConsoleSession.round_trip_ms),
@@ -216,7 +230,7 @@ def _screens(actor: Actor) -> Select[Any]:
         )
         .join(User, User.id == ConsoleSession.user_id)
         .join(Desktop, Desktop.id == ConsoleSession.desktop_id)
-        .join(Gateway, Gateway.id == ConsoleSession.gateway_id)
+        .outerjoin(Gateway, Gateway.id == ConsoleSession.gateway_id)
         .where(within)
         .group_by(*whose)
         .order_by(func.min(ConsoleSession.started_at).desc())

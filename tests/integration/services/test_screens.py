@@ -124,6 +124,40 @@ def test_who_is_on_what_and_what_is_remembered(yunzhuo: Installation, lin: Actor
     assert services.screens.history(boss) == []
 
 
+def test_a_screen_whose_line_broke_is_open_for_as_long_as_it_may_go_on(
+    yunzhuo: Installation, lin: Actor, boss: Actor, gateway_id: str
+) -> None:
+    services, desktop_id = yunzhuo.services, yunzhuo.available(lin)
+
+    def broken() -> str:
+        connection = services.consoles.open(lin, desktop_id, ConsoleProtocol.VNC)
+        session_id = services.consoles.redeem(gateway_id, connection.ticket, client_address=CLIENT).session_id
+        services.consoles.end_session(gateway_id, session_id, bytes_in=5, bytes_out=6, reason="viewer_lost")
+        assert connection.resume_ticket is not None
+        return connection.resume_ticket
+
+    resume_ticket = broken()
+    (screen,) = services.screens.open_now(boss)
+    assert (screen.channels, screen.broken_at, screen.ended_at, screen.end_reason) == (0, yunzhuo.clock.now(), None, None)
+    assert services.screens.history(boss) == []
+    again = services.consoles.redeem(gateway_id, resume_ticket, client_address=CLIENT).session_id
+    (screen,) = services.screens.open_now(boss)
+    assert (screen.channels, screen.broken_at) == (1, None)
+    services.consoles.end_session(gateway_id, again, bytes_in=1, bytes_out=1, reason="viewer_closed")
+    assert services.screens.open_now(boss) == []
+    assert [past.end_reason for past in services.screens.history(boss)] == ["viewer_closed"]
+    resume_ticket = broken()
+    services.screens.end(boss, services.screens.open_now(boss)[0].id)
+    assert services.screens.open_now(boss) == []
+    with pytest.raises(Forbidden):
+        services.consoles.redeem(gateway_id, resume_ticket, client_address=CLIENT)
+    broken()
+    assert len(services.screens.open_now(boss)) == 1
+    yunzhuo.pass_time(yunzhuo.settings.consoles.resume_seconds)
+    assert services.screens.open_now(boss) == []
+    assert len(services.screens.history(boss)) == 3
+
+
 def test_a_session_that_nobody_speaks_of_is_given_up_until_somebody_does(
     yunzhuo: Installation, lin: Actor, boss: Actor, gateway_id: str
 ) -> None:
@@ -134,11 +168,13 @@ def test_a_session_that_nobody_speaks_of_is_given_up_until_somebody_does(
     services.gateways.heard(gateway_id, version="1", capacity=10, certificate=None)
     services.screens.report(gateway_id, [standing(spoken_of)])
     assert services.screens.sweep() == 1
-    assert services.screens.history(boss)[0].end_reason == "gateway_lost"
+    assert sorted(each.broken_at is not None for each in services.screens.open_now(boss)) == [False, True]
     services.screens.report(gateway_id, [standing(silent)])
-    assert len(services.screens.open_now(boss)) == 2
+    assert [each.broken_at for each in services.screens.open_now(boss)] == [None, None]
     yunzhuo.pass_time(1000)
     assert services.screens.sweep() == 2, "its gateway says nothing at all any more"
+    yunzhuo.pass_time(yunzhuo.settings.consoles.resume_seconds)
+    assert {past.end_reason for past in services.screens.history(boss)} == {"gateway_lost"}
 
 
 def test_tickets_that_are_tried_in_vain_are_on_record(yunzhuo: Installation, lin: Actor, boss: Actor, gateway_id: str) -> None:
@@ -213,3 +249,19 @@ def test_gateways_are_chosen_drained_and_given_other_keys(yunzhuo: Installation,
         services.gateways.get(operator, north)
     services.gateways.update(operator, gateway_id, state=GatewayState.ACTIVE)
     assert goes_to().startswith("ws://localhost:8081")
+
+
+def test_a_gateway_goes_and_the_history_of_its_sessions_stays(yunzhuo: Installation, lin: Actor, boss: Actor) -> None:
+    services, operator = yunzhuo.services, yunzhuo.person("op", Role.OPERATOR)
+    made = services.gateways.create(operator, "north", "wss://north.test")
+    north = services.gateways.gateway_id(made.key)
+    services.gateways.heard(north, version="1", capacity=10, certificate="PEM")
+    session_id = opened(yunzhuo, lin, yunzhuo.available(lin), north)
+    with pytest.raises(Conflict):
+        services.gateways.delete(operator, north)
+    services.consoles.end_session(north, session_id, bytes_in=1, bytes_out=2, reason="viewer_lost")
+    services.gateways.delete(operator, north)
+    assert services.screens.open_now(boss) == [], "through what is gone nothing goes on"
+    assert [(past.gateway, past.end_reason) for past in services.screens.history(boss)] == [("north", "viewer_lost")]
+    services.gateways.create(operator, "north", "wss://north.test")
+    assert [past.gateway for past in services.screens.history(boss)] == ["north"]

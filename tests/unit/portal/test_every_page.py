@@ -115,7 +115,7 @@ def site(app: Flask, yunzhuo: Installation) -> Site:
 
 
 def show_a_screen(yunzhuo: Installation, lin: Actor, desktop_id: str) -> None:
-    """An open screen that its gateway has told of, one that was closed, and an inner network."""
+    """An open screen that its gateway has told of, one whose line broke, one that was closed, and an inner network."""
     services, chief = yunzhuo.services, somebody(yunzhuo, "chief", Role.OPERATOR)
     services.gateways.add_segment(chief, "主楼", "10.1.0.0/16")
     gateway_id = services.gateways.list(chief)[0].id
@@ -123,11 +123,12 @@ def show_a_screen(yunzhuo: Installation, lin: Actor, desktop_id: str) -> None:
         services.consoles.redeem(
             gateway_id, services.consoles.open(lin, desktop_id, ConsoleProtocol.VNC).ticket, client_address="192.0.2.7"
         ).session_id
-        for _ in range(2)
+        for _ in range(3)
     ]
     services.gateways.heard(gateway_id, version="1", capacity=2000, certificate=None)
     services.screens.report(gateway_id, [Standing(each, 5, 2**30, 61, 12.5, 3) for each in found])
-    services.consoles.end_session(gateway_id, found[0], bytes_in=1, bytes_out=2, reason="viewer_lost")
+    for session_id, reason in ((found[0], "viewer_closed"), (found[1], "viewer_lost")):
+        services.consoles.end_session(gateway_id, session_id, bytes_in=1, bytes_out=2, reason=reason)
 
 
 def proven(browser: Visitor) -> Visitor:

@@ -97,6 +97,9 @@ class Screen(Shown):
     bytes_out: int
     ended_at: datetime | None
     end_reason: str | None
+    broken_at: datetime | None = Field(
+        description="When the line of an open screen broke, which may still go on over another one; then it has no channels."
+    )
 
 
 class ScreenList(BaseModel):

@@ -75,7 +75,7 @@ def rotate_key(gateway_id: str) -> models.GatewayKey:
 @blueprint.auth_required(bearer)
 @blueprint.doc(responses=refusals(401, 403, 404, 409, also={204: {"description": "It is forgotten."}}))
 def delete(gateway_id: str) -> tuple[str, int]:
-    """Forget a gateway that was never used"""
+    """Forget a gateway that nobody is connected through"""
     services().gateways.delete(actor(), gateway_id)
     return "", HTTPStatus.NO_CONTENT
 

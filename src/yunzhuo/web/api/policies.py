@@ -9,7 +9,7 @@ from yunzhuo.webkit import actor, services
 from yunzhuo.webkit.bearer import bearer
 from yunzhuo.webkit.openapi import BODY, refusals
 
-blueprint = APIBlueprint("policies", __name__, tag="Screens")
+blueprint = APIBlueprint("policies", __name__, tag="Screen policies")
 
 
 @blueprint.get("/policies")

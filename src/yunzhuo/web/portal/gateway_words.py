@@ -13,7 +13,6 @@ from yunzhuo.services.gateways import Health
 REFUSALS: Mapping[str, LazyString] = {
     "gateway_name_taken": lazy_gettext("There is a gateway of this name already."),
     "gateway_in_use": lazy_gettext("People are connected through this gateway. Drain it first."),
-    "gateway_has_history": lazy_gettext("Sessions of this gateway are on record. Drain it instead."),
     "segment_exists": lazy_gettext("This network, or another one of this name, is there already."),
 }
 _BYTES_PER_UNIT = 1024

@@ -90,7 +90,7 @@ class ConsoleSession(Base):
 
     A SPICE viewer makes a connection for each of its channels, and each is a row; they share a ticket. ``ends_at`` is when its
     time is over; ``withdrawn_reason`` why its gateway has to close it now. How it stands is the gateway's word of
-    ``last_seen_at``; ``drops`` are packets that had to be sent again.
+    ``last_seen_at``; ``drops`` are packets that had to be sent again. Once its gateway is deleted it has its name instead.
     """
 
     __tablename__ = "console_sessions"
@@ -100,7 +100,8 @@ class ConsoleSession(Base):
     organization_id: Mapped[Id] = mapped_column(ForeignKey("organizations.id"))
     user_id: Mapped[Id] = mapped_column(ForeignKey("users.id"), index=True)
     desktop_id: Mapped[Id] = mapped_column(ForeignKey("desktops.id"), index=True)
-    gateway_id: Mapped[Id] = mapped_column(ForeignKey("gateways.id"))
+    gateway_id: Mapped[Id | None] = mapped_column(ForeignKey("gateways.id"))
+    gateway_name: Mapped[Name | None]
     # No foreign key: sessions are history, tickets are not kept.
     ticket_id: Mapped[Id | None] = mapped_column(index=True)
     protocol: Mapped[Word]
