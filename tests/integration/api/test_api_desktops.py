@@ -34,6 +34,11 @@ DESKTOP = {
     "actions",
     "server_name",
     "host",
+    "address",
+    "ends_at",
+    "is_ending",
+    "extensions_left",
+    "bin_until",
 }
 OPERATION = {"id", "desktop_id", "action", "status", "position", "steps", "error", "created_at", "ended_at"} | {
     "note_code",

@@ -52,7 +52,7 @@ def test_calls_are_told_below_their_callers(hook: ModuleType, installed: Install
     transaction = Call("phoenix.db", "Database.transaction")
     admission = Call("services.admission", "Admission.round")
     assert (REQUEST, transaction, admission, transaction, Call("phoenix.queue", "Queue.send")) in paths
-    assert (REQUEST, Call("services.rules", "checked_name")) in paths
+    assert (REQUEST, Call("services.new_desktop", "NewDesktop.checked"), Call("services.rules", "checked_name")) in paths
 
 
 def test_what_everybody_speaks_to_is_not_told(hook: ModuleType, installed: Installation, tmp_path: Path) -> None:
