@@ -79,7 +79,7 @@ class Conversation:
         """What has been answered so far."""
         return b"".join(message["body"] for message in self.messages[1:])
 
-    async def until(self, words: str, *, timeout_seconds: float = 10) -> str:
+    async def until(self, words: str, *, timeout_seconds: float = 30) -> str:
         """Wait until the answer has these words; answers all of it."""
         async with asyncio.timeout(timeout_seconds):
             while words.encode() not in self.body:
@@ -88,7 +88,7 @@ class Conversation:
                 await self._changed.wait()
         return self.body.decode()
 
-    async def end(self, *, timeout_seconds: float = 10) -> None:
+    async def end(self, *, timeout_seconds: float = 30) -> None:
         """Wait until the application has said all."""
         async with asyncio.timeout(timeout_seconds):
             await asyncio.shield(self._task)

@@ -17,7 +17,7 @@ from yunzhuo.phoenix.config.settings import ConsoleSettings
 from yunzhuo.phoenix.db.models import ConsoleSession, Desktop, Ticket, User
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.phoenix.security.secrets import digest
-from yunzhuo.services.access import Actor, Role
+from yunzhuo.services.access import Actor, Role, forbidden
 from yunzhuo.services.audit import REFUSED, AuditLog
 from yunzhuo.services.changes import state_of
 from yunzhuo.services.desktop_views import may_with, visible_desktop
@@ -173,7 +173,9 @@ class ConsoleService:
     def allowed(self, actor: Actor, desktop_id: str) -> Policy:
         """What the actor may do on this desktop's screen if they open it now. Raises NotFound."""
         with self._db.reading() as tx:
-            desktop, _ = visible_desktop(tx, actor, desktop_id, "desktop:connect")
+            desktop, _ = visible_desktop(tx, actor, desktop_id, "desktop:read")
+            if not may_with(tx, actor, desktop, "desktop:connect"):
+                raise forbidden("desktop:connect")
             return self._policies.of(tx, actor.user_id, desktop)
 
     def redeem(self, gateway_id: str, secret: str, *, client_address: str, channel: str | None = None) -> Redemption:

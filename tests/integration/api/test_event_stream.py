@@ -130,13 +130,12 @@ async def test_events_that_come_while_old_ones_are_told_come_once(yunzhuo: Insta
     keep = await stream.open(token)  # the hub is reading already
     for _ in range(5):
         talk = Conversation(stream.app, "GET", "/api/v1/events", {**token, "Last-Event-ID": "0"})
-        wishes = [asyncio.create_task(asyncio.to_thread(yunzhuo.request, lin)) for _ in range(2)]
-        last = [(await wish).desktop.id for wish in wishes]
-        for each in last:
-            await talk.until(each)
-        await asyncio.sleep(0.03)
+        await asyncio.gather(*(asyncio.to_thread(yunzhuo.request, lin) for _ in range(2)))
+        written = yunzhuo.services.events.missed_by(lin, 0)
+        await talk.until(f"id: {written[-1].id}\n")
+        await asyncio.sleep(0.03)  # what comes twice comes now
         ids = [event["event_id"] for event in told(talk.body.decode())]
-        assert len(ids) == len(set(ids)) == len(yunzhuo.services.events.missed_by(lin, 0))
+        assert sorted(ids) == [event.id for event in written]
         await talk.give_up()
     await keep.give_up()
 
