@@ -21,6 +21,7 @@ class WindowsComputer:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._session: subprocess.Popen[bytes] | None = None
         self._python = folder / "drive_c" / "python" / "python.exe"
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("YUNZHUO_", "PYTHON"))},
@@ -34,8 +35,20 @@ class WindowsComputer:
 
     def boot(self) -> None:
         """Make its registry and its drive, and put Python and Yunzhuo there."""
-        assert self._in_terminal("wineboot -i", _BOOT_SECONDS) == 0
-        assert self._in_terminal("wine winecfg -v win10", _BOOT_SECONDS) == 0
+        # A program that comes while Wine ends its service manager, after the last program of before, starts a second one, and
+        # then some ask the one and some the other. So each time all of it is waited for, and then somebody stays signed in: a
+        # program that waits for what is typed.
+        for command in ("wineboot -i", "wine winecfg -v win10"):
+            assert self._in_terminal(command, _BOOT_SECONDS) == 0
+            self._wait_until_down()
+        self._session = subprocess.Popen(
+            ["wine", "cmd"],
+            env=self._environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=self._folder,
+        )
         shutil.copytree(python_folder(CLONE), self._python.parent, copy_function=_linked)
         with tempfile.TemporaryDirectory() as made:
             pip = [str(CLONE / ".venv" / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet"]
@@ -71,6 +84,11 @@ class WindowsComputer:
     def shut_down(self) -> None:
         """End everything of it."""
         subprocess.run(["wineserver", "-k"], env=self._environment, check=False, capture_output=True)
+        self._wait_until_down()
+        if self._session is not None:
+            self._session.communicate(timeout=60)
+
+    def _wait_until_down(self) -> None:
         subprocess.run(["wineserver", "-w"], env=self._environment, check=False, capture_output=True, timeout=60)
 
     def _run(self, *command: str) -> "subprocess.CompletedProcess[str]":
