@@ -65,7 +65,7 @@ class Console {
     this.body.dataset.state = state;
     this.stage.forget();
     if (state === CONNECTABLE) this.connectNow();
-    else if (state === "deleted") this.leave("gone");
+    else if (state === "deleted" || state === "binned") this.leave("gone");
     else this.look();
   }
 

@@ -260,6 +260,7 @@ def _doubtful(gateway_id: str, now: datetime) -> Select[Any]:
         nobody,
         Desktop.deleted_at.is_not(None),
         Desktop.wanted == Wanted.GONE,
+        Desktop.binned_at.is_not(None),
         Desktop.owner_id != ConsoleSession.user_id,
         User.role.not_in(_CONNECTING),
         sign_in_ended,
@@ -284,7 +285,7 @@ def _why_ended(tx: Session, row: _Doubtful, now: datetime) -> str | None:
         return session.withdrawn_reason
     if user.disabled_at is not None or nobody:
         return "user_disabled"
-    if desktop.deleted_at is not None or desktop.wanted == Wanted.GONE:
+    if desktop.deleted_at is not None or desktop.wanted == Wanted.GONE or desktop.binned_at is not None:
         return "desktop_deleted"
     if sign_in_ended:
         return "signed_out"

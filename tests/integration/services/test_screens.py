@@ -15,7 +15,8 @@ from yunzhuo.services.assembly import gateway_key_file
 from yunzhuo.services.audit_search import AuditWish
 from yunzhuo.services.gateways import GatewayState
 from yunzhuo.services.people import DesktopsOfDeleted
-from yunzhuo.services.rules.lifecycle import Action
+from yunzhuo.services.rules.leases import Terms
+from yunzhuo.services.rules.lifecycle import Action, State
 from yunzhuo.services.screens import Standing
 
 CLIENT = "192.0.2.7"
@@ -42,12 +43,19 @@ def force_away(yunzhuo: Installation, boss: Actor, desktop_id: str) -> None:
     yunzhuo.run(seconds=20)
 
 
+def into_the_bin(yunzhuo: Installation, boss: Actor, lin: Actor, desktop_id: str) -> None:
+    yunzhuo.services.leases.put_terms(boss, boss.organization_id, Terms(bin_days=7))
+    binned = yunzhuo.services.desktops.act(lin, desktop_id, Action.DELETE).desktop
+    assert binned.state is State.BINNED
+
+
 Ending = Callable[[Installation, Actor, Actor, str], object]
 ENDINGS: dict[str, tuple[Ending, str]] = {
     "user disabled": (lambda y, boss, lin, d: y.services.people.disable(boss, lin.user_id), "user_disabled"),
     "password reset": (lambda y, boss, lin, d: y.services.people.reset_password(boss, lin.user_id), "signed_out"),
     "signed out": (lambda y, boss, lin, d: y.services.sessions.end_all_of(boss, lin.user_id), "signed_out"),
     "deleted": (lambda y, boss, lin, d: y.services.desktops.act(lin, d, Action.DELETE), "desktop_deleted"),
+    "put into the bin": (into_the_bin, "desktop_deleted"),
     "gone": (lambda y, boss, lin, d: force_away(y, boss, d), "desktop_deleted"),
     "person deleted": (
         lambda y, boss, lin, d: y.services.people.delete(boss, lin.user_id, DesktopsOfDeleted(y.person("mei").user_id)),

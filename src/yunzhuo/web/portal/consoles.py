@@ -24,6 +24,7 @@ _FIRST = {
     State.AVAILABLE: "connecting",
     State.STOPPED: "stopped",
     State.SUSPENDED: "stopped",
+    State.BINNED: "stopped",
     State.ERROR: "failed",
     **dict.fromkeys(STATE_DURING.values(), "waiting"),
 }
