@@ -8,8 +8,25 @@ export function followDetails(htmx) {
   if (!head) return;
   const { watched, detailsUrl } = head.dataset;
   const isMeant = (id) => watched === "any" || id === watched;
-  document.addEventListener("live:change", (event) => isMeant(event.detail.id) && refresh(htmx, detailsUrl));
-  document.addEventListener("live:catch-up", () => refresh(htmx, detailsUrl));
+  const look = once(() => refresh(htmx, detailsUrl));
+  document.addEventListener("live:change", (event) => isMeant(event.detail.id) && look());
+  document.addEventListener("live:catch-up", look);
+}
+
+/** As `fetch`, one at a time: whatever changes meanwhile is one more look together. */
+function once(fetch) {
+  let again;
+  return async () => {
+    if (again !== undefined) {
+      again = true;
+      return;
+    }
+    do {
+      again = false;
+      await fetch();
+    } while (again);
+    again = undefined;
+  };
 }
 
 async function refresh(htmx, url) {

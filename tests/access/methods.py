@@ -24,6 +24,7 @@ from yunzhuo.services.quotas import Resource, Subject
 from yunzhuo.services.rules.leases import Terms
 from yunzhuo.services.rules.lifecycle import Action
 from yunzhuo.services.rules.remedies import Remedy
+from yunzhuo.services.rules.rollouts import Pace
 from yunzhuo.services.rules.schedules import Deed, SubjectKind
 from yunzhuo.services.schedules import ScheduleWish
 from yunzhuo.services.step_up import Proven
@@ -71,7 +72,7 @@ bulk, operations, disks = _of("bulk"), _of("operations"), _of("personal_disks")
 factors, passkeys, registration = _of("factors"), _of("passkeys"), _of("registration")
 sessions, tokens = _of("sessions"), _of("tokens")
 claims, policies, pools = _of("claims"), _of("policies"), _of("pools")
-bins, leases = _of("bin"), _of("leases")
+bins, leases, rollouts = _of("bin"), _of("leases"), _of("rollouts")
 schedules, timers = _of("schedules"), _of("timers")
 roles, snapshots, usage = _of("roles"), _of("snapshots"), _of("usage")
 
@@ -138,6 +139,8 @@ METHODS: Mapping[str, Ask] = {
     "leases.put_terms": lambda w, a, t: leases(w).put_terms(a, t.pool, Terms(days=30)),
     "leases.set_end": lambda w, a, t: leases(w).set_end(a, t.desktop, START + timedelta(days=9)),
     "leases.terms": lambda w, a, t: leases(w).terms(a),
+    "pool_history.times": lambda w, a, t: w.yunzhuo.services.pool_history.times(a, t.pool),
+    "pool_history.today": lambda w, a, t: w.yunzhuo.services.pool_history.today(a, t.pool),
     "pools.change": lambda w, a, t: pools(w).change(a, t.pool, lambda wish: replace(wish, capacity=9)),
     "pools.create": lambda w, a, t: pools(w).create(a, PoolWish("new", _wish(w).image_id, _flavor(w, 0), 3, 1)),
     "pools.delete": lambda w, a, t: pools(w).delete(a, t.pool),
@@ -146,6 +149,12 @@ METHODS: Mapping[str, Ask] = {
     "pools.list": lambda w, a, t: pools(w).list(a),
     "pools.members": lambda w, a, t: pools(w).members(a, t.pool),
     "pools.put_member": lambda w, a, t: pools(w).put_member(a, t.pool, w.bystander),
+    "rollouts.advance": lambda w, a, t: rollouts(w).advance(a, t.pool, 0),
+    "rollouts.back": lambda w, a, t: rollouts(w).back(a, t.pool),
+    "rollouts.get": lambda w, a, t: rollouts(w).get(a, t.pool),
+    "rollouts.pause": lambda w, a, t: rollouts(w).pause(a, t.pool),
+    "rollouts.resume": lambda w, a, t: rollouts(w).resume(a, t.pool),
+    "rollouts.start": lambda w, a, t: rollouts(w).start(a, t.pool, _wish(w).image_id, Pace()),
     "groups.create": lambda w, a, t: groups(w).create(a, "new"),
     "groups.delete": lambda w, a, t: groups(w).delete(a, t.group),
     "groups.drop_member": lambda w, a, t: groups(w).drop_member(a, t.group, w.bystander),

@@ -74,6 +74,8 @@ CONTENT: Mapping[str, Content] = {
     "PUT /api/v1/groups/<group_id>/members/<user_id>": _json(is_owner=False),
     "POST /api/v1/pools": lambda world, target: {"json": {**_wish(world, target)["json"], "name": "new", "capacity": 3}},
     "PATCH /api/v1/pools/<pool_id>": _json(capacity=9),
+    "POST /api/v1/pools/<pool_id>/rollout": lambda world, target: {"json": {"image": _wish(world, target)["json"]["image"]}},
+    "POST /api/v1/pools/<pool_id>/rollout/advance": _json(from_stage=0),
     "POST /api/v1/schedules": lambda world, target: {
         "json": {"name": "new", "rule": "0 7 * * *", "action": "start", "subject": {"kind": "pool", "id": target.pool}}
     },
@@ -139,6 +141,7 @@ FORMS: Mapping[str, Content] = {
     "POST /admin/groups/<group_id>": _form(change="rename", name="new"),
     "POST /admin/pools": lambda world, target: {"data": {**_wish(world, target)["json"], "name": "new", "capacity": "3"}},
     "POST /admin/pools/<pool_id>": _form(change="put", holder="bystander@school.local"),
+    "POST /admin/pools/<pool_id>/rollout": _form(change="pause"),
     "POST /admin/schedules": lambda world, target: {
         "data": {
             "name": "new",

@@ -4,7 +4,7 @@ import csv
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flask import Flask
@@ -15,6 +15,7 @@ from tests.support.pools import make_pool
 from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.access import installation as itself
 from yunzhuo.services.consoles import ConsoleProtocol
+from yunzhuo.services.rules.rollouts import Pace
 from yunzhuo.services.rules.schedules import Deed, SubjectKind
 from yunzhuo.services.schedules import ScheduleWish
 from yunzhuo.services.tokens import TokenWish
@@ -119,7 +120,17 @@ def _pools(yunzhuo: Installation, chief: Actor, members: Sequence[Actor], elsewh
     for each in members:
         yunzhuo.services.claims.claim(each, ours)
     yunzhuo.run()
+    for each in (ours, others):
+        _roll_out(yunzhuo, chief, each)
     return ours, others, make_pool(yunzhuo, elsewhere, name="foreign", spares=0)
+
+
+def _roll_out(yunzhuo: Installation, chief: Actor, pool_id: str) -> None:
+    """Another image on its way into a pool, at the first of two stages."""
+    images, flavors = yunzhuo.services.catalog.images(chief), yunzhuo.services.catalog.flavors(chief)
+    large = next(each for each in flavors if each.fits(images[1]))
+    yunzhuo.services.pools.change(chief, pool_id, lambda wish: replace(wish, flavor_id=large.id))
+    yunzhuo.services.rollouts.start(chief, pool_id, images[1].id, Pace(stages=(50, 100)))
 
 
 def _learn(yunzhuo: Installation, organization_id: str) -> None:

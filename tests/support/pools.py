@@ -1,6 +1,8 @@
 """Pools for tests: made in one line, and left alone until nothing more is to do for them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 from tests.support.installation import Installation
 
@@ -38,6 +40,16 @@ def make_pool(
     for each in members:
         yunzhuo.services.pools.put_member(boss, pool_id, each.user_id)
     return pool_id
+
+
+def make_pool_for_two(yunzhuo: Installation, boss: Actor, **wishes: Any) -> tuple[str, str]:
+    """A pool of a size in which another image fits, too; answers its id and that of the other image."""
+    other = yunzhuo.services.catalog.images(boss)[1]
+    flavor = next(each for each in yunzhuo.services.catalog.flavors(boss) if each.fits(other))
+    pool_id = make_pool(yunzhuo, boss, **wishes)
+    yunzhuo.services.pools.change(boss, pool_id, lambda wish: replace(wish, flavor_id=flavor.id))
+    settle(yunzhuo)
+    return pool_id, other.id
 
 
 def settle(yunzhuo: Installation, rounds: int = 4) -> None:

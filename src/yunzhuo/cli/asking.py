@@ -14,6 +14,7 @@ from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.assembly import Services, services
 from yunzhuo.services.changes import OperationView
 from yunzhuo.services.desktop_views import DesktopView
+from yunzhuo.services.pools import PoolView
 from yunzhuo.services.rules.lifecycle import ACTIVE, Action, OperationStatus
 
 FAILED = 1
@@ -135,3 +136,11 @@ def chosen(what: str, known: dict[str, str], wish: str | None) -> str:
             raise InvalidInput(f"There is no {what} yet; is Yunzhuo running?")
         raise InvalidInput(f"There is no {what} {wish}; there are: {', '.join(known.values())}.")
     return fitting[0]
+
+
+def pool_named(all_services: Services, actor: Actor, reference: str) -> PoolView:
+    """The pool of this name or id. Raises NotFound."""
+    found = next((one for one in all_services.pools.list(actor) if reference in (one.name, one.id)), None)
+    if found is None:
+        raise NotFound("pool_not_found", f"There is no pool {reference}.")
+    return found

@@ -5,8 +5,9 @@ from typing import Any
 
 import click
 
-from yunzhuo.cli.asking import acting, as_data, chosen, sure, told
+from yunzhuo.cli.asking import acting, as_data, chosen, pool_named, sure, told
 from yunzhuo.cli.context import CommandContext, Group, pass_context, print_answer
+from yunzhuo.cli.rollouts import rollout
 from yunzhuo.cli.tables import table
 from yunzhuo.phoenix.common.errors import NotFound
 from yunzhuo.services.access import Actor
@@ -34,6 +35,9 @@ def pool(context: click.Context, email: str | None) -> None:
     context.meta["yunzhuo.as"] = email
 
 
+pool.add_command(rollout)
+
+
 @pool.command("list")
 @pass_context
 def list_pools(context: CommandContext) -> None:
@@ -59,6 +63,7 @@ def list_pools(context: CommandContext) -> None:
 @click.option("--spares", type=int, default=0, show_default=True, help="How many stand ready outside the hours.")
 @click.option("--dedicated", is_flag=True, help="People keep their desktop; else it is replaced after use.")
 @click.option("--release-after", type=int, metavar="MINUTES", help="Give back what nobody is connected to for so long.")
+@click.option("--goal", type=int, metavar="SECONDS", help="How soon somebody should be at their desktop.")
 @_hours
 @_zone
 @pass_context
@@ -77,6 +82,7 @@ def create(context: CommandContext, /, name: str, image: str | None, flavor: str
             hours=wishes["hours"],
             time_zone=wishes["time_zone"] or UTC_ZONE,
             release_after_minutes=wishes["release_after"],
+            goal_seconds=wishes["goal"],
         )
         made = all_services.pools.create(actor, wish)
     print_answer(pool_data(made), f"The pool {made.name} is made.", as_json=context.json_output)
@@ -85,11 +91,12 @@ def create(context: CommandContext, /, name: str, image: str | None, flavor: str
 @pool.command()
 @click.argument("reference", metavar="POOL")
 @click.option("--name", help="Another name.")
-@click.option("--image", help="Another image; spares are replaced.")
+@click.option("--image", help="Another image at once; spares are replaced. Step by step: rollout.")
 @click.option("--flavor", help="Another flavor; spares are replaced.")
 @click.option("--capacity", type=int, help="How many desktops there are at most.")
 @click.option("--spares", type=int, help="How many stand ready outside the hours.")
 @click.option("--release-after", type=int, metavar="MINUTES", help="Give back what nobody is connected to; 0: never.")
+@click.option("--goal", type=int, metavar="SECONDS", help="How soon somebody should be at their desktop; 0: nobody says.")
 @click.option("--no-hours", is_flag=True, help="No hours any more.")
 @_hours
 @_zone
@@ -108,7 +115,9 @@ def change(context: CommandContext, /, reference: str, image: str | None, flavor
         changes = {name: value for name, value in said.items() if value is not None}
         if wishes["release_after"] is not None:
             changes["release_after_minutes"] = wishes["release_after"] or None
-        pool_id = _named(all_services, actor, reference).id
+        if wishes["goal"] is not None:
+            changes["goal_seconds"] = wishes["goal"] or None
+        pool_id = pool_named(all_services, actor, reference).id
         changed = all_services.pools.change(actor, pool_id, lambda wish: replace(wish, **changes))
     print_answer(pool_data(changed), f"The pool {changed.name} is changed.", as_json=context.json_output)
 
@@ -120,7 +129,7 @@ def change(context: CommandContext, /, reference: str, image: str | None, flavor
 def delete(context: CommandContext, reference: str) -> None:
     """Delete a pool and its spares; people keep the desktops they have."""
     with acting(context) as (all_services, actor):
-        all_services.pools.delete(actor, _named(all_services, actor, reference).id)
+        all_services.pools.delete(actor, pool_named(all_services, actor, reference).id)
     print_answer({}, f"The pool {reference} is deleted.", as_json=context.json_output)
 
 
@@ -132,7 +141,7 @@ def delete(context: CommandContext, reference: str) -> None:
 def members(context: CommandContext, reference: str, added: tuple[str, ...], removed: tuple[str, ...]) -> None:
     """Show who may have a desktop of a pool, or change it."""
     with acting(context) as (all_services, actor):
-        pool_id = _named(all_services, actor, reference).id
+        pool_id = pool_named(all_services, actor, reference).id
         for each in added:
             all_services.pools.put_member(actor, pool_id, _holder(all_services, actor, each))
         for each in removed:
@@ -140,6 +149,21 @@ def members(context: CommandContext, reference: str, added: tuple[str, ...], rem
         found = all_services.pools.members(actor, pool_id)
     text = table(("NAME", "KIND"), [(one.name, "group" if one.is_group else "person") for one in found])
     print_answer({"items": [asdict(one) for one in found]}, text, as_json=context.json_output)
+
+
+@pool.command()
+@click.argument("reference", metavar="POOL")
+@pass_context
+def times(context: CommandContext, reference: str) -> None:
+    """Show how long it takes until somebody is at their desktop."""
+    with acting(context) as (all_services, actor):
+        found = all_services.pool_history.times(actor, pool_named(all_services, actor, reference).id)
+    named = [*found.phases.items(), ("made altogether", found.making), ("people waited", found.waiting)]
+    rows = [(name, f"{each.median:.1f} s", f"{each.high:.1f} s", each.count) for name, each in named if each is not None]
+    text = table(("PHASE", "MEDIAN", "95 % WITHIN", "COUNTED"), rows)
+    if found.within_goal is not None:
+        text += f"\n{100 * found.within_goal:.0f} % were within the goal of {found.goal_seconds} s."
+    print_answer(asdict(found), text, as_json=context.json_output)
 
 
 @pool.command()
@@ -178,13 +202,6 @@ def release(context: CommandContext, reference: str) -> int:
 def pool_data(view: PoolView) -> dict[str, Any]:
     """A pool for programs."""
     return {**asdict(view), "created_at": view.created_at.isoformat()}
-
-
-def _named(all_services: Services, actor: Actor, reference: str) -> PoolView:
-    found = next((one for one in all_services.pools.list(actor) if reference in (one.name, one.id)), None)
-    if found is None:
-        raise NotFound("pool_not_found", f"There is no pool {reference}.")
-    return found
 
 
 def _offered(all_services: Services, actor: Actor, reference: str) -> PoolOffer:

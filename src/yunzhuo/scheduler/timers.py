@@ -44,6 +44,8 @@ LICENSE_SECONDS = 60.0
 DISKS_SECONDS = 5.0
 # How soon what was taken of a pool's spares is built again.
 POOLS_SECONDS = 1.0
+# How late in its five minutes what pools do is written down at most.
+POOL_SAMPLES_SECONDS = 30.0
 # How late a schedule is at most when all is well.
 SCHEDULES_SECONDS = 1.0
 BEATS_SECONDS = 5.0
@@ -186,6 +188,7 @@ def timers(settings: Settings, all_services: Services) -> list[Timer]:
         all_services.sessions.forget_old()
         all_services.delegations.forget_old()
         all_services.schedule_keeper.forget_old()
+        all_services.pool_history.forget_old()
         all_services.audit_keeper.export_head()
         all_services.audit_keeper.prune()
 
@@ -196,6 +199,7 @@ def timers(settings: Settings, all_services: Services) -> list[Timer]:
         Timer("reconcile", settings.cloud.poll_seconds, all_services.reconciler.round),
         Timer("disks", DISKS_SECONDS, all_services.disk_upkeep.round),
         Timer("pools", POOLS_SECONDS, all_services.pool_keeper.round),
+        Timer("pool_samples", POOL_SAMPLES_SECONDS, all_services.pool_history.sample),
         Timer("leases", LEASES_SECONDS, all_services.lease_keeper.round),
         Timer("schedules", SCHEDULES_SECONDS, all_services.schedule_keeper.round),
         Timer("catalog", CATALOG_SECONDS, synchronize),

@@ -68,6 +68,7 @@ from yunzhuo.services.people_import import PeopleImport
 from yunzhuo.services.personal_disks import PersonalDiskService
 from yunzhuo.services.policies import PolicyService
 from yunzhuo.services.policy_book import PolicyBook
+from yunzhuo.services.pool_history import PoolHistory
 from yunzhuo.services.pool_upkeep import PoolKeeper
 from yunzhuo.services.pools import PoolService
 from yunzhuo.services.port_upkeep import PortUpkeep
@@ -78,6 +79,8 @@ from yunzhuo.services.reconciliation import Reconciler
 from yunzhuo.services.regaining import RegainService
 from yunzhuo.services.registration import RegistrationService
 from yunzhuo.services.roles import RoleService
+from yunzhuo.services.rollout_upkeep import RolloutKeeper
+from yunzhuo.services.rollouts import RolloutService
 from yunzhuo.services.schedule_runs import ScheduleKeeper
 from yunzhuo.services.schedules import ScheduleService
 from yunzhuo.services.screens import ScreenService
@@ -142,6 +145,7 @@ class Services:
     quotas: QuotaService
     operations: OperationDesk
     personal_disks: PersonalDiskService
+    pool_history: PoolHistory
     pool_keeper: PoolKeeper
     pools: PoolService
     port_upkeep: PortUpkeep
@@ -152,6 +156,7 @@ class Services:
     sessions: SessionService
     sign_ins: SignInService
     roles: RoleService
+    rollouts: RolloutService
     schedule_keeper: ScheduleKeeper
     schedules: ScheduleService
     screens: ScreenService
@@ -259,7 +264,8 @@ def services(
             policies=PolicyService(db, audit),
             quotas=QuotaService(db, quotas, audit),
             personal_disks=personal_disks,
-            pool_keeper=PoolKeeper(db, desktops, wishes, audit, clock),
+            pool_history=PoolHistory(db, audit, clock),
+            pool_keeper=PoolKeeper(db, desktops, wishes, RolloutKeeper(wishes, outbox, audit, clock), audit, clock),
             port_upkeep=PortUpkeep(db, connected, leftovers, clock),
             pools=PoolService(db, wishes, audit, clock, license_book),
             proofs=proofs,
@@ -267,6 +273,7 @@ def services(
             regaining=RegainService(*by_link),
             registration=RegistrationService(*by_link),
             roles=RoleService(db, audit, clock),
+            rollouts=RolloutService(db, audit, clock),
             schedule_keeper=ScheduleKeeper(db, wishes, clock, scheduler=worker),
             schedules=ScheduleService(db, audit, clock),
             screens=ScreenService(db, audit, clock, settings.consoles),

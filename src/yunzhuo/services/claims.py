@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -11,7 +12,7 @@ from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Conflict, Inconsistent, LimitReached, NotFound
 from yunzhuo.phoenix.db.models import Desktop, Image, Operation, Pool
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
-from yunzhuo.services import pool_seats
+from yunzhuo.services import pool_seats, rollout_book
 from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import ChangeFeed
@@ -126,8 +127,8 @@ class ClaimService:
             if desktop is not None:
                 return desktop.id, Way.HAD
             ends_at = end_of(now, terms_in(tx, pool.organization_id, pool))
-            for way in (Way.READY, Way.COMING):
-                if pool_seats.give(tx, pool, actor.user_id, way, now, ends_at):
+            for way, image_id in product((Way.READY, Way.COMING), rollout_book.images_to_give(tx, pool)):
+                if pool_seats.give(tx, pool, actor.user_id, way, now, ends_at, image_id):
                     return self._seated(tx, actor, pool, way), way
             return self._built(tx, actor, pool_id), Way.BUILT
 
@@ -143,7 +144,8 @@ class ClaimService:
         if not may_build_for_somebody(pool.capacity, pool_seats.counted(tx, [pool.id])[pool.id]):
             message = "All desktops of this pool are taken. Please try again later."
             raise LimitReached("pool_full", message, capacity=pool.capacity)
-        desktop, operation = self._desktops.build_within(tx, actor, pool, claimant_id=actor.user_id)
+        image_id = rollout_book.image_for_somebody(tx, pool)
+        desktop, operation = self._desktops.build_within(tx, actor, pool, claimant_id=actor.user_id, image_id=image_id)
         return self._recorded(tx, actor, pool, desktop, operation, Way.BUILT)
 
     def _recorded(self, tx: Transaction, actor: Actor, pool: Pool, desktop: Desktop, latest: Operation, way: Way) -> str:

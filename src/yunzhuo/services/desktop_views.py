@@ -33,7 +33,7 @@ class DesktopView:
 
     ``ends_at`` is when it is taken away (None: never), which ``is_ending`` says is near; its person may put that off
     ``extensions_left`` times. When it is deleted it waits ``bin_days`` in the bin (0: it does not), as it does until
-    ``bin_until``.
+    ``bin_until``. From ``renews_at`` it may be put onto another image when nobody uses it (None: it is not).
 
     ``address`` is its floating IP. ``server_name`` and ``host`` are what the cloud calls its server and where it put it; None:
     not for the one who looks.
@@ -64,6 +64,7 @@ class DesktopView:
     extensions_left: int = 0
     bin_days: int = 0
     bin_until: datetime | None = None
+    renews_at: datetime | None = None
 
     @property
     def failure(self) -> Failure | None:
@@ -178,6 +179,7 @@ def desktop_views(tx: Session, actor: Actor, rows: Sequence[Pair], *, with_place
             extensions_left=extensions_left(terms[desktop.id], desktop.extended) if desktop.ends_at is not None else 0,
             bin_days=_bin_days(desktop, operation, terms[desktop.id]),
             bin_until=desktop.bin_until,
+            renews_at=desktop.renews_at,
         )
         for desktop, operation in rows
     ]

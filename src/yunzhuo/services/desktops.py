@@ -296,13 +296,14 @@ class DesktopService:
             return seen_operation(tx, actor, *visible_operation(tx, actor, operation_id))
 
     def build_within(
-        self, tx: Transaction, actor: Actor, pool: Pool, *, claimant_id: str | None = None
+        self, tx: Transaction, actor: Actor, pool: Pool, *, claimant_id: str | None = None, image_id: str | None = None
     ) -> tuple[Desktop, Operation]:
         """Ask for a desktop of a pool, whose row is locked: a spare, or one for ``claimant_id``, whatever their quota.
+        ``image_id``: made from the image that is rolled out, instead of the pool's own.
 
         Raises InvalidInput when image or flavor are gone, LimitReached for the organization's quota.
         """
-        image, flavor = fitting.image_and_flavor(tx, actor, pool.image_id, pool.flavor_id)
+        image, flavor = fitting.image_and_flavor(tx, actor, image_id or pool.image_id, pool.flavor_id)
         wanted = {Resource.DESKTOPS: 1, **SWITCHED_ON, **size_of(flavor)}
         self._quotas.reserve_for_pool(tx, pool.organization_id, wanted)
         pool.built += 1

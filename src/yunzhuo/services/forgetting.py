@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, or_, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
@@ -42,9 +43,7 @@ class Forgetting:
         return keys + forget(self._db, (Ticket.id,), old)
 
 
-def forget(
-    db: Database, key: Sequence[InstrumentedAttribute[str] | InstrumentedAttribute[int]], old: ColumnElement[bool]
-) -> int:
+def forget(db: Database, key: Sequence[InstrumentedAttribute[Any]], old: ColumnElement[bool]) -> int:
     """Drop the rows that are ``old``, :data:`AT_ONCE` in a transaction; ``key`` are the columns of their primary key.
 
     Answers how many there were. Two at once are harmless.
@@ -58,9 +57,7 @@ def forget(
 
 
 @retried_when_contended
-def _forget_some(
-    db: Database, key: Sequence[InstrumentedAttribute[str] | InstrumentedAttribute[int]], old: ColumnElement[bool]
-) -> int:
+def _forget_some(db: Database, key: Sequence[InstrumentedAttribute[Any]], old: ColumnElement[bool]) -> int:
     with db.transaction() as tx:
         rows = tx.execute(select(*key).where(old).limit(AT_ONCE)).all()
         chosen = tuple_(*key).in_([tuple(row) for row in rows]) if len(key) > 1 else key[0].in_([row[0] for row in rows])

@@ -23,6 +23,7 @@ class Kind(StrEnum):
     GUESSED_AT = "guessed_at"
     DESKTOP_ENDING = "desktop_ending"
     DESKTOP_ENDED = "desktop_ended"
+    DESKTOP_RENEWING = "desktop_renewing"
     LICENSE_ISSUED = "license_issued"  # of a license server, as the next three
     LICENSE_ENDING = "license_ending"
     LICENSE_ENDED = "license_ended"
@@ -117,6 +118,14 @@ WORDS: Mapping[str, Mapping[Kind, Words]] = {
             ),
             "Look into the bin",
         ),
+        Kind.DESKTOP_RENEWING: Words(
+            "Your desktop “%(desktop)s” gets a new system",
+            (
+                "From %(from)s on, when you are not connected, your desktop “%(desktop)s” gets the image “%(image)s”.",
+                "Personal files stay. Everything else on the desktop is replaced: copy what you want to keep before that.",
+            ),
+            "Open the desktop",
+        ),
         Kind.LICENSE_ISSUED: Words(
             "A license for %(installation)s",
             (
@@ -206,6 +215,14 @@ WORDS: Mapping[str, Mapping[Kind, Words]] = {
                 "在此之前您可以把它从回收站中还原。",
             ),
             "打开回收站",
+        ),
+        Kind.DESKTOP_RENEWING: Words(
+            "您的桌面“%(desktop)s”将更换系统",
+            (
+                "自 %(from)s 起，在您未连接时，您的桌面“%(desktop)s”将换用镜像“%(image)s”。",
+                "个人文件会保留，桌面上的其他内容都会被替换；请在此之前把要保留的内容复制到个人文件。",
+            ),
+            "打开桌面",
         ),
         Kind.LICENSE_ISSUED: Words(
             "%(installation)s 的许可证",

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, exists, false, func, or_, select, update
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Session, aliased
 
@@ -36,9 +36,17 @@ def had_by(tx: Session, pool_id: str, user_id: str) -> Desktop | None:
     return tx.scalar(select(Desktop).where(Desktop.pool_id == pool_id, Desktop.claimant_id == user_id))
 
 
-def give(tx: Transaction, pool: Pool, user_id: str, way: Way, now: datetime, ends_at: datetime | None = None) -> bool:
+def give(
+    tx: Transaction,
+    pool: Pool,
+    user_id: str,
+    way: Way,
+    now: datetime,
+    ends_at: datetime | None = None,
+    image_id: str | None = None,
+) -> bool:
     """Give a person one of the pool's spares, if there is one that is ready (``Way.READY``) or being built (``COMING``), until
-    ``ends_at`` (None: without an end).
+    ``ends_at`` (None: without an end). ``image_id``: one of the image that is rolled out, instead of the pool's own.
 
     One statement: whoever's it is changes with the row of the desktop, under the condition that it is nobody's. Who asks for
     the same spare a moment later finds that it is somebody's and takes the next one. Raises IntegrityError when the person
@@ -46,13 +54,14 @@ def give(tx: Transaction, pool: Pool, user_id: str, way: Way, now: datetime, end
     """
     given = update(Desktop).values(claimant_id=user_id, owner_id=user_id, claimed_at=now, ends_at=ends_at)
     given = given.execution_options(synchronize_session=False)
+    image_id = image_id or pool.image_id
     if tx.get_bind().dialect.name == "sqlite":  # which knows no LIMIT there; whoever writes is alone
         spare = aliased(Desktop)
-        first = select(spare.id).where(*_free(spare, pool, way)).limit(1).scalar_subquery()
+        first = select(spare.id).where(*_free(spare, pool, image_id, way)).limit(1).scalar_subquery()
         given = given.where(Desktop.id == first)
     else:
         # Everybody comes to the rows by one index, which the statement changes: by two, they would wait for each other.
-        given = given.with_hint(f"FORCE INDEX ({_BY_CLAIMANT})").where(*_free(Desktop, pool, way)).ext(mysql.limit(1))
+        given = given.with_hint(f"FORCE INDEX ({_BY_CLAIMANT})").where(*_free(Desktop, pool, image_id, way)).ext(mysql.limit(1))
     return getattr(tx.execute(given), "rowcount", 0) == 1
 
 
@@ -63,10 +72,11 @@ def seat(tx: Session, desktop: Desktop, user_id: str, now: datetime) -> None:
     desktop.claimant_id, desktop.claimed_at = user_id, now
 
 
-def counted(tx: Session, pool_ids: Sequence[str]) -> Mapping[str, Counts]:
-    """How many desktops of each pool are what; one question for all of them."""
+def counted(tx: Session, pool_ids: Sequence[str], *only: _Condition) -> Mapping[str, Counts]:
+    """How many desktops of each pool (``only`` some of them) are what; one question for all of them."""
     is_nobodys, is_wanted = Desktop.claimant_id.is_(None), Desktop.wanted != Wanted.GONE
-    is_made_alike = and_(Desktop.image_id == Pool.image_id, Desktop.flavor_id == Pool.flavor_id)
+    has_its_image = or_(Desktop.image_id == Pool.image_id, Desktop.image_id == Pool.rolling_image_id)
+    is_made_alike = and_(func.coalesce(has_its_image, false()), Desktop.flavor_id == Pool.flavor_id)
     is_ready = and_(is_nobodys, is_made_alike, *_is_up(Desktop), _was_made(Way.READY))
     is_coming = and_(is_nobodys, is_made_alike, is_wanted, _was_made(Way.COMING))
     is_leaving = and_(is_nobodys, Desktop.wanted == Wanted.GONE)
@@ -79,7 +89,7 @@ def counted(tx: Session, pool_ids: Sequence[str]) -> Mapping[str, Counts]:
         )
         .join(Pool, Pool.id == Desktop.pool_id)
         .join(Operation, Operation.id == Desktop.operation_id)
-        .where(Desktop.pool_id.in_(pool_ids), Desktop.deleted_at.is_(None))
+        .where(Desktop.pool_id.in_(pool_ids), Desktop.deleted_at.is_(None), *only)
         .group_by(Desktop.pool_id)
     )
     found = {pool_id: Counts() for pool_id in pool_ids}
@@ -90,7 +100,7 @@ def counted(tx: Session, pool_ids: Sequence[str]) -> Mapping[str, Counts]:
     return found
 
 
-def _free(spare: Any, pool: Pool, way: Way) -> tuple[_Condition, ...]:
+def _free(spare: Any, pool: Pool, image_id: str, way: Way) -> tuple[_Condition, ...]:
     """What a desktop has to be to be given away. ``spare`` is the table, or an alias of it."""
     latest = exists().where(Operation.id == spare.operation_id, _was_made(way))
     is_up = _is_up(spare) if way is Way.READY else (spare.wanted == Wanted.RUNNING,)
@@ -98,7 +108,7 @@ def _free(spare: Any, pool: Pool, way: Way) -> tuple[_Condition, ...]:
         spare.pool_id == pool.id,
         spare.claimant_id.is_(None),
         spare.deleted_at.is_(None),
-        spare.image_id == pool.image_id,
+        spare.image_id == image_id,
         spare.flavor_id == pool.flavor_id,
         *is_up,
         latest,

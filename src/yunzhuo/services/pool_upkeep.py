@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, exists, or_, select
+from sqlalchemy import ColumnElement, and_, exists, false, not_, or_, select
 from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.common.clock import Clock
@@ -16,9 +16,12 @@ from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import facts_of
 from yunzhuo.services.desktops import DesktopService
 from yunzhuo.services.pools import acting_for, wanted_now
+from yunzhuo.services.rollout_book import is_new, target_of
+from yunzhuo.services.rollout_upkeep import RolloutKeeper, Sight
 from yunzhuo.services.rules import lifecycle, pools
 from yunzhuo.services.rules.lifecycle import Action, Observed, OperationStatus, State, Wanted
-from yunzhuo.services.rules.pools import Counts, Kind, Plan
+from yunzhuo.services.rules.pools import Counts, Kind
+from yunzhuo.services.rules.rollouts import Moves
 from yunzhuo.services.wishes import WishBook
 
 log = get_logger()
@@ -30,8 +33,17 @@ AT_ONCE = 20
 class PoolKeeper:
     """Brings each pool to what is wanted of it. Any number of schedulers may: a pool is looked after by one at a time."""
 
-    def __init__(self, db: Database, desktops: DesktopService, wishes: WishBook, audit: AuditLog, clock: Clock) -> None:
+    def __init__(
+        self,
+        db: Database,
+        desktops: DesktopService,
+        wishes: WishBook,
+        rollouts: RolloutKeeper,
+        audit: AuditLog,
+        clock: Clock,
+    ) -> None:
         self._db = db
+        self._rollouts = rollouts
         self._desktops = desktops
         self._wishes = wishes
         self._audit = audit
@@ -53,13 +65,13 @@ class PoolKeeper:
             enabled = select(Organization.id).where(Organization.disabled_at.is_(None))
             rows = tx.scalars(select(Pool).where(Pool.organization_id.in_(enabled))).all()
             counts = pool_seats.counted(tx, [row.id for row in rows])
-            return [
-                row.id
-                for row in rows
-                if _plan(row, counts[row.id], now) != Plan()
-                or counts[row.id].broken + counts[row.id].lost + counts[row.id].leaving
-                or self._left_alone(tx, row, now, limit=1)
-            ]
+            return [row.id for row in rows if self._is_in_need(tx, row, counts[row.id], now)]
+
+    def _is_in_need(self, tx: Session, pool: Pool, counts: Counts, now: datetime) -> bool:
+        if counts.broken + counts.lost + counts.leaving or self._left_alone(tx, pool, now, limit=1):
+            return True
+        sight = self._rollouts.look(tx, pool, wanted_now(pool, now), at_once=AT_ONCE)
+        return sight.wants_something if sight is not None else _plan(pool, counts, now) != Moves()
 
     @retried_when_contended
     def _tend(self, pool_id: str) -> None:
@@ -73,25 +85,50 @@ class PoolKeeper:
                 self._remove(tx, pool, desktop_id, "left_alone")
             for desktop_id in _worthless(tx, pool, now):
                 self._remove(tx, pool, desktop_id, "worthless")
-            plan = _plan(pool, pool_seats.counted(tx, [pool.id])[pool.id], now)
-            for condition, count in ((_coming(), plan.remove_coming), (_not_coming(), plan.remove_ready)):
-                for desktop_id in _spares(tx, pool, condition, min(count, AT_ONCE)):
-                    self._remove(tx, pool, desktop_id, "surplus")
-            if plan.build:
-                self._build(tx, pool, plan.build)
+            sight = self._rollouts.look(tx, pool, wanted_now(pool, now), at_once=AT_ONCE)
+            if sight is None:
+                moves = _plan(pool, pool_seats.counted(tx, [pool.id])[pool.id], now)
+                self._remove_surplus(tx, pool, moves, false())
+                self._build(tx, pool, pool.image_id, moves.build_old)
+                return
+            self._rollouts.tend(tx, pool, sight)
+            if not sight.ends:
+                self._roll_on(tx, pool, sight)
 
-    def _build(self, tx: Transaction, pool: Pool, count: int) -> None:
-        """Ask for so many spares. What is refused (the quota, an image that is gone) stops nothing else of the round."""
+    def _roll_on(self, tx: Transaction, pool: Pool, sight: Sight) -> None:
+        self._remove_surplus(tx, pool, sight.moves, is_new(sight.rollout))
+        refusal = self._build(tx, pool, target_of(sight.rollout), sight.moves.build_new)
+        if isinstance(refusal, InvalidInput):  # the image is gone, say: asking again changes nothing
+            self._rollouts.stop(tx, pool, sight.rollout, pool.problem or refusal.message)
+        self._build(tx, pool, pool.image_id, sight.moves.build_old)
+
+    def _remove_surplus(self, tx: Transaction, pool: Pool, moves: Moves, new: ColumnElement[bool]) -> None:
+        """Remove spares that are too many; ``new`` are those of the image that is rolled out."""
+        for condition, count in (
+            (and_(new, _coming()), moves.remove_new_coming),
+            (and_(new, _not_coming()), moves.remove_new_ready),
+            (and_(not_(new), _coming()), moves.remove_old_coming),
+            (and_(not_(new), _not_coming()), moves.remove_old_ready),
+        ):
+            for desktop_id in _spares(tx, pool, condition, min(count, AT_ONCE)):
+                self._remove(tx, pool, desktop_id, "surplus")
+
+    def _build(self, tx: Transaction, pool: Pool, image_id: str, count: int) -> Refused | None:
+        """Ask for so many spares. What is refused (the quota, an image that is gone) is answered, and stops nothing else of the
+        round."""
+        if not count:
+            return None
         try:
             for _ in range(count):
-                self._desktops.build_within(tx, acting_for(tx, pool), pool)
+                self._desktops.build_within(tx, acting_for(tx, pool), pool, image_id=image_id)
         except Refused as error:
             why = " ".join([error.message, *error.fields.values()] if isinstance(error, InvalidInput) else [error.message])
             if pool.problem != why:
                 log.warning("pool_cannot_build", pool_id=pool.id, code=error.code, reason=why)
             pool.problem = why[:1000]
-        else:
-            pool.problem = None
+            return error
+        pool.problem = None
+        return None
 
     def _remove(self, tx: Transaction, pool: Pool, desktop_id: str, why: str) -> None:
         """Delete one; nothing when it has become somebody's, or is another's, meanwhile."""
@@ -147,8 +184,10 @@ class PoolKeeper:
             pool.failures, pool.failed_at = 0, None
 
 
-def _plan(pool: Pool, counts: Counts, now: datetime) -> Plan:
-    return pools.plan(wanted_now(pool, now), pool.capacity, counts, at_once=AT_ONCE)
+def _plan(pool: Pool, counts: Counts, now: datetime) -> Moves:
+    """What is to be done in a pool in which nothing is rolled out."""
+    plan = pools.plan(wanted_now(pool, now), pool.capacity, counts, at_once=AT_ONCE)
+    return Moves(build_old=plan.build, remove_old_coming=plan.remove_coming, remove_old_ready=plan.remove_ready)
 
 
 def _worthless(tx: Session, pool: Pool, now: datetime) -> Sequence[str]:
@@ -170,7 +209,8 @@ def _worthless(tx: Session, pool: Pool, now: datetime) -> Sequence[str]:
                 latest.action == Action.CREATE
                 and latest.status == OperationStatus.SUCCEEDED
                 and lifecycle.state(facts_of(desktop, latest)) is State.AVAILABLE
-                and (desktop.image_id, desktop.flavor_id) == (pool.image_id, pool.flavor_id)
+                and desktop.image_id in (pool.image_id, pool.rolling_image_id)
+                and desktop.flavor_id == pool.flavor_id
             )
             # A host that does not answer may come back, and with it a hundred spares at once.
             is_known = desktop.observed_status != Observed.UNKNOWN

@@ -12,7 +12,19 @@ from sqlalchemy.orm import Session
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, NotFound
 from yunzhuo.phoenix.common.ids import new_id
-from yunzhuo.phoenix.db.models import Desktop, Flavor, Group, Image, Operation, Pool, PoolMember, ScreenPolicy, User
+from yunzhuo.phoenix.db.models import (
+    Desktop,
+    Flavor,
+    Group,
+    Image,
+    Operation,
+    Pool,
+    PoolMember,
+    PoolRollout,
+    PoolSample,
+    ScreenPolicy,
+    User,
+)
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services import fitting, pool_seats
 from yunzhuo.services.access import Actor
@@ -32,7 +44,8 @@ UTC_ZONE = "UTC"
 
 @dataclass(frozen=True, slots=True)
 class PoolWish:
-    """What a pool is to be. ``hours`` are lines (``services.rules.pools``); outside them ``spares`` stand ready."""
+    """What a pool is to be. ``hours`` are lines (``services.rules.pools``); outside them ``spares`` stand ready.
+    ``goal_seconds``: how soon somebody should be at their desktop."""
 
     name: str
     image_id: str
@@ -43,6 +56,7 @@ class PoolWish:
     hours: Sequence[str] = field(default_factory=list)
     time_zone: str = UTC_ZONE
     release_after_minutes: int | None = None
+    goal_seconds: int | None = None
 
     def checked(self) -> "PoolWish":
         """The wish in form. Raises InvalidInput, for all that is wrong at once."""
@@ -58,6 +72,8 @@ class PoolWish:
             wrong["release_after_minutes"] = f"From 1 to {pools.LONGEST_RELEASE_MINUTES}."
         elif minutes is not None and self.kind is Kind.DEDICATED:
             wrong["release_after_minutes"] = "Desktops of a dedicated pool are kept."
+        if self.goal_seconds is not None and not 1 <= self.goal_seconds <= pools.LONGEST_GOAL_SECONDS:
+            wrong["goal_seconds"] = f"From 1 to {pools.LONGEST_GOAL_SECONDS}."
         name, hours = "", list(self.hours)
         try:
             name = naming.checked_name(self.name)
@@ -73,7 +89,8 @@ class PoolWish:
 class PoolView:
     """A pool, what its desktops are doing, and how many are wanted ready at this hour.
 
-    ``members`` counts people and groups. ``problem`` is why desktops of it cannot be built now.
+    ``members`` counts people and groups. ``problem`` is why desktops of it cannot be built now. ``rolling_image_id`` is the
+    other image that its desktops may have while a roll-out goes on.
     """
 
     id: str
@@ -93,6 +110,8 @@ class PoolView:
     members: int
     problem: str | None
     created_at: datetime
+    goal_seconds: int | None = None
+    rolling_image_id: str | None = None
 
     def as_wish(self) -> PoolWish:
         """What would be asked for to have it as it is."""
@@ -106,6 +125,7 @@ class PoolView:
             hours=self.hours,
             time_zone=self.time_zone,
             release_after_minutes=self.release_after_minutes,
+            goal_seconds=self.goal_seconds,
         )
 
 
@@ -178,7 +198,7 @@ class PoolService:
         """Make a pool what ``changed`` makes of what it is.
 
         With another image or flavor, spares are replaced, and desktops that people have stay as they are. Raises InvalidInput,
-        Conflict when the name is taken, or for another kind.
+        Conflict when the name is taken, for another kind, or for another image or flavor while a roll-out goes on.
         """
         try:
             with self._db.transaction() as tx:
@@ -188,6 +208,9 @@ class PoolService:
                 if wish.kind is not present.kind:
                     raise Conflict("pool_kind_stays", "A pool stays dedicated or floating; make another one.")
                 if (wish.image_id, wish.flavor_id) != (present.image_id, present.flavor_id):
+                    if pool.rolling_image_id is not None:
+                        message = "A roll-out goes on in this pool; let it end, or go back, before you change image or size."
+                        raise Conflict("rollout_goes_on", message)
                     fitting.image_and_flavor(tx, actor, wish.image_id, wish.flavor_id)
                     pool.failures, pool.problem = 0, None
                 before, after = _columns(present), _columns(wish)
@@ -220,8 +243,9 @@ class PoolService:
             for desktop in desktops:
                 if desktop.claimant_id is None and desktop.wanted != Wanted.GONE:
                     self._wishes.change(tx, acting_for(tx, pool), desktop.id, Action.DELETE)
-                desktop.pool_id = desktop.claimant_id = None
-            tx.execute(delete(PoolMember).where(PoolMember.pool_id == pool.id))
+                desktop.pool_id = desktop.claimant_id = desktop.renews_at = None
+            for part in (PoolMember, PoolRollout, PoolSample):
+                tx.execute(delete(part).where(part.pool_id == pool.id))
             tx.execute(delete(ScreenPolicy).where(ScreenPolicy.subject_kind == "pool", ScreenPolicy.subject_id == pool.id))
             self._audit.record(tx, actor, "pool:delete", "pool", pool.id, before={"name": pool.name})
             tx.delete(pool)
@@ -295,6 +319,8 @@ def pool_views(tx: Session, rows: Sequence[Pool], now: datetime) -> Sequence[Poo
             members=members.get(row.id, 0),
             problem=row.problem or problems.get(row.id),
             created_at=row.created_at,
+            goal_seconds=row.goal_seconds,
+            rolling_image_id=row.rolling_image_id,
         )
         for row in rows
     ]
@@ -351,6 +377,7 @@ def _columns(wish: PoolWish) -> dict[str, object]:
         "hours": list(wish.hours),
         "time_zone": wish.time_zone,
         "release_after_minutes": wish.release_after_minutes,
+        "goal_seconds": wish.goal_seconds,
     }
 
 

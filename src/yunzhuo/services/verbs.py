@@ -76,6 +76,7 @@ VERBS: Mapping[str, str] = {
     "pool:create": "Make a pool.",
     "pool:delete": "Delete a pool and its spares.",
     "pool:read": "See pools, what their desktops do, and who may have one.",
+    "pool:roll_out": "Bring a pool to another image, step by step, and back.",
     "pool:update": "Change a pool, and who may have a desktop of it.",
     "quota:change": "Say how much people may have.",
     "quota:read": "See how much one may have.",

@@ -2,7 +2,7 @@
 
 from tests.support.api import Api, problem
 from tests.support.installation import Installation
-from tests.support.pools import settle
+from tests.support.pools import make_pool_for_two, settle
 
 
 def test_a_pool_from_making_to_deleting(yunzhuo: Installation, boss: Api, lin: Api, mei: Api) -> None:
@@ -28,6 +28,12 @@ def test_a_pool_from_making_to_deleting(yunzhuo: Installation, boss: Api, lin: A
     problem(lin.post(f"{here}/release"), 404, "no_desktop_of_pool")
     changed = boss.patch(here, json={"spares": 0, "hours": [], "release_after_minutes": 15}).get_json()
     assert (changed["spares"], changed["hours"], changed["release_after_minutes"], changed["capacity"]) == (0, [], 15, 2)
+    yunzhuo.services.pool_history.sample()
+    assert [each["in_use"] for each in boss.get(f"{here}/day").get_json()["samples"]] == [0]
+    assert boss.patch(here, json={"goal_seconds": 3}).get_json()["goal_seconds"] == 3
+    times = boss.get(f"{here}/times").get_json()
+    assert (times["goal_seconds"], times["waiting"]["count"], times["within_goal"]) == (3, 1, 1.0)
+    assert set(times["phases"]) == {"queue", "build", "boot", "ready", "picture"}
     assert boss.patch(here, json={"release_after_minutes": None}).get_json()["release_after_minutes"] is None
     assert boss.delete(f"{here}/members/{lin_id}").status_code == 204
     assert boss.delete(here).status_code == 204
@@ -39,3 +45,28 @@ def test_what_is_wrong_is_named_field_by_field(boss: Api) -> None:
     for wrong in ({"capacity": 0}, {"capacity": "2"}, {"spares": 3}, {"hours": ["noon"]}, {"time_zone": "Mars"}, {"name": ""}):
         errors = problem(boss.post("/pools", json={**wish, **wrong}), 422, "invalid_input")["errors"]
         assert set(errors) == set(wrong), errors
+
+
+def test_an_image_is_rolled_out_step_by_step(yunzhuo: Installation, boss: Api) -> None:
+    head = yunzhuo.services.accounts.by_email("boss@school.local").actor()
+    pool_id, other = make_pool_for_two(yunzhuo, head, capacity=4, spares=2)
+    here = f"/pools/{pool_id}/rollout"
+    assert boss.get(here).get_json() == {"rollout": None}
+    problem(boss.post(f"{here}/pause"), 404, "rollout_not_found")
+    errors = problem(boss.post(here, json={"image": other, "stages": [50]}), 422, "invalid_input")["errors"]
+    assert set(errors) == {"stages"}
+    begun = boss.post(here, json={"image": other, "stages": [25, 100]})
+    assert begun.status_code == 201, begun.text
+    view = begun.get_json()
+    assert (view["status"], view["level"], view["at_once"], view["have_it"], view["there"]) == ("running", 1, 1, 0, 2)
+    assert view["verbs"] == ["advance", "back", "pause"]
+    assert boss.get(f"/pools/{pool_id}").get_json()["is_rolling"]
+    problem(boss.patch(f"/pools/{pool_id}", json={"image": other}), 409, "rollout_goes_on")
+    assert boss.post(f"{here}/pause").get_json()["status"] == "paused"
+    assert boss.post(f"{here}/resume").get_json()["status"] == "running"
+    assert boss.post(f"{here}/advance", json={"from_stage": 0}).get_json()["level"] == 4
+    problem(boss.post(f"{here}/advance", json={"from_stage": 0}), 409, "rollout_not_there")
+    settle(yunzhuo, rounds=8)
+    done = boss.get(here).get_json()["rollout"]
+    assert (done["status"], done["have_it"], done["verbs"], done["target"]["id"]) == ("done", 2, ["back"], other)
+    assert boss.post(f"{here}/back").get_json()["is_back"]

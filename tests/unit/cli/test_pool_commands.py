@@ -56,6 +56,7 @@ def test_a_desktop_is_got_and_given_back(capsys: pytest.CaptureFixture[str]) -> 
     assert claimed["desktop"]["owner"] == "lin@school.local"
     (mine,) = answer(capsys, *AS_LIN, "mine")["items"]
     assert mine["desktop_id"] == claimed["desktop"]["id"]
+    assert answer(capsys, "pool", "times", "Room 302")["waiting"]["count"] == 1
     assert answer(capsys, *AS_LIN, "release", "Room 302", "--yes")["action"] == "delete"
     assert answer(capsys, *AS_LIN, "mine")["items"][0]["desktop_id"] is None
 
@@ -73,3 +74,23 @@ def test_a_desktop_is_got_and_given_back(capsys: pytest.CaptureFixture[str]) -> 
 )
 def test_what_cannot_be_is_told(capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], code: str) -> None:
     assert answer(capsys, *arguments, code=1)["error"]["code"] == code
+
+
+def test_an_image_is_rolled_out_and_taken_back(capsys: pytest.CaptureFixture[str]) -> None:
+    answer(capsys, "pool", "change", "Room 302", "--flavor", "Large", "--goal", "5")
+    rollout = ("pool", "rollout")
+    assert answer(capsys, *rollout, "show", "Room 302", code=1)["error"]["code"] == "rollout_not_found"
+    wrong = answer(capsys, *rollout, "start", "Room 302", "--image", "Big desktop", "--stages", "ten", code=1)
+    assert wrong["error"]["code"] == "invalid_input"
+    begun = answer(capsys, *rollout, "start", "Room 302", "--image", "Big desktop", "--stages", "50,100", "--notice", "0")
+    assert (begun["status"], begun["stages"], begun["level"]) == ("running", [50, 100], 1)
+    assert answer(capsys, *rollout, "pause", "Room 302")["status"] == "paused"
+    assert answer(capsys, *rollout, "resume", "Room 302")["status"] == "running"
+    assert answer(capsys, *rollout, "advance", "Room 302", "--from-stage", "1")["stage"] == 1
+    assert answer(capsys, *rollout, "back", "Room 302", "--yes")["is_back"]
+    capsys.readouterr()
+    assert main([*rollout, "show", "Room 302"]) == 0
+    told = capsys.readouterr().out
+    assert "running (back)" in told
+    assert "Big desktop (1)" in told
+    assert answer(capsys, "pool", "change", "Room 302", "--goal", "0")["goal_seconds"] is None

@@ -3,7 +3,7 @@
 from flask import Flask
 from tests.support.installation import Installation
 from tests.support.pages import Page, Visitor, signed_in, somebody
-from tests.support.pools import make_pool, settle
+from tests.support.pools import make_pool, make_pool_for_two, settle
 
 from yunzhuo.services.access import Actor, Role, installation
 from yunzhuo.services.rules.pools import Counts, Kind
@@ -75,10 +75,16 @@ def test_a_pool_is_made_changed_filled_and_deleted(yunzhuo: Installation, admini
     assert "There is no such account." in send(administrator, here, "", change="put", holder="nobody@x.local").text
     assert lin.email not in send(administrator, here, "", change="drop", holder=lin.user_id).text
     settle(yunzhuo)
-    changed = {**wish, "name": "Chemistry 2", "capacity": "5", "release_after_minutes": "30"}
+    assert "Nothing was seen of this day yet" in Page(administrator.client.get(here).text).text
+    yunzhuo.services.pool_history.sample()
+    changed = {**wish, "name": "Chemistry 2", "capacity": "5", "release_after_minutes": "30", "goal_seconds": "5"}
     assert "Chemistry 2" in send(administrator, here, "", change="settings", **changed).text
     found = yunzhuo.services.pools.get(chief, pool.id)
     assert (found.capacity, found.release_after_minutes, found.counts) == (5, 30, Counts(ready=2))
+    shown = Page(administrator.client.get(here).text).text
+    assert "Fewest ready: 2 at" in shown
+    assert "The goal is 5 seconds." in shown
+    assert "Making the virtual machine" in shown
     assert "2 ready" in Page(administrator.client.get("/admin/pools").text).text
     assert "from 1 to 2000" in send(administrator, here, "", change="settings", **{**changed, "capacity": "0"}).text
     assert "Chemistry 2" not in send(administrator, here, "", change="delete").text
@@ -88,3 +94,31 @@ def test_pools_are_not_there_for_others(yunzhuo: Installation, app: Flask, visit
     auditor = signed_in(app, somebody(yunzhuo, "auditor", Role.AUDITOR))
     for each in (visitor, auditor):
         assert each.client.get("/admin/pools").status_code == 404
+
+
+def test_an_image_is_rolled_out_paused_and_taken_back(yunzhuo: Installation, app: Flask, administrator: Visitor) -> None:
+    chief = chief_of(somebody(yunzhuo, "lin"))
+    pool_id, other = make_pool_for_two(yunzhuo, chief, name="Biology", capacity=4, spares=2)
+    here = f"/admin/pools/{pool_id}"
+    assert "with a way back" in Page(administrator.client.get(here).text).text
+    wish = {"change": "start", "image": other, "stages": "50, 100 %", "at_once_percent": "50", "notice_hours": "0"}
+    wrong = send(administrator, f"{here}/rollout", "", **{**wish, "stages": "50, 20", "most_failures": "0"})
+    assert "rise; the last is 100" in wrong.text
+    assert "from 1 to 20" in wrong.text
+    begun = send(administrator, f"{here}/rollout", "", **wish, most_failures="3")
+    assert "The roll-out has begun." in begun.text
+    assert "0 of 2 desktops have it." in begun.text
+    assert "A roll-out goes on in this pool" in send(administrator, f"{here}/rollout", "", **wish, most_failures="3").text
+    assert "Paused." in send(administrator, here, "/rollout", change="pause").text
+    assert "somewhere else by now" in send(administrator, here, "/rollout", change="pause").text
+    send(administrator, here, "/rollout", change="resume")
+    settle(yunzhuo, rounds=8)
+    page = administrator.client.get(here).text
+    assert "Stage 1 of 2 is reached." in Page(page).text
+    assert Page(page).form("/rollout").fields["stage"] == "0"
+    assert "Stage 2 of 2" in send(administrator, here, "/rollout", change="advance", stage="0").text
+    assert "Goes back" in send(administrator, here, "/rollout", change="back").text
+    settle(yunzhuo, rounds=8)
+    assert "Done." in Page(administrator.client.get(here).text).text
+    auditor = signed_in(app, somebody(yunzhuo, "auditor", Role.AUDITOR))
+    assert auditor.client.get(f"{here}/rollout").status_code == 404

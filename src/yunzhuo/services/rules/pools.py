@@ -11,6 +11,7 @@ from yunzhuo.phoenix.common.errors import InvalidInput
 MOST_DESKTOPS = 2000
 MOST_WINDOWS = 20
 LONGEST_RELEASE_MINUTES = 7 * 24 * 60
+LONGEST_GOAL_SECONDS = 3600
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAILY = "daily"
 _LINE = re.compile(r"(?P<days>[a-z,-]{1,40})\s+(?P<from>\d\d:\d\d)-(?P<to>\d\d:\d\d)\s+(?P<spares>\d{1,4})")
@@ -71,6 +72,17 @@ class Counts:
     def there(self) -> int:
         """All that take room."""
         return self.ready + self.coming + self.in_use + self.leaving + self.broken + self.lost
+
+    def __add__(self, other: "Counts") -> "Counts":
+        """Both together."""
+        return Counts(
+            ready=self.ready + other.ready,
+            coming=self.coming + other.coming,
+            in_use=self.in_use + other.in_use,
+            leaving=self.leaving + other.leaving,
+            broken=self.broken + other.broken,
+            lost=self.lost + other.lost,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -230,6 +230,9 @@ class Desktop(BaseModel):
     is_ending: bool = Field(False, description="Its person was warned of that, and may put it off.")
     extensions_left: int = Field(0, description="How many times its person may put the end off.")
     bin_until: datetime | None = Field(None, description="In the bin until then.")
+    renews_at: datetime | None = Field(
+        None, description="From when it may be put onto another image while nobody uses it; null: it is not."
+    )
 
     @classmethod
     def of(cls, view: DesktopView) -> Self:
@@ -255,6 +258,7 @@ class Desktop(BaseModel):
             is_ending=view.is_ending,
             extensions_left=view.extensions_left,
             bin_until=view.bin_until,
+            renews_at=view.renews_at,
         )
 
 

@@ -8,7 +8,15 @@ from pydantic import BaseModel, Field
 
 from yunzhuo.services.claims import Claimed as FoundClaim
 from yunzhuo.services.pools import UTC_ZONE, PoolView, PoolWish
-from yunzhuo.services.rules.pools import LONGEST_RELEASE_MINUTES, MOST_DESKTOPS, MOST_WINDOWS, Kind, Way
+from yunzhuo.services.rules.pool_times import Phase
+from yunzhuo.services.rules.pools import (
+    LONGEST_GOAL_SECONDS,
+    LONGEST_RELEASE_MINUTES,
+    MOST_DESKTOPS,
+    MOST_WINDOWS,
+    Kind,
+    Way,
+)
 from yunzhuo.web.api.models import Chosen, Desktop
 from yunzhuo.web.api.rights_models import Shown
 from yunzhuo.webkit.bodies import Asked, Id
@@ -34,6 +42,15 @@ _Minutes = Annotated[
         description="A floating desktop that nobody is connected to for so long is given back; null: never.",
     ),
 ]
+
+
+_Goal = Annotated[
+    int | None,
+    Field(ge=1, le=LONGEST_GOAL_SECONDS, description="How soon somebody should be at their desktop; null: nobody said."),
+]
+
+
+_ENDED_BY_NULL = frozenset({"release_after_minutes", "goal_seconds"})
 
 
 class PoolCounts(Shown):
@@ -64,6 +81,8 @@ class Pool(BaseModel):
     wanted_now: int = Field(description="How many should stand ready at this hour.")
     members: int = Field(description="How many people and groups may have one.")
     problem: str | None = Field(description="Why desktops of it cannot be built now.")
+    goal_seconds: int | None = Field(description="How soon somebody should be at their desktop.")
+    is_rolling: bool = Field(description="A roll-out of another image goes on, or rests.")
     created_at: datetime
 
     @classmethod
@@ -83,6 +102,8 @@ class Pool(BaseModel):
             wanted_now=view.wanted_now,
             members=view.members,
             problem=view.problem,
+            goal_seconds=view.goal_seconds,
+            is_rolling=view.rolling_image_id is not None,
             created_at=view.created_at,
         )
 
@@ -106,6 +127,7 @@ class NewPool(Asked):
     hours: _Hours = Field(default_factory=list)
     time_zone: _Zone = UTC_ZONE
     release_after_minutes: _Minutes = None
+    goal_seconds: _Goal = None
 
     def wish(self) -> PoolWish:
         """The wish as services know it."""
@@ -119,6 +141,7 @@ class NewPool(Asked):
             hours=self.hours,
             time_zone=self.time_zone,
             release_after_minutes=self.release_after_minutes,
+            goal_seconds=self.goal_seconds,
         )
 
 
@@ -133,12 +156,14 @@ class PoolChange(Asked):
     hours: _Hours | None = None
     time_zone: _Zone | None = None
     release_after_minutes: _Minutes = None
+    goal_seconds: _Goal = None
 
     def applied(self, wish: PoolWish) -> PoolWish:
-        """What the pool is to be. Null leaves all as it is, but for ``release_after_minutes``, which it ends."""
+        """What the pool is to be. Null leaves all as it is, but for ``release_after_minutes`` and ``goal_seconds``, which it
+        ends."""
         fields = {"image": "image_id", "flavor": "flavor_id"}
         said = {name: getattr(self, name) for name in self.model_fields_set}
-        kept = {name: value for name, value in said.items() if value is not None or name == "release_after_minutes"}
+        kept = {name: value for name, value in said.items() if value is not None or name in _ENDED_BY_NULL}
         return replace(wish, **{fields.get(name, name): value for name, value in kept.items()})
 
 
@@ -155,6 +180,43 @@ class PoolMemberList(BaseModel):
 
     items: list[PoolMember]
     next_cursor: None = None
+
+
+class PoolSample(Shown):
+    """How many desktops were what at a moment."""
+
+    at: datetime
+    in_use: int
+    ready: int
+    coming: int
+
+
+class PoolDay(Shown):
+    """The day that it is by the pool's clocks, as far as it was seen."""
+
+    begins_at: datetime
+    ends_at: datetime
+    time_zone: str
+    capacity: int
+    samples: list[PoolSample]
+
+
+class PoolSpread(Shown):
+    """How values are spread, in seconds."""
+
+    median: float
+    high: float = Field(description="95 % are not above it.")
+    count: int
+
+
+class PoolTimes(Shown):
+    """How long the latest desktops took."""
+
+    goal_seconds: int | None
+    phases: dict[Phase, PoolSpread | None] = Field(description="null: nothing is known of this phase.")
+    making: PoolSpread | None = Field(description="From the wish to a desktop that is ready.")
+    waiting: PoolSpread | None = Field(description="What people waited for one that they could open.")
+    within_goal: float | None = Field(description="Which part of those waits was within the goal, from 0 to 1.")
 
 
 class PoolOffer(Shown):

@@ -53,7 +53,8 @@ def show(pool_id: str) -> models.Pool:
 def change(pool_id: str, json_data: models.PoolChange) -> models.Pool:
     """Change a pool
 
-    With another image or flavor its spares are replaced; desktops that people have stay as they are.
+    With another image or flavor its spares are replaced at once; desktops that people have stay as they are. To bring another
+    image in step by step there are roll-outs.
     """
     return models.Pool.of(services().pools.change(actor(), pool_id, json_data.applied))
 
@@ -96,6 +97,24 @@ def drop_member(pool_id: str, holder_id: str) -> tuple[str, HTTPStatus]:
     """Let a person or a group have none of a pool any more; what they have they keep"""
     services().pools.drop_member(actor(), pool_id, holder_id)
     return "", HTTPStatus.NO_CONTENT
+
+
+@blueprint.get("/pools/<pool_id>/day")
+@blueprint.auth_required(bearer)
+@blueprint.output(models.PoolDay)
+@blueprint.doc(responses=refusals(401, 403, 404))
+def day(pool_id: str) -> models.PoolDay:
+    """Show what a pool's desktops did today, every five minutes"""
+    return models.PoolDay.model_validate(services().pool_history.today(actor(), pool_id))
+
+
+@blueprint.get("/pools/<pool_id>/times")
+@blueprint.auth_required(bearer)
+@blueprint.output(models.PoolTimes)
+@blueprint.doc(responses=refusals(401, 403, 404))
+def times(pool_id: str) -> models.PoolTimes:
+    """Show how long it takes until somebody is at their desktop, by phase"""
+    return models.PoolTimes.model_validate(services().pool_history.times(actor(), pool_id))
 
 
 @blueprint.get("/users/me/pools")

@@ -24,6 +24,7 @@ from yunzhuo.web.portal import (
     pools,
     quotas,
     registration,
+    rollouts,
     schedules,
     tokens,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "pools",
     "quotas",
     "registration",
+    "rollouts",
     "schedules",
     "tokens",
 ]

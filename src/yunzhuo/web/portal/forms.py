@@ -113,6 +113,17 @@ class PoolForm(Form):
     hours = TextAreaField(lazy_gettext("More at certain hours"), [Optional()])
     time_zone = StringField(lazy_gettext("Time zone"), [Optional(), Length(max=MAX_NAME, message=TOO_LONG)])
     release_after_minutes = IntegerField(lazy_gettext("Given back when unused for (minutes)"), [Optional()])
+    goal_seconds = IntegerField(lazy_gettext("At the desktop within (seconds)"), [Optional()])
+
+
+class RolloutForm(Form):
+    """Another image for a pool, and how fast it comes."""
+
+    image = SelectField(lazy_gettext("New image"), validate_choice=False)
+    stages = StringField(lazy_gettext("Stages (percent)"), [InputRequired(NEEDED), Length(max=MAX_NAME, message=TOO_LONG)])
+    at_once_percent = IntegerField(lazy_gettext("Changed at once (percent)"), [InputRequired(NEEDED)])
+    most_failures = IntegerField(lazy_gettext("Stops after failures"), [InputRequired(NEEDED)])
+    notice_hours = IntegerField(lazy_gettext("People are told before (hours)"), [InputRequired(NEEDED)])
 
 
 class ScheduleForm(Form):

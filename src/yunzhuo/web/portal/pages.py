@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from yunzhuo.services.access import GRANTS, Actor, Role, Scope, covers, grants_of, scope_of
 from yunzhuo.services.accounts import UserView
 from yunzhuo.services.licensing import LicenseNotice
-from yunzhuo.web.portal import lease_words, license_words, messages, schedule_words, words
+from yunzhuo.web.portal import lease_words, license_words, messages, rollout_words, schedule_words, words
 from yunzhuo.web.portal.gateway_words import amount, gateway_health, screen_end, with_breaks
 from yunzhuo.web.portal.pool_words import kind_name, shares, standing
 from yunzhuo.webkit import account, actor, pages, product, services
@@ -87,6 +87,7 @@ def _for_all_templates() -> dict[str, object]:
         "license_words": license_words,
         "schedule_words": schedule_words,
         "lease_words": lease_words,
+        "rollout_words": rollout_words,
     }
 
 

@@ -22,6 +22,7 @@ FIELDS: Mapping[str, LazyString] = {
     "hours": lazy_gettext("A line is like “mon-fri 07:30-18:00 5”: days, hours, how many."),
     "time_zone": lazy_gettext("There is no such time zone; a name is like Asia/Shanghai."),
     "release_after_minutes": lazy_gettext("A number of minutes up to a week, for floating pools only."),
+    "goal_seconds": lazy_gettext("A number of seconds up to an hour."),
 }
 KINDS: Mapping[Kind, LazyString] = {
     Kind.FLOATING: lazy_gettext("Floating: replaced after use"),

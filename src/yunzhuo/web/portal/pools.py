@@ -12,10 +12,23 @@ from yunzhuo.services.accounts import time_zones
 from yunzhuo.services.claims import PoolOffer
 from yunzhuo.services.pools import UTC_ZONE, PoolView, PoolWish
 from yunzhuo.services.rules.pools import Kind
-from yunzhuo.web.portal import messages, pool_words
+from yunzhuo.web.portal import messages, pool_pictures, pool_words
 from yunzhuo.web.portal.administration import person_with
 from yunzhuo.web.portal.forms import PoolForm
-from yunzhuo.web.portal.pages import HOME, back_to, blueprint, for_those_who, is_part, notice, page, part, require_token, saved
+from yunzhuo.web.portal.pages import (
+    HOME,
+    back_to,
+    blueprint,
+    events_from_now,
+    for_those_who,
+    is_part,
+    notice,
+    page,
+    part,
+    require_token,
+    saved,
+)
+from yunzhuo.web.portal.rollouts import image_choices
 from yunzhuo.webkit import actor, services, sessions
 from yunzhuo.webkit.forms import EmptyForm
 from yunzhuo.webkit.statuses import STATUS
@@ -90,9 +103,10 @@ def make_pool() -> Response:
 @blueprint.get("/admin/pools/<pool_id>")
 @for_those_who("pool:read")
 def pool(pool_id: str) -> Response:
-    """One pool: its desktops now, who may have one, what it is."""
+    """One pool: its desktops now, the image that comes, who may have one, what it is."""
+    events_url = events_from_now()
     view = services().pools.get(actor(), pool_id)
-    return _page(view, _form_of(view))
+    return _page(view, _form_of(view), events_url=events_url)
 
 
 @blueprint.post("/admin/pools/<pool_id>")
@@ -153,6 +167,7 @@ def _wish(form: PoolForm) -> PoolWish:
         hours=(form.hours.data or "").splitlines(),
         time_zone=form.time_zone.data or UTC_ZONE,
         release_after_minutes=form.release_after_minutes.data,
+        goal_seconds=form.goal_seconds.data,
     )
 
 
@@ -168,6 +183,7 @@ def _form_of(view: PoolView) -> PoolForm:
         hours="\n".join(view.hours),
         time_zone=view.time_zone,
         release_after_minutes=view.release_after_minutes,
+        goal_seconds=view.goal_seconds,
     )
 
 
@@ -175,15 +191,26 @@ def _new_page(form: PoolForm, status: int = 200) -> Response:
     return page("admin/new_pool.html", status, form=form, **_choices(form))
 
 
-def _page(view: PoolView, form: PoolForm, status: int = 200) -> Response:
+def _page(view: PoolView, form: PoolForm, status: int = 200, *, events_url: str = "") -> Response:
     members, groups = services().pools.members(actor(), view.id), services().groups.list(actor())
-    return page("admin/pool.html", status, pool=view, form=form, members=members, groups=groups, **_choices(form))
+    rollout = services().rollouts.get(actor(), view.id)
+    history = services().pool_history
+    told = {
+        "members": members,
+        "groups": groups,
+        "rollout": rollout,
+        "events_url": events_url,
+        "day": pool_pictures.day_picture(history.today(actor(), view.id)),
+        "times": pool_pictures.times_picture(history.times(actor(), view.id)),
+        "pool_seconds": pool_pictures.seconds,
+    }
+    return page("admin/pool.html", status, pool=view, form=form, **told, **_choices(form))
 
 
 def _choices(form: PoolForm) -> dict[str, object]:
     """What a pool can be made from."""
     catalog, person = services().catalog, actor()
-    form.image.choices = [(each.id, each.name) for each in catalog.images(person)]
+    form.image.choices = image_choices(catalog.images(person))
     form.flavor.choices = [(each.id, messages.size_name(each.name)) for each in catalog.flavors(person)]
     form.kind.choices = [(str(kind), words) for kind, words in pool_words.KINDS.items()]
     return {"zones": [UTC_ZONE, *sorted(time_zones())]}

@@ -79,6 +79,7 @@ VERBS: Mapping[str, LazyString] = {
     "pool:create": lazy_gettext("Make a pool."),
     "pool:delete": lazy_gettext("Delete a pool and its spares."),
     "pool:read": lazy_gettext("See pools, what their desktops do, and who may have one."),
+    "pool:roll_out": lazy_gettext("Bring a pool to another image, step by step, and back."),
     "pool:update": lazy_gettext("Change a pool, and who may have a desktop of it."),
     "quota:change": lazy_gettext("Say how much people may have."),
     "quota:read": lazy_gettext("See how much one may have."),

@@ -9,7 +9,7 @@ from yunzhuo.services.access import Role, Scope
 from yunzhuo.services.people_import import Change
 from yunzhuo.services.quotas import Resource, Subject
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, State, Step
-from yunzhuo.web.portal import gateway_words, lease_words, pool_words, schedule_words
+from yunzhuo.web.portal import gateway_words, lease_words, pool_words, rollout_words, schedule_words
 from yunzhuo.web.portal.license_refusals import LICENSE_REFUSALS
 from yunzhuo.webkit.words import ACCOUNT_FIELDS, ACCOUNT_REFUSALS
 
@@ -260,6 +260,7 @@ REFUSALS: Mapping[str, LazyString] = {
     **LICENSE_REFUSALS,
     **gateway_words.REFUSALS,
     **pool_words.REFUSALS,
+    **rollout_words.REFUSALS,
     **schedule_words.REFUSALS,
     **lease_words.REFUSALS,
     "policy_forbids": lazy_gettext("This is not allowed on this desktop's screen."),
@@ -322,6 +323,7 @@ REFUSALS: Mapping[str, LazyString] = {
 
 FIELDS: Mapping[str, LazyString] = {
     **pool_words.FIELDS,
+    **rollout_words.FIELDS,
     **schedule_words.FIELDS,
     **lease_words.FIELDS,
     **ACCOUNT_FIELDS,

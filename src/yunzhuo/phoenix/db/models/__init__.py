@@ -14,7 +14,7 @@ from yunzhuo.phoenix.db.models.licensing import Installation
 from yunzhuo.phoenix.db.models.mail import EmailProof, OutgoingMail
 from yunzhuo.phoenix.db.models.operations import AdmissionLane, AdmissionTurn, Operation, OperationStep
 from yunzhuo.phoenix.db.models.personal_disks import DiskSnapshot, PersonalDisk
-from yunzhuo.phoenix.db.models.pools import Pool, PoolMember
+from yunzhuo.phoenix.db.models.pools import Pool, PoolMember, PoolRollout, PoolSample
 from yunzhuo.phoenix.db.models.rights import CustomRole, Delegation, Group, GroupMember, RoleGrant
 from yunzhuo.phoenix.db.models.schedules import Schedule, ScheduleRun, TimerBeat
 from yunzhuo.phoenix.db.models.snapshots import Snapshot
@@ -56,6 +56,8 @@ __all__ = [
     "PersonalDisk",
     "Pool",
     "PoolMember",
+    "PoolRollout",
+    "PoolSample",
     "Quota",
     "RecoveryCode",
     "RoleGrant",

@@ -16,7 +16,8 @@ class Desktop(Base):
     people read is computed (``services.rules.lifecycle``).
 
     ``ends_at`` is when it is taken away (None: never), put off ``extended`` times; of that its owner was first warned at
-    ``warned_at``, and last of the stage ``warned_hours``. From ``binned_at`` to ``bin_until`` it is in the bin.
+    ``warned_at``, and last of the stage ``warned_hours``. From ``binned_at`` to ``bin_until`` it is in the bin. From
+    ``renews_at`` its disk may be put onto another image, as its person was told (None: it is not).
     """
 
     __tablename__ = "desktops"
@@ -56,6 +57,7 @@ class Desktop(Base):
     warned_at: Mapped[Time | None]
     binned_at: Mapped[Time | None]
     bin_until: Mapped[Time | None] = mapped_column(index=True)
+    renews_at: Mapped[Time | None]
     created_at: Mapped[Time]
     deleted_at: Mapped[Time | None]
 
