@@ -120,8 +120,8 @@ def _pools(yunzhuo: Installation, chief: Actor, members: Sequence[Actor], elsewh
     for each in members:
         yunzhuo.services.claims.claim(each, ours)
     yunzhuo.run()
-    for each in (ours, others):
-        _roll_out(yunzhuo, chief, each)
+    for pool_id in (ours, others):
+        _roll_out(yunzhuo, chief, pool_id)
     return ours, others, make_pool(yunzhuo, elsewhere, name="foreign", spares=0)
 
 

@@ -96,6 +96,7 @@ PLACES: dict[str, tuple[str, list[str]]] = {
     "portal.pool_list": ("head", ["/admin/pools"]),
     "portal.new_pool": ("head", ["/admin/pools/new"]),
     "portal.pool": ("head", ["/admin/pools/{pool}", "/admin/pools/{empty_pool}"]),
+    "portal.rollout": ("head", ["/admin/pools/{pool}/rollout"]),
     "portal.role_list": ("head", ["/admin/roles"]),
     "portal.quota_list": ("head", ["/admin/quotas"]),
     "portal.organization_list": ("head", ["/admin/organizations"]),
@@ -169,6 +170,7 @@ def school(yunzhuo: Portal) -> School:
             wish = PoolWish(name, kinds.images(head)[0].id, kinds.flavors(head)[0].id, capacity=6, spares=spares)
             names[name] = all_services.pools.create(head, wish).id
         all_services.pools.put_member(head, names["pool"], group.id)
+        all_services.pool_history.sample()
         evening = ScheduleWish("Evening", "0 22 * * *", Deed.STOP, SubjectKind.POOL, names["pool"])
         names["schedule"] = all_services.schedules.create(head, evening).id
         all_services.schedules.run(head, names["schedule"])

@@ -54,7 +54,7 @@ class RolloutView:
 
     Of the pool's ``there`` desktops ``have_it`` have the image it leads to, which is ``origin`` on the way back; people work
     on ``with_people`` that do not, and ``changing`` are under way. At the present stage ``level`` may have it, and
-    ``at_once`` be changed together. ``verbs`` are what can be said to it now.
+    ``at_once`` be changed together. ``verbs`` are what can be said to it now; ``gives_way``: another one may begin.
     """
 
     id: str
@@ -76,6 +76,7 @@ class RolloutView:
     is_stage_reached: bool
     problem: str | None
     verbs: frozenset[Verb]
+    gives_way: bool
     started_at: datetime
     ended_at: datetime | None
 
@@ -189,9 +190,17 @@ def view_of(tx: Session, pool: Pool, rollout: PoolRollout) -> RolloutView:
         is_stage_reached=rollouts.is_stage_reached(now.new, now.old, now.bounds),
         problem=rollout.problem,
         verbs=_verbs(pool, rollout, is_last=now.is_last),
+        gives_way=gives_way(rollout, now),
         started_at=rollout.started_at,
         ended_at=rollout.ended_at,
     )
+
+
+def gives_way(rollout: PoolRollout, now: Standing) -> bool:
+    """Whether another roll-out may begin: this one is done, or waits for people only."""
+    if rollout.status != RolloutStatus.RUNNING:
+        return rollout.status == RolloutStatus.DONE
+    return rollouts.waits_for_people_only(now.new, now.old, now.bounds, is_last=now.is_last)
 
 
 def _verbs(pool: Pool, rollout: PoolRollout, *, is_last: bool) -> frozenset[Verb]:

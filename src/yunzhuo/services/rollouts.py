@@ -16,7 +16,6 @@ from yunzhuo.services import fitting, rollout_book
 from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.rollout_book import RolloutView
-from yunzhuo.services.rules import rollouts
 from yunzhuo.services.rules.rollouts import Pace, RolloutStatus, Verb
 from yunzhuo.services.stated import needs
 
@@ -175,10 +174,7 @@ class RolloutService:
         rollout = rollout_book.open_in(tx, pool)
         if rollout is None:
             return
-        now = rollout_book.standing(tx, pool, rollout)
-        if rollout.status != RolloutStatus.RUNNING or not rollouts.waits_for_people_only(
-            now.new, now.old, now.bounds, is_last=now.is_last
-        ):
+        if not rollout_book.gives_way(rollout, rollout_book.standing(tx, pool, rollout)):
             raise _goes_on()
         finish(tx, pool, rollout, self._clock)
 

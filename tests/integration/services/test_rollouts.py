@@ -81,9 +81,7 @@ def test_spares_come_before_others_go_and_stages_wait_for_somebody(yunzhuo: Inst
     assert (pool.image_id, pool.rolling_image_id, pool.counts) == (other, None, Counts(ready=4))
 
 
-def test_what_people_have_stays_until_they_give_it_back(
-    yunzhuo: Installation, boss: Actor, lin: Actor, mei: Actor, other: str
-) -> None:
+def test_what_people_have_stays_until_they_give_it_back(yunzhuo: Installation, boss: Actor, lin: Actor, mei: Actor) -> None:
     pool_id, other = make_pool_for_two(yunzhuo, boss, members=[lin, mei], capacity=4, spares=1)
     old = yunzhuo.services.claims.claim(lin, pool_id).desktop
     settle(yunzhuo)
@@ -103,9 +101,7 @@ def test_what_people_have_stays_until_they_give_it_back(
 
 
 @pytest.mark.slow
-def test_a_bad_image_stops_by_itself_and_nobody_waits_for_it(
-    yunzhuo: Installation, boss: Actor, lin: Actor, other: str
-) -> None:
+def test_a_bad_image_stops_by_itself_and_nobody_waits_for_it(yunzhuo: Installation, boss: Actor, lin: Actor) -> None:
     pool_id, other = make_pool_for_two(yunzhuo, boss, members=[lin], capacity=6, spares=3)
     before = yunzhuo.services.pools.get(boss, pool_id).image_id
     yunzhuo.services.rollouts.start(boss, pool_id, other, replace(AT_ONCE, most_failures=2))
@@ -128,7 +124,7 @@ def test_a_bad_image_stops_by_itself_and_nobody_waits_for_it(
 
 
 def test_paused_nothing_more_becomes_new_and_back_it_is_as_it_was(
-    yunzhuo: Installation, boss: Actor, lin: Actor, mei: Actor, other: str
+    yunzhuo: Installation, boss: Actor, lin: Actor, mei: Actor
 ) -> None:
     pool_id, other = make_pool_for_two(yunzhuo, boss, members=[lin, mei], capacity=4, spares=2)
     before = yunzhuo.services.pools.get(boss, pool_id).image_id
@@ -172,7 +168,7 @@ def test_the_way_back_is_open_when_it_is_done(yunzhuo: Installation, boss: Actor
 
 @pytest.mark.slow
 def test_a_kept_desktop_is_put_onto_it_when_its_person_was_told_and_is_away(
-    yunzhuo: Installation, boss: Actor, lin: Actor, mei: Actor, other: str
+    yunzhuo: Installation, boss: Actor, lin: Actor, mei: Actor
 ) -> None:
     pool_id, other = make_pool_for_two(yunzhuo, boss, members=[lin, mei], capacity=3, spares=0, kind=Kind.DEDICATED)
     yunzhuo.services.personal_disks.create(lin)
@@ -212,9 +208,7 @@ def test_a_kept_desktop_is_put_onto_it_when_its_person_was_told_and_is_away(
 
 
 @pytest.mark.slow
-def test_a_kept_desktop_that_cannot_be_put_onto_it_gets_its_image_back(
-    yunzhuo: Installation, boss: Actor, lin: Actor, other: str
-) -> None:
+def test_a_kept_desktop_that_cannot_be_put_onto_it_gets_its_image_back(yunzhuo: Installation, boss: Actor, lin: Actor) -> None:
     pool_id, other = make_pool_for_two(yunzhuo, boss, members=[lin], capacity=1, spares=0, kind=Kind.DEDICATED)
     desktop_id = yunzhuo.services.claims.claim(lin, pool_id).desktop.id
     settle(yunzhuo)
@@ -241,6 +235,7 @@ def test_one_at_a_time_and_what_is_not_there_is_told(yunzhuo: Installation, boss
     with pytest.raises(InvalidInput):
         rollouts.start(boss, pool_id, "none", AT_ONCE)
     rollouts.start(boss, pool_id, other, AT_ONCE)
+    assert not found(yunzhuo, boss, pool_id).gives_way
     with pytest.raises(Conflict, match="goes on"):
         rollouts.start(boss, pool_id, other, AT_ONCE)
     with pytest.raises(Conflict, match="goes on"):
@@ -248,7 +243,8 @@ def test_one_at_a_time_and_what_is_not_there_is_told(yunzhuo: Installation, boss
     assert yunzhuo.services.pools.change(boss, pool_id, lambda wish: replace(wish, spares=2)).spares == 2
     yunzhuo.services.claims.claim(lin, pool_id)
     settle(yunzhuo, rounds=6)
-    assert found(yunzhuo, boss, pool_id).with_people == 1
+    waiting = found(yunzhuo, boss, pool_id)
+    assert (waiting.with_people, waiting.gives_way) == (1, True)
     # One that waits for people only makes way for the next one.
     onward = rollouts.start(boss, pool_id, pool.image_id, AT_ONCE)
     assert (onward.origin.id, onward.target.id) == (other, pool.image_id)

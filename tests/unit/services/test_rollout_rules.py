@@ -191,4 +191,4 @@ def test_percents_of_a_capacity_and_the_way_back_has_no_stages() -> None:
 
 def vars_of(now: Moves) -> list[int]:
     """All numbers of the moves."""
-    return [getattr(now, name) for name in Moves.__slots__]  # type: ignore[attr-defined]
+    return [getattr(now, name) for name in Moves.__slots__]

@@ -89,6 +89,7 @@ class Rollout(BaseModel):
     changing: int = Field(description="So many are under way.")
     problem: str | None = Field(description="Why it stopped by itself.")
     verbs: list[Verb] = Field(description="What can be said to it now.")
+    gives_way: bool = Field(description="Another roll-out may begin.")
     started_at: datetime
     ended_at: datetime | None
 
