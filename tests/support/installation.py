@@ -75,8 +75,8 @@ def database_of(home: Path) -> dict[str, str]:
 _SEEN_BY_PREPARE = frozenset({"database", "gateway", "web"})
 
 
-# One dialect and what it has compiled, for all engines of a process: SQLAlchemy knows compiled statements by the dialect object,
-# and each test would compile all of them anew, which is a quarter of its time. A running Yunzhuo has one engine.
+# One dialect and what it has compiled, for all engines of a process: SQLAlchemy knows compiled statements by the dialect
+# object, and each test would compile all of them anew, which is a quarter of its time. A running Yunzhuo has one engine.
 _SHARED: dict[str, tuple[Dialect, dict[object, object]]] = {}
 
 
