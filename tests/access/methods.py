@@ -64,7 +64,7 @@ def _of(name: str) -> Callable[[World], Any]:
 
 accounts, audit, catalog, delegations = _of("accounts"), _of("audit_reader"), _of("catalog"), _of("delegations")
 desktops, groups, guests, organizations = _of("desktops"), _of("groups"), _of("guests"), _of("organizations")
-addresses = _of("addresses")
+addresses, configuration = _of("addresses"), _of("configuration")
 gateways, licensing, screens = _of("gateways"), _of("licensing"), _of("screens")
 overview, people, lists, quotas = _of("overview"), _of("people"), _of("people_import"), _of("quotas")
 bulk, operations, disks = _of("bulk"), _of("operations"), _of("personal_disks")
@@ -87,6 +87,9 @@ METHODS: Mapping[str, Ask] = {
     "bulk.create for": lambda w, a, t: _refusing(bulk(w).create(a, [replace(_wish(w), owner_id=t.user)]).items[0]),
     "catalog.flavors": lambda w, a, t: catalog(w).flavors(a),
     "catalog.images": lambda w, a, t: catalog(w).images(a),
+    "configuration.apply": lambda w, a, t: configuration(w).apply(a, {}, configuration(w).plan(a, {}).fingerprint),
+    "configuration.export": lambda w, a, t: configuration(w).export(a),
+    "configuration.plan": lambda w, a, t: configuration(w).plan(a, {}),
     "consoles.allowed": lambda w, a, t: w.yunzhuo.services.consoles.allowed(a, t.desktop),
     "consoles.open": lambda w, a, t: w.yunzhuo.services.consoles.open(a, t.desktop, ConsoleProtocol.VNC),
     "delegations.let": lambda w, a, t: delegations(w).let(

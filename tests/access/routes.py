@@ -72,6 +72,13 @@ CONTENT: Mapping[str, Content] = {
     "POST /api/v1/groups": _json(name="new"),
     "PATCH /api/v1/groups/<group_id>": _json(name="new"),
     "PUT /api/v1/groups/<group_id>/members/<user_id>": _json(is_owner=False),
+    "POST /api/v1/configuration/plan": _json(document={}),
+    "POST /api/v1/configuration/apply": lambda world, target: {
+        "json": {
+            "document": {},
+            "fingerprint": world.yunzhuo.services.configuration.plan(world.actors[Role.OPERATOR], {}).fingerprint,
+        }
+    },
     "POST /api/v1/pools": lambda world, target: {"json": {**_wish(world, target)["json"], "name": "new", "capacity": 3}},
     "PATCH /api/v1/pools/<pool_id>": _json(capacity=9),
     "POST /api/v1/schedules": lambda world, target: {

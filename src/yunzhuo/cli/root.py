@@ -28,6 +28,8 @@ _COMMANDS = {
     "schedule": ("yunzhuo.cli.schedules:schedule", "Schedules: what is done at which times."),
     "lease": ("yunzhuo.cli.leases:lease", "Leases: for how long desktops are given, and the bin."),
     "pool": ("yunzhuo.cli.pools:pool", "Pools: desktops of one kind for a set of people."),
+    "apply": ("yunzhuo.cli.configuration:apply", "Make pools, schedules and quotas what a file says."),
+    "export": ("yunzhuo.cli.configuration:export", "Write pools, schedules and quotas as such a file."),
     "operations": ("yunzhuo.cli.operations:operations", "What is being done, and what failed: list, retry, cancel."),
     "reconcile": ("yunzhuo.cli.reconcile:reconcile", "Compare the database with the cloud, now."),
     "cloud": ("yunzhuo.cli.cloud:cloud", "The cloud that desktops run on: check."),

@@ -36,6 +36,7 @@ from yunzhuo.services.bulk import BulkService
 from yunzhuo.services.catalog import CatalogService
 from yunzhuo.services.changes import ChangeFeed
 from yunzhuo.services.claims import ClaimService
+from yunzhuo.services.configuration import ConfigurationService
 from yunzhuo.services.consoles import ConsoleService
 from yunzhuo.services.delegations import DelegationService
 from yunzhuo.services.desktop_table import DesktopTable
@@ -112,6 +113,7 @@ class Services:
     bulk: BulkService
     catalog: CatalogService
     claims: ClaimService
+    configuration: ConfigurationService
     consoles: ConsoleService
     delegations: DelegationService
     desktop_table: DesktopTable
@@ -212,6 +214,8 @@ def services(
     addresses = AddressService(db, wishes, audit, clock, quotas)
     gateways = GatewayService(db, audit, clock, license_book)
     policies = PolicyBook(settings.consoles)
+    pools = PoolService(db, wishes, audit, clock, license_book)
+    schedules, quota_service = ScheduleService(db, audit, clock), QuotaService(db, quotas, audit)
     timers = TimerService(db, audit, clock, scheduler=worker)
     health = HealthService(db, queue, connected, catalog, accounts)
     try:
@@ -229,6 +233,7 @@ def services(
             bulk=BulkService(db, desktops, admission, audit),
             catalog=catalog,
             claims=ClaimService(db, desktops, wishes, feed, audit, clock),
+            configuration=ConfigurationService(db, pools, schedules, quota_service, audit, clock),
             consoles=ConsoleService(db, connected, gateways, audit, clock, settings.consoles, license_book, policies),
             delegations=DelegationService(db, audit, clock),
             desktop_table=DesktopTable(db, audit),
@@ -257,18 +262,18 @@ def services(
             people=people,
             people_import=PeopleImport(db, people, audit, clock, settings.accounts, passwords, license_book),
             policies=PolicyService(db, audit),
-            quotas=QuotaService(db, quotas, audit),
+            quotas=quota_service,
             personal_disks=personal_disks,
             pool_keeper=PoolKeeper(db, desktops, wishes, audit, clock),
             port_upkeep=PortUpkeep(db, connected, leftovers, clock),
-            pools=PoolService(db, wishes, audit, clock, license_book),
+            pools=pools,
             proofs=proofs,
             reconciler=Reconciler(db, connected, leftovers, feed, audit, clock),
             regaining=RegainService(*by_link),
             registration=RegistrationService(*by_link),
             roles=RoleService(db, audit, clock),
             schedule_keeper=ScheduleKeeper(db, wishes, clock, scheduler=worker),
-            schedules=ScheduleService(db, audit, clock),
+            schedules=schedules,
             screens=ScreenService(db, audit, clock, settings.consoles),
             sessions=sessions,
             sign_ins=sign_ins,

@@ -6,6 +6,7 @@ from yunzhuo.web.api import (
     account,
     addresses,
     audit,
+    configuration,
     desktops,
     entrance,
     events,
@@ -63,6 +64,7 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
     schedules.blueprint,
     leases.blueprint,
     license.blueprint,
+    configuration.blueprint,
 )
 
 __all__ = ["BLUEPRINTS", "PREFIX"]

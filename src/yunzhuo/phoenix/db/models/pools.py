@@ -13,7 +13,8 @@ class Pool(Base):
     sign in with it. ``hours`` are lines as ``services.rules.pools`` reads them, in ``time_zone``. ``release_after_minutes``:
     a floating desktop that nobody is connected to for so long is given back (None: never). ``built`` counts the desktops that
     were made, for their names; ``failures`` those that failed in a row, the last at ``failed_at``;
-    ``problem`` is why none could even be asked for, the last time.
+    ``problem`` is why none could even be asked for, the last time. ``document``: it was made because the document of that name
+    says so (None: by hand).
     """
 
     __tablename__ = "pools"
@@ -35,6 +36,7 @@ class Pool(Base):
     failures: Mapped[int]
     failed_at: Mapped[Time | None]
     problem: Mapped[str | None] = mapped_column(String(1000))
+    document: Mapped[Name | None]
     created_at: Mapped[Time]
 
 
