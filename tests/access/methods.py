@@ -21,6 +21,7 @@ from yunzhuo.services.people_import import Change, PersonOutcome
 from yunzhuo.services.policies import PolicySubject
 from yunzhuo.services.pools import PoolWish
 from yunzhuo.services.quotas import Resource, Subject
+from yunzhuo.services.rules.idle import Terms as IdleTerms
 from yunzhuo.services.rules.leases import Terms
 from yunzhuo.services.rules.lifecycle import Action
 from yunzhuo.services.rules.remedies import Remedy
@@ -71,7 +72,7 @@ bulk, operations, disks = _of("bulk"), _of("operations"), _of("personal_disks")
 factors, passkeys, registration = _of("factors"), _of("passkeys"), _of("registration")
 sessions, tokens = _of("sessions"), _of("tokens")
 claims, policies, pools = _of("claims"), _of("policies"), _of("pools")
-bins, leases = _of("bin"), _of("leases")
+bins, idle, leases = _of("bin"), _of("idle"), _of("leases")
 schedules, timers = _of("schedules"), _of("timers")
 roles, snapshots, usage = _of("roles"), _of("snapshots"), _of("usage")
 
@@ -135,6 +136,9 @@ METHODS: Mapping[str, Ask] = {
     "schedules.runs": lambda w, a, t: schedules(w).runs(a),
     "timers.list": lambda w, a, t: timers(w).list(a),
     "bin.undelete": lambda w, a, t: bins(w).undelete(a, t.desktop),
+    "idle.drop": lambda w, a, t: idle(w).drop(a, t.pool),
+    "idle.list": lambda w, a, t: idle(w).list(a),
+    "idle.put": lambda w, a, t: idle(w).put(a, t.pool, IdleTerms(disconnected_minutes=30)),
     "leases.calendar": lambda w, a, t: leases(w).calendar(a, START, START + timedelta(days=9)),
     "leases.drop_terms": lambda w, a, t: leases(w).drop_terms(a, t.pool),
     "leases.extend": lambda w, a, t: leases(w).extend(a, t.desktop),

@@ -85,6 +85,7 @@ CONTENT: Mapping[str, Content] = {
         "json": {"name": "new", "rule": "0 7 * * *", "action": "start", "subject": {"kind": "pool", "id": target.pool}}
     },
     "PATCH /api/v1/schedules/<schedule_id>": _json(rule="0 23 * * *"),
+    "PUT /api/v1/idle-rules/<subject_id>": _json(disconnected_minutes=30),
     "PUT /api/v1/leases/<subject_id>": _json(days=30),
     "GET /api/v1/leases/calendar": lambda world, target: {
         "query_string": {"since": "2026-03-02T08:00:00Z", "until": "2026-03-09T08:00:00Z"}

@@ -27,6 +27,7 @@ _COMMANDS = {
     "disk": ("yunzhuo.cli.disks:disk", "Personal disks."),
     "schedule": ("yunzhuo.cli.schedules:schedule", "Schedules: what is done at which times."),
     "lease": ("yunzhuo.cli.leases:lease", "Leases: for how long desktops are given, and the bin."),
+    "idle": ("yunzhuo.cli.idle:idle", "Idle desktops: what is done about those that nobody uses."),
     "pool": ("yunzhuo.cli.pools:pool", "Pools: desktops of one kind for a set of people."),
     "apply": ("yunzhuo.cli.configuration:apply", "Make pools, schedules and quotas what a file says."),
     "export": ("yunzhuo.cli.configuration:export", "Write pools, schedules and quotas as such a file."),

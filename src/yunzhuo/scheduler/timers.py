@@ -46,6 +46,8 @@ DISKS_SECONDS = 5.0
 POOLS_SECONDS = 1.0
 # How late a schedule is at most when all is well.
 SCHEDULES_SECONDS = 1.0
+WARNINGS_SECONDS = 10.0
+IDLE_SECONDS = 15.0
 BEATS_SECONDS = 5.0
 LEASES_SECONDS = 10.0
 MAIL_SECONDS = 10.0
@@ -198,6 +200,8 @@ def timers(settings: Settings, all_services: Services) -> list[Timer]:
         Timer("pools", POOLS_SECONDS, all_services.pool_keeper.round),
         Timer("leases", LEASES_SECONDS, all_services.lease_keeper.round),
         Timer("schedules", SCHEDULES_SECONDS, all_services.schedule_keeper.round),
+        Timer("warnings", WARNINGS_SECONDS, all_services.schedule_warner.round),
+        Timer("idle", IDLE_SECONDS, all_services.idle_keeper.round),
         Timer("catalog", CATALOG_SECONDS, synchronize),
         Timer("audit", AUDIT_SECONDS, all_services.audit_keeper.seal),
         Timer("usage", USAGE_SECONDS, all_services.usage.count),

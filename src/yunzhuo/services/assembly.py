@@ -26,7 +26,7 @@ from yunzhuo.services.access import Role
 from yunzhuo.services.accounts import AccountService, Views
 from yunzhuo.services.address_upkeep import AddressUpkeep
 from yunzhuo.services.addresses import AddressService
-from yunzhuo.services.admission import Admission
+from yunzhuo.services.admission import Admission, limits_of
 from yunzhuo.services.attempts import AttemptCounter
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.audit_chain import AuditKeeper
@@ -52,6 +52,8 @@ from yunzhuo.services.guesses import GuessWatch
 from yunzhuo.services.guests import GuestService
 from yunzhuo.services.health import HealthService
 from yunzhuo.services.history import HistoryService
+from yunzhuo.services.idle import IdleService
+from yunzhuo.services.idle_upkeep import IdleKeeper
 from yunzhuo.services.lease_upkeep import LeaseKeeper
 from yunzhuo.services.leases import LeaseService
 from yunzhuo.services.leftovers import Leftovers
@@ -79,7 +81,9 @@ from yunzhuo.services.reconciliation import Reconciler
 from yunzhuo.services.regaining import RegainService
 from yunzhuo.services.registration import RegistrationService
 from yunzhuo.services.roles import RoleService
+from yunzhuo.services.rules.admission import Lane
 from yunzhuo.services.schedule_runs import ScheduleKeeper
+from yunzhuo.services.schedule_warnings import ScheduleWarner
 from yunzhuo.services.schedules import ScheduleService
 from yunzhuo.services.screens import ScreenService
 from yunzhuo.services.sessions import SessionService
@@ -129,6 +133,8 @@ class Services:
     guests: GuestService
     health: HealthService
     history: HistoryService
+    idle: IdleService
+    idle_keeper: IdleKeeper
     lease_keeper: LeaseKeeper
     leases: LeaseService
     leftovers: Leftovers
@@ -155,6 +161,7 @@ class Services:
     sign_ins: SignInService
     roles: RoleService
     schedule_keeper: ScheduleKeeper
+    schedule_warner: ScheduleWarner
     schedules: ScheduleService
     screens: ScreenService
     snapshots: SnapshotService
@@ -215,6 +222,7 @@ def services(
     gateways = GatewayService(db, audit, clock, license_book)
     policies = PolicyBook(settings.consoles)
     pools = PoolService(db, wishes, audit, clock, license_book)
+    limits = limits_of(settings.admission)
     schedules, quota_service = ScheduleService(db, audit, clock), QuotaService(db, quotas, audit)
     timers = TimerService(db, audit, clock, scheduler=worker)
     health = HealthService(db, queue, connected, catalog, accounts)
@@ -249,6 +257,8 @@ def services(
             guests=GuestService(db, connected, audit, policies, settings.guests),
             health=health,
             history=HistoryService(db, audit),
+            idle=IdleService(db, audit),
+            idle_keeper=IdleKeeper(db, connected, wishes, outbox, feed, audit, clock, language=settings.language),
             lease_keeper=LeaseKeeper(db, connected, wishes, bin_service, outbox, feed, clock, language=settings.language),
             leases=LeaseService(db, feed, audit, clock),
             leftovers=leftovers,
@@ -264,7 +274,7 @@ def services(
             policies=PolicyService(db, audit),
             quotas=quota_service,
             personal_disks=personal_disks,
-            pool_keeper=PoolKeeper(db, desktops, wishes, audit, clock),
+            pool_keeper=PoolKeeper(db, desktops, wishes, audit, clock, limits[Lane.BUILD]),
             port_upkeep=PortUpkeep(db, connected, leftovers, clock),
             pools=pools,
             proofs=proofs,
@@ -272,7 +282,8 @@ def services(
             regaining=RegainService(*by_link),
             registration=RegistrationService(*by_link),
             roles=RoleService(db, audit, clock),
-            schedule_keeper=ScheduleKeeper(db, wishes, clock, scheduler=worker),
+            schedule_keeper=ScheduleKeeper(db, wishes, clock, limits[Lane.START], scheduler=worker),
+            schedule_warner=ScheduleWarner(db, connected, clock, language=settings.language),
             schedules=schedules,
             screens=ScreenService(db, audit, clock, settings.consoles),
             sessions=sessions,

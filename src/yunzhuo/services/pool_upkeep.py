@@ -12,11 +12,13 @@ from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.phoenix.db.models import ConsoleSession, Desktop, Operation, Organization, Pool
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services import pool_seats
+from yunzhuo.services.admission import typical_seconds
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import facts_of
 from yunzhuo.services.desktops import DesktopService
 from yunzhuo.services.pools import acting_for, wanted_now
-from yunzhuo.services.rules import lifecycle, pools
+from yunzhuo.services.rules import admission, lifecycle, pools
+from yunzhuo.services.rules.admission import Lane, Limits
 from yunzhuo.services.rules.lifecycle import Action, Observed, OperationStatus, State, Wanted
 from yunzhuo.services.rules.pools import Counts, Kind, Plan
 from yunzhuo.services.wishes import WishBook
@@ -25,12 +27,17 @@ log = get_logger()
 
 # How many desktops of a pool are begun, or ended, in one round: a transaction is short, and the queue paces them anyway.
 AT_ONCE = 20
+_TYPICAL_FOR = timedelta(minutes=1)
 
 
 class PoolKeeper:
     """Brings each pool to what is wanted of it. Any number of schedulers may: a pool is looked after by one at a time."""
 
-    def __init__(self, db: Database, desktops: DesktopService, wishes: WishBook, audit: AuditLog, clock: Clock) -> None:
+    def __init__(
+        self, db: Database, desktops: DesktopService, wishes: WishBook, audit: AuditLog, clock: Clock, limits: Limits
+    ) -> None:
+        self._limits = limits
+        self._typical = (clock.now() - _TYPICAL_FOR, 0.0)
         self._db = db
         self._desktops = desktops
         self._wishes = wishes
@@ -56,7 +63,7 @@ class PoolKeeper:
             return [
                 row.id
                 for row in rows
-                if _plan(row, counts[row.id], now) != Plan()
+                if self._plan(tx, row, counts[row.id], now) != Plan()
                 or counts[row.id].broken + counts[row.id].lost + counts[row.id].leaving
                 or self._left_alone(tx, row, now, limit=1)
             ]
@@ -73,12 +80,26 @@ class PoolKeeper:
                 self._remove(tx, pool, desktop_id, "left_alone")
             for desktop_id in _worthless(tx, pool, now):
                 self._remove(tx, pool, desktop_id, "worthless")
-            plan = _plan(pool, pool_seats.counted(tx, [pool.id])[pool.id], now)
+            plan = self._plan(tx, pool, pool_seats.counted(tx, [pool.id])[pool.id], now)
             for condition, count in ((_coming(), plan.remove_coming), (_not_coming(), plan.remove_ready)):
                 for desktop_id in _spares(tx, pool, condition, min(count, AT_ONCE)):
                     self._remove(tx, pool, desktop_id, "surplus")
             if plan.build:
                 self._build(tx, pool, plan.build)
+
+    def _plan(self, tx: Session, pool: Pool, counts: Counts, now: datetime) -> Plan:
+        """What is to be built or removed. Spares of an hour to come are begun so much earlier as building them takes."""
+        most = max((window.spares for window in pools.windows_of(pool.hours)), default=0)
+        ahead = admission.lead(most, self._limits, 1, self._typical_seconds(tx, now)) if most else timedelta(0)
+        wanted = max(wanted_now(pool, now), wanted_now(pool, now + ahead))
+        return pools.plan(wanted, pool.capacity, counts, at_once=AT_ONCE)
+
+    def _typical_seconds(self, tx: Session, now: datetime) -> float:
+        """How long building takes, looked up now and then; 0 where nothing was ever built."""
+        looked_at, _ = self._typical
+        if now - looked_at >= _TYPICAL_FOR:
+            self._typical = (now, typical_seconds(tx, Lane.BUILD) or 0.0)
+        return self._typical[1]
 
     def _build(self, tx: Transaction, pool: Pool, count: int) -> None:
         """Ask for so many spares. What is refused (the quota, an image that is gone) stops nothing else of the round."""
@@ -118,7 +139,7 @@ class PoolKeeper:
         recently = or_(ConsoleSession.ended_at.is_(None), ConsoleSession.ended_at > since)
         is_used = exists().where(ConsoleSession.desktop_id == Desktop.id, recently)
         # From when it could be used, or a queue's length would take it away.
-        query = select(Desktop.id, Desktop.ready_at, Desktop.claimed_at).where(
+        query = select(Desktop.id, Desktop.ready_at, Desktop.claimed_at, Desktop.busy_at).where(
             Desktop.pool_id == pool.id,
             Desktop.claimant_id.is_not(None),
             Desktop.deleted_at.is_(None),
@@ -145,10 +166,6 @@ class PoolKeeper:
         )
         if tx.scalar(select(Desktop.id).where(Desktop.pool_id == pool.id, well).limit(1)) is not None:
             pool.failures, pool.failed_at = 0, None
-
-
-def _plan(pool: Pool, counts: Counts, now: datetime) -> Plan:
-    return pools.plan(wanted_now(pool, now), pool.capacity, counts, at_once=AT_ONCE)
 
 
 def _worthless(tx: Session, pool: Pool, now: datetime) -> Sequence[str]:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Conflict, NotFound
 from yunzhuo.phoenix.common.ids import new_id
-from yunzhuo.phoenix.db.models import Desktop, Flavor, Group, Image, Operation, Pool, PoolMember, ScreenPolicy, User
+from yunzhuo.phoenix.db.models import Desktop, Flavor, Group, IdleTerms, Image, Operation, Pool, PoolMember, ScreenPolicy, User
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services import fitting, pool_seats
 from yunzhuo.services.access import Actor, require
@@ -151,6 +151,7 @@ class PoolService:
                 self._wishes.change(tx, acting_for(tx, pool), desktop.id, Action.DELETE)
             desktop.pool_id = desktop.claimant_id = None
         tx.execute(delete(PoolMember).where(PoolMember.pool_id == pool.id))
+        tx.execute(delete(IdleTerms).where(IdleTerms.subject_id == pool.id))
         tx.execute(delete(ScreenPolicy).where(ScreenPolicy.subject_kind == "pool", ScreenPolicy.subject_id == pool.id))
         self._audit.record(tx, actor, "pool:delete", "pool", pool.id, before={"name": pool.name})
         tx.delete(pool)

@@ -14,6 +14,7 @@ from yunzhuo.web.api import (
     gateways,
     groups,
     guests,
+    idle,
     images,
     leases,
     license,
@@ -65,6 +66,7 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
     leases.blueprint,
     license.blueprint,
     configuration.blueprint,
+    idle.blueprint,
 )
 
 __all__ = ["BLUEPRINTS", "PREFIX"]

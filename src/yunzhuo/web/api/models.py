@@ -230,6 +230,7 @@ class Desktop(BaseModel):
     is_ending: bool = Field(False, description="Its person was warned of that, and may put it off.")
     extensions_left: int = Field(0, description="How many times its person may put the end off.")
     bin_until: datetime | None = Field(None, description="In the bin until then.")
+    idle_until: datetime | None = Field(None, description="Nobody uses it: it is switched off or suspended then.")
 
     @classmethod
     def of(cls, view: DesktopView) -> Self:
@@ -255,6 +256,7 @@ class Desktop(BaseModel):
             is_ending=view.is_ending,
             extensions_left=view.extensions_left,
             bin_until=view.bin_until,
+            idle_until=view.idle_until,
         )
 
 
