@@ -159,6 +159,7 @@ FORMS: Mapping[str, Content] = {
     "POST /admin/schedules/<schedule_id>": _form(change="pause"),
     "POST /bin/<desktop_id>": _form(change="undelete"),
     "POST /desktops/<desktop_id>/lease": _form(change="extend"),
+    "POST /admin/idle": lambda world, target: {"data": {"change": "drop", "subject": target.pool}},
     "POST /admin/leases": lambda world, target: {"data": {"change": "drop", "subject": target.pool}},
     "POST /admin/organizations": _form(name="new"),
     "POST /admin/gateways": _form(name="new", public_url="wss://new.test"),

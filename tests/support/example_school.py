@@ -197,6 +197,7 @@ def pages(own: str, ids: dict[str, str], *, stopped: str, failed: str, snapshot:
             "pools": "/admin/pools",
             "pool": f"/admin/pools/{ids['pool']}",
             "new-pool": "/admin/pools/new",
+            "idle": "/admin/idle",
             "leases": "/admin/leases",
             "calendar": "/admin/calendar",
             "bin": "/bin",
