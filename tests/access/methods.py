@@ -21,6 +21,7 @@ from yunzhuo.services.people_import import Change, PersonOutcome
 from yunzhuo.services.policies import PolicySubject
 from yunzhuo.services.pools import PoolWish
 from yunzhuo.services.quotas import Resource, Subject
+from yunzhuo.services.rules.idle import Terms as IdleTerms
 from yunzhuo.services.rules.leases import Terms
 from yunzhuo.services.rules.lifecycle import Action
 from yunzhuo.services.rules.remedies import Remedy
@@ -65,14 +66,14 @@ def _of(name: str) -> Callable[[World], Any]:
 
 accounts, audit, catalog, delegations = _of("accounts"), _of("audit_reader"), _of("catalog"), _of("delegations")
 desktops, groups, guests, organizations = _of("desktops"), _of("groups"), _of("guests"), _of("organizations")
-addresses = _of("addresses")
+addresses, configuration = _of("addresses"), _of("configuration")
 gateways, licensing, screens = _of("gateways"), _of("licensing"), _of("screens")
 overview, people, lists, quotas = _of("overview"), _of("people"), _of("people_import"), _of("quotas")
 bulk, operations, disks = _of("bulk"), _of("operations"), _of("personal_disks")
 factors, passkeys, registration = _of("factors"), _of("passkeys"), _of("registration")
 sessions, tokens = _of("sessions"), _of("tokens")
 claims, policies, pools = _of("claims"), _of("policies"), _of("pools")
-bins, leases, rollouts = _of("bin"), _of("leases"), _of("rollouts")
+bins, idle, leases, rollouts = _of("bin"), _of("idle"), _of("leases"), _of("rollouts")
 schedules, timers = _of("schedules"), _of("timers")
 roles, snapshots, usage = _of("roles"), _of("snapshots"), _of("usage")
 
@@ -88,6 +89,9 @@ METHODS: Mapping[str, Ask] = {
     "bulk.create for": lambda w, a, t: _refusing(bulk(w).create(a, [replace(_wish(w), owner_id=t.user)]).items[0]),
     "catalog.flavors": lambda w, a, t: catalog(w).flavors(a),
     "catalog.images": lambda w, a, t: catalog(w).images(a),
+    "configuration.apply": lambda w, a, t: configuration(w).apply(a, {}, configuration(w).plan(a, {}).fingerprint),
+    "configuration.export": lambda w, a, t: configuration(w).export(a),
+    "configuration.plan": lambda w, a, t: configuration(w).plan(a, {}),
     "consoles.allowed": lambda w, a, t: w.yunzhuo.services.consoles.allowed(a, t.desktop),
     "consoles.open": lambda w, a, t: w.yunzhuo.services.consoles.open(a, t.desktop, ConsoleProtocol.VNC),
     "delegations.let": lambda w, a, t: delegations(w).let(
@@ -133,6 +137,9 @@ METHODS: Mapping[str, Ask] = {
     "schedules.runs": lambda w, a, t: schedules(w).runs(a),
     "timers.list": lambda w, a, t: timers(w).list(a),
     "bin.undelete": lambda w, a, t: bins(w).undelete(a, t.desktop),
+    "idle.drop": lambda w, a, t: idle(w).drop(a, t.pool),
+    "idle.list": lambda w, a, t: idle(w).list(a),
+    "idle.put": lambda w, a, t: idle(w).put(a, t.pool, IdleTerms(disconnected_minutes=30)),
     "leases.calendar": lambda w, a, t: leases(w).calendar(a, START, START + timedelta(days=9)),
     "leases.drop_terms": lambda w, a, t: leases(w).drop_terms(a, t.pool),
     "leases.extend": lambda w, a, t: leases(w).extend(a, t.desktop),

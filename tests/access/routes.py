@@ -72,6 +72,13 @@ CONTENT: Mapping[str, Content] = {
     "POST /api/v1/groups": _json(name="new"),
     "PATCH /api/v1/groups/<group_id>": _json(name="new"),
     "PUT /api/v1/groups/<group_id>/members/<user_id>": _json(is_owner=False),
+    "POST /api/v1/configuration/plan": _json(document={}),
+    "POST /api/v1/configuration/apply": lambda world, target: {
+        "json": {
+            "document": {},
+            "fingerprint": world.yunzhuo.services.configuration.plan(world.actors[Role.OPERATOR], {}).fingerprint,
+        }
+    },
     "POST /api/v1/pools": lambda world, target: {"json": {**_wish(world, target)["json"], "name": "new", "capacity": 3}},
     "PATCH /api/v1/pools/<pool_id>": _json(capacity=9),
     "POST /api/v1/pools/<pool_id>/rollout": lambda world, target: {"json": {"image": _wish(world, target)["json"]["image"]}},
@@ -80,6 +87,7 @@ CONTENT: Mapping[str, Content] = {
         "json": {"name": "new", "rule": "0 7 * * *", "action": "start", "subject": {"kind": "pool", "id": target.pool}}
     },
     "PATCH /api/v1/schedules/<schedule_id>": _json(rule="0 23 * * *"),
+    "PUT /api/v1/idle-rules/<subject_id>": _json(disconnected_minutes=30),
     "PUT /api/v1/leases/<subject_id>": _json(days=30),
     "GET /api/v1/leases/calendar": lambda world, target: {
         "query_string": {"since": "2026-03-02T08:00:00Z", "until": "2026-03-09T08:00:00Z"}
@@ -154,6 +162,7 @@ FORMS: Mapping[str, Content] = {
     "POST /admin/schedules/<schedule_id>": _form(change="pause"),
     "POST /bin/<desktop_id>": _form(change="undelete"),
     "POST /desktops/<desktop_id>/lease": _form(change="extend"),
+    "POST /admin/idle": lambda world, target: {"data": {"change": "drop", "subject": target.pool}},
     "POST /admin/leases": lambda world, target: {"data": {"change": "drop", "subject": target.pool}},
     "POST /admin/organizations": _form(name="new"),
     "POST /admin/gateways": _form(name="new", public_url="wss://new.test"),

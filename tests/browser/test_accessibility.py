@@ -91,6 +91,7 @@ PLACES: dict[str, tuple[str, list[str]]] = {
     "portal.schedule": ("head", ["/admin/schedules/{schedule}"]),
     "portal.bin_list": ("lin", ["/bin"]),
     "portal.lease": ("lin", ["/desktops/{stopped}/lease"]),
+    "portal.idle_rules": ("head", ["/admin/idle"]),
     "portal.lease_terms": ("head", ["/admin/leases"]),
     "portal.ending_calendar": ("head", ["/admin/calendar"]),
     "portal.pool_list": ("head", ["/admin/pools"]),

@@ -38,6 +38,7 @@ ALL = frozenset(
         *(f"volumes.{verb}" for verb in ("snapshot", "snapshots", "restore", "delete_snapshot")),
         *(f"addresses.{verb}" for verb in ("create", "find", "list", "associate", "dissociate", "delete")),
         "servers.screenshot",
+        "servers.cpu_seconds",
         "flavors.list",
         "flavors.get",
         "images.list",
@@ -67,7 +68,7 @@ ALL = frozenset(
 _NOT_OPENSTACK = frozenset(
     operation
     for operation in ALL
-    if operation.startswith(("volumes.", "guest.", "servers.screenshot")) and operation != "guest.ready"
+    if operation.startswith(("volumes.", "guest.", "servers.screenshot", "servers.cpu_seconds")) and operation != "guest.ready"
 )
 _NOT_LOCAL = frozenset(each for each in ALL if each.startswith(("addresses.", "networks.ports", "networks.delete_port")))
 OFFERS = {

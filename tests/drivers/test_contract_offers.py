@@ -41,6 +41,7 @@ _REQUESTS: dict[str, Callable[[Cloud, str], object]] = {
     "addresses.delete": lambda cloud, _server_id: cloud.addresses.delete("ip"),
     "networks.ports": lambda cloud, _server_id: cloud.networks.ports(),
     "networks.delete_port": lambda cloud, server_id: cloud.networks.delete_port("port", server_id),
+    "servers.cpu_seconds": lambda cloud, server_id: cloud.servers.cpu_seconds(server_id),
     "servers.screenshot": lambda cloud, server_id: cloud.servers.screenshot(server_id),
     "guest.run": lambda cloud, server_id: cloud.guest.run(server_id, ["true"]),
     "guest.write_file": lambda cloud, server_id: cloud.guest.write_file(server_id, "/root/file", b""),

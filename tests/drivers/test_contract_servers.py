@@ -10,6 +10,7 @@ from threading import Barrier
 import pytest
 
 from tests.drivers.desktops import Desktops
+from tests.drivers.waiting import eventually_is
 from tests.support.waiting import eventually
 from yunzhuo.phoenix.cloud.errors import FlavorNotFound, ImageNotFound, ServerBusy, ServerNotFound
 from yunzhuo.phoenix.cloud.interface import Cloud
@@ -227,3 +228,16 @@ def _is_there(cloud: Cloud, server_id: str) -> bool:
     except ServerNotFound:
         return False
     return True
+
+
+@pytest.mark.needs("servers.cpu_seconds")
+def test_the_time_of_its_processors_grows_while_it_runs(cloud: Cloud, desktops: Desktops, patience: float) -> None:
+    server = desktops.create_ready()
+    first = cloud.servers.cpu_seconds(server.id)
+    assert 0 <= first <= cloud.servers.cpu_seconds(server.id)
+    cloud.servers.stop(server.id)
+    eventually_is(cloud, server.id, ServerStatus.STOPPED, patience)
+    with pytest.raises(ServerBusy):
+        cloud.servers.cpu_seconds(server.id)
+    with pytest.raises(ServerNotFound):
+        cloud.servers.cpu_seconds("no-such-server")

@@ -198,6 +198,7 @@ def pages(own: str, ids: dict[str, str], *, stopped: str, failed: str, snapshot:
             "pool": f"/admin/pools/{ids['pool']}",
             "new-pool": "/admin/pools/new",
             "rollout": f"/admin/pools/{ids['pool']}/rollout",
+            "idle": "/admin/idle",
             "leases": "/admin/leases",
             "calendar": "/admin/calendar",
             "bin": "/bin",

@@ -51,6 +51,7 @@ def as_data(desktop: DesktopView) -> dict[str, object]:
         "created_at": desktop.created_at.isoformat(),
         "ends_at": desktop.ends_at.isoformat() if desktop.ends_at else None,
         "bin_until": desktop.bin_until.isoformat() if desktop.bin_until else None,
+        "idle_until": desktop.idle_until.isoformat() if desktop.idle_until else None,
         "operation": operation_data(desktop.operation),
     }
 

@@ -177,6 +177,10 @@ async def get_console(host: DesktopHost, request: Request) -> Response:
     return _json(wire.CONSOLE, host.servers.console(_id(request), protocol))
 
 
+async def get_cpu(host: DesktopHost, request: Request) -> Response:
+    return _message(wire.Seconds(value=host.servers.cpu_seconds(_id(request))))
+
+
 async def get_screenshot(host: DesktopHost, request: Request) -> Response:
     return Response(wire.pack_screenshot(await host.pictures.look(_id(request))), media_type="application/octet-stream")
 
@@ -304,6 +308,7 @@ _ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("DELETE", f"{_SERVER}/snapshots/{{snapshot_id}}", delete_snapshot),
     ("GET", f"{_SERVER}/consoles/{{protocol}}", get_console),
     ("GET", f"{_SERVER}/screenshot", get_screenshot),
+    ("GET", f"{_SERVER}/cpu", get_cpu),
     ("GET", f"{_SERVER}/guest/ready", guest_ready),
     ("POST", f"{_SERVER}/guest/run", guest_run),
     ("PUT", f"{_SERVER}/guest/file", guest_write_file),

@@ -12,6 +12,8 @@ from pathlib import Path
 _ZOMBIE_STATES = frozenset("ZX")
 # Places in /proc/PID/stat, counted after the name in parentheses (proc(5): state is field 3, starttime field 22).
 _STATE, _START_TIME = 0, 19
+# Field 14 is utime, 15 stime.
+_CPU_TIMES = slice(11, 13)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,17 @@ def identify(pid: int, *, or_zombie: bool = False) -> ProcessIdentity | None:
     except (OSError, ValueError, IndexError):
         return None
     return ProcessIdentity(pid, start_ticks, boot_id()) if or_zombie or state not in _ZOMBIE_STATES else None
+
+
+def cpu_seconds(known: ProcessIdentity) -> float | None:
+    """How long a process was on a processor, in itself and for itself; None when it has ended."""
+    try:
+        text = Path(f"/proc/{known.pid}/stat").read_text(encoding="utf-8", errors="replace")
+        fields = text[text.rindex(")") + 1 :].split()
+        ticks = sum(int(each) for each in fields[_CPU_TIMES])
+    except (OSError, ValueError, IndexError):
+        return None
+    return ticks / os.sysconf("SC_CLK_TCK") if identify(known.pid) == known else None
 
 
 @dataclass(frozen=True, slots=True)

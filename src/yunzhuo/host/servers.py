@@ -10,6 +10,7 @@ from yunzhuo.host.entries import Change, Entry
 from yunzhuo.host.layout import SPICE_SOCKET, VNC_SOCKET
 from yunzhuo.host.making import Maker
 from yunzhuo.host.power import Power
+from yunzhuo.host.processes import cpu_seconds
 from yunzhuo.host.registry import Registry
 from yunzhuo.host.removal import remove_folder
 from yunzhuo.host.server_secrets import new_secrets
@@ -75,6 +76,16 @@ class Servers:
         if path.is_symlink() or not path.is_socket():
             raise ServerBusy("The server's screen is not there.", server_id=server_id)
         return Console(protocol, password, unix_path=str(path))
+
+    def cpu_seconds(self, server_id: str) -> float:
+        """What its QEMU used of this computer's processors. Raises ServerNotFound, ServerBusy."""
+        entry = self._registry.get(server_id)
+        seconds = None
+        if entry.running is not None and entry.status is ServerStatus.RUNNING:
+            seconds = cpu_seconds(entry.running.process.identity)
+        if seconds is None:
+            raise ServerBusy("The server does not run.", server_id=server_id)
+        return seconds
 
     async def delete(self, server_id: str) -> None:
         """Remove a server, whatever is being done to it; returns when nothing of it is left."""

@@ -48,6 +48,8 @@ POOLS_SECONDS = 1.0
 POOL_SAMPLES_SECONDS = 30.0
 # How late a schedule is at most when all is well.
 SCHEDULES_SECONDS = 1.0
+WARNINGS_SECONDS = 10.0
+IDLE_SECONDS = 15.0
 BEATS_SECONDS = 5.0
 LEASES_SECONDS = 10.0
 MAIL_SECONDS = 10.0
@@ -202,6 +204,8 @@ def timers(settings: Settings, all_services: Services) -> list[Timer]:
         Timer("pool_samples", POOL_SAMPLES_SECONDS, all_services.pool_history.sample),
         Timer("leases", LEASES_SECONDS, all_services.lease_keeper.round),
         Timer("schedules", SCHEDULES_SECONDS, all_services.schedule_keeper.round),
+        Timer("warnings", WARNINGS_SECONDS, all_services.schedule_warner.round),
+        Timer("idle", IDLE_SECONDS, all_services.idle_keeper.round),
         Timer("catalog", CATALOG_SECONDS, synchronize),
         Timer("audit", AUDIT_SECONDS, all_services.audit_keeper.seal),
         Timer("usage", USAGE_SECONDS, all_services.usage.count),

@@ -26,7 +26,7 @@ from yunzhuo.services.access import Role
 from yunzhuo.services.accounts import AccountService, Views
 from yunzhuo.services.address_upkeep import AddressUpkeep
 from yunzhuo.services.addresses import AddressService
-from yunzhuo.services.admission import Admission
+from yunzhuo.services.admission import Admission, limits_of
 from yunzhuo.services.attempts import AttemptCounter
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.audit_chain import AuditKeeper
@@ -36,6 +36,7 @@ from yunzhuo.services.bulk import BulkService
 from yunzhuo.services.catalog import CatalogService
 from yunzhuo.services.changes import ChangeFeed
 from yunzhuo.services.claims import ClaimService
+from yunzhuo.services.configuration import ConfigurationService
 from yunzhuo.services.consoles import ConsoleService
 from yunzhuo.services.delegations import DelegationService
 from yunzhuo.services.desktop_table import DesktopTable
@@ -51,6 +52,8 @@ from yunzhuo.services.guesses import GuessWatch
 from yunzhuo.services.guests import GuestService
 from yunzhuo.services.health import HealthService
 from yunzhuo.services.history import HistoryService
+from yunzhuo.services.idle import IdleService
+from yunzhuo.services.idle_upkeep import IdleKeeper
 from yunzhuo.services.lease_upkeep import LeaseKeeper
 from yunzhuo.services.leases import LeaseService
 from yunzhuo.services.leftovers import Leftovers
@@ -81,7 +84,9 @@ from yunzhuo.services.registration import RegistrationService
 from yunzhuo.services.roles import RoleService
 from yunzhuo.services.rollout_upkeep import RolloutKeeper
 from yunzhuo.services.rollouts import RolloutService
+from yunzhuo.services.rules.admission import Lane
 from yunzhuo.services.schedule_runs import ScheduleKeeper
+from yunzhuo.services.schedule_warnings import ScheduleWarner
 from yunzhuo.services.schedules import ScheduleService
 from yunzhuo.services.screens import ScreenService
 from yunzhuo.services.sessions import SessionService
@@ -115,6 +120,7 @@ class Services:
     bulk: BulkService
     catalog: CatalogService
     claims: ClaimService
+    configuration: ConfigurationService
     consoles: ConsoleService
     delegations: DelegationService
     desktop_table: DesktopTable
@@ -130,6 +136,8 @@ class Services:
     guests: GuestService
     health: HealthService
     history: HistoryService
+    idle: IdleService
+    idle_keeper: IdleKeeper
     lease_keeper: LeaseKeeper
     leases: LeaseService
     leftovers: Leftovers
@@ -158,6 +166,7 @@ class Services:
     roles: RoleService
     rollouts: RolloutService
     schedule_keeper: ScheduleKeeper
+    schedule_warner: ScheduleWarner
     schedules: ScheduleService
     screens: ScreenService
     snapshots: SnapshotService
@@ -217,6 +226,9 @@ def services(
     addresses = AddressService(db, wishes, audit, clock, quotas)
     gateways = GatewayService(db, audit, clock, license_book)
     policies = PolicyBook(settings.consoles)
+    pools = PoolService(db, wishes, audit, clock, license_book)
+    limits = limits_of(settings.admission)
+    schedules, quota_service = ScheduleService(db, audit, clock), QuotaService(db, quotas, audit)
     timers = TimerService(db, audit, clock, scheduler=worker)
     health = HealthService(db, queue, connected, catalog, accounts)
     try:
@@ -234,6 +246,7 @@ def services(
             bulk=BulkService(db, desktops, admission, audit),
             catalog=catalog,
             claims=ClaimService(db, desktops, wishes, feed, audit, clock),
+            configuration=ConfigurationService(db, pools, schedules, quota_service, audit, clock),
             consoles=ConsoleService(db, connected, gateways, audit, clock, settings.consoles, license_book, policies),
             delegations=DelegationService(db, audit, clock),
             desktop_table=DesktopTable(db, audit),
@@ -249,6 +262,8 @@ def services(
             guests=GuestService(db, connected, audit, policies, settings.guests),
             health=health,
             history=HistoryService(db, audit),
+            idle=IdleService(db, audit),
+            idle_keeper=IdleKeeper(db, connected, wishes, outbox, feed, audit, clock, language=settings.language),
             lease_keeper=LeaseKeeper(db, connected, wishes, bin_service, outbox, feed, clock, language=settings.language),
             leases=LeaseService(db, feed, audit, clock),
             leftovers=leftovers,
@@ -262,20 +277,23 @@ def services(
             people=people,
             people_import=PeopleImport(db, people, audit, clock, settings.accounts, passwords, license_book),
             policies=PolicyService(db, audit),
-            quotas=QuotaService(db, quotas, audit),
+            quotas=quota_service,
             personal_disks=personal_disks,
             pool_history=PoolHistory(db, audit, clock),
-            pool_keeper=PoolKeeper(db, desktops, wishes, RolloutKeeper(wishes, outbox, audit, clock), audit, clock),
+            pool_keeper=PoolKeeper(
+                db, desktops, wishes, RolloutKeeper(wishes, outbox, audit, clock), audit, clock, limits[Lane.BUILD]
+            ),
             port_upkeep=PortUpkeep(db, connected, leftovers, clock),
-            pools=PoolService(db, wishes, audit, clock, license_book),
+            pools=pools,
             proofs=proofs,
             reconciler=Reconciler(db, connected, leftovers, feed, audit, clock),
             regaining=RegainService(*by_link),
             registration=RegistrationService(*by_link),
             roles=RoleService(db, audit, clock),
             rollouts=RolloutService(db, audit, clock),
-            schedule_keeper=ScheduleKeeper(db, wishes, clock, scheduler=worker),
-            schedules=ScheduleService(db, audit, clock),
+            schedule_keeper=ScheduleKeeper(db, wishes, clock, limits[Lane.START], scheduler=worker),
+            schedule_warner=ScheduleWarner(db, connected, clock, language=settings.language),
+            schedules=schedules,
             screens=ScreenService(db, audit, clock, settings.consoles),
             sessions=sessions,
             sign_ins=sign_ins,

@@ -1,7 +1,7 @@
 """People and their pools: which ones they have, getting a desktop of one, and giving it back."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from sqlalchemy import select
@@ -113,7 +113,9 @@ class ClaimService:
                 raise NotFound("no_desktop_of_pool", "You have no desktop of this pool.")
             if pool.kind == Kind.DEDICATED:
                 raise Conflict("pool_is_dedicated", "Desktops of this pool are kept by their people, not given back.")
-            released = self._desktops.act_within(tx, actor, desktop.id, Action.DELETE)
+            # Whoever may give it back need not be one who may delete desktops: a token may allow the one alone.
+            scopes = None if actor.scopes is None else actor.scopes | {"desktop:read", "desktop:delete"}
+            released = self._desktops.act_within(tx, replace(actor, scopes=scopes), desktop.id, Action.DELETE)
             after = {"desktop": desktop.name}
             self._audit.record(tx, actor, "pool:claim", "pool", pool.id, owner_id=actor.user_id, before=after)
             return released

@@ -35,6 +35,8 @@ class DesktopView:
     ``extensions_left`` times. When it is deleted it waits ``bin_days`` in the bin (0: it does not), as it does until
     ``bin_until``. From ``renews_at`` it may be put onto another image when nobody uses it (None: it is not).
 
+    ``idle_until`` is when something is done about it because nobody uses it (None: it is used).
+
     ``address`` is its floating IP. ``server_name`` and ``host`` are what the cloud calls its server and where it put it; None:
     not for the one who looks.
     """
@@ -65,6 +67,7 @@ class DesktopView:
     bin_days: int = 0
     bin_until: datetime | None = None
     renews_at: datetime | None = None
+    idle_until: datetime | None = None
 
     @property
     def failure(self) -> Failure | None:
@@ -180,6 +183,7 @@ def desktop_views(tx: Session, actor: Actor, rows: Sequence[Pair], *, with_place
             bin_days=_bin_days(desktop, operation, terms[desktop.id]),
             bin_until=desktop.bin_until,
             renews_at=desktop.renews_at,
+            idle_until=desktop.idle_ends_at if state_of(desktop, operation) is State.AVAILABLE else None,
         )
         for desktop, operation in rows
     ]

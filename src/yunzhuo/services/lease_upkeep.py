@@ -16,7 +16,7 @@ from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.bin import BinService
 from yunzhuo.services.changes import ChangeFeed, facts_of
 from yunzhuo.services.lease_book import terms_for, terms_for_many
-from yunzhuo.services.letter_words import SCREEN_MESSAGES, Kind
+from yunzhuo.services.letter_words import Kind, OnScreen, on_screen
 from yunzhuo.services.mailing import PATH_ARGUMENT, Outbox
 from yunzhuo.services.rules import leases, lifecycle
 from yunzhuo.services.rules.lifecycle import Action, Observed, State, Wanted
@@ -126,7 +126,7 @@ class LeaseKeeper:
             desktop.warned_hours, desktop.warned_at = stage, desktop.warned_at or now
             owner = tx.get_one(User, desktop.owner_id)
             ends_at = max(desktop.ends_at, desktop.warned_at + leases.NOTICE)
-            arguments = {"desktop": desktop.name, "until": _for_person(ends_at, owner)}
+            arguments = {"desktop": desktop.name, "until": for_person(ends_at, owner)}
             if owner.deleted_at is None:
                 letter = {**arguments, PATH_ARGUMENT: f"/desktops/{desktop.id}/lease"}
                 self._outbox.put(tx, Kind.DESKTOP_ENDING, owner.email, owner.language, letter)
@@ -135,8 +135,7 @@ class LeaseKeeper:
             is_seen = exists().where(ConsoleSession.desktop_id == desktop.id, ConsoleSession.ended_at.is_(None))
             if desktop.server_id is None or not tx.scalar(select(is_seen)):
                 return None
-            words = SCREEN_MESSAGES.get(owner.language or self._language, SCREEN_MESSAGES["en"])
-            return desktop.server_id, words[Kind.DESKTOP_ENDING] % arguments
+            return desktop.server_id, on_screen(OnScreen.ENDING, owner.language or self._language, until=arguments["until"])
 
     @retried_when_contended
     def _end(self, desktop_id: str) -> None:
@@ -153,7 +152,7 @@ class LeaseKeeper:
                     self._wishes.change(tx, actor, desktop.id, Action.DELETE)
                 return
             if owner.deleted_at is None and desktop.bin_until is not None:
-                arguments = {"desktop": desktop.name, "until": _for_person(desktop.bin_until, owner), PATH_ARGUMENT: "/bin"}
+                arguments = {"desktop": desktop.name, "until": for_person(desktop.bin_until, owner), PATH_ARGUMENT: "/bin"}
                 self._outbox.put(tx, Kind.DESKTOP_ENDED, owner.email, owner.language, arguments)
 
     @retried_when_contended
@@ -199,6 +198,7 @@ def _for(tx: Transaction, desktop: Desktop) -> tuple[Actor, User]:
     return Actor(owner.id, desktop.organization_id, owner.email, Role.ADMINISTRATOR), owner
 
 
-def _for_person(moment: datetime, owner: User) -> str:
+def for_person(moment: datetime, owner: User) -> str:
+    """A time as its person reads it: by the clocks of their zone, which is named."""
     zone = owner.time_zone or _UTC
     return f"{moment.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M} ({zone})"

@@ -24,11 +24,21 @@ class Kind(StrEnum):
     DESKTOP_ENDING = "desktop_ending"
     DESKTOP_ENDED = "desktop_ended"
     DESKTOP_RENEWING = "desktop_renewing"
+    DESKTOP_IDLE = "desktop_idle"
     LICENSE_ISSUED = "license_issued"  # of a license server, as the next three
     LICENSE_ENDING = "license_ending"
     LICENSE_ENDED = "license_ended"
     LICENSE_MOVED = "license_moved"
     TEST = "test"
+
+
+class OnScreen(StrEnum):
+    """What is shown on a desktop's own screen."""
+
+    ENDING = "ending"
+    IDLE = "idle"
+    SCREEN_IDLE = "screen_idle"
+    STOPPING = "stopping"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +135,14 @@ WORDS: Mapping[str, Mapping[Kind, Words]] = {
                 "Personal files stay. Everything else on the desktop is replaced: copy what you want to keep before that.",
             ),
             "Open the desktop",
+        ),
+        Kind.DESKTOP_IDLE: Words(
+            "Nobody uses your desktop “%(desktop)s”",
+            (
+                "Nobody has been connected to “%(desktop)s” for a while. At %(until)s it is switched off or suspended.",
+                "Open it before then, and it goes on. You can start it again at any time.",
+            ),
+            "Open your desktops",
         ),
         Kind.LICENSE_ISSUED: Words(
             "A license for %(installation)s",
@@ -224,6 +242,14 @@ WORDS: Mapping[str, Mapping[Kind, Words]] = {
             ),
             "打开桌面",
         ),
+        Kind.DESKTOP_IDLE: Words(
+            "您的桌面“%(desktop)s”无人使用",
+            (
+                "您的桌面“%(desktop)s”已有一段时间无人连接，将于 %(until)s 关机或挂起。",
+                "在此之前打开它，它就会继续运行。您随时可以再次开机。",
+            ),
+            "打开我的桌面",
+        ),
         Kind.LICENSE_ISSUED: Words(
             "%(installation)s 的许可证",
             (
@@ -261,7 +287,22 @@ WORDS: Mapping[str, Mapping[Kind, Words]] = {
 }
 
 # What is shown on a desktop's own screen, where there are no paragraphs.
-SCREEN_MESSAGES: Mapping[str, Mapping[Kind, str]] = {
-    "en": {Kind.DESKTOP_ENDING: "This desktop is taken away at %(until)s. Save your work; its page lets you put the end off."},
-    "zh_CN": {Kind.DESKTOP_ENDING: "此桌面将于 %(until)s 收回。请保存您的工作；可在它的页面上延期。"},
+SCREEN_MESSAGES: Mapping[str, Mapping[OnScreen, str]] = {
+    "en": {
+        OnScreen.ENDING: "This desktop is taken away at %(until)s. Save your work; its page lets you put the end off.",
+        OnScreen.IDLE: "Nobody uses this desktop. It is switched off or suspended at %(until)s. Press a key, and it goes on.",
+        OnScreen.SCREEN_IDLE: "Nobody uses this screen. It is closed at %(until)s. Press a key, and it stays.",
+        OnScreen.STOPPING: "This desktop is switched off or suspended at %(until)s. Save your work.",
+    },
+    "zh_CN": {
+        OnScreen.ENDING: "此桌面将于 %(until)s 收回。请保存您的工作；可在它的页面上延期。",
+        OnScreen.IDLE: "此桌面无人使用，将于 %(until)s 关机或挂起。按任意键即可继续使用。",
+        OnScreen.SCREEN_IDLE: "此画面无人使用，将于 %(until)s 关闭。按任意键即可保留。",
+        OnScreen.STOPPING: "此桌面将于 %(until)s 关机或挂起。请保存您的工作。",
+    },
 }
+
+
+def on_screen(what: OnScreen, language: str, **arguments: str) -> str:
+    """What is shown of ``what`` in a language, in English where there is none such."""
+    return SCREEN_MESSAGES.get(language, SCREEN_MESSAGES["en"])[what] % arguments

@@ -12,13 +12,15 @@ from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.phoenix.db.models import ConsoleSession, Desktop, Operation, Organization, Pool
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services import pool_seats
+from yunzhuo.services.admission import typical_seconds
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import facts_of
 from yunzhuo.services.desktops import DesktopService
 from yunzhuo.services.pools import acting_for, wanted_now
 from yunzhuo.services.rollout_book import is_new, target_of
 from yunzhuo.services.rollout_upkeep import RolloutKeeper, Sight
-from yunzhuo.services.rules import lifecycle, pools
+from yunzhuo.services.rules import admission, lifecycle, pools
+from yunzhuo.services.rules.admission import Lane, Limits
 from yunzhuo.services.rules.lifecycle import Action, Observed, OperationStatus, State, Wanted
 from yunzhuo.services.rules.pools import Counts, Kind
 from yunzhuo.services.rules.rollouts import Moves
@@ -28,6 +30,7 @@ log = get_logger()
 
 # How many desktops of a pool are begun, or ended, in one round: a transaction is short, and the queue paces them anyway.
 AT_ONCE = 20
+_TYPICAL_FOR = timedelta(minutes=1)
 
 
 class PoolKeeper:
@@ -41,7 +44,10 @@ class PoolKeeper:
         rollouts: RolloutKeeper,
         audit: AuditLog,
         clock: Clock,
+        limits: Limits,
     ) -> None:
+        self._limits = limits
+        self._typical = (clock.now() - _TYPICAL_FOR, 0.0)
         self._db = db
         self._rollouts = rollouts
         self._desktops = desktops
@@ -70,8 +76,8 @@ class PoolKeeper:
     def _is_in_need(self, tx: Session, pool: Pool, counts: Counts, now: datetime) -> bool:
         if counts.broken + counts.lost + counts.leaving or self._left_alone(tx, pool, now, limit=1):
             return True
-        sight = self._rollouts.look(tx, pool, wanted_now(pool, now), at_once=AT_ONCE)
-        return sight.wants_something if sight is not None else _plan(pool, counts, now) != Moves()
+        sight = self._rollouts.look(tx, pool, self._wanted(tx, pool, now), at_once=AT_ONCE)
+        return sight.wants_something if sight is not None else self._plan(tx, pool, counts, now) != Moves()
 
     @retried_when_contended
     def _tend(self, pool_id: str) -> None:
@@ -85,9 +91,9 @@ class PoolKeeper:
                 self._remove(tx, pool, desktop_id, "left_alone")
             for desktop_id in _worthless(tx, pool, now):
                 self._remove(tx, pool, desktop_id, "worthless")
-            sight = self._rollouts.look(tx, pool, wanted_now(pool, now), at_once=AT_ONCE)
+            sight = self._rollouts.look(tx, pool, self._wanted(tx, pool, now), at_once=AT_ONCE)
             if sight is None:
-                moves = _plan(pool, pool_seats.counted(tx, [pool.id])[pool.id], now)
+                moves = self._plan(tx, pool, pool_seats.counted(tx, [pool.id])[pool.id], now)
                 self._remove_surplus(tx, pool, moves, false())
                 self._build(tx, pool, pool.image_id, moves.build_old)
                 return
@@ -112,6 +118,24 @@ class PoolKeeper:
         ):
             for desktop_id in _spares(tx, pool, condition, min(count, AT_ONCE)):
                 self._remove(tx, pool, desktop_id, "surplus")
+
+    def _plan(self, tx: Session, pool: Pool, counts: Counts, now: datetime) -> Moves:
+        """What is to be done in a pool in which nothing is rolled out."""
+        plan = pools.plan(self._wanted(tx, pool, now), pool.capacity, counts, at_once=AT_ONCE)
+        return Moves(build_old=plan.build, remove_old_coming=plan.remove_coming, remove_old_ready=plan.remove_ready)
+
+    def _wanted(self, tx: Session, pool: Pool, now: datetime) -> int:
+        """How many should stand ready. Spares of an hour to come are begun so much earlier as building them takes."""
+        most = max((window.spares for window in pools.windows_of(pool.hours)), default=0)
+        ahead = admission.lead(most, self._limits, 1, self._typical_seconds(tx, now)) if most else timedelta(0)
+        return max(wanted_now(pool, now), wanted_now(pool, now + ahead))
+
+    def _typical_seconds(self, tx: Session, now: datetime) -> float:
+        """How long building takes, looked up now and then; 0 where nothing was ever built."""
+        looked_at, _ = self._typical
+        if now - looked_at >= _TYPICAL_FOR:
+            self._typical = (now, typical_seconds(tx, Lane.BUILD) or 0.0)
+        return self._typical[1]
 
     def _build(self, tx: Transaction, pool: Pool, image_id: str, count: int) -> Refused | None:
         """Ask for so many spares. What is refused (the quota, an image that is gone) is answered, and stops nothing else of the
@@ -155,7 +179,7 @@ class PoolKeeper:
         recently = or_(ConsoleSession.ended_at.is_(None), ConsoleSession.ended_at > since)
         is_used = exists().where(ConsoleSession.desktop_id == Desktop.id, recently)
         # From when it could be used, or a queue's length would take it away.
-        query = select(Desktop.id, Desktop.ready_at, Desktop.claimed_at).where(
+        query = select(Desktop.id, Desktop.ready_at, Desktop.claimed_at, Desktop.busy_at).where(
             Desktop.pool_id == pool.id,
             Desktop.claimant_id.is_not(None),
             Desktop.deleted_at.is_(None),
@@ -182,12 +206,6 @@ class PoolKeeper:
         )
         if tx.scalar(select(Desktop.id).where(Desktop.pool_id == pool.id, well).limit(1)) is not None:
             pool.failures, pool.failed_at = 0, None
-
-
-def _plan(pool: Pool, counts: Counts, now: datetime) -> Moves:
-    """What is to be done in a pool in which nothing is rolled out."""
-    plan = pools.plan(wanted_now(pool, now), pool.capacity, counts, at_once=AT_ONCE)
-    return Moves(build_old=plan.build, remove_old_coming=plan.remove_coming, remove_old_ready=plan.remove_ready)
 
 
 def _worthless(tx: Session, pool: Pool, now: datetime) -> Sequence[str]:

@@ -1,7 +1,6 @@
 """Pools as administrators run them: what they are made of, how many stand ready at which hours, and who may have one."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -10,12 +9,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.common.clock import Clock
-from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, NotFound
+from yunzhuo.phoenix.common.errors import Conflict, NotFound
 from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.db.models import (
     Desktop,
     Flavor,
     Group,
+    IdleTerms,
     Image,
     Operation,
     Pool,
@@ -27,115 +27,20 @@ from yunzhuo.phoenix.db.models import (
 )
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services import fitting, pool_seats
-from yunzhuo.services.access import Actor
-from yunzhuo.services.accounts import time_zones
+from yunzhuo.services.access import Actor, require
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.license_book import LicenseBook
 from yunzhuo.services.own_accounts import acting_as, address_of, own_account
-from yunzhuo.services.rules import naming, pools
+from yunzhuo.services.pool_wishes import UTC_ZONE, PoolMemberView, PoolView, PoolWish
+from yunzhuo.services.rules import pools
 from yunzhuo.services.rules.licensing import Feature
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, Wanted
-from yunzhuo.services.rules.pools import Counts, Kind
+from yunzhuo.services.rules.pools import Kind
 from yunzhuo.services.stated import needs
 from yunzhuo.services.wishes import WishBook
 
-UTC_ZONE = "UTC"
-
-
-@dataclass(frozen=True, slots=True)
-class PoolWish:
-    """What a pool is to be. ``hours`` are lines (``services.rules.pools``); outside them ``spares`` stand ready.
-    ``goal_seconds``: how soon somebody should be at their desktop."""
-
-    name: str
-    image_id: str
-    flavor_id: str
-    capacity: int
-    spares: int
-    kind: Kind = Kind.FLOATING
-    hours: Sequence[str] = field(default_factory=list)
-    time_zone: str = UTC_ZONE
-    release_after_minutes: int | None = None
-    goal_seconds: int | None = None
-
-    def checked(self) -> "PoolWish":
-        """The wish in form. Raises InvalidInput, for all that is wrong at once."""
-        wrong: dict[str, str] = {}
-        if not 1 <= self.capacity <= pools.MOST_DESKTOPS:
-            wrong["capacity"] = f"From 1 to {pools.MOST_DESKTOPS}."
-        if not 0 <= self.spares <= max(self.capacity, 0):
-            wrong["spares"] = "From 0 to the pool's capacity."
-        if self.time_zone != UTC_ZONE and self.time_zone not in time_zones():
-            wrong["time_zone"] = "A name like Asia/Shanghai."
-        minutes = self.release_after_minutes
-        if minutes is not None and not 1 <= minutes <= pools.LONGEST_RELEASE_MINUTES:
-            wrong["release_after_minutes"] = f"From 1 to {pools.LONGEST_RELEASE_MINUTES}."
-        elif minutes is not None and self.kind is Kind.DEDICATED:
-            wrong["release_after_minutes"] = "Desktops of a dedicated pool are kept."
-        if self.goal_seconds is not None and not 1 <= self.goal_seconds <= pools.LONGEST_GOAL_SECONDS:
-            wrong["goal_seconds"] = f"From 1 to {pools.LONGEST_GOAL_SECONDS}."
-        name, hours = "", list(self.hours)
-        try:
-            name = naming.checked_name(self.name)
-            hours = [pools.line_of(window) for window in pools.windows_of(self.hours)]
-        except InvalidInput as error:
-            wrong |= _fields(error)
-        if wrong:
-            raise InvalidInput("The pool is not valid.", fields=wrong)
-        return replace(self, name=name, hours=hours)
-
-
-@dataclass(frozen=True, slots=True)
-class PoolView:
-    """A pool, what its desktops are doing, and how many are wanted ready at this hour.
-
-    ``members`` counts people and groups. ``problem`` is why desktops of it cannot be built now. ``rolling_image_id`` is the
-    other image that its desktops may have while a roll-out goes on.
-    """
-
-    id: str
-    name: str
-    kind: Kind
-    image_id: str
-    image_name: str
-    flavor_id: str
-    flavor_name: str
-    capacity: int
-    spares: int
-    hours: Sequence[str]
-    time_zone: str
-    release_after_minutes: int | None
-    counts: Counts
-    wanted_now: int
-    members: int
-    problem: str | None
-    created_at: datetime
-    goal_seconds: int | None = None
-    rolling_image_id: str | None = None
-
-    def as_wish(self) -> PoolWish:
-        """What would be asked for to have it as it is."""
-        return PoolWish(
-            name=self.name,
-            image_id=self.image_id,
-            flavor_id=self.flavor_id,
-            capacity=self.capacity,
-            spares=self.spares,
-            kind=self.kind,
-            hours=self.hours,
-            time_zone=self.time_zone,
-            release_after_minutes=self.release_after_minutes,
-            goal_seconds=self.goal_seconds,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class PoolMemberView:
-    """A person, or a group for everybody in it."""
-
-    id: str
-    name: str
-    is_group: bool
+# What routes and pages know of a pool.
+__all__ = ["UTC_ZONE", "PoolMemberView", "PoolService", "PoolView", "PoolWish"]
 
 
 class PoolService:
@@ -160,31 +65,38 @@ class PoolService:
     def create(self, actor: Actor, wish: PoolWish) -> PoolView:
         """Make a pool; its spares are built from then on. Raises InvalidInput, Conflict when the name is taken,
         LimitReached when the license has no pools."""
-        checked, now = wish.checked(), self._clock.now()
-        pool_id = new_id()
+        checked = wish.checked()
         try:
             with self._db.transaction() as tx:
-                self._license.require_feature(tx, Feature.POOLS)
-                fitting.image_and_flavor(tx, actor, checked.image_id, checked.flavor_id)
-                account = own_account(actor.organization_id, address_of("pool", checked.name, pool_id), now)
-                tx.add(account)
-                tx.flush()
-                pool = Pool(
-                    id=pool_id,
-                    organization_id=actor.organization_id,
-                    account_id=account.id,
-                    built=0,
-                    failures=0,
-                    problem=None,
-                    created_at=now,
-                    **_columns(checked),
-                )
-                tx.add(pool)
-                self._audit.record(tx, actor, "pool:create", "pool", pool_id, after=_columns(checked))
-                tx.flush()
-                return pool_views(tx, [pool], now)[0]
+                return self.create_within(tx, actor, checked)
         except IntegrityError as error:
             raise _name_taken(checked.name) from error
+
+    def create_within(self, tx: Transaction, actor: Actor, wish: PoolWish, *, document: str | None = None) -> PoolView:
+        """As :meth:`create`, as part of another service's transaction, which hears IntegrityError when the name is taken.
+        ``document``: it is made because that says so."""
+        require(actor, "pool:create")
+        checked, now, pool_id = wish.checked(), self._clock.now(), new_id()
+        self._license.require_feature(tx, Feature.POOLS)
+        fitting.image_and_flavor(tx, actor, checked.image_id, checked.flavor_id)
+        account = own_account(actor.organization_id, address_of("pool", checked.name, pool_id), now)
+        tx.add(account)
+        tx.flush()
+        pool = Pool(
+            id=pool_id,
+            organization_id=actor.organization_id,
+            account_id=account.id,
+            built=0,
+            failures=0,
+            problem=None,
+            document=document,
+            created_at=now,
+            **_columns(checked),
+        )
+        tx.add(pool)
+        self._audit.record(tx, actor, "pool:create", "pool", pool_id, after=_columns(checked))
+        tx.flush()
+        return pool_views(tx, [pool], now)[0]
 
     @needs("pool:read")
     def get(self, actor: Actor, pool_id: str) -> PoolView:
@@ -202,53 +114,64 @@ class PoolService:
         """
         try:
             with self._db.transaction() as tx:
-                pool = _found(tx, actor, pool_id, "pool:update", locked=True)
-                present = pool_views(tx, [pool], self._clock.now())[0].as_wish()
-                wish = changed(present).checked()
-                if wish.kind is not present.kind:
-                    raise Conflict("pool_kind_stays", "A pool stays dedicated or floating; make another one.")
-                if (wish.image_id, wish.flavor_id) != (present.image_id, present.flavor_id):
-                    if pool.rolling_image_id is not None:
-                        message = "A roll-out goes on in this pool; let it end, or go back, before you change image or size."
-                        raise Conflict("rollout_goes_on", message)
-                    fitting.image_and_flavor(tx, actor, wish.image_id, wish.flavor_id)
-                    pool.failures, pool.problem = 0, None
-                before, after = _columns(present), _columns(wish)
-                for name, value in after.items():
-                    setattr(pool, name, value)
-                tx.get_one(User, pool.account_id).email = address_of("pool", pool.name, pool.id)
-                different = {name for name in after if before[name] != after[name]}
-                self._audit.record(
-                    tx,
-                    actor,
-                    "pool:update",
-                    "pool",
-                    pool.id,
-                    before={name: before[name] for name in different},
-                    after={name: after[name] for name in different},
-                )
-                tx.flush()
-                return pool_views(tx, [pool], self._clock.now())[0]
+                return self.change_within(tx, actor, pool_id, changed)
         except IntegrityError as error:
             raise Conflict("pool_name_taken", "There is a pool of this name already.") from error
+
+    def change_within(self, tx: Transaction, actor: Actor, pool_id: str, changed: Callable[[PoolWish], PoolWish]) -> PoolView:
+        """As :meth:`change`, as part of another service's transaction, which hears IntegrityError when the name is taken."""
+        require(actor, "pool:update")
+        pool = _found(tx, actor, pool_id, "pool:update", locked=True)
+        present = pool_views(tx, [pool], self._clock.now())[0].as_wish()
+        wish = changed(present).checked()
+        if wish.kind is not present.kind:
+            raise Conflict("pool_kind_stays", "A pool stays dedicated or floating; make another one.")
+        if (wish.image_id, wish.flavor_id) != (present.image_id, present.flavor_id):
+            if pool.rolling_image_id is not None:
+                message = "A roll-out goes on in this pool; let it end, or go back, before you change image or size."
+                raise Conflict("rollout_goes_on", message)
+            fitting.image_and_flavor(tx, actor, wish.image_id, wish.flavor_id)
+            pool.failures, pool.problem = 0, None
+        before, after = _columns(present), _columns(wish)
+        for name, value in after.items():
+            setattr(pool, name, value)
+        tx.get_one(User, pool.account_id).email = address_of("pool", pool.name, pool.id)
+        different = {name for name in after if before[name] != after[name]}
+        self._audit.record(
+            tx,
+            actor,
+            "pool:update",
+            "pool",
+            pool.id,
+            before={name: before[name] for name in different},
+            after={name: after[name] for name in different},
+        )
+        tx.flush()
+        return pool_views(tx, [pool], self._clock.now())[0]
 
     @needs("pool:delete")
     @retried_when_contended
     def delete(self, actor: Actor, pool_id: str) -> None:
         """Forget a pool and delete its spares. Desktops that people have stay with them, as any other desktop of theirs."""
         with self._db.transaction() as tx:
-            pool = _found(tx, actor, pool_id, "pool:delete", locked=True)
-            there = (Desktop.pool_id == pool.id, Desktop.deleted_at.is_(None))
-            desktops = tx.scalars(select(Desktop).where(*there).order_by(Desktop.id).with_for_update()).all()
-            for desktop in desktops:
-                if desktop.claimant_id is None and desktop.wanted != Wanted.GONE:
-                    self._wishes.change(tx, acting_for(tx, pool), desktop.id, Action.DELETE)
-                desktop.pool_id = desktop.claimant_id = desktop.renews_at = None
-            for part in (PoolMember, PoolRollout, PoolSample):
-                tx.execute(delete(part).where(part.pool_id == pool.id))
-            tx.execute(delete(ScreenPolicy).where(ScreenPolicy.subject_kind == "pool", ScreenPolicy.subject_id == pool.id))
-            self._audit.record(tx, actor, "pool:delete", "pool", pool.id, before={"name": pool.name})
-            tx.delete(pool)
+            self.delete_within(tx, actor, pool_id)
+
+    def delete_within(self, tx: Transaction, actor: Actor, pool_id: str) -> None:
+        """As :meth:`delete`, as part of another service's transaction."""
+        require(actor, "pool:delete")
+        pool = _found(tx, actor, pool_id, "pool:delete", locked=True)
+        there = (Desktop.pool_id == pool.id, Desktop.deleted_at.is_(None))
+        desktops = tx.scalars(select(Desktop).where(*there).order_by(Desktop.id).with_for_update()).all()
+        for desktop in desktops:
+            if desktop.claimant_id is None and desktop.wanted != Wanted.GONE:
+                self._wishes.change(tx, acting_for(tx, pool), desktop.id, Action.DELETE)
+            desktop.pool_id = desktop.claimant_id = desktop.renews_at = None
+        for part in (PoolMember, PoolRollout, PoolSample):
+            tx.execute(delete(part).where(part.pool_id == pool.id))
+        tx.execute(delete(IdleTerms).where(IdleTerms.subject_id == pool.id))
+        tx.execute(delete(ScreenPolicy).where(ScreenPolicy.subject_kind == "pool", ScreenPolicy.subject_id == pool.id))
+        self._audit.record(tx, actor, "pool:delete", "pool", pool.id, before={"name": pool.name})
+        tx.delete(pool)
 
     @needs("pool:read")
     def members(self, actor: Actor, pool_id: str) -> Sequence[PoolMemberView]:
@@ -261,24 +184,35 @@ class PoolService:
     def put_member(self, actor: Actor, pool_id: str, holder_id: str) -> Sequence[PoolMemberView]:
         """Let a person, or everybody in a group, have a desktop of a pool; answers who may. Twice is harmless."""
         with self._db.transaction() as tx:
-            pool = _found(tx, actor, pool_id, "pool:update", locked=True)
-            name = _holder_name(tx, actor, holder_id)
-            if tx.get(PoolMember, (pool.id, holder_id)) is None:
-                tx.add(PoolMember(pool_id=pool.id, holder_id=holder_id))
-                self._audit.record(tx, actor, "pool:update", "pool", pool.id, after={"member": name})
-            tx.flush()
+            pool = self.put_member_within(tx, actor, pool_id, holder_id)
             return _members(tx, pool)
+
+    def put_member_within(self, tx: Transaction, actor: Actor, pool_id: str, holder_id: str) -> Pool:
+        """As :meth:`put_member`, as part of another service's transaction."""
+        require(actor, "pool:update")
+        pool = _found(tx, actor, pool_id, "pool:update", locked=True)
+        name = _holder_name(tx, actor, holder_id)
+        if tx.get(PoolMember, (pool.id, holder_id)) is None:
+            tx.add(PoolMember(pool_id=pool.id, holder_id=holder_id))
+            self._audit.record(tx, actor, "pool:update", "pool", pool.id, after={"member": name})
+        tx.flush()
+        return pool
 
     @needs("pool:update")
     @retried_when_contended
     def drop_member(self, actor: Actor, pool_id: str, holder_id: str) -> None:
         """Let a person or a group have none any more; what they have of it they keep. One who is no member is no error."""
         with self._db.transaction() as tx:
-            pool = _found(tx, actor, pool_id, "pool:update", locked=True)
-            row = tx.get(PoolMember, (pool.id, holder_id))
-            if row is not None:
-                tx.delete(row)
-                self._audit.record(tx, actor, "pool:update", "pool", pool.id, before={"member": holder_id})
+            self.drop_member_within(tx, actor, pool_id, holder_id)
+
+    def drop_member_within(self, tx: Transaction, actor: Actor, pool_id: str, holder_id: str) -> None:
+        """As :meth:`drop_member`, as part of another service's transaction."""
+        require(actor, "pool:update")
+        pool = _found(tx, actor, pool_id, "pool:update", locked=True)
+        row = tx.get(PoolMember, (pool.id, holder_id))
+        if row is not None:
+            tx.delete(row)
+            self._audit.record(tx, actor, "pool:update", "pool", pool.id, before={"member": holder_id})
 
 
 def acting_for(tx: Session, pool: Pool) -> Actor:
@@ -379,11 +313,6 @@ def _columns(wish: PoolWish) -> dict[str, object]:
         "release_after_minutes": wish.release_after_minutes,
         "goal_seconds": wish.goal_seconds,
     }
-
-
-def _fields(error: InvalidInput) -> dict[str, str]:
-    fields = error.details.get("fields")
-    return dict(fields) if isinstance(fields, dict) else {}
 
 
 def _name_taken(name: str) -> Conflict:

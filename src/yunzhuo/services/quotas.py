@@ -7,8 +7,8 @@ from sqlalchemy import select
 
 from yunzhuo.phoenix.common.errors import Forbidden, InvalidInput, NotFound
 from yunzhuo.phoenix.db.models import Quota, User
-from yunzhuo.phoenix.db.session import Database, retried_when_contended
-from yunzhuo.services.access import Actor, Scope, may, scope_of
+from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
+from yunzhuo.services.access import Actor, Scope, may, require
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.quota_book import QuotaBook
 from yunzhuo.services.rules.quota import Allowance, Resource, Subject, tightest
@@ -79,42 +79,57 @@ class QuotaService:
 
         Raises NotFound, InvalidInput, and Forbidden for the organization's own: that one is for operators.
         """
-        if subject is Subject.ORGANIZATION and scope_of(actor, "quota:change") is not Scope.INSTALLATION:
+        with self._db.transaction() as tx:
+            self.put_within(tx, actor, subject, subject_id, resource, most)
+
+    def put_within(
+        self,
+        tx: Transaction,
+        actor: Actor,
+        subject: Subject,
+        subject_id: str,
+        resource: Resource,
+        most: int | None,
+        *,
+        document: str | None = None,
+    ) -> None:
+        """As :meth:`put`, as part of another service's transaction. ``document``: what is new is set because that says so."""
+        scope = require(actor, "quota:change")
+        if subject is Subject.ORGANIZATION and scope is not Scope.INSTALLATION:
             raise Forbidden(
                 "quota_is_operators", "How much an organization may have is for operators to say.", verb="quota:change"
             )
         if most is not None and not 0 <= most <= _MOST:
             raise InvalidInput("This is not an amount.", fields={"most": "A whole number from 0."})
-        with self._db.transaction() as tx:
-            name = subject_name(tx, subject, subject_id, actor.organization_id)
-            if name is None:
-                raise NotFound("subject_not_found", "There is no such person, group or organization.")
-            row = tx.get(Quota, (subject, subject_id, resource), with_for_update=True)
-            before = row.most if row is not None else None
-            if most is None and row is not None:
-                tx.delete(row)
-            elif most is not None and row is None:
-                organization_id = actor.organization_id
-                tx.add(
-                    Quota(
-                        subject_kind=subject,
-                        subject_id=subject_id,
-                        resource=resource,
-                        organization_id=organization_id,
-                        most=most,
-                    )
+        name = subject_name(tx, subject, subject_id, actor.organization_id)
+        if name is None:
+            raise NotFound("subject_not_found", "There is no such person, group or organization.")
+        row = tx.get(Quota, (subject, subject_id, resource), with_for_update=True)
+        before = row.most if row is not None else None
+        if most is None and row is not None:
+            tx.delete(row)
+        elif most is not None and row is None:
+            tx.add(
+                Quota(
+                    subject_kind=subject,
+                    subject_id=subject_id,
+                    resource=resource,
+                    organization_id=actor.organization_id,
+                    most=most,
+                    document=document,
                 )
-            elif most is not None and row is not None:
-                row.most = most
-            owner_id = subject_id if subject is Subject.USER else None
-            what = {"of": subject, "name": name, "resource": resource}
-            self._audit.record(
-                tx,
-                actor,
-                "quota:change",
-                "quota",
-                subject_id,
-                owner_id=owner_id,
-                before={**what, "most": before},
-                after={**what, "most": most},
             )
+        elif most is not None and row is not None:
+            row.most = most
+        owner_id = subject_id if subject is Subject.USER else None
+        what = {"of": subject, "name": name, "resource": resource}
+        self._audit.record(
+            tx,
+            actor,
+            "quota:change",
+            "quota",
+            subject_id,
+            owner_id=owner_id,
+            before={**what, "most": before},
+            after={**what, "most": most},
+        )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, delete, exists, or_, select, update
+from sqlalchemy import ColumnElement, Select, delete, exists, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -24,9 +24,11 @@ from yunzhuo.phoenix.db.models import (
     User,
 )
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
+from yunzhuo.services.admission import typical_seconds
 from yunzhuo.services.changes import state_of
 from yunzhuo.services.own_accounts import acting_as
-from yunzhuo.services.rules import schedules
+from yunzhuo.services.rules import admission, schedules
+from yunzhuo.services.rules.admission import Lane, Limits
 from yunzhuo.services.rules.lifecycle import Wanted
 from yunzhuo.services.rules.schedules import Deed, RunStatus, SubjectKind
 from yunzhuo.services.schedules import catch_up_of, new_run
@@ -38,12 +40,15 @@ log = get_logger()
 AT_ONCE = 20
 LEASE = timedelta(seconds=30)
 KEEP = timedelta(days=90)
+# How long a start takes where none was ever seen.
+UNKNOWN_START_SECONDS = 60.0
 
 
 class ScheduleKeeper:
     """Does what is due. Any number of schedulers may: a moment is taken by one, a run is worked on by one at a time."""
 
-    def __init__(self, db: Database, wishes: WishBook, clock: Clock, *, scheduler: str) -> None:
+    def __init__(self, db: Database, wishes: WishBook, clock: Clock, limits: Limits, *, scheduler: str) -> None:
+        self._limits = limits
         self._db = db
         self._wishes = wishes
         self._clock = clock
@@ -82,7 +87,36 @@ class ScheduleKeeper:
         with self._db.reading() as tx:
             enabled = select(Organization.id).where(Organization.disabled_at.is_(None))
             query = select(Schedule.id).where(Schedule.next_at <= self._clock.now(), Schedule.organization_id.in_(enabled))
-            return list(tx.scalars(query.order_by(Schedule.next_at).limit(100)))
+            due = list(tx.scalars(query.order_by(Schedule.next_at).limit(100)))
+            return [*due, *self._ahead(tx, enabled)]
+
+    def _ahead(self, tx: Session, enabled: Select[str]) -> Sequence[str]:
+        """Starts that have to be begun now for all to be ready at their time; none before a stop that is due until then."""
+        now = self._clock.now()
+        soon = select(Schedule).where(Schedule.next_at > now, Schedule.next_at <= now + admission.LONGEST_LEAD)
+        found = tx.scalars(soon.where(Schedule.organization_id.in_(enabled)).order_by(Schedule.next_at).limit(100)).all()
+        stops = [(each.organization_id, each.next_at) for each in found if each.action != Deed.START]
+        ahead = []
+        for one in found:
+            is_after_stop = any(org == one.organization_id and at <= one.next_at for org, at in stops if at and one.next_at)
+            is_start = one.action == Deed.START and one.next_at is not None and not is_after_stop
+            if is_start and one.next_at is not None and one.next_at - self._lead(tx, one) <= now:
+                ahead.append(one.id)
+        return ahead
+
+    def _lead(self, tx: Session, schedule: Schedule) -> timedelta:
+        subject = subject_of(tx, schedule)
+        if subject is None:
+            return timedelta(0)
+        off = select(func.count(), func.count(Desktop.host.distinct())).where(
+            Desktop.organization_id == schedule.organization_id,
+            Desktop.deleted_at.is_(None),
+            Desktop.wanted.in_([Wanted.STOPPED.value, Wanted.SUSPENDED.value]),
+            subject,
+        )
+        count, hosts = tx.execute(off).one()
+        typical = typical_seconds(tx, Lane.START) if count else None
+        return admission.lead(count, self._limits, hosts, UNKNOWN_START_SECONDS if typical is None else typical)
 
     @retried_when_contended
     def _take(self, schedule_id: str) -> None:
@@ -92,28 +126,32 @@ class ScheduleKeeper:
         try:
             with self._db.transaction() as tx:
                 row = tx.get(Schedule, schedule_id, with_for_update=True)
-                if row is None or row.next_at is None or row.next_at > now:
+                if row is None or row.next_at is None or row.next_at - self._ahead_of(tx, row) > now:
                     return
-                decision = schedules.decide(row.rule, ZoneInfo(row.time_zone), row.next_at, now, catch_up_of(row))
+                moment = max(now, row.next_at)
+                decision = schedules.decide(row.rule, ZoneInfo(row.time_zone), row.next_at, moment, catch_up_of(row))
                 row.next_at = decision.next_at
                 if decision.missed_at is not None:
                     tx.add(new_run(row.id, decision.missed_at, now, RunStatus.MISSED))
                     log.warning("schedule_missed", schedule_id=row.id, due_at=decision.missed_at.isoformat())
                 if decision.run_at is not None:
                     tx.add(new_run(row.id, decision.run_at, now, RunStatus.RUNNING))
-                    late = (now - decision.run_at).total_seconds()
+                    late = max(0.0, (now - decision.run_at).total_seconds())
                     is_late = schedules.is_late(decision.run_at, now)
                     (log.warning if is_late else log.info)("schedule_due", schedule_id=row.id, late_seconds=round(late, 1))
         except IntegrityError:
             # It was run by hand at that very moment.
             self._skip(schedule_id, now)
 
+    def _ahead_of(self, tx: Session, schedule: Schedule) -> timedelta:
+        return self._lead(tx, schedule) if schedule.action == Deed.START else timedelta(0)
+
     @retried_when_contended
     def _skip(self, schedule_id: str, now: datetime) -> None:
         with self._db.transaction() as tx:
             row = tx.get(Schedule, schedule_id, with_for_update=True)
-            if row is not None and row.next_at is not None and row.next_at <= now:
-                row.next_at = schedules.next_after(row.rule, ZoneInfo(row.time_zone), now)
+            if row is not None and row.next_at is not None and row.next_at - self._ahead_of(tx, row) <= now:
+                row.next_at = schedules.next_after(row.rule, ZoneInfo(row.time_zone), max(now, row.next_at))
 
     def _open(self) -> Sequence[str]:
         with self._db.reading() as tx:
@@ -142,7 +180,7 @@ class ScheduleKeeper:
                 return
             run = tx.get_one(ScheduleRun, run_id, with_for_update=True, populate_existing=True)
             schedule = tx.get_one(Schedule, run.schedule_id)
-            subject = _subject(tx, schedule)
+            subject = subject_of(tx, schedule)
             if subject is None:
                 self._end(run, RunStatus.FAILED, f"There is no such {schedule.subject_kind} any more.")
                 return
@@ -193,7 +231,7 @@ class ScheduleKeeper:
         )
 
 
-def _subject(tx: Session, schedule: Schedule) -> ColumnElement[bool] | None:
+def subject_of(tx: Session, schedule: Schedule) -> ColumnElement[bool] | None:
     """Whose desktops it is about; None: what it is for is gone. Of a pool those that people have: spares are left alone."""
     if schedule.subject_kind == SubjectKind.POOL:
         if tx.get(Pool, schedule.subject_id) is None:

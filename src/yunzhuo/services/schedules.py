@@ -1,7 +1,6 @@
 """Schedules as administrators make them: what is done to which desktops at which times, and what became of it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -14,107 +13,17 @@ from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, LimitReached, 
 from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.db.models import Group, Pool, Schedule, ScheduleRun, User
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
-from yunzhuo.services.access import Actor
-from yunzhuo.services.accounts import time_zones
+from yunzhuo.services.access import Actor, require
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.own_accounts import address_of, own_account
-from yunzhuo.services.rules import naming, schedules
+from yunzhuo.services.rules import schedules
 from yunzhuo.services.rules.schedules import Deed, RunStatus, SubjectKind
+from yunzhuo.services.schedule_wishes import UTC_ZONE, RunView, ScheduleView, ScheduleWish
 from yunzhuo.services.stated import needs
 
-UTC_ZONE = "UTC"
+__all__ = ["MAX_RUNS", "UTC_ZONE", "RunView", "ScheduleService", "ScheduleView", "ScheduleWish"]
+
 MAX_RUNS = 100
-
-
-@dataclass(frozen=True, slots=True)
-class ScheduleWish:
-    """What a schedule is to be; ``rule`` as cron has it (``services.rules.schedules``)."""
-
-    name: str
-    rule: str
-    action: Deed
-    subject_kind: SubjectKind
-    subject_id: str
-    time_zone: str = UTC_ZONE
-    leaves_connected: bool = True
-    catch_up_minutes: int = int(schedules.DEFAULT_CATCH_UP.total_seconds() // 60)
-
-    def checked(self) -> "ScheduleWish":
-        """The wish in form. Raises InvalidInput, for all that is wrong at once."""
-        wrong: dict[str, str] = {}
-        longest = int(schedules.LONGEST_CATCH_UP.total_seconds() // 60)
-        if self.time_zone != UTC_ZONE and self.time_zone not in time_zones():
-            wrong["time_zone"] = "A name like Asia/Shanghai."
-        if not 1 <= self.catch_up_minutes <= longest:
-            wrong["catch_up_minutes"] = f"From 1 to {longest}."
-        name = rule = ""
-        try:
-            name = naming.checked_name(self.name)
-        except InvalidInput as error:
-            wrong |= error.fields
-        try:
-            rule = schedules.checked_rule(self.rule)
-        except InvalidInput as error:
-            wrong |= error.fields
-        if wrong:
-            raise InvalidInput("The schedule is not valid.", fields=wrong)
-        return replace(self, name=name, rule=rule)
-
-
-@dataclass(frozen=True, slots=True)
-class RunView:
-    """What became of one time: how late it was begun, and how many desktops were changed, left as they were, refused."""
-
-    id: str
-    schedule_id: str
-    schedule_name: str
-    due_at: datetime
-    status: RunStatus
-    started_at: datetime
-    ended_at: datetime | None
-    begun: int
-    untouched: int
-    refused: int
-    problem: str | None
-
-    @property
-    def late_seconds(self) -> float:
-        """How long after it was due it was begun, or found too late."""
-        return max(0.0, (self.started_at - self.due_at).total_seconds())
-
-
-@dataclass(frozen=True, slots=True)
-class ScheduleView:
-    """A schedule, when it is due next, and its latest run. ``subject_name`` None: what it is for is gone."""
-
-    id: str
-    name: str
-    rule: str
-    time_zone: str
-    action: Deed
-    subject_kind: SubjectKind
-    subject_id: str
-    subject_name: str | None
-    leaves_connected: bool
-    catch_up_minutes: int
-    next_at: datetime | None
-    is_paused: bool
-    is_late: bool
-    latest: RunView | None
-    created_at: datetime
-
-    def as_wish(self) -> ScheduleWish:
-        """What would be asked for to have it as it is."""
-        return ScheduleWish(
-            name=self.name,
-            rule=self.rule,
-            action=self.action,
-            subject_kind=self.subject_kind,
-            subject_id=self.subject_id,
-            time_zone=self.time_zone,
-            leaves_connected=self.leaves_connected,
-            catch_up_minutes=self.catch_up_minutes,
-        )
 
 
 class ScheduleService:
@@ -130,13 +39,13 @@ class ScheduleService:
         """The organization's schedules by name."""
         with self._db.reading() as tx:
             query = select(Schedule).where(Schedule.organization_id == actor.organization_id).order_by(Schedule.name)
-            return _views(tx, tx.scalars(query).all(), self._clock.now())
+            return schedule_views(tx, tx.scalars(query).all(), self._clock.now())
 
     @needs("schedule:read")
     def get(self, actor: Actor, schedule_id: str) -> ScheduleView:
         """One schedule."""
         with self._db.reading() as tx:
-            return _views(tx, [_found(tx, actor, schedule_id, "schedule:read")], self._clock.now())[0]
+            return schedule_views(tx, [_found(tx, actor, schedule_id, "schedule:read")], self._clock.now())[0]
 
     @needs("schedule:read")
     def runs(self, actor: Actor, schedule_id: str | None = None, *, limit: int = 50) -> Sequence[RunView]:
@@ -156,31 +65,39 @@ class ScheduleService:
     @retried_when_contended
     def create(self, actor: Actor, wish: ScheduleWish) -> ScheduleView:
         """Make a schedule, which is due from then on. Raises InvalidInput, LimitReached, Conflict when the name is taken."""
-        checked, now, schedule_id = wish.checked(), self._clock.now(), new_id()
+        checked = wish.checked()
         try:
             with self._db.transaction() as tx:
-                _subject_name(tx, actor.organization_id, checked)
-                theirs = select(func.count()).where(Schedule.organization_id == actor.organization_id)
-                if (tx.scalar(theirs) or 0) >= schedules.MOST_SCHEDULES:
-                    message = f"There are {schedules.MOST_SCHEDULES} schedules already."
-                    raise LimitReached("too_many_schedules", message, limit=schedules.MOST_SCHEDULES)
-                account = own_account(actor.organization_id, address_of("schedule", checked.name, schedule_id), now)
-                tx.add(account)
-                tx.flush()
-                row = Schedule(
-                    id=schedule_id,
-                    organization_id=actor.organization_id,
-                    account_id=account.id,
-                    next_at=_next(checked, now),
-                    created_at=now,
-                    **_columns(checked),
-                )
-                tx.add(row)
-                self._audit.record(tx, actor, "schedule:create", "schedule", schedule_id, after=_columns(checked))
-                tx.flush()
-                return _views(tx, [row], now)[0]
+                return self.create_within(tx, actor, checked)
         except IntegrityError as error:
             raise _name_taken() from error
+
+    def create_within(self, tx: Transaction, actor: Actor, wish: ScheduleWish, *, document: str | None = None) -> ScheduleView:
+        """As :meth:`create`, as part of another service's transaction, which hears IntegrityError when the name is taken.
+        ``document``: it is made because that says so."""
+        require(actor, "schedule:create")
+        checked, now, schedule_id = wish.checked(), self._clock.now(), new_id()
+        _subject_name(tx, actor.organization_id, checked)
+        theirs = select(func.count()).where(Schedule.organization_id == actor.organization_id)
+        if (tx.scalar(theirs) or 0) >= schedules.MOST_SCHEDULES:
+            message = f"There are {schedules.MOST_SCHEDULES} schedules already."
+            raise LimitReached("too_many_schedules", message, limit=schedules.MOST_SCHEDULES)
+        account = own_account(actor.organization_id, address_of("schedule", checked.name, schedule_id), now)
+        tx.add(account)
+        tx.flush()
+        row = Schedule(
+            id=schedule_id,
+            organization_id=actor.organization_id,
+            account_id=account.id,
+            next_at=_next(checked, now),
+            document=document,
+            created_at=now,
+            **_columns(checked),
+        )
+        tx.add(row)
+        self._audit.record(tx, actor, "schedule:create", "schedule", schedule_id, after=_columns(checked))
+        tx.flush()
+        return schedule_views(tx, [row], now)[0]
 
     @needs("schedule:update")
     @retried_when_contended
@@ -189,33 +106,40 @@ class ScheduleService:
 
         Raises InvalidInput, Conflict when the name is taken.
         """
-        now = self._clock.now()
         try:
             with self._db.transaction() as tx:
-                row = _found(tx, actor, schedule_id, "schedule:update", locked=True)
-                present = _views(tx, [row], now)[0].as_wish()
-                wish = changed(present).checked()
-                _subject_name(tx, actor.organization_id, wish)
-                before, after = _columns(present), _columns(wish)
-                for name, value in after.items():
-                    setattr(row, name, value)
-                if row.paused_at is None and (wish.rule, wish.time_zone) != (present.rule, present.time_zone):
-                    row.next_at = _next(wish, now)
-                tx.get_one(User, row.account_id).email = address_of("schedule", row.name, row.id)
-                different = {name for name in after if before[name] != after[name]}
-                self._audit.record(
-                    tx,
-                    actor,
-                    "schedule:update",
-                    "schedule",
-                    row.id,
-                    before={name: before[name] for name in different},
-                    after={name: after[name] for name in different},
-                )
-                tx.flush()
-                return _views(tx, [row], now)[0]
+                return self.change_within(tx, actor, schedule_id, changed)
         except IntegrityError as error:
             raise _name_taken() from error
+
+    def change_within(
+        self, tx: Transaction, actor: Actor, schedule_id: str, changed: Callable[[ScheduleWish], ScheduleWish]
+    ) -> ScheduleView:
+        """As :meth:`change`, as part of another service's transaction, which hears IntegrityError when the name is taken."""
+        require(actor, "schedule:update")
+        now = self._clock.now()
+        row = _found(tx, actor, schedule_id, "schedule:update", locked=True)
+        present = schedule_views(tx, [row], now)[0].as_wish()
+        wish = changed(present).checked()
+        _subject_name(tx, actor.organization_id, wish)
+        before, after = _columns(present), _columns(wish)
+        for name, value in after.items():
+            setattr(row, name, value)
+        if row.paused_at is None and (wish.rule, wish.time_zone) != (present.rule, present.time_zone):
+            row.next_at = _next(wish, now)
+        tx.get_one(User, row.account_id).email = address_of("schedule", row.name, row.id)
+        different = {name for name in after if before[name] != after[name]}
+        self._audit.record(
+            tx,
+            actor,
+            "schedule:update",
+            "schedule",
+            row.id,
+            before={name: before[name] for name in different},
+            after={name: after[name] for name in different},
+        )
+        tx.flush()
+        return schedule_views(tx, [row], now)[0]
 
     @needs("schedule:update")
     def pause(self, actor: Actor, schedule_id: str) -> ScheduleView:
@@ -247,22 +171,31 @@ class ScheduleService:
     def delete(self, actor: Actor, schedule_id: str) -> None:
         """Forget a schedule and its runs; what it has asked for goes on."""
         with self._db.transaction() as tx:
-            row = _found(tx, actor, schedule_id, "schedule:delete", locked=True)
-            tx.execute(delete(ScheduleRun).where(ScheduleRun.schedule_id == row.id))
-            self._audit.record(tx, actor, "schedule:delete", "schedule", row.id, before={"name": row.name})
-            tx.delete(row)
+            self.delete_within(tx, actor, schedule_id)
+
+    def delete_within(self, tx: Transaction, actor: Actor, schedule_id: str) -> None:
+        """As :meth:`delete`, as part of another service's transaction."""
+        require(actor, "schedule:delete")
+        row = _found(tx, actor, schedule_id, "schedule:delete", locked=True)
+        tx.execute(delete(ScheduleRun).where(ScheduleRun.schedule_id == row.id))
+        self._audit.record(tx, actor, "schedule:delete", "schedule", row.id, before={"name": row.name})
+        tx.delete(row)
 
     @retried_when_contended
     def _rest(self, actor: Actor, schedule_id: str, *, is_paused: bool) -> ScheduleView:
-        now = self._clock.now()
         with self._db.transaction() as tx:
-            row = _found(tx, actor, schedule_id, "schedule:update", locked=True)
-            if is_paused is not (row.paused_at is not None):
-                row.paused_at = now if is_paused else None
-                row.next_at = None if is_paused else schedules.next_after(row.rule, ZoneInfo(row.time_zone), now)
-                after = {"paused": is_paused}
-                self._audit.record(tx, actor, "schedule:update", "schedule", row.id, after=after)
-            return _views(tx, [row], now)[0]
+            return self.rest_within(tx, actor, schedule_id, is_paused=is_paused)
+
+    def rest_within(self, tx: Transaction, actor: Actor, schedule_id: str, *, is_paused: bool) -> ScheduleView:
+        """As :meth:`pause` or :meth:`resume`, as part of another service's transaction."""
+        require(actor, "schedule:update")
+        now = self._clock.now()
+        row = _found(tx, actor, schedule_id, "schedule:update", locked=True)
+        if is_paused is not (row.paused_at is not None):
+            row.paused_at = now if is_paused else None
+            row.next_at = None if is_paused else schedules.next_after(row.rule, ZoneInfo(row.time_zone), now)
+            self._audit.record(tx, actor, "schedule:update", "schedule", row.id, after={"paused": is_paused})
+        return schedule_views(tx, [row], now)[0]
 
 
 def new_run(schedule_id: str, due_at: datetime, now: datetime, status: RunStatus) -> ScheduleRun:
@@ -282,7 +215,7 @@ def new_run(schedule_id: str, due_at: datetime, now: datetime, status: RunStatus
     )
 
 
-def _views(tx: Session, rows: Sequence[Schedule], now: datetime) -> Sequence[ScheduleView]:
+def schedule_views(tx: Session, rows: Sequence[Schedule], now: datetime) -> Sequence[ScheduleView]:
     """Views of several schedules in a few queries."""
     subject_ids = [row.subject_id for row in rows]
     names: dict[str, str] = {}

@@ -11,7 +11,7 @@ from tests.support.pools import make_pool, settle
 
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
 from yunzhuo.phoenix.cloud.resources import ConsoleProtocol
-from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, LimitReached, NotFound
+from yunzhuo.phoenix.common.errors import Conflict, Forbidden, InvalidInput, LimitReached, NotFound
 from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.access import installation as itself
 from yunzhuo.services.assembly import gateway_key_file
@@ -362,3 +362,16 @@ def test_of_a_disabled_organization_all_stays_as_it_is(yunzhuo: Installation, bo
     yunzhuo.services.organizations.disable(operator, there)
     settle(yunzhuo)
     assert counts(yunzhuo, chief, pool_id) == Counts()
+
+
+def test_a_token_for_pools_alone_gives_a_desktop_back(yunzhuo: Installation, boss: Actor, lin: Actor) -> None:
+    pool_id = make_pool(yunzhuo, boss, members=[lin], capacity=2, spares=1)
+    settle(yunzhuo)
+    narrow = replace(lin, scopes=frozenset({"pool:*"}))
+    claimed = yunzhuo.services.claims.claim(narrow, pool_id)
+    assert yunzhuo.services.claims.release(narrow, pool_id).operation.action is Action.DELETE
+    settle(yunzhuo)
+    with pytest.raises(NotFound):
+        yunzhuo.services.desktops.get(lin, claimed.desktop.id)
+    with pytest.raises(Forbidden):
+        yunzhuo.services.claims.claim(replace(lin, scopes=frozenset({"desktop:*"})), pool_id)

@@ -176,6 +176,13 @@ class Servers(Protocol):
         """
         ...
 
+    def cpu_seconds(self, server_id: str) -> float:
+        """How long all its processors together were busy since it was switched on: two answers tell a load.
+
+        Raises ServerBusy when the server does not run, CloudNotOffered where the cloud does not tell.
+        """
+        ...
+
 
 class Volumes(Protocol):
     """Disks of ours that outlive servers; volumes of others are never listed, returned or touched.

@@ -10,7 +10,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from heapq import heappop, heappush
 
@@ -219,3 +219,17 @@ def expected_wait_seconds(position: int, going_on: int, typical_seconds: float |
     if typical_seconds is None or going_on < 1:
         return None
     return math.ceil(position / going_on) * typical_seconds
+
+
+LONGEST_LEAD = timedelta(minutes=30)
+
+
+def lead(count: int, limits: Limits, hosts: int, typical_seconds: float) -> timedelta:
+    """How long before all of ``count`` have to be there the first of them is let in: as many at once as the cloud and ``hosts``
+    hosts take, at the pace that is set, each as long as the last ones took; half an hour at most."""
+    if count < 1:
+        return timedelta(0)
+    at_once = [limits.cloud, limits.organization, limits.host * max(hosts, 1) if limits.host is not None else None]
+    waves = math.ceil(count / max(1, min((each for each in at_once if each is not None), default=count)))
+    paced = 0.0 if limits.per_second is None else count / max(limits.per_second, 1.0)
+    return min(LONGEST_LEAD, timedelta(seconds=math.ceil(waves * typical_seconds + paced)))

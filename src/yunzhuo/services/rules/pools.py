@@ -127,6 +127,12 @@ def spares_wanted(now: datetime, zone: tzinfo, otherwise: int, windows: Iterable
     return max((window.spares for window in windows if window.holds(local)), default=otherwise)
 
 
+def is_open(now: datetime, zone: tzinfo, windows: Sequence[Window]) -> bool:
+    """Whether it is within hours at which something stands ready; a pool without hours is always open."""
+    local = now.astimezone(zone)
+    return not windows or any(window.spares > 0 and window.holds(local) for window in windows)
+
+
 def plan(wanted: int, capacity: int, counts: Counts, *, at_once: int) -> Plan:
     """What brings the spares to ``wanted``, within ``capacity``; at most ``at_once`` are begun in one go.
 

@@ -94,6 +94,15 @@ def decide(rule: str, zone: ZoneInfo, next_at: datetime, now: datetime, catch_up
     return Decision(run_at, None if run_at == next_at else next_at, following)
 
 
+# How long before a stop whoever is connected is warned of it.
+WARN_AHEAD = timedelta(minutes=5)
+
+
+def warns(deed: Deed, *, leaves_connected: bool) -> bool:
+    """Whether those who are connected have to be warned: what is open in a desktop ends then."""
+    return deed is not Deed.START and not leaves_connected
+
+
 def change_for(deed: Deed, state: State, *, is_used: bool, leaves_connected: bool) -> Action | None:
     """Which change brings a desktop in this state to what is wanted; None: it needs none, or must be left alone.
 

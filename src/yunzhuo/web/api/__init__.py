@@ -6,6 +6,7 @@ from yunzhuo.web.api import (
     account,
     addresses,
     audit,
+    configuration,
     desktops,
     entrance,
     events,
@@ -13,6 +14,7 @@ from yunzhuo.web.api import (
     gateways,
     groups,
     guests,
+    idle,
     images,
     leases,
     license,
@@ -65,6 +67,8 @@ BLUEPRINTS: tuple[APIBlueprint, ...] = (
     schedules.blueprint,
     leases.blueprint,
     license.blueprint,
+    configuration.blueprint,
+    idle.blueprint,
 )
 
 __all__ = ["BLUEPRINTS", "PREFIX"]

@@ -233,6 +233,7 @@ class Desktop(BaseModel):
     renews_at: datetime | None = Field(
         None, description="From when it may be put onto another image while nobody uses it; null: it is not."
     )
+    idle_until: datetime | None = Field(None, description="Nobody uses it: it is switched off or suspended then.")
 
     @classmethod
     def of(cls, view: DesktopView) -> Self:
@@ -259,6 +260,7 @@ class Desktop(BaseModel):
             extensions_left=view.extensions_left,
             bin_until=view.bin_until,
             renews_at=view.renews_at,
+            idle_until=view.idle_until,
         )
 
 

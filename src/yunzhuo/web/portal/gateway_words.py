@@ -45,6 +45,7 @@ _ENDS: Mapping[str, LazyString] = {
     "time_over": lazy_gettext("Its time was over"),
     "right_ended": lazy_gettext("The right ended"),
     "ended_by_administrator": lazy_gettext("Closed by an administrator"),
+    "idle": lazy_gettext("Closed because nobody used it"),
 }
 
 

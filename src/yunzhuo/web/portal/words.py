@@ -9,7 +9,7 @@ from yunzhuo.services.access import Role, Scope
 from yunzhuo.services.people_import import Change
 from yunzhuo.services.quotas import Resource, Subject
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, State, Step
-from yunzhuo.web.portal import gateway_words, lease_words, pool_words, rollout_words, schedule_words
+from yunzhuo.web.portal import gateway_words, idle_words, lease_words, pool_words, rollout_words, schedule_words
 from yunzhuo.web.portal.license_refusals import LICENSE_REFUSALS
 from yunzhuo.webkit.words import ACCOUNT_FIELDS, ACCOUNT_REFUSALS
 
@@ -326,6 +326,7 @@ FIELDS: Mapping[str, LazyString] = {
     **rollout_words.FIELDS,
     **schedule_words.FIELDS,
     **lease_words.FIELDS,
+    **idle_words.FIELDS,
     **ACCOUNT_FIELDS,
     "public_url": lazy_gettext("Write a gateway's address as wss://HOST:PORT."),
     "internal_url": lazy_gettext("Write a gateway's address as wss://HOST:PORT."),

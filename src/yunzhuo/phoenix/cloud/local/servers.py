@@ -53,6 +53,9 @@ class LocalServers:
         address = of_server(server_id, "/screenshot")
         return wire.unpack_screenshot(self._connection.call("GET", address, within_seconds=_SCREENSHOT_SECONDS))
 
+    def cpu_seconds(self, server_id: str) -> float:
+        return wire.Seconds.model_validate_json(self._connection.call("GET", of_server(server_id, "/cpu"))).value
+
     def suspend(self, server_id: str) -> None:
         self._connection.call("POST", of_server(server_id, "/suspend"))
 

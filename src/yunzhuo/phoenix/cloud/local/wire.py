@@ -121,6 +121,12 @@ class Answer(Message):
     value: bool
 
 
+class Seconds(Message):
+    """A length of time."""
+
+    value: float
+
+
 class StoppedAll(Message):
     count: int
 

@@ -54,6 +54,15 @@ class Disturbances:
         """The guest answers as soon as the server runs."""
         self._replace(server_id, _set_ready_at)
 
+    def load(self, server_id: str, percent: float) -> None:
+        """The guest uses so much of its processors from now on."""
+        self._replace(
+            server_id,
+            lambda record, now: record.model_copy(
+                update={"load_percent": percent, "load_since": now, "load_seconds": record.cpu_seconds(now)}
+            ),
+        )
+
     def finish(self, server_id: str) -> None:
         """What the server is in the middle of is over now, its boot and its deletion too."""
         self._replace(server_id, _finish)

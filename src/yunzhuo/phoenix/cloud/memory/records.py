@@ -62,6 +62,15 @@ class ServerRecord(_Record):
     fault_code: FaultCode | None = None
     language: str | None = None
     pictured_at: float | None = None
+    # How much of its processors the guest has used since ``load_since``, and their seconds until then.
+    load_percent: float = 0.0
+    load_since: float | None = None
+    load_seconds: float = 0.0
+
+    def cpu_seconds(self, now: float) -> float:
+        """How long its processors were busy."""
+        since = self.created_at if self.load_since is None else self.load_since
+        return self.load_seconds + max(0.0, now - since) * self.load_percent / 100 * self.vcpus
 
 
 class SnapshotRecord(_Record):

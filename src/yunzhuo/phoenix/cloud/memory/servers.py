@@ -122,6 +122,11 @@ class Servers:
         )
         return Screenshot(paint(record.identity, record.boot_id, as_time(seen_at)), as_time(seen_at))
 
+    def cpu_seconds(self, server_id: str) -> float:
+        return self._gate.perform(
+            "servers.cpu_seconds", lambda transaction, _: _cpu_seconds(transaction, server_id), subject=server_id
+        )
+
     def _change(self, operation: str, server_id: str, verb: str, language: str | None = None) -> None:
         self._gate.perform(
             operation,
@@ -178,6 +183,13 @@ def _console(transaction: Transaction, server_id: str, protocol: ConsoleProtocol
     if options.console_unix_path:
         return Console(protocol=protocol, password=password, unix_path=options.console_unix_path)
     return Console(protocol=protocol, password=password, host=options.console_host, port=options.console_port)
+
+
+def _cpu_seconds(transaction: Transaction, server_id: str) -> float:
+    record = store.read_server(transaction, server_id)
+    if record.status is not ServerStatus.RUNNING or record.gone_at is not None:
+        raise ServerBusy("The server does not run.", server_id=server_id)
+    return record.cpu_seconds(transaction.now)
 
 
 def _seen(transaction: Transaction, server_id: str) -> tuple[ServerRecord, float]:

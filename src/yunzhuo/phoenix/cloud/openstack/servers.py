@@ -141,6 +141,10 @@ class OpenStackServers:
         self._lookup.see(server_id)
         raise CloudNotOffered("pictures of screens")
 
+    def cpu_seconds(self, server_id: str) -> float:
+        self._lookup.see(server_id)
+        raise CloudNotOffered("readings of CPU time")
+
 
 def _not_yet(said: str, **details: object) -> ServerBusy:
     """Nova shows VERIFY_RESIZE a moment before it would take the word."""

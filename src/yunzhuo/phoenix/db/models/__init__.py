@@ -7,6 +7,7 @@ from yunzhuo.phoenix.db.models.catalog import Flavor, Image
 from yunzhuo.phoenix.db.models.consoles import ConsoleSession, Gateway, ScreenPolicy, Segment, Ticket
 from yunzhuo.phoenix.db.models.desktops import Desktop, IdempotencyKey
 from yunzhuo.phoenix.db.models.factors import Challenge, Passkey, RecoveryCode, TotpFactor
+from yunzhuo.phoenix.db.models.idle import IdleTerms
 from yunzhuo.phoenix.db.models.journal import AuditChain, AuditEntry, Event
 from yunzhuo.phoenix.db.models.leases import LeaseTerms
 from yunzhuo.phoenix.db.models.leftovers import Leftover
@@ -44,6 +45,7 @@ __all__ = [
     "Group",
     "GroupMember",
     "IdempotencyKey",
+    "IdleTerms",
     "Image",
     "Installation",
     "LeaseTerms",

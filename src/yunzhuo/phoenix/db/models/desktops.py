@@ -18,6 +18,8 @@ class Desktop(Base):
     ``ends_at`` is when it is taken away (None: never), put off ``extended`` times; of that its owner was first warned at
     ``warned_at``, and last of the stage ``warned_hours``. From ``binned_at`` to ``bin_until`` it is in the bin. From
     ``renews_at`` its disk may be put onto another image, as its person was told (None: it is not).
+    That nobody uses it its person was told at ``idle_warned_at``, and something is done at ``idle_ends_at``, for ``idle_cause``
+    (``services.rules.idle``); ``busy_at`` is when its guest was last seen working by itself.
     """
 
     __tablename__ = "desktops"
@@ -58,6 +60,10 @@ class Desktop(Base):
     binned_at: Mapped[Time | None]
     bin_until: Mapped[Time | None] = mapped_column(index=True)
     renews_at: Mapped[Time | None]
+    idle_cause: Mapped[Word | None]
+    idle_warned_at: Mapped[Time | None]
+    idle_ends_at: Mapped[Time | None]
+    busy_at: Mapped[Time | None]
     created_at: Mapped[Time]
     deleted_at: Mapped[Time | None]
 

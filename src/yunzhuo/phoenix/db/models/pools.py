@@ -15,6 +15,7 @@ class Pool(Base):
     were made, for their names; ``failures`` those that failed in a row, the last at ``failed_at``;
     ``problem`` is why none could even be asked for, the last time. ``rolling_image_id`` is the other image that its desktops
     may have while a roll-out goes on; ``goal_seconds`` how soon somebody should be at their desktop (None: nobody said).
+    ``document``: it was made because the document of that name says so (None: by hand).
     """
 
     __tablename__ = "pools"
@@ -39,6 +40,7 @@ class Pool(Base):
     # No foreign key: SQLite cannot add one to a table that others refer to.
     rolling_image_id: Mapped[Id | None]
     goal_seconds: Mapped[int | None]
+    document: Mapped[Name | None]
     created_at: Mapped[Time]
 
 

@@ -12,7 +12,8 @@ class Schedule(Base):
 
     ``next_at`` is when it is due next; None while it is paused, and when its rule never holds again. ``account_id`` is an
     account of the schedule's own, which asks for what is done; nobody can sign in with it. ``catch_up_minutes``: what is
-    later than that is not done any more.
+    later than that is not done any more. ``warned_for``: the time of which whoever is connected was warned last.
+    ``document``: it was made because the document of that name says so (None: by hand).
     """
 
     __tablename__ = "schedules"
@@ -32,6 +33,8 @@ class Schedule(Base):
     catch_up_minutes: Mapped[int]
     next_at: Mapped[Time | None] = mapped_column(index=True)
     paused_at: Mapped[Time | None]
+    warned_for: Mapped[Time | None]
+    document: Mapped[Name | None]
     created_at: Mapped[Time]
 
 

@@ -5,13 +5,14 @@ from datetime import date
 from sqlalchemy import BigInteger, Date, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from yunzhuo.phoenix.db.base import Base, Id, Time, Word
+from yunzhuo.phoenix.db.base import Base, Id, Name, Time, Word
 
 
 class Quota(Base):
     """The most of a resource that a person, a group's people together or an organization may have.
 
-    ``subject_kind`` is ``user``, ``group`` or ``organization``; ``subject_id`` its id.
+    ``subject_kind`` is ``user``, ``group`` or ``organization``; ``subject_id`` its id. ``document``: it was set because the
+    document of that name says so (None: by hand).
     """
 
     __tablename__ = "quotas"
@@ -21,6 +22,7 @@ class Quota(Base):
     resource: Mapped[Word] = mapped_column(primary_key=True)
     organization_id: Mapped[Id] = mapped_column(ForeignKey("organizations.id"), index=True)
     most: Mapped[int] = mapped_column(BigInteger)
+    document: Mapped[Name | None]
 
 
 class UsageDay(Base):
