@@ -200,7 +200,7 @@ def _entry(key: Key, fields: Fields) -> dict[str, Any]:
     """One pool or schedule as a document has it."""
     told: dict[str, Any] = {"name": key.name}
     for name, value in fields.items():
-        if name == "release_after_minutes":
+        if name in ("release_after_minutes", "goal_seconds"):
             told[name] = value or 0
         elif value is not None and name != "document":
             told[name] = list(value) if isinstance(value, tuple) else value

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from yunzhuo.phoenix.common.errors import InvalidInput
-from yunzhuo.services.rules.pools import LONGEST_RELEASE_MINUTES, MOST_DESKTOPS, MOST_WINDOWS
+from yunzhuo.services.rules.pools import LONGEST_GOAL_SECONDS, LONGEST_RELEASE_MINUTES, MOST_DESKTOPS, MOST_WINDOWS
 from yunzhuo.services.rules.quota import Resource
 from yunzhuo.services.rules.schedules import LONGEST_CATCH_UP, LONGEST_RULE
 
@@ -50,6 +50,9 @@ class PoolEntry(_Said):
     time_zone: _Zone | None = None
     release_after_minutes: int | None = Field(
         None, ge=0, le=LONGEST_RELEASE_MINUTES, description="When nobody is connected to a floating one; 0: never."
+    )
+    goal_seconds: int | None = Field(
+        None, ge=0, le=LONGEST_GOAL_SECONDS, description="How soon somebody should be at their desktop; 0: nobody says."
     )
     members: list[_Text] | None = Field(
         None, max_length=MOST_MEMBERS, description="All who may have one: groups' names and people's addresses."

@@ -122,6 +122,7 @@ def _of_pool(pool: Pool, holders: Sequence[str], present: Present) -> Fields:
         "hours": tuple(pool.hours),
         "time_zone": pool.time_zone,
         "release_after_minutes": pool.release_after_minutes,
+        "goal_seconds": pool.goal_seconds,
         "members": tuple(sorted(member for member in members if member is not None)),
         "document": pool.document,
     }

@@ -86,6 +86,8 @@ class WantedReader:
             said["hours"] = tuple(entry.hours)
         if entry.release_after_minutes is not None:
             said["release_after_minutes"] = entry.release_after_minutes or None
+        if entry.goal_seconds is not None:
+            said["goal_seconds"] = entry.goal_seconds or None
         if entry.members is not None:
             said["members"] = self._members(place, entry.members)
         if not self._is_whole(key, place, said):
@@ -209,7 +211,7 @@ def pool_wish(key: Key, said: Fields, present: Present) -> PoolWish:
         image_id=present.images.id_of(known["image"]),
         flavor_id=present.flavors.id_of(known["flavor"]),
         kind=pools.Kind(known["kind"]),
-        **{name: known[name] for name in ("capacity", "spares", "hours", "time_zone", "release_after_minutes")},
+        **{name: known[name] for name in ("capacity", "spares", "hours", "time_zone", "release_after_minutes", "goal_seconds")},
     )
 
 

@@ -1,7 +1,7 @@
 """What was made by a document; what is done about idle desktops
 
 Revision ID: 0020
-Revises: 0018
+Revises: 0019
 """
 
 import sqlalchemy as sa
