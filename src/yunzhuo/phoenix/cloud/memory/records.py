@@ -61,6 +61,7 @@ class ServerRecord(_Record):
     clipboard: str = ""
     fault_code: FaultCode | None = None
     language: str | None = None
+    user_data: str | None = None
     pictured_at: float | None = None
 
 
