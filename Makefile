@@ -107,9 +107,10 @@ lint: setup-test ## ruff, mypy, bandit, import-linter, djlint
 	@$(BIN)/mypy $(ON_WINDOWS)
 	@$(BIN)/mypy -p infras.setup
 	@$(BIN)/mypy -p infras.openstack --exclude infras/openstack/inside
+	@$(BIN)/mypy -p yunzhuo_agent
 	@$(BIN)/mypy tests bench docs/screenshots.py
 # It warns of every part of an expression that an exception on its line was not needed for.
-	@$(BIN)/bandit --quiet --recursive src infras docs 2> >(grep -v "nosec encountered" >&2)
+	@$(BIN)/bandit --quiet --recursive src guest infras docs 2> >(grep -v "nosec encountered" >&2)
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/djlint --lint --quiet src/yunzhuo
 

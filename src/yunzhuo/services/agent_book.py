@@ -4,6 +4,8 @@ Keys are made, not stored: a step that is taken again gives the server the same 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -18,6 +20,20 @@ from yunzhuo.services.rules.lifecycle import Step
 _GIVES_A_KEY = frozenset({Step.SERVER, Step.REBUILD})
 # What these have begun ends the boot that was: a word of it counts no more.
 _ENDS_BOOT = frozenset({Step.START, Step.STOP, Step.REBOOT, Step.REBUILD, Step.RESIZE, Step.ROLL_BACK})
+
+
+@dataclass(frozen=True, slots=True)
+class AgentView:
+    """What a desktop's agent said last, at ``heard_at``. ``load`` is the last minute's, for each processor; ``signed_in_since``
+    None: nobody is signed in."""
+
+    heard_at: datetime
+    is_ready: bool
+    version: str
+    load: float | None
+    memory_mib: int | None
+    memory_used_mib: int | None
+    signed_in_since: datetime | None
 
 
 class AgentBook:
@@ -52,12 +68,24 @@ class AgentBook:
             row.issue, row.next_issue = row.next_issue, None
 
 
-def of_desktops(tx: Session, desktop_ids: Sequence[str]) -> Mapping[str, GuestAgent]:
-    """The agents of several desktops that were heard of at all, in one query."""
-    query = select(GuestAgent).where(GuestAgent.desktop_id.in_(desktop_ids), GuestAgent.heard_at.is_not(None))
-    return {row.desktop_id: row for row in tx.scalars(query)}
+def of_desktops(tx: Session, desktop_ids: Sequence[str]) -> Mapping[str, AgentView]:
+    """What the agents of several desktops said, of those that were heard of at all, in one query."""
+    found = tx.scalars(select(GuestAgent).where(GuestAgent.desktop_id.in_(desktop_ids)))
+    return {row.desktop_id: _view(row, row.heard_at) for row in found if row.heard_at is not None}
 
 
 def forget(tx: Transaction, desktop_id: str) -> None:
     """The desktop is gone: no key of it counts any more."""
     tx.execute(delete(GuestAgent).where(GuestAgent.desktop_id == desktop_id))
+
+
+def _view(row: GuestAgent, heard_at: datetime) -> AgentView:
+    return AgentView(
+        heard_at=heard_at,
+        is_ready=bool(row.is_ready) and row.boot != row.left_boot,
+        version=row.version or "",
+        load=row.load,
+        memory_mib=row.memory_mib,
+        memory_used_mib=row.memory_used_mib,
+        signed_in_since=row.signed_in_since,
+    )

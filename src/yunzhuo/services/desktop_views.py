@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.common.errors import NotFound
 from yunzhuo.phoenix.db.models import Desktop, Flavor, Image, Operation, User
-from yunzhuo.services import address_claims, cursors
+from yunzhuo.services import address_claims, agent_book, cursors
 from yunzhuo.services.access import Actor, forbidden, may, require, scope_of
+from yunzhuo.services.agent_book import AgentView
 from yunzhuo.services.changes import Failure, OperationView, facts_of, operation_view, state_of, steps_of
 from yunzhuo.services.lease_book import terms_for_many
 from yunzhuo.services.queue_places import queue_places
@@ -36,7 +37,7 @@ class DesktopView:
     ``bin_until``.
 
     ``address`` is its floating IP. ``server_name`` and ``host`` are what the cloud calls its server and where it put it; None:
-    not for the one who looks.
+    not for the one who looks. ``agent`` is what the agent inside said last, where there is one.
     """
 
     id: str
@@ -64,6 +65,7 @@ class DesktopView:
     extensions_left: int = 0
     bin_days: int = 0
     bin_until: datetime | None = None
+    agent: AgentView | None = None
 
     @property
     def failure(self) -> Failure | None:
@@ -144,6 +146,7 @@ def desktop_views(tx: Session, actor: Actor, rows: Sequence[Pair], *, with_place
     owners = _by_id(tx, User, {desktop.owner_id for desktop, _ in rows})
     in_groups = in_groups_of(tx, actor, owners)
     addresses = address_claims.of_desktops(tx, [desktop.id for desktop, _ in rows])
+    agents = agent_book.of_desktops(tx, [desktop.id for desktop, _ in rows])
     has_more = scope_of(actor, "desktop:assign_address") is not None and address_claims.offered(tx) is not None
     terms = terms_for_many(tx, [desktop for desktop, _ in rows])
     return [
@@ -178,6 +181,7 @@ def desktop_views(tx: Session, actor: Actor, rows: Sequence[Pair], *, with_place
             extensions_left=extensions_left(terms[desktop.id], desktop.extended) if desktop.ends_at is not None else 0,
             bin_days=_bin_days(desktop, operation, terms[desktop.id]),
             bin_until=desktop.bin_until,
+            agent=agents.get(desktop.id),
         )
         for desktop, operation in rows
     ]
