@@ -165,7 +165,8 @@ def message(question: dict[str, Any]) -> _Answer:
 def _path(path: Any) -> Path:
     """A path in the home folder, which is where we are. Raises Refused."""
     parts = path.split("/") if isinstance(path, str) else []
-    if not path or path.startswith("/") or "\0" in path or ".." in parts or not any(part not in ("", ".") for part in parts):
+    is_named = any(part not in ("", ".") for part in parts)
+    if not is_named or parts[0] == "" or ".." in parts or "\0" in path:
         raise Refused("bad_path")
     return Path(path)
 
