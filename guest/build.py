@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
+import subprocess  # nosec B404 # lists of arguments, never a shell
 import sys
 import tempfile
 from pathlib import Path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
+import subprocess  # nosec B404 # lists of arguments, never a shell
 import sys
 from pathlib import Path
 from typing import Any

@@ -7,7 +7,7 @@ import email
 import json
 import os
 import ssl
-import subprocess
+import subprocess  # nosec B404 # lists of arguments, never a shell
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import stat
-import subprocess
+import subprocess  # nosec B404 # lists of arguments, never a shell
 import sys
 from collections.abc import Callable
 from pathlib import Path
