@@ -4,7 +4,7 @@ SHELL := /bin/bash
 # Compiled modules are kept, whatever the shell says: without them every process compiles all of Yunzhuo again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-run setup-test image light-image cloud cloud-down cloud-wipe cloud-lock test test-fast test-image test-mariadb test-chaos test-hour lint format docs screenshots docs-pages settings-file lock clean fuzz bench-tools test-cloud test-cloud-pretended test-windows wheel
+.PHONY: help run setup setup-run setup-test image light-image cloud cloud-down cloud-wipe cloud-lock test test-fast test-image test-mariadb test-chaos test-hour lint format docs screenshots docs-pages settings-file lock clean fuzz bench-tools test-cloud test-cloud-pretended test-windows wheel guest-deb
 
 # The first Python that is new enough; its own words when there is none. `make PYTHON=... run` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -95,6 +95,9 @@ test-windows: setup-test ## The service on Windows: its own Python, under Wine
 wheel: setup-run ## A package of Yunzhuo with its pages and languages, for computers that have no clone: in dist/
 	@$(BIN)/python -m pip --disable-pip-version-check wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
+guest-deb: ## The agent that goes into desktops of other clouds, as a Debian package in dist/; the same bytes each time
+	@$(PYTHON) guest/build.py dist
+
 # Whatever runs on Windows, too, as its types are there.
 ON_WINDOWS = --platform win32 --cache-dir .mypy_cache/windows --follow-imports silent \
 	-p yunzhuo.scheduler -p yunzhuo.web -p yunzhuo.webkit -p yunzhuo.services -p yunzhuo.phoenix -p yunzhuo.cli \
@@ -107,9 +110,10 @@ lint: setup-test ## ruff, mypy, bandit, import-linter, djlint
 	@$(BIN)/mypy $(ON_WINDOWS)
 	@$(BIN)/mypy -p infras.setup
 	@$(BIN)/mypy -p infras.openstack --exclude infras/openstack/inside
+	@$(BIN)/mypy -p yunzhuo_agent
 	@$(BIN)/mypy tests bench docs/screenshots.py
 # It warns of every part of an expression that an exception on its line was not needed for.
-	@$(BIN)/bandit --quiet --recursive src infras docs 2> >(grep -v "nosec encountered" >&2)
+	@$(BIN)/bandit --quiet --recursive src guest infras docs 2> >(grep -v "nosec encountered" >&2)
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/djlint --lint --quiet src/yunzhuo
 

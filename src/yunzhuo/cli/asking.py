@@ -3,6 +3,8 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 import click
@@ -11,6 +13,7 @@ from yunzhuo.cli.context import CommandContext, print_answer
 from yunzhuo.cli.follow import follow
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, NotFound
 from yunzhuo.services.access import Actor, Role
+from yunzhuo.services.agent_book import AgentView
 from yunzhuo.services.assembly import Services, services
 from yunzhuo.services.changes import OperationView
 from yunzhuo.services.desktop_views import DesktopView
@@ -52,8 +55,20 @@ def as_data(desktop: DesktopView) -> dict[str, object]:
         "ends_at": desktop.ends_at.isoformat() if desktop.ends_at else None,
         "bin_until": desktop.bin_until.isoformat() if desktop.bin_until else None,
         "idle_until": desktop.idle_until.isoformat() if desktop.idle_until else None,
+        "agent": _agent_data(desktop.agent),
         "operation": operation_data(desktop.operation),
     }
+
+
+def _agent_data(agent: AgentView | None) -> dict[str, object] | None:
+    if agent is None:
+        return None
+    times = {"heard_at": agent.heard_at.isoformat(), "signed_in_since": _when(agent.signed_in_since)}
+    return {**asdict(agent), **times}
+
+
+def _when(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
 
 
 def operation_data(operation: OperationView) -> dict[str, object]:

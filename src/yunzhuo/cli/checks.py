@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from yunzhuo.phoenix.config.settings import Settings
+from yunzhuo.phoenix.config.settings import AgentSettings, Settings
 from yunzhuo.scheduler import platform
 
 _MIB = 1024 * 1024
@@ -80,6 +80,14 @@ def ports(settings: Settings) -> list[Finding]:
         _port("web.port", "--port", settings.web.host, settings.web.port),
         *([] if "gateway" in platform.NOT_HERE else [gateway]),
         _port("stream.port", "--stream-port", "127.0.0.1", settings.stream.port),
+        *(_agents_ports(settings.agents) if settings.agents.public_url else []),
+    ]
+
+
+def _agents_ports(agents: AgentSettings) -> list[Finding]:
+    return [
+        _port("agents.port", "[agents] port", agents.host, agents.port),
+        _port("agents.local_port", "[agents] local_port", agents.local_host, agents.local_port),
     ]
 
 

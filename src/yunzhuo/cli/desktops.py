@@ -61,6 +61,8 @@ def show(context: CommandContext, reference: str) -> None:
         shown = found(all_services, actor, reference)
     data = as_data(shown)
     lines = [(name, value) for name, value in data.items() if not isinstance(value, dict)]
+    agent = data["agent"]
+    lines += [(f"agent.{name}", value) for name, value in agent.items()] if isinstance(agent, dict) else []
     lines.append(("operation", sentence(shown.operation)))
     print_answer(data, table(("FIELD", "VALUE"), lines), as_json=context.json_output)
 

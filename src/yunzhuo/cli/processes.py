@@ -36,6 +36,7 @@ def _process(name: str, module_name: str, summary: str) -> click.Command:
 
 web = _process("web", "yunzhuo.web.server", "Run the portal and the API.")
 stream = _process("stream", "yunzhuo.web.stream", "Run the process that brings changes to open pages.")
+agents = _process("agents", "yunzhuo.web.agents", "Run the process that desktops' agents call.")
 worker = _process("worker", "yunzhuo.scheduler.worker", "Run a worker.")
 scheduler = _process("scheduler", "yunzhuo.scheduler.timers", "Run timers and the reconciler.")
 

@@ -40,6 +40,7 @@ _COMMANDS = {
     "image": ("yunzhuo.cli.images:image", "Images: what desktops start from."),
     "host": ("yunzhuo.cli.host:host", "The virtual machines of this computer."),
     "web": ("yunzhuo.cli.processes:web", "Run the portal and the API."),
+    "agents": ("yunzhuo.cli.processes:agents", "Run the process that desktops' agents call."),
     "stream": ("yunzhuo.cli.processes:stream", "Run the process that brings changes to open pages."),
     "worker": ("yunzhuo.cli.processes:worker", "Run a worker."),
     "scheduler": ("yunzhuo.cli.processes:scheduler", "Run timers and the reconciler."),

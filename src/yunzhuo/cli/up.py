@@ -29,7 +29,7 @@ from yunzhuo.services import assembly
 from yunzhuo.services.assembly import FirstAdministrator
 
 # In the order of starting; draining goes the other way: doors first, machines last.
-_PROCESSES = ("host", "worker", "scheduler", "stream", "web", "gateway")
+_PROCESSES = ("host", "worker", "scheduler", "stream", "agents", "web", "gateway")
 
 
 @click.command(cls=Command)
@@ -151,6 +151,8 @@ def processes(settings: Settings) -> list[Process]:
         if not name.startswith(ENVIRONMENT_PREFIX) and name not in notify.VARIABLES
     }
     left_out = platform.NOT_HERE if settings.cloud.driver == "local" else platform.NOT_HERE | {"host"}
+    if not settings.agents.public_url:
+        left_out |= {"agents"}
     wanted = [name for name in _PROCESSES if name not in left_out]
     return [Process(name, _command(settings.home, name), environment) for name in wanted]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from celery import Celery
 
 from yunzhuo.phoenix import cloud as clouds
+from yunzhuo.phoenix.cloud.agents import AgentLine, CloudWithAgents
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.common.clock import Clock, SystemClock
 from yunzhuo.phoenix.common.ids import new_id
@@ -18,6 +19,7 @@ from yunzhuo.phoenix.db import migrate
 from yunzhuo.phoenix.db.session import Database
 from yunzhuo.phoenix.mail import Mailer
 from yunzhuo.phoenix.queue import Queue, make_app
+from yunzhuo.phoenix.security.agent_keys import AgentKeys
 from yunzhuo.phoenix.security.keyring import Keyring
 from yunzhuo.phoenix.security.passwords import Passwords
 from yunzhuo.phoenix.security.secrets import load_or_make
@@ -27,6 +29,9 @@ from yunzhuo.services.accounts import AccountService, Views
 from yunzhuo.services.address_upkeep import AddressUpkeep
 from yunzhuo.services.addresses import AddressService
 from yunzhuo.services.admission import Admission, limits_of
+from yunzhuo.services.agent_book import AgentBook
+from yunzhuo.services.agent_door import agent_door
+from yunzhuo.services.agents import AgentService
 from yunzhuo.services.attempts import AttemptCounter
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.audit_chain import AuditKeeper
@@ -113,6 +118,7 @@ class Services:
     address_upkeep: AddressUpkeep
     addresses: AddressService
     admission: Admission
+    agents: AgentService
     attempts: AttemptCounter
     audit_keeper: AuditKeeper
     audit_reader: AuditReader
@@ -189,11 +195,12 @@ def services(
     """All services of one process; connections are given back at the end."""
     clock = clock or SystemClock()
     db = Database(settings.database_url, pool_size=settings.database.pool_size)
-    connected = cloud or clouds.connect(settings)
     queue_app = make_app(settings)
     queue, audit = Queue(queue_app), AuditLog(db, clock)
     events = EventService(db, audit, clock)
     keys = Keyring(load_or_make(settings.secrets_dir / "account-key"))
+    agent_keys = AgentKeys(keys)
+    connected = _with_agents(cloud or clouds.connect(settings), settings, agent_keys)
     own_key = installation_key(settings.secrets_dir / "installation-key")
     pin = pin if pin is not None else pinned()
     license_book = LicenseBook(clock, pin, own_key.thumbprint(), keys)
@@ -239,6 +246,7 @@ def services(
             address_upkeep=AddressUpkeep(db, connected, leftovers, wishes, feed, audit, clock, settings.addresses),
             addresses=addresses,
             admission=admission,
+            agents=AgentService(db, agent_keys, audit, clock),
             attempts=attempts,
             audit_keeper=AuditKeeper(db, audit, clock, settings.audit, settings.audit_heads_file),
             audit_reader=AuditReader(db, audit),
@@ -252,7 +260,17 @@ def services(
             desktop_table=DesktopTable(db, audit),
             desktops=desktops,
             disk_upkeep=DiskUpkeep(db, connected, wishes, personal_disks, clock),
-            engine=OperationEngine(db, connected, queue, feed, clock, settings.operations, admission, worker=worker),
+            engine=OperationEngine(
+                db,
+                connected,
+                queue,
+                feed,
+                clock,
+                settings.operations,
+                admission,
+                AgentBook(agent_keys, agent_door(settings)),
+                worker=worker,
+            ),
             events=events,
             factors=factors,
             forgetting=Forgetting(db, clock, settings.consoles),
@@ -308,6 +326,13 @@ def services(
         queue.close()
         connected.close()
         db.close()
+
+
+def _with_agents(cloud: Cloud, settings: Settings, keys: AgentKeys) -> Cloud:
+    """The cloud, and desktops' agents for what it does not offer of its guests, where the installation has agents."""
+    if not settings.agents.public_url:
+        return cloud
+    return CloudWithAgents(cloud, AgentLine(settings.agents.local_host, settings.agents.local_port, keys.line_secret()))
 
 
 def upgrade_database(settings: Settings) -> None:

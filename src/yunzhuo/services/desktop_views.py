@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.common.errors import NotFound
 from yunzhuo.phoenix.db.models import Desktop, Flavor, Image, Operation, User
-from yunzhuo.services import address_claims, cursors
+from yunzhuo.services import address_claims, agent_book, cursors
 from yunzhuo.services.access import Actor, forbidden, may, require, scope_of
+from yunzhuo.services.agent_book import AgentView
 from yunzhuo.services.changes import Failure, OperationView, facts_of, operation_view, state_of, steps_of
 from yunzhuo.services.lease_book import terms_for_many
 from yunzhuo.services.queue_places import queue_places
@@ -38,7 +39,7 @@ class DesktopView:
     ``idle_until`` is when something is done about it because nobody uses it (None: it is used).
 
     ``address`` is its floating IP. ``server_name`` and ``host`` are what the cloud calls its server and where it put it; None:
-    not for the one who looks.
+    not for the one who looks. ``agent`` is what the agent inside said last, where there is one.
     """
 
     id: str
@@ -68,6 +69,7 @@ class DesktopView:
     bin_until: datetime | None = None
     renews_at: datetime | None = None
     idle_until: datetime | None = None
+    agent: AgentView | None = None
 
     @property
     def failure(self) -> Failure | None:
@@ -148,6 +150,7 @@ def desktop_views(tx: Session, actor: Actor, rows: Sequence[Pair], *, with_place
     owners = _by_id(tx, User, {desktop.owner_id for desktop, _ in rows})
     in_groups = in_groups_of(tx, actor, owners)
     addresses = address_claims.of_desktops(tx, [desktop.id for desktop, _ in rows])
+    agents = agent_book.of_desktops(tx, [desktop.id for desktop, _ in rows])
     has_more = scope_of(actor, "desktop:assign_address") is not None and address_claims.offered(tx) is not None
     terms = terms_for_many(tx, [desktop for desktop, _ in rows])
     return [
@@ -184,6 +187,7 @@ def desktop_views(tx: Session, actor: Actor, rows: Sequence[Pair], *, with_place
             bin_until=desktop.bin_until,
             renews_at=desktop.renews_at,
             idle_until=desktop.idle_ends_at if state_of(desktop, operation) is State.AVAILABLE else None,
+            agent=agents.get(desktop.id),
         )
         for desktop, operation in rows
     ]

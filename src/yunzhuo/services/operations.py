@@ -24,6 +24,7 @@ from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_conte
 from yunzhuo.phoenix.queue import Queue
 from yunzhuo.services import address_claims, departures, disk_claims, kept_snapshots
 from yunzhuo.services.admission import ADVANCE_JOB, Admission
+from yunzhuo.services.agent_book import AgentBook
 from yunzhuo.services.changes import ChangeFeed
 from yunzhuo.services.releasing import release_all
 from yunzhuo.services.rules import lifecycle
@@ -66,10 +67,12 @@ class OperationEngine:
         clock: Clock,
         settings: OperationSettings,
         admission: Admission,
+        agents: AgentBook,
         *,
         worker: str,
     ) -> None:
         self._db = db
+        self._agents = agents
         self._cloud = cloud
         self._queue = queue
         self._feed = feed
@@ -173,6 +176,7 @@ class OperationEngine:
                 disk=disk_claims.begin(tx, desktop, operation, Step(step.name)),
                 address=address_claims.begin(tx, desktop, operation, Step(step.name)),
                 language=owner.language,
+                user_data=self._agents.begin(tx, desktop, operation, Step(step.name)),
             ),
             is_called_off=is_called_off,
         )
@@ -207,6 +211,7 @@ class OperationEngine:
             _take_over(desktop, operation, claim.step)
             disk_claims.settle(tx, desktop, operation, claim.step, now, is_attached=outcome.disk_is_attached)
             address_claims.settle(tx, desktop, outcome.address, now)
+            self._agents.settle(tx, desktop, claim.step)
             operation.attempts = 0
             operation.position += 1
             if later:

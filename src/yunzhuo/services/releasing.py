@@ -6,7 +6,7 @@ from sqlalchemy import delete, update
 
 from yunzhuo.phoenix.db.models import ConsoleSession, Desktop, Ticket
 from yunzhuo.phoenix.db.session import Transaction
-from yunzhuo.services import address_claims, departures, disk_claims, kept_snapshots
+from yunzhuo.services import address_claims, agent_book, departures, disk_claims, kept_snapshots
 from yunzhuo.services.rules.lifecycle import Wanted
 
 END_REASON = "desktop_deleted"
@@ -20,6 +20,7 @@ def release_all(tx: Transaction, desktop: Desktop, now: datetime) -> None:
     desktop.server_id = desktop.host = None
     kept_snapshots.forget_all(tx, desktop.id)
     disk_claims.let_go(tx, desktop.id)
+    agent_book.forget(tx, desktop.id)
     tx.execute(delete(Ticket).where(Ticket.desktop_id == desktop.id, Ticket.redeemed_at.is_(None)))
     tx.execute(
         update(ConsoleSession)

@@ -1,7 +1,7 @@
 """What each step of an operation does: one look at the cloud or one wish to it, never a wait."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from yunzhuo.phoenix.cloud.errors import CloudNotOffered, GuestUnreachable, ServerBusy, ServerNotFound
@@ -18,7 +18,8 @@ from yunzhuo.services.rules.lifecycle import Observed, Step, check_delay_seconds
 class Subject:
     """The desktop a step works on, as it stood when the step was claimed.
 
-    Image and flavor are those that the operation leads to, the language is what its person reads now.
+    Image and flavor are those that the operation leads to, the language is what its person reads now; ``user_data`` is what the
+    step tells the server's first boot.
     """
 
     desktop_id: str
@@ -32,6 +33,7 @@ class Subject:
     disk: ClaimedDisk | None = None
     address: ClaimedAddress | None = None
     language: str | None = None
+    user_data: str | None = field(default=None, repr=False)
 
     @property
     def waits_for_another(self) -> bool:
@@ -105,6 +107,7 @@ def _server(cloud: Cloud, subject: Subject) -> Outcome:
             image_id=subject.image_cloud_id,
             flavor_id=subject.flavor_cloud_id,
             language=subject.language,
+            user_data=subject.user_data,
         )
     )
     return _seen(server, done=True)
@@ -139,7 +142,7 @@ def _resume(cloud: Cloud, subject: Subject) -> Outcome:
 def _rebuild(cloud: Cloud, subject: Subject) -> Outcome:
     server_id = _server_id(subject)
     try:
-        cloud.servers.rebuild(server_id, subject.image_cloud_id, language=subject.language)
+        cloud.servers.rebuild(server_id, subject.image_cloud_id, language=subject.language, user_data=subject.user_data)
     except ServerBusy:
         if cloud.servers.get(server_id).status is not ServerStatus.BUILDING:
             raise

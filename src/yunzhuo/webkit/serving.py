@@ -5,7 +5,7 @@ import contextlib
 import socket
 import ssl
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -99,14 +99,17 @@ def serve(
     beside: AbstractAsyncContextManager[object],
     on_end: Callable[[], None],
     tls: ssl.SSLContext | None = None,
+    most_connections: int | None = None,
 ) -> None:
     """Serve ``app`` until this process is to end, over HTTPS with ``tls``; call from the main thread.
+
+    Whoever comes beyond ``most_connections`` is answered 503.
 
     ``beside`` is entered before the first request and left after the last. At the end ``on_end`` is called (in the event
     loop: it closes what would last for ever), and requests get a few seconds to finish.
     """
     _allow_many_connections()
-    server = _Server(_config(app, tls))
+    server = _Server(_config(app, tls, most_connections))
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -122,6 +125,18 @@ def serve(
 
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
         runner.run(main())
+
+
+@contextlib.asynccontextmanager
+async def served_beside(app: App, listener: socket.socket) -> AsyncIterator[None]:
+    """Another application on another socket, in the same event loop as what is inside."""
+    server = _Server(_config(app, None))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await serving
 
 
 def tls_of(certificate: str, key: str, *, setting: str) -> ssl.SSLContext:
@@ -141,7 +156,7 @@ def _in_loop(loop: asyncio.AbstractEventLoop, end: Callable[[lifeline.End], None
         loop.call_soon_threadsafe(end, why)
 
 
-def _config(app: App, tls: ssl.SSLContext | None) -> uvicorn.Config:
+def _config(app: App, tls: ssl.SSLContext | None, most_connections: int | None = None) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=BoundedHead,
@@ -152,6 +167,7 @@ def _config(app: App, tls: ssl.SSLContext | None) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        limit_concurrency=most_connections,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=DRAIN_SECONDS,
         h11_max_incomplete_event_size=MAX_HEAD_BYTES,

@@ -108,8 +108,10 @@ class Servers(Protocol):
         """Go on where ``suspend`` stopped: no new boot. Raises NoCapacity, and ServerBusy when the server is stopped."""
         ...
 
-    def rebuild(self, server_id: str, image_id: str, *, language: str | None = None) -> None:
+    def rebuild(self, server_id: str, image_id: str, *, language: str | None = None, user_data: str | None = None) -> None:
         """Put back to the image; the server keeps its id, tag, name, flavor and addresses, and loses its disk.
+
+        ``user_data`` takes the place of what it was told when it was made; None: the same again.
 
         It is BUILDING meanwhile and afterwards running or stopped as it was before (from ERROR: running). Whether its
         snapshots outlive it differs between clouds: ask ``snapshots``. Raises ImageNotFound, NoCapacity, InvalidInput when the

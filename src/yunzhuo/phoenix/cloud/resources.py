@@ -119,6 +119,7 @@ class ServerRequest:
     ``desktop_id`` is our tag: the cloud stores it with the server, and a second request with the same tag answers with
     the server that is there already. ``hostname`` is what the machine calls itself (RFC 1123 label).
     ``language`` is what its person reads (``en``, ``zh_CN``); where the image does not speak it, it begins in the cloud's own.
+    ``user_data`` is what its first boot is told (text for cloud-init, with a key in it), where the cloud has such a way.
     """
 
     desktop_id: str
@@ -129,6 +130,7 @@ class ServerRequest:
     network_id: str | None = None
     metadata: tuple[tuple[str, str], ...] = ()
     language: str | None = None
+    user_data: str | None = field(default=None, repr=False)
 
 
 class FaultCode(StrEnum):

@@ -195,6 +195,7 @@ def _contradictions(settings: Settings, given: Mapping[str, _Value], mistakes: _
         ("web.port", settings.web.port),
         ("gateway.port", settings.gateway.port),
         ("stream.port", settings.stream.port),
+        *_agents_ports(settings),
     ):
         if port in ports:
             mistakes.add(origin(name, ports[port]), name, f"is {port}, and so is {ports[port]}")
@@ -209,3 +210,11 @@ def _contradictions(settings: Settings, given: Mapping[str, _Value], mistakes: _
                 "host.prepared_flavors",
                 f"there is no flavor {flavor_id} to prepare",
             )
+    if settings.agents.tls_certificate and not settings.agents.ca_file:
+        mistakes.add(origin("agents.tls_certificate"), "agents.ca_file", "says whom agents believe then")
+
+
+def _agents_ports(settings: Settings) -> Iterator[tuple[str, int]]:
+    if settings.agents.public_url:
+        yield "agents.port", settings.agents.port
+        yield "agents.local_port", settings.agents.local_port

@@ -247,6 +247,29 @@ class GuestSettings(Section):
     folder_bytes: int = Field(500 * 1024 * 1024, ge=0, description="Largest folder given out as a whole.")
 
 
+class AgentSettings(Section):
+    """Agents in desktops, on clouds that give no other way into them (`yunzhuo agents`)."""
+
+    public_url: str = Field(
+        "",
+        pattern=r"^(https://[^/?#@\s]+)?$",
+        description="Where desktops reach them (https://NAME:PORT); empty: desktops get no agents' keys, and nothing listens.",
+    )
+    host: str = Field("127.0.0.1", description="Address to listen on; desktops have to reach it.")
+    port: Port = Field(8084, description="Port that desktops' agents call, over TLS.")
+    tls_certificate: str = Field(
+        "", description="Certificate chain (PEM); empty: one that Yunzhuo's own authority vouches for."
+    )
+    tls_key: str = Field("", description="The certificate's private key (PEM).")
+    ca_file: str = Field(
+        "", description="The authority that agents believe (PEM), or the word system for their own; empty: Yunzhuo's own."
+    )
+    connections: int = Field(4096, ge=16, description="Agents that may be connected at once.")
+    local_host: str = Field("127.0.0.1", description="Where Yunzhuo's other processes find this one, and it listens for them.")
+    local_port: Port = Field(8085, description="Port of that.")
+    user_data_file: str = Field("", description="cloud-init user data that new desktops get besides.")
+
+
 class AuditSettings(Section):
     """The record of who did what."""
 
@@ -308,6 +331,7 @@ class Settings(Section):
     reconcile: ReconcileSettings = Field(ReconcileSettings(), description=ReconcileSettings.__doc__)
     consoles: ConsoleSettings = Field(ConsoleSettings(), description=ConsoleSettings.__doc__)
     guests: GuestSettings = Field(GuestSettings(), description=GuestSettings.__doc__)
+    agents: AgentSettings = Field(AgentSettings(), description=AgentSettings.__doc__)
     audit: AuditSettings = Field(AuditSettings(), description=AuditSettings.__doc__)
     license: LicenseSettings = Field(LicenseSettings(), description=LicenseSettings.__doc__)
     license_server: LicenseServerSettings = Field(LicenseServerSettings(), description=LicenseServerSettings.__doc__)

@@ -4,6 +4,7 @@ What comes in may have no fields that are not known: a misspelled one would be l
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from enum import StrEnum
 from typing import Self
@@ -12,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from yunzhuo.services.access import Role
 from yunzhuo.services.accounts import UserView
+from yunzhuo.services.agent_book import AgentView
 from yunzhuo.services.catalog import FlavorView, ImageView
 from yunzhuo.services.consoles import Connection as ConnectionRight
 from yunzhuo.services.consoles import ConsoleProtocol
@@ -204,6 +206,22 @@ class Chosen(BaseModel):
     name: str
 
 
+class Agent(BaseModel):
+    """What a desktop's agent said last; what is not known is null."""
+
+    heard_at: datetime
+    is_ready: bool = Field(description="Whether a person could work in it.")
+    version: str
+    load: float | None = Field(description="The last minute's, for each processor.")
+    memory_mib: int | None
+    memory_used_mib: int | None
+    signed_in_since: datetime | None = Field(description="Null: nobody is signed in.")
+
+    @classmethod
+    def of(cls, view: AgentView) -> Self:
+        return cls(**asdict(view))
+
+
 class Desktop(BaseModel):
     """A desktop. ``state`` is what a person reads, ``operation`` the latest change, ``actions`` what may be asked now."""
 
@@ -234,6 +252,7 @@ class Desktop(BaseModel):
         None, description="From when it may be put onto another image while nobody uses it; null: it is not."
     )
     idle_until: datetime | None = Field(None, description="Nobody uses it: it is switched off or suspended then.")
+    agent: Agent | None = Field(None, description="Null: no agent of it was ever heard of.")
 
     @classmethod
     def of(cls, view: DesktopView) -> Self:
@@ -261,6 +280,7 @@ class Desktop(BaseModel):
             bin_until=view.bin_until,
             renews_at=view.renews_at,
             idle_until=view.idle_until,
+            agent=Agent.of(view.agent) if view.agent else None,
         )
 
 

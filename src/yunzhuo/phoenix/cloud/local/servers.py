@@ -62,7 +62,7 @@ class LocalServers:
     def resume(self, server_id: str) -> None:
         self._connection.call("POST", of_server(server_id, "/resume"))
 
-    def rebuild(self, server_id: str, image_id: str, *, language: str | None = None) -> None:
+    def rebuild(self, server_id: str, image_id: str, *, language: str | None = None, user_data: str | None = None) -> None:
         body = wire.Rebuild(image_id=image_id, language=language).model_dump_json()
         self._connection.call("POST", of_server(server_id, "/rebuild"), content=body)
 

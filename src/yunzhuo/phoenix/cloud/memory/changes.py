@@ -38,11 +38,11 @@ def change(transaction: Transaction, plan: Plan, server_id: str, verb: str, lang
         _begin(transaction, plan, record, verb, {"language": language or record.language})
 
 
-def rebuild(transaction: Transaction, plan: Plan, server_id: str, image_id: str, language: str | None) -> None:
-    """A new disk from an image; the files and snapshots of the old one are gone at once."""
+def rebuild(transaction: Transaction, plan: Plan, server_id: str, image_id: str, told: Mapping[str, str]) -> None:
+    """A new disk from an image; the files and snapshots of the old one are gone at once. ``told`` is what the guest learns."""
     record = store.read_server(transaction, server_id)
     check_minimum(choose_image(transaction.options, image_id), memory_mib=record.memory_mib, disk_mib=record.disk_mib)
-    becomes = {"image_id": image_id, "identity": transaction.draw().hex(), "language": language or record.language}
+    becomes = {"image_id": image_id, "identity": transaction.draw().hex(), **told}
     _begin(transaction, plan, record, "rebuild", becomes)
     store.remove_disk(transaction, server_id)
 
@@ -145,6 +145,7 @@ def _make(transaction: Transaction, plan: Plan, request: ServerRequest) -> Serve
         address=next_address(transaction, network),
         metadata=dict(request.metadata),
         language=request.language,
+        user_data=request.user_data,
         host_id=host_id,
         vcpus=flavor.vcpus,
         memory_mib=flavor.memory_mib,

@@ -119,6 +119,11 @@ class Control:
         with self._state.transaction() as transaction:
             return store.read_server(transaction, server_id).metadata
 
+    def user_data(self, server_id: str) -> str | None:
+        """What the server's first boot was told, as its guest reads it. Raises ServerNotFound."""
+        with self._state.transaction() as transaction:
+            return store.read_server(transaction, server_id).user_data
+
     def close(self) -> None:
         """Give back the file. Nothing in the cloud changes."""
         self._state.close()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from yunzhuo.phoenix.cloud.errors import CloudUnavailable, GuestUnreachable
+from yunzhuo.phoenix.cloud.errors import CloudNotOffered, CloudUnavailable, GuestUnreachable
 from yunzhuo.phoenix.cloud.interface import PIECE_BYTES
 from yunzhuo.phoenix.cloud.memory import guest_system, store
 from yunzhuo.phoenix.cloud.memory.calls import Gate
@@ -82,6 +82,8 @@ class Guest:
     def _ask(self, operation: str, server_id: str, action: Callable[["_System"], _Result]) -> _Result:
         def ask(transaction: Transaction, _plan: Plan) -> _Result:
             record = store.read_server(transaction, server_id)
+            if not transaction.options.has_guest_calls:
+                raise CloudNotOffered("a way into desktops")
             if not _answers(record, transaction.now):
                 raise GuestUnreachable(server_id)
             return action(_System(transaction, record))

@@ -81,6 +81,7 @@ class Options(_Part):
     delete_seconds: float = Field(0.05, ge=0)
 
     guests_get_ready: bool = True
+    has_guest_calls: bool = Field(True, description="False: no way into servers but to see whether they are ready (OpenStack).")
     floating_ips: int = Field(50_000, ge=0, le=50_000, description="How many addresses an external network has.")
     calls_kept: int = Field(10_000, ge=1)
 

@@ -61,6 +61,7 @@ class ServerRecord(_Record):
     clipboard: str = ""
     fault_code: FaultCode | None = None
     language: str | None = None
+    user_data: str | None = None
     pictured_at: float | None = None
     # How much of its processors the guest has used since ``load_since``, and their seconds until then.
     load_percent: float = 0.0

@@ -61,10 +61,11 @@ class Servers:
     def resume(self, server_id: str) -> None:
         self._change("servers.resume", server_id, "resume")
 
-    def rebuild(self, server_id: str, image_id: str, *, language: str | None = None) -> None:
+    def rebuild(self, server_id: str, image_id: str, *, language: str | None = None, user_data: str | None = None) -> None:
+        told = {name: value for name, value in (("language", language), ("user_data", user_data)) if value is not None}
         self._gate.perform(
             "servers.rebuild",
-            lambda transaction, plan: changes.rebuild(transaction, plan, server_id, image_id, language),
+            lambda transaction, plan: changes.rebuild(transaction, plan, server_id, image_id, told),
             subject=server_id,
         )
 

@@ -5,6 +5,7 @@ again, and gives up its own server when there is another that need not be younge
 somebody else. What a crash leaves over, the reconciler sees as a double.
 """
 
+import base64
 import threading
 import time
 from datetime import UTC, datetime
@@ -100,6 +101,8 @@ class Creation:
             "tags": [settings.tag, desktop_tag(request.desktop_id)],
             "config_drive": True,
         }
+        if request.user_data:
+            body["user_data"] = encoded_user_data(request.user_data)
         if settings.availability_zone:
             body["availability_zone"] = settings.availability_zone
         if settings.security_groups:
@@ -118,6 +121,11 @@ class Creation:
         self._connection.ask("compute", "DELETE", f"/servers/{server_id}", refusals={404: _gone_already})
         self.leaves(server_id)
         raise CloudUnavailable("The server was asked for twice at the same moment; one of the two is being removed.")
+
+
+def encoded_user_data(text: str) -> str:
+    """User data as Nova takes it."""
+    return base64.b64encode(text.encode()).decode()
 
 
 def _is_younger(seen: Seen, ours: Seen | None) -> bool:

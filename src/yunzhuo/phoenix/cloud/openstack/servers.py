@@ -5,9 +5,9 @@ from contextlib import suppress
 
 from yunzhuo.phoenix.cloud.errors import CloudNotOffered, ServerBusy, ServerNotFound
 from yunzhuo.phoenix.cloud.openstack import quotas, verbs
-from yunzhuo.phoenix.cloud.openstack.connection import Connection, Json
+from yunzhuo.phoenix.cloud.openstack.connection import CREATE, READ, Connection, Json
 from yunzhuo.phoenix.cloud.openstack.consoles import Consoles
-from yunzhuo.phoenix.cloud.openstack.creation import Creation
+from yunzhuo.phoenix.cloud.openstack.creation import Creation, encoded_user_data
 from yunzhuo.phoenix.cloud.openstack.flavors import OpenStackFlavors
 from yunzhuo.phoenix.cloud.openstack.images import OpenStackImages
 from yunzhuo.phoenix.cloud.openstack.networks import OpenStackNetworks
@@ -81,12 +81,15 @@ class OpenStackServers:
     def resume(self, server_id: str) -> None:
         self._asking.act(server_id, verbs.RESUME)
 
-    def rebuild(self, server_id: str, image_id: str, *, language: str | None = None) -> None:
+    def rebuild(self, server_id: str, image_id: str, *, language: str | None = None, user_data: str | None = None) -> None:
         seen = self._lookup.see(server_id)
         self._images.check_fit(image_id, self._flavors.get(seen.server.flavor_id))
         verbs.check(seen, verbs.REBUILD)
         metadata = {**seen.metadata, IMAGE: image_id, **({LANGUAGE: language} if language else {})}
-        self._asking.wish(server_id, {"rebuild": {"imageRef": image_id, "metadata": metadata}})
+        # Without user data the server keeps what it has; with it Nova's API has to be newer than the one that we read with.
+        told = {"user_data": encoded_user_data(user_data)} if user_data else {}
+        wanted = {"rebuild": {"imageRef": image_id, "metadata": metadata, **told}}
+        self._asking.wish(server_id, wanted, version=CREATE if told else READ)
 
     def resize(self, server_id: str, flavor_id: str) -> None:
         seen = self._lookup.see(server_id)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from yunzhuo.phoenix.cloud.errors import NoCapacity, ServerBusy, ServerNotFound
-from yunzhuo.phoenix.cloud.openstack.connection import Connection, Json, Refusals
+from yunzhuo.phoenix.cloud.openstack.connection import READ, Connection, Json, Refusals
 from yunzhuo.phoenix.cloud.openstack.server_lookup import ServerLookup
 from yunzhuo.phoenix.cloud.openstack.server_states import LANGUAGE, Seen
 from yunzhuo.phoenix.cloud.resources import ServerStatus
@@ -67,11 +67,10 @@ class Asking:
         self.note(seen, {LANGUAGE: language} if language else {})
         self.wish(server_id, verb.body(seen))
 
-    def wish(self, server_id: str, body: Json, more: Refusals | None = None) -> Json:
+    def wish(self, server_id: str, body: Json, more: Refusals | None = None, *, version: str = READ) -> Json:
         """One action. ``more`` are refusals that mean something else than usual."""
-        return self._connection.ask(
-            "compute", "POST", f"/servers/{server_id}/action", body, refusals={**refusals(server_id), **(more or {})}
-        )
+        meant = {**refusals(server_id), **(more or {})}
+        return self._connection.ask("compute", "POST", f"/servers/{server_id}/action", body, refusals=meant, version=version)
 
     def note(self, seen: Seen, metadata: Mapping[str, str]) -> None:
         """Write metadata that differs."""

@@ -3,6 +3,7 @@
 from yunzhuo.phoenix.db.base import Base
 from yunzhuo.phoenix.db.models.accounts import ApiToken, AuthSession, Organization, SignIn, SignInFailure, User
 from yunzhuo.phoenix.db.models.addresses import Address, DepartedServer, ExternalNetwork
+from yunzhuo.phoenix.db.models.agents import GuestAgent
 from yunzhuo.phoenix.db.models.catalog import Flavor, Image
 from yunzhuo.phoenix.db.models.consoles import ConsoleSession, Gateway, ScreenPolicy, Segment, Ticket
 from yunzhuo.phoenix.db.models.desktops import Desktop, IdempotencyKey
@@ -44,6 +45,7 @@ __all__ = [
     "Gateway",
     "Group",
     "GroupMember",
+    "GuestAgent",
     "IdempotencyKey",
     "IdleTerms",
     "Image",

@@ -1,0 +1,52 @@
+"""What servers are told at their first boot is what the agent finds in it, and what cloud-init reads."""
+
+import email
+import json
+
+import pytest
+
+from yunzhuo.services.rules.first_boot import user_data
+from yunzhuo_agent import door
+
+TOLD = {"url": "https://agents.school.local:8084", "authority": "-----BEGIN 一", "key": "yza1.a.b.c"}
+
+
+@pytest.mark.parametrize("own", ["", "#cloud-config\nwrite_files: []\n", "#!/bin/sh\necho 你好\n", "#include\nhttp://x/y\n"])
+def test_the_agent_finds_its_door(own: str) -> None:
+    found = door.in_user_data(user_data(**TOLD, own=own).encode())
+    assert found is not None
+    assert json.loads(found) == TOLD
+
+
+def test_what_the_installation_adds_comes_first_and_whole() -> None:
+    own = "#cloud-config\npackages: [yunzhuo-agent]\n# 注\n"
+    parts = list(email.message_from_string(user_data(**TOLD, own=own)).walk())[1:]
+    assert [part.get_content_type() for part in parts] == ["text/cloud-config", "text/cloud-config"]
+    content = parts[0].get_payload(decode=True)
+    assert isinstance(content, bytes)
+    assert content.decode() == own
+    assert user_data(**TOLD, own=own) == user_data(**TOLD, own=own)
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"#cloud-config\n", b"#cloud-config\n[]", b"#!/bin/sh\n", b"\xff\xfe\0", b"#cloud-config\na: b\n"]
+)
+def test_user_data_of_others_has_no_door(text: bytes) -> None:
+    assert door.in_user_data(text) is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"url": "http://x"},
+        {"url": 7},
+        {"url": "https://"},
+        {"url": "https://x:99999"},
+        {"key": ""},
+        {"key": "a b"},
+        {"key": None},
+    ],
+)
+def test_a_door_that_cannot_be_used(wrong: dict[str, object]) -> None:
+    with pytest.raises(door.DoorUnknown):
+        door.parse(json.dumps({**TOLD, **wrong}).encode())
