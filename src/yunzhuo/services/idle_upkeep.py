@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy import update
 
@@ -11,14 +12,14 @@ from yunzhuo.phoenix.common.errors import Refused, YunzhuoError
 from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.phoenix.db.models import ConsoleSession, Desktop, Operation, User
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
-from yunzhuo.services import idle_facts
+from yunzhuo.services import agent_book, idle_facts
 from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import ChangeFeed
 from yunzhuo.services.idle_facts import Seen
 from yunzhuo.services.lease_upkeep import for_person
 from yunzhuo.services.letter_words import Kind, OnScreen, on_screen
-from yunzhuo.services.loads import LoadReader
+from yunzhuo.services.loads import Load, LoadReader, told_by
 from yunzhuo.services.mailing import PATH_ARGUMENT, Outbox
 from yunzhuo.services.rules import idle
 from yunzhuo.services.rules.idle import Cause, Idle, IdleDeed, Move
@@ -65,12 +66,13 @@ class IdleKeeper:
         now = self._clock.now()
         with self._db.reading() as tx:
             found = idle_facts.seen(tx, now)
+            agents = agent_book.of_desktops(tx, [one.desktop_id for one in found if one.terms.busy_percent is not None])
         self._loads.forget({one.server_id for one in found if one.server_id})
         done = 0
         for one in found:
             is_due = idle.move(now, one.facts, one.terms, one.warned) is not None
             if one.terms.busy_percent is not None and (is_due or idle_facts.is_near(now, one, _LOOK_AHEAD)):
-                is_due = self._guarded(one, self._is_quiet) and is_due
+                is_due = self._guarded(one, partial(self._is_quiet, told_by(agents.get(one.desktop_id), now))) and is_due
             if is_due and done < AT_ONCE:
                 self._guarded(one, self._tend)
                 done += 1
@@ -82,9 +84,9 @@ class IdleKeeper:
             log.warning("idle_not_tended", desktop_id=one.desktop_id, code=error.code, reason=error.message)
             return False
 
-    def _is_quiet(self, one: Seen) -> bool:
+    def _is_quiet(self, told: Load | None, one: Seen) -> bool:
         """Whether the guest does nothing, as far as anybody can say; when it works that is noted, and all starts anew."""
-        load = self._loads.read(one.server_id or "", one.vcpus)
+        load = told or self._loads.read(one.server_id or "", one.vcpus)
         if idle.is_busy(load.percent, one.terms):
             self._note_busy(one.desktop_id)
             return True  # what was told is to be called off

@@ -1,16 +1,20 @@
-"""How much of its processors a desktop's guest uses, from whatever can say so: the cloud today."""
+"""How much of its processors a desktop's guest uses, from whatever can say so: its agent, else the cloud."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from yunzhuo.phoenix.cloud.errors import CloudNotOffered
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import YunzhuoError
+from yunzhuo.services.agent_book import AgentView
 from yunzhuo.services.rules.idle import cpu_percent
 
 # Two readings closer together than this say nothing.
 _LEAST_SECONDS = 5.0
 _LONGEST_SECONDS = 600.0
+# An agent that said nothing for so long says nothing of now.
+_AGENT_FRESH_FOR = timedelta(minutes=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +23,13 @@ class Load:
 
     percent: float | None = None
     is_coming: bool = False
+
+
+def told_by(agent: AgentView | None, now: datetime) -> Load | None:
+    """The last minute's load as a desktop's agent tells it; None when there is none that does."""
+    if agent is None or agent.load is None or now - agent.heard_at > _AGENT_FRESH_FOR:
+        return None
+    return Load(min(agent.load, 1.0) * 100)
 
 
 class LoadReader:
