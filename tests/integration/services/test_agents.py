@@ -11,11 +11,12 @@ from tests.support.installation import Installation, installation
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
 from yunzhuo.phoenix.common.errors import Conflict, NotFound, NotOffered, NotSignedIn
 from yunzhuo.phoenix.security.agent_keys import AgentKey
-from yunzhuo.services.access import Actor
+from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.agent_book import AgentView
 from yunzhuo.services.agents import Heard
 from yunzhuo.services.rules.agent_words import Status
-from yunzhuo.services.rules.lifecycle import Action
+from yunzhuo.services.rules.idle import IdleDeed, Terms
+from yunzhuo.services.rules.lifecycle import Action, State
 
 _URL = "https://agents.school.local:8084"
 
@@ -138,6 +139,26 @@ def test_what_it_says_is_seen(school: Installation, lin: Actor) -> None:
     assert (seen.load, seen.memory_used_mib, seen.memory_mib) == (0.5, 400, 1024)
     assert seen.signed_in_since == school.clock.now().replace(microsecond=0)
     assert seen.heard_at == school.clock.now()
+
+
+def test_a_guest_that_works_is_not_idle(school: Installation, lin: Actor) -> None:
+    boss, desktop_id = school.person("boss", Role.ADMIN), school.available(lin)
+    rules = Terms(disconnected_minutes=10, disconnected_deed=IdleDeed.SUSPEND, notice_minutes=5, busy_percent=20)
+    school.services.idle.put(boss, boss.organization_id, rules)
+
+    def let_pass(minutes: int, load: float | None) -> State:
+        for _ in range(minutes):
+            school.pass_time(60)
+            if load is not None:
+                school.services.agents.arrived(heard(school, desktop_id, "boot-1", load=load))
+            school.services.idle_keeper.round()
+        school.run()
+        return school.services.desktops.get(lin, desktop_id).state
+
+    # The cloud says that next to nothing is used; what the agent says counts.
+    assert let_pass(30, load=0.8) is State.AVAILABLE
+    # What was said long ago counts no more.
+    assert let_pass(20, load=None) is State.SUSPENDED
 
 
 def test_without_an_address_nobody_gets_a_key(tmp_path: Path) -> None:
