@@ -15,7 +15,16 @@ from hypothesis import strategies as st
 from yunzhuo.host.adoption import find_machines
 from yunzhuo.host.launch import last_words, start_process
 from yunzhuo.host.monitor import MachineFailed
-from yunzhuo.host.processes import ProcessGone, WatchedProcess, end_hard, identify, parse_stat, running, working_below
+from yunzhuo.host.processes import (
+    ProcessGone,
+    WatchedProcess,
+    cpu_seconds,
+    end_hard,
+    identify,
+    parse_stat,
+    running,
+    working_below,
+)
 
 
 @given(name=st.text(max_size=15), state=st.sampled_from("RSDZTX"), start_ticks=st.integers(0, 2**63))
@@ -124,3 +133,12 @@ async def test_the_last_line_is_what_counts(tmp_path: Path) -> None:
     await process.wait()
     assert last_words(tmp_path) == "two"
     assert last_words(tmp_path / "nowhere") == "it ended without a word."
+
+
+def test_the_time_of_a_process_is_its_own_and_nobody_elses() -> None:
+    me = identify(os.getpid())
+    assert me is not None
+    first = cpu_seconds(me)
+    assert first is not None
+    assert 0 <= first <= sum(os.times()[:2]) + 0.02
+    assert cpu_seconds(replace(me, start_ticks=me.start_ticks + 1)) is None
