@@ -142,7 +142,7 @@ def test_what_it_says_is_seen(school: Installation, lin: Actor) -> None:
 
 
 def test_a_guest_that_works_is_not_idle(school: Installation, lin: Actor) -> None:
-    boss, desktop_id = school.person("boss", Role.ADMIN), school.available(lin)
+    boss, desktop_id = school.person("boss", Role.ADMINISTRATOR), school.available(lin)
     rules = Terms(disconnected_minutes=10, disconnected_deed=IdleDeed.SUSPEND, notice_minutes=5, busy_percent=20)
     school.services.idle.put(boss, boss.organization_id, rules)
 
