@@ -24,7 +24,8 @@ from yunzhuo.services.agent_door import agents_authority
 from yunzhuo.services.rules.first_boot import user_data
 from yunzhuo_agent import door
 
-pytestmark = [pytest.mark.machine, pytest.mark.slow, pytest.mark.timeout(1800)]
+# With `make test-image`: it takes minutes and fetches packages, and is about what images are made of.
+pytestmark = [pytest.mark.image, pytest.mark.machine, pytest.mark.timeout(1800)]
 
 ROOT = Path(__file__).parents[3]
 # What an image of a cloud has anyway, since cloud-init is written in it.
