@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import NotFound
 from yunzhuo.phoenix.db.models import ConsoleSession, Desktop, Operation, Pool, PoolSample, Ticket
-from yunzhuo.phoenix.db.session import Database
+from yunzhuo.phoenix.db.session import Database, retried_when_contended
 from yunzhuo.services import pool_seats
 from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
@@ -21,7 +21,8 @@ from yunzhuo.services.changes import steps_of
 from yunzhuo.services.forgetting import forget
 from yunzhuo.services.rules import pool_times
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, Step
-from yunzhuo.services.rules.pool_times import Phase, Spread
+from yunzhuo.services.rules.pool_times import Spread, WaitPhase
+from yunzhuo.services.rules.pools import Counts
 from yunzhuo.services.stated import needs
 
 #: Today and yesterday are there in every time zone.
@@ -60,7 +61,7 @@ class PoolTimes:
     """
 
     goal_seconds: int | None
-    phases: Mapping[Phase, Spread | None]
+    phases: Mapping[WaitPhase, Spread | None]
     making: Spread | None
     waiting: Spread | None
     within_goal: float | None
@@ -82,12 +83,15 @@ class PoolHistory:
             missing = list(tx.scalars(select(Pool.id).where(Pool.id.not_in(there))))
             counts = pool_seats.counted(tx, missing)
         for pool_id in missing:
-            now = counts[pool_id]
             try:
-                with self._db.transaction() as tx:
-                    tx.add(PoolSample(pool_id=pool_id, at=at, in_use=now.in_use, ready=now.ready, coming=now.coming))
+                self._keep(pool_id, at, counts[pool_id])
             except IntegrityError:
                 continue  # another one was first, or the pool is gone
+
+    @retried_when_contended
+    def _keep(self, pool_id: str, at: datetime, now: Counts) -> None:
+        with self._db.transaction() as tx:
+            tx.add(PoolSample(pool_id=pool_id, at=at, in_use=now.in_use, ready=now.ready, coming=now.coming))
 
     def forget_old(self) -> int:
         """Drop samples that nobody looks at any more; answers how many."""
@@ -111,8 +115,8 @@ class PoolHistory:
             pool = _pool(tx, actor, pool_id)
             made = _made(tx, pool.id)
             waits = _waits(tx, pool.id)
-            spreads = {phase: pool_times.spread(each[phase] for each in made if phase in each) for phase in Phase}
-            spreads[Phase.PICTURE] = pool_times.spread(_pictures(tx, pool.id))
+            spreads = {phase: pool_times.spread(each[phase] for each in made if phase in each) for phase in WaitPhase}
+            spreads[WaitPhase.PICTURE] = pool_times.spread(_pictures(tx, pool.id))
             return PoolTimes(
                 goal_seconds=pool.goal_seconds,
                 phases=spreads,
@@ -129,7 +133,7 @@ def _pool(tx: Session, actor: Actor, pool_id: str) -> Pool:
     return pool
 
 
-def _made(tx: Session, pool_id: str) -> Sequence[Mapping[Phase, float]]:
+def _made(tx: Session, pool_id: str) -> Sequence[Mapping[WaitPhase, float]]:
     """The phases of the latest desktops that were made well."""
     query = (
         select(Operation)

@@ -12,7 +12,7 @@ from yunzhuo.services import pool_seats
 from yunzhuo.services.rules import lifecycle, rollouts
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus
 from yunzhuo.services.rules.pools import Counts
-from yunzhuo.services.rules.rollouts import Bounds, RolloutStatus, Verb
+from yunzhuo.services.rules.rollouts import Bounds, RolloutStatus, RolloutVerb
 
 _ACTIVE = [status.value for status in lifecycle.ACTIVE]
 # A pool that has failed for long need not be counted to the end.
@@ -75,7 +75,7 @@ class RolloutView:
     changing: int
     is_stage_reached: bool
     problem: str | None
-    verbs: frozenset[Verb]
+    verbs: frozenset[RolloutVerb]
     gives_way: bool
     started_at: datetime
     ended_at: datetime | None
@@ -203,13 +203,13 @@ def gives_way(rollout: PoolRollout, now: Standing) -> bool:
     return rollouts.waits_for_people_only(now.new, now.old, now.bounds, is_last=now.is_last)
 
 
-def _verbs(pool: Pool, rollout: PoolRollout, *, is_last: bool) -> frozenset[Verb]:
+def _verbs(pool: Pool, rollout: PoolRollout, *, is_last: bool) -> frozenset[RolloutVerb]:
     found = {verb for verb, statuses in rollouts.POSSIBLE_IN.items() if rollout.status in statuses}
     if is_last:
-        found.discard(Verb.ADVANCE)
+        found.discard(RolloutVerb.ADVANCE)
     # From what is done there is a way back for as long as the pool is what it made of it.
     if rollout.is_back or (rollout.status == RolloutStatus.DONE and pool.image_id != rollout.to_image_id):
-        found.discard(Verb.BACK)
+        found.discard(RolloutVerb.BACK)
     return frozenset(found)
 
 

@@ -16,15 +16,15 @@ from yunzhuo.services import fitting, rollout_book
 from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.rollout_book import RolloutView
-from yunzhuo.services.rules.rollouts import Pace, RolloutStatus, Verb
+from yunzhuo.services.rules.rollouts import Pace, RolloutStatus, RolloutVerb
 from yunzhuo.services.stated import needs
 
 _VERB = "pool:roll_out"
-_REASONS: Mapping[Verb, str] = {
-    Verb.PAUSE: "Only a roll-out that goes on can be paused.",
-    Verb.RESUME: "Only a roll-out that is paused or has stopped can go on.",
-    Verb.ADVANCE: "There is no further stage, or the roll-out does not go on.",
-    Verb.BACK: "There is no way back from where this roll-out is.",
+_REASONS: Mapping[RolloutVerb, str] = {
+    RolloutVerb.PAUSE: "Only a roll-out that goes on can be paused.",
+    RolloutVerb.RESUME: "Only a roll-out that is paused or has stopped can go on.",
+    RolloutVerb.ADVANCE: "There is no further stage, or the roll-out does not go on.",
+    RolloutVerb.BACK: "There is no way back from where this roll-out is.",
 }
 
 
@@ -88,7 +88,7 @@ class RolloutService:
         """Change nothing more; what has begun comes to its end, and what is made from then on is of the image before.
         Raises Conflict."""
         with self._db.transaction() as tx:
-            return self._say(tx, actor, pool_id, Verb.PAUSE, {"status": RolloutStatus.PAUSED})
+            return self._say(tx, actor, pool_id, RolloutVerb.PAUSE, {"status": RolloutStatus.PAUSED})
 
     @needs(_VERB)
     @retried_when_contended
@@ -96,7 +96,7 @@ class RolloutService:
         """Go on after a pause, or after it stopped by itself: failures are counted anew. Raises Conflict."""
         anew = {"status": RolloutStatus.RUNNING, "counted_from": self._clock.now(), "problem": None}
         with self._db.transaction() as tx:
-            return self._say(tx, actor, pool_id, Verb.RESUME, anew)
+            return self._say(tx, actor, pool_id, RolloutVerb.RESUME, anew)
 
     @needs(_VERB)
     @retried_when_contended
@@ -104,7 +104,7 @@ class RolloutService:
         """Go on to the stage after ``from_stage``, whether all of that is done or not; said twice, the first counts. Raises
         Conflict when it stands at another one, or at the last."""
         with self._db.transaction() as tx:
-            return self._say(tx, actor, pool_id, Verb.ADVANCE, {"stage": from_stage + 1}, from_stage=from_stage)
+            return self._say(tx, actor, pool_id, RolloutVerb.ADVANCE, {"stage": from_stage + 1}, from_stage=from_stage)
 
     @needs(_VERB)
     @retried_when_contended
@@ -123,7 +123,7 @@ class RolloutService:
         }
         try:
             with self._db.transaction() as tx:
-                return self._say(tx, actor, pool_id, Verb.BACK, back)
+                return self._say(tx, actor, pool_id, RolloutVerb.BACK, back)
         except IntegrityError as error:
             raise _goes_on() from error
 
@@ -132,7 +132,7 @@ class RolloutService:
         tx: Transaction,
         actor: Actor,
         pool_id: str,
-        verb: Verb,
+        verb: RolloutVerb,
         values: Mapping[str, object],
         *,
         from_stage: int | None = None,
@@ -146,7 +146,7 @@ class RolloutService:
         where = [PoolRollout.id == rollout.id, PoolRollout.status == before.status, PoolRollout.is_back == before.is_back]
         if from_stage is not None:
             where.append(PoolRollout.stage == from_stage)
-        if verb is Verb.BACK and verb in before.verbs:
+        if verb is RolloutVerb.BACK and verb in before.verbs:
             fitting.image_and_flavor(tx, actor, rollout.from_image_id, pool.flavor_id)
             pool.image_id, pool.rolling_image_id = rollout.from_image_id, rollout.to_image_id
             pool.failures, pool.problem = 0, None

@@ -39,6 +39,7 @@ DESKTOP = {
     "is_ending",
     "extensions_left",
     "bin_until",
+    "renews_at",
 }
 OPERATION = {"id", "desktop_id", "action", "status", "position", "steps", "error", "created_at", "ended_at"} | {
     "note_code",

@@ -13,7 +13,7 @@ from yunzhuo.phoenix.cloud.resources import ConsoleProtocol
 from yunzhuo.phoenix.common.errors import NotFound
 from yunzhuo.services.access import Actor
 from yunzhuo.services.assembly import gateway_key_file
-from yunzhuo.services.rules.pool_times import Phase
+from yunzhuo.services.rules.pool_times import WaitPhase
 from yunzhuo.web.portal.pool_pictures import day_picture
 
 
@@ -86,7 +86,7 @@ def test_times_are_told_by_phase_and_against_the_goal(yunzhuo: Installation, bos
     yunzhuo.services.consoles.redeem(gateway_id, ticket, client_address="192.0.2.7")
     yunzhuo.services.pools.change(boss, pool_id, lambda wish: replace(wish, goal_seconds=5))
     told = yunzhuo.services.pool_history.times(boss, pool_id)
-    build, picture = told.phases[Phase.BUILD], told.phases[Phase.PICTURE]
+    build, picture = told.phases[WaitPhase.BUILD], told.phases[WaitPhase.PICTURE]
     assert build is not None
     assert picture is not None
     assert build.high >= 7

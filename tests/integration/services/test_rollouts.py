@@ -19,7 +19,7 @@ from yunzhuo.services.rollout_book import RolloutView
 from yunzhuo.services.rules.lifecycle import Action, State
 from yunzhuo.services.rules.personal_disks import DiskState
 from yunzhuo.services.rules.pools import Counts, Kind, Way
-from yunzhuo.services.rules.rollouts import Pace, RolloutStatus, Verb
+from yunzhuo.services.rules.rollouts import Pace, RolloutStatus, RolloutVerb
 
 AT_ONCE = Pace(stages=(100,), at_once_percent=50, notice_hours=0)
 IDLE_SECONDS = 31 * 60
@@ -113,7 +113,7 @@ def test_a_bad_image_stops_by_itself_and_nobody_waits_for_it(yunzhuo: Installati
     stopped = found(yunzhuo, boss, pool_id)
     assert (stopped.status, stopped.have_it) == (RolloutStatus.STOPPED, 0)
     assert stopped.problem
-    assert stopped.verbs == {Verb.RESUME, Verb.BACK}
+    assert stopped.verbs == {RolloutVerb.RESUME, RolloutVerb.BACK}
     assert yunzhuo.services.pools.get(boss, pool_id).counts == Counts(ready=3)
     assert yunzhuo.services.claims.claim(lin, pool_id).desktop.image_id == before
     told = yunzhuo.services.audit_reader.search(boss, AuditWish(who="(pool", verb="pool:roll_out")).items
@@ -157,7 +157,7 @@ def test_the_way_back_is_open_when_it_is_done(yunzhuo: Installation, boss: Actor
     before = yunzhuo.services.pools.get(boss, pool_id).image_id
     yunzhuo.services.rollouts.start(boss, pool_id, other, AT_ONCE)
     settle(yunzhuo, rounds=6)
-    assert found(yunzhuo, boss, pool_id).verbs == {Verb.BACK}
+    assert found(yunzhuo, boss, pool_id).verbs == {RolloutVerb.BACK}
     yunzhuo.services.rollouts.back(boss, pool_id)
     assert yunzhuo.services.pools.get(boss, pool_id).counts.ready == 2  # they serve until the others are there
     settle(yunzhuo, rounds=6)

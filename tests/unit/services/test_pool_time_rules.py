@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from yunzhuo.services.rules import pool_times
 from yunzhuo.services.rules.lifecycle import Step
-from yunzhuo.services.rules.pool_times import Phase, Spread
+from yunzhuo.services.rules.pool_times import Spread, WaitPhase
 
 AT = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 ZONES = ["UTC", "Asia/Shanghai", "Europe/Berlin", "America/St_Johns", "Pacific/Kiritimati"]
@@ -41,8 +41,11 @@ def test_of_nothing_there_is_no_figure() -> None:
 def test_phases_are_what_lies_between_the_steps() -> None:
     ended = {Step.RESERVE: AT, Step.SERVER: after(5), Step.RUNNING: after(9), Step.READY: after(20)}
     found = pool_times.phases(AT, after(3), ended)
-    assert found == {Phase.QUEUE: 3, Phase.BUILD: 2, Phase.BOOT: 4, Phase.READY: 11}
-    assert pool_times.phases(AT, None, {Step.SERVER: after(5), Step.READY: after(9)}) == {Phase.QUEUE: 0, Phase.BUILD: 5}
+    assert found == {WaitPhase.QUEUE: 3, WaitPhase.BUILD: 2, WaitPhase.BOOT: 4, WaitPhase.READY: 11}
+    assert pool_times.phases(AT, None, {Step.SERVER: after(5), Step.READY: after(9)}) == {
+        WaitPhase.QUEUE: 0,
+        WaitPhase.BUILD: 5,
+    }
 
 
 def test_nobody_waits_for_what_stood_ready() -> None:

@@ -12,7 +12,7 @@ SAMPLE_EVERY = timedelta(minutes=5)
 LONGEST_GAP = 3 * SAMPLE_EVERY
 
 
-class Phase(StrEnum):
+class WaitPhase(StrEnum):
     """What passes between the wish and the picture: waiting for a turn, making the machine, starting it, the system inside
     getting ready, and, whenever a screen is opened, the way to its picture."""
 
@@ -24,7 +24,7 @@ class Phase(StrEnum):
 
 
 # The step that ends each phase of the making.
-_ENDS: Mapping[Phase, Step] = {Phase.BUILD: Step.SERVER, Phase.BOOT: Step.RUNNING, Phase.READY: Step.READY}
+_ENDS: Mapping[WaitPhase, Step] = {WaitPhase.BUILD: Step.SERVER, WaitPhase.BOOT: Step.RUNNING, WaitPhase.READY: Step.READY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +44,10 @@ def spread(values: Iterable[float]) -> Spread | None:
     return Spread(median=found[(len(found) - 1) // 2], high=found[_rank(len(found))], count=len(found))
 
 
-def phases(created_at: datetime, admitted_at: datetime | None, ended: Mapping[Step, datetime]) -> Mapping[Phase, float]:
+def phases(created_at: datetime, admitted_at: datetime | None, ended: Mapping[Step, datetime]) -> Mapping[WaitPhase, float]:
     """How long each phase of a desktop's making lasted, in seconds; those whose step has no end are left out."""
     began = admitted_at or created_at
-    found = {Phase.QUEUE: _seconds(created_at, began)}
+    found = {WaitPhase.QUEUE: _seconds(created_at, began)}
     for phase, step in _ENDS.items():
         if step not in ended:
             break

@@ -30,7 +30,7 @@ class RolloutStatus(StrEnum):
     DONE = "done"
 
 
-class Verb(StrEnum):
+class RolloutVerb(StrEnum):
     """What can be said to a roll-out."""
 
     PAUSE = "pause"
@@ -40,11 +40,11 @@ class Verb(StrEnum):
 
 
 # In which statuses each verb means something. Back is also the way from what is done to what was before.
-POSSIBLE_IN: Mapping[Verb, frozenset[RolloutStatus]] = {
-    Verb.PAUSE: frozenset({RolloutStatus.RUNNING}),
-    Verb.RESUME: frozenset({RolloutStatus.PAUSED, RolloutStatus.STOPPED}),
-    Verb.ADVANCE: frozenset({RolloutStatus.RUNNING}),
-    Verb.BACK: frozenset(RolloutStatus),
+POSSIBLE_IN: Mapping[RolloutVerb, frozenset[RolloutStatus]] = {
+    RolloutVerb.PAUSE: frozenset({RolloutStatus.RUNNING}),
+    RolloutVerb.RESUME: frozenset({RolloutStatus.PAUSED, RolloutStatus.STOPPED}),
+    RolloutVerb.ADVANCE: frozenset({RolloutStatus.RUNNING}),
+    RolloutVerb.BACK: frozenset(RolloutStatus),
 }
 
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from yunzhuo.services.claims import Claimed as FoundClaim
 from yunzhuo.services.pools import UTC_ZONE, PoolView, PoolWish
-from yunzhuo.services.rules.pool_times import Phase
+from yunzhuo.services.rules.pool_times import WaitPhase
 from yunzhuo.services.rules.pools import (
     LONGEST_GOAL_SECONDS,
     LONGEST_RELEASE_MINUTES,
@@ -213,7 +213,7 @@ class PoolTimes(Shown):
     """How long the latest desktops took."""
 
     goal_seconds: int | None
-    phases: dict[Phase, PoolSpread | None] = Field(description="null: nothing is known of this phase.")
+    phases: dict[WaitPhase, PoolSpread | None] = Field(description="null: nothing is known of this phase.")
     making: PoolSpread | None = Field(description="From the wish to a desktop that is ready.")
     waiting: PoolSpread | None = Field(description="What people waited for one that they could open.")
     within_goal: float | None = Field(description="Which part of those waits was within the goal, from 0 to 1.")

@@ -13,7 +13,7 @@ from yunzhuo.services.rules.rollouts import (
     WHOLE,
     Pace,
     RolloutStatus,
-    Verb,
+    RolloutVerb,
 )
 from yunzhuo.web.api.rights_models import Shown
 from yunzhuo.webkit.bodies import Asked, Id
@@ -88,7 +88,7 @@ class Rollout(BaseModel):
     with_people: int = Field(description="People have so many that do not.")
     changing: int = Field(description="So many are under way.")
     problem: str | None = Field(description="Why it stopped by itself.")
-    verbs: list[Verb] = Field(description="What can be said to it now.")
+    verbs: list[RolloutVerb] = Field(description="What can be said to it now.")
     gives_way: bool = Field(description="Another roll-out may begin.")
     started_at: datetime
     ended_at: datetime | None

@@ -9,7 +9,7 @@ from yunzhuo.webkit import actor, services
 from yunzhuo.webkit.bearer import bearer
 from yunzhuo.webkit.openapi import BODY, refusals
 
-blueprint = APIBlueprint("rollouts", __name__, tag="Pools")
+blueprint = APIBlueprint("rollouts", __name__, tag="Roll-outs")
 
 
 @blueprint.get("/pools/<pool_id>/rollout")

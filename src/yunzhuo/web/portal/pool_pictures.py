@@ -9,17 +9,17 @@ from flask_babel import gettext, lazy_gettext, ngettext
 from flask_babel.speaklater import LazyString
 
 from yunzhuo.services.pool_history import PoolDay, PoolTimes, Sample
-from yunzhuo.services.rules.pool_times import LONGEST_GAP, SAMPLE_EVERY, Phase, Spread
+from yunzhuo.services.rules.pool_times import LONGEST_GAP, SAMPLE_EVERY, Spread, WaitPhase
 
 WIDTH, HEIGHT = 960.0, 160.0
 _HOURS_BETWEEN_MARKS = 6
 _PARTS = ("used", "ready", "coming")
-_PHASES: dict[Phase, LazyString] = {
-    Phase.QUEUE: lazy_gettext("Waiting for a turn"),
-    Phase.BUILD: lazy_gettext("Making the virtual machine"),
-    Phase.BOOT: lazy_gettext("Starting it"),
-    Phase.READY: lazy_gettext("The system inside"),
-    Phase.PICTURE: lazy_gettext("Opening the screen"),
+_PHASES: dict[WaitPhase, LazyString] = {
+    WaitPhase.QUEUE: lazy_gettext("Waiting for a turn"),
+    WaitPhase.BUILD: lazy_gettext("Making the virtual machine"),
+    WaitPhase.BOOT: lazy_gettext("Starting it"),
+    WaitPhase.READY: lazy_gettext("The system inside"),
+    WaitPhase.PICTURE: lazy_gettext("Opening the screen"),
 }
 
 

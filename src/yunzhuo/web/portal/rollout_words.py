@@ -6,7 +6,7 @@ from flask_babel import gettext, lazy_gettext, ngettext
 from flask_babel.speaklater import LazyString
 
 from yunzhuo.services.rollout_book import ImageRef, RolloutView
-from yunzhuo.services.rules.rollouts import RolloutStatus, Verb
+from yunzhuo.services.rules.rollouts import RolloutStatus, RolloutVerb
 
 REFUSALS: Mapping[str, LazyString] = {
     "rollout_goes_on": lazy_gettext("A roll-out goes on in this pool. Let it end, or go back, first."),
@@ -19,11 +19,11 @@ FIELDS: Mapping[str, LazyString] = {
     "most_failures": lazy_gettext("A number from 1 to 20."),
     "notice_hours": lazy_gettext("A number of hours up to a week."),
 }
-VERBS: Mapping[Verb, LazyString] = {
-    Verb.ADVANCE: lazy_gettext("Go on to the next stage"),
-    Verb.RESUME: lazy_gettext("Go on"),
-    Verb.PAUSE: lazy_gettext("Pause"),
-    Verb.BACK: lazy_gettext("Way back"),
+VERBS: Mapping[RolloutVerb, LazyString] = {
+    RolloutVerb.ADVANCE: lazy_gettext("Go on to the next stage"),
+    RolloutVerb.RESUME: lazy_gettext("Go on"),
+    RolloutVerb.PAUSE: lazy_gettext("Pause"),
+    RolloutVerb.BACK: lazy_gettext("Way back"),
 }
 
 
@@ -59,7 +59,7 @@ def standing(view: RolloutView) -> str:
     if view.is_back:
         return str(gettext("Goes back, a share at a time."))
     numbers = {"stage": view.stage + 1, "stages": len(view.stages), "level": view.level, "share": view.at_once}
-    if view.is_stage_reached and Verb.ADVANCE in view.verbs:
+    if view.is_stage_reached and RolloutVerb.ADVANCE in view.verbs:
         return str(gettext("Stage %(stage)s of %(stages)s is reached. Look at the new desktops, then go on.", **numbers))
     return str(gettext("Stage %(stage)s of %(stages)s: up to %(level)s desktops, %(share)s at once.", **numbers))
 

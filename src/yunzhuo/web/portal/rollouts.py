@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput
 from yunzhuo.services.catalog import ImageView
 from yunzhuo.services.pools import PoolView
-from yunzhuo.services.rules.rollouts import Pace, Verb
+from yunzhuo.services.rules.rollouts import Pace, RolloutVerb
 from yunzhuo.web.portal import messages
 from yunzhuo.web.portal.forms import RolloutForm
 from yunzhuo.web.portal.pages import back_to, blueprint, for_those_who, notice, page, require_token, saved
@@ -41,10 +41,10 @@ def change_rollout(pool_id: str) -> Response:
     """Begin one, pause it, go on, to the next stage, or back."""
     rollouts, person, asked = services().rollouts, actor(), request.form
     ways: dict[str, Callable[[], object]] = {
-        Verb.PAUSE: lambda: rollouts.pause(person, pool_id),
-        Verb.RESUME: lambda: rollouts.resume(person, pool_id),
-        Verb.ADVANCE: lambda: rollouts.advance(person, pool_id, _number(asked.get("stage", ""))),
-        Verb.BACK: lambda: rollouts.back(person, pool_id),
+        RolloutVerb.PAUSE: lambda: rollouts.pause(person, pool_id),
+        RolloutVerb.RESUME: lambda: rollouts.resume(person, pool_id),
+        RolloutVerb.ADVANCE: lambda: rollouts.advance(person, pool_id, _number(asked.get("stage", ""))),
+        RolloutVerb.BACK: lambda: rollouts.back(person, pool_id),
     }
     if asked.get("change") == "start":
         return _started(services().pools.get(person, pool_id))
