@@ -12,7 +12,7 @@ from tests.drivers.desktops import Desktops
 from tests.support.openstack_cloud import OF_THE_SDK, openstack_cloud
 from tests.support.waiting import eventually
 
-from yunzhuo.phoenix.cloud.image_resources import ImageRequest, ImageState
+from yunzhuo.phoenix.cloud.image_resources import DiskFormat, ImageRequest, ImageState
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.common.ids import new_id
 
@@ -51,7 +51,7 @@ def test_the_cloud_fetches_an_image(cloud: Cloud, tmp_path: Path) -> None:
     (tmp_path / "image.raw").write_bytes(whole)
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(tmp_path)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    image = cloud.image_store.create(ImageRequest(f"fetched {new_id()[:8]}"))
+    image = cloud.image_store.create(ImageRequest(f"fetched {new_id()[:8]}", DiskFormat.RAW))
     try:
         cloud.image_store.import_from(image.id, f"http://127.0.0.1:{server.server_port}/image.raw")
         eventually(lambda: cloud.image_store.get(image.id).state is ImageState.ACTIVE, _PATIENCE, what="an image that came")

@@ -36,6 +36,8 @@ from yunzhuo.services.bulk import BulkService
 from yunzhuo.services.catalog import CatalogService
 from yunzhuo.services.changes import ChangeFeed
 from yunzhuo.services.claims import ClaimService
+from yunzhuo.services.cloud_images import ImageKeepingService
+from yunzhuo.services.cloud_networks import NetworkService
 from yunzhuo.services.consoles import ConsoleService
 from yunzhuo.services.delegations import DelegationService
 from yunzhuo.services.desktop_table import DesktopTable
@@ -51,6 +53,7 @@ from yunzhuo.services.guesses import GuessWatch
 from yunzhuo.services.guests import GuestService
 from yunzhuo.services.health import HealthService
 from yunzhuo.services.history import HistoryService
+from yunzhuo.services.hosts import HostService
 from yunzhuo.services.lease_upkeep import LeaseKeeper
 from yunzhuo.services.leases import LeaseService
 from yunzhuo.services.leftovers import Leftovers
@@ -112,6 +115,8 @@ class Services:
     bulk: BulkService
     catalog: CatalogService
     claims: ClaimService
+    cloud_images: ImageKeepingService
+    cloud_networks: NetworkService
     consoles: ConsoleService
     delegations: DelegationService
     desktop_table: DesktopTable
@@ -127,6 +132,7 @@ class Services:
     guests: GuestService
     health: HealthService
     history: HistoryService
+    hosts: HostService
     lease_keeper: LeaseKeeper
     leases: LeaseService
     leftovers: Leftovers
@@ -229,6 +235,8 @@ def services(
             bulk=BulkService(db, desktops, admission, audit),
             catalog=catalog,
             claims=ClaimService(db, desktops, wishes, feed, audit, clock),
+            cloud_images=ImageKeepingService(db, connected, audit),
+            cloud_networks=NetworkService(db, connected, audit),
             consoles=ConsoleService(db, connected, gateways, audit, clock, settings.consoles, license_book, policies),
             delegations=DelegationService(db, audit, clock),
             desktop_table=DesktopTable(db, audit),
@@ -244,6 +252,7 @@ def services(
             guests=GuestService(db, connected, audit, policies, settings.guests),
             health=health,
             history=HistoryService(db, audit),
+            hosts=HostService(db, connected, audit),
             lease_keeper=LeaseKeeper(db, connected, wishes, bin_service, outbox, feed, clock, language=settings.language),
             leases=LeaseService(db, feed, audit, clock),
             leftovers=leftovers,

@@ -19,7 +19,10 @@ class Hosts(Protocol):
         ...
 
     def enable(self, host_id: str) -> None:
-        """Let servers come again, and believe what is heard of it again. Raises HostNotFound."""
+        """Let servers come again, and believe what is heard of it again.
+
+        Raises HostNotFound, and Conflict (``host_not_back``) while it may have servers still that were made anew elsewhere.
+        """
         ...
 
     def force_down(self, host_id: str) -> None:

@@ -7,7 +7,7 @@ from yunzhuo.phoenix.cloud.openstack.connection import HYPERVISORS, Connection, 
 from yunzhuo.phoenix.cloud.openstack.server_lookup import ServerLookup
 from yunzhuo.phoenix.cloud.openstack.verbs import refusals
 from yunzhuo.phoenix.cloud.resources import Host, Server, ServerStatus
-from yunzhuo.phoenix.common.errors import Forbidden
+from yunzhuo.phoenix.common.errors import Conflict, Forbidden
 
 _MIB_OF_GIB = 1024
 
@@ -79,8 +79,12 @@ class OpenStackHosts:
 
     def _change(self, host_id: str, body: Json) -> None:
         path = f"/os-services/{self._find(host_id)['id']}"
-        missing: Refusals = {404: lambda _said, **_details: HostNotFound(host_id)}
-        self._connection.ask("compute", "PUT", path, body, version=HYPERVISORS, refusals=missing)
+        meanings: Refusals = {
+            # What was evacuated is still there until its nova-compute has started anew and has let go of it.
+            400: lambda said, **details: Conflict("host_not_back", f"The host is not back yet: {said}", **details),
+            404: lambda _said, **_details: HostNotFound(host_id),
+        }
+        self._connection.ask("compute", "PUT", path, body, version=HYPERVISORS, refusals=meanings)
 
     def _find(self, host_id: str) -> Json:
         """The service of a host that is known by its hypervisor's name. Raises HostNotFound."""
