@@ -9,7 +9,7 @@ import shutil
 import uuid
 from pathlib import Path
 
-from infras.openstack.layout import ADDRESS, FAKE_HOSTS, PORTS, REAL_HOST, REGION, Layout
+from infras.openstack.layout import ADDRESS, FAKE_HOSTS, PORTS, REAL_HOST, REGION, SHARE, Layout
 
 _TEXTS = Path(__file__).parent / "etc"
 _NAME = re.compile(r"@\{([a-z_]+)\}")
@@ -23,6 +23,7 @@ WEB_SERVICES = {
     "glance": ("glance.wsgi.api:application", 1, 4),
     "neutron": ("neutron.wsgi.api:application", 2, 4),
     "nova": ("nova.wsgi.osapi_compute:application", 2, 4),
+    "cinder": ("cinder.wsgi.api:application", 1, 4),
 }
 
 
@@ -48,8 +49,10 @@ def write(layout: Layout, secrets: dict[str, str]) -> None:
         of_this = {"port": str(PORTS[name]), "module": module, "processes": str(processes), "threads": str(threads)}
         # Keystone and Placement may be loaded before the workers fork; the others open connections while loading.
         of_this["lazy"] = "false" if name in {"keystone", "placement"} else "true"
+        # The others are told of their configuration by their environment.
+        of_this["arguments"] = f"--config-file {layout.etc}/cinder/cinder.conf" if name == "cinder" else ""
         _write(layout.etc / "uwsgi" / f"{name}.ini", fill(uwsgi, values | of_this))
-    for shipped in ("nova/api-paste.ini", "neutron/api-paste.ini", "glance/glance-api-paste.ini"):
+    for shipped in ("nova/api-paste.ini", "neutron/api-paste.ini", "glance/glance-api-paste.ini", "cinder/api-paste.ini"):
         shutil.copyfile(layout.venv / "etc" / shipped, layout.etc / shipped)
 
 
@@ -72,6 +75,7 @@ def _values(layout: Layout, secrets: dict[str, str]) -> dict[str, str]:
         "ovsdb": layout.ovs("ovs"),
         "nbdb": layout.ovs("nb"),
         "sbdb": layout.ovs("sb"),
+        "share": SHARE,
         "rabbitmq_url": f"rabbit://openstack:{secrets['rabbitmq']}@{ADDRESS}:{PORTS['rabbitmq']}/",
         "keystone_url": keystone,
         # Of this state folder, so that libvirt does not see another computer each time.
@@ -81,9 +85,9 @@ def _values(layout: Layout, secrets: dict[str, str]) -> dict[str, str]:
     values |= {f"secret_{name}": secret for name, secret in secrets.items()}
     values |= {
         f"database_{name}": database_url(layout, name)
-        for name in ("keystone", "placement", "glance", "neutron", "nova", "nova_api")
+        for name in ("keystone", "placement", "glance", "neutron", "nova", "nova_api", "cinder")
     }
-    for user in ("placement", "glance", "neutron", "nova"):
+    for user in ("placement", "glance", "neutron", "nova", "cinder"):
         account = [
             "auth_type = password",
             f"auth_url = {keystone}",
@@ -114,6 +118,7 @@ def facts(layout: Layout) -> str:
         "glance": ("image", f"http://{ADDRESS}:{PORTS['glance']}"),
         "nova": ("compute", f"http://{ADDRESS}:{PORTS['nova']}/v2.1"),
         "neutron": ("network", f"http://{ADDRESS}:{PORTS['neutron']}"),
+        "cinder": ("block-storage", f"http://{ADDRESS}:{PORTS['cinder']}/v3"),
     }
     return json.dumps(
         {

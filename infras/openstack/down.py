@@ -3,6 +3,7 @@
 import shutil
 import subprocess  # nosec B404 # lists of arguments, never a shell
 
+from infras.openstack.foundation import unmount_share
 from infras.openstack.layout import FAKE_HOSTS, REAL_HOST, Layout
 from infras.openstack.processes import Processes
 
@@ -11,6 +12,9 @@ _SERVICES = [
     "nova-scheduler",
     "nova-conductor",
     "nova",
+    "cinder-volume",
+    "cinder-scheduler",
+    "cinder",
     "neutron-ovn-maintenance",
     "neutron",
     "glance",
@@ -32,6 +36,7 @@ def bring_down(layout: Layout, processes: Processes) -> None:
     processes.stop(_NETWORK)
     processes.stop(_SERVERS, whole_session=False)
     processes.stop(processes.known())
+    unmount_share(layout)
 
 
 def wipe(layout: Layout) -> None:

@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from infras.openstack.layout import ADDRESS, FAKE_HOSTS, PORTS, REAL_HOST, Layout
+from infras.openstack.layout import ADDRESS, FAKE_HOSTS, PORTS, REAL_HOST, SHARE, Layout
 from infras.openstack.processes import Processes, listens, run, succeeds
 
 _SCHEMAS = {
@@ -81,6 +81,26 @@ def start_messages(layout: Layout, processes: Processes) -> None:
         " -kernel inet_dist_use_interface {127,0,0,1}",
     }
     processes.start("rabbitmq", ["/usr/lib/rabbitmq/bin/rabbitmq-server"], environment)
+
+
+def mount_share(layout: Layout, processes: Processes) -> None:
+    """The folder of volumes, mounted as an overlay with the name of a share of NFS, all that Cinder and Nova look at.
+
+    Before libvirt is started, which sees the mounts of that moment. Nova unmounts the share with its last volume: somebody is
+    in it.
+    """
+    point, base = layout.share_point, layout.data / "cinder"
+    point.mkdir(exist_ok=True)
+    if not point.is_mount():
+        places = f"lowerdir={base}/nothing,upperdir={base}/files,workdir={base}/work"
+        run("mounting the share", ["mount", "-t", "overlay", SHARE, "-o", places, point], layout)
+    processes.start("share", ["env", f"--chdir={point}", "sleep", "infinity"])
+
+
+def unmount_share(layout: Layout) -> None:
+    """After everything that uses it has ended."""
+    if layout.share_point.is_mount():
+        run("unmounting the share", ["umount", layout.share_point], layout)
 
 
 def start_network(layout: Layout, processes: Processes) -> None:

@@ -1,5 +1,6 @@
 """Where the test cloud's files are, and the ports it listens on."""
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ ADDRESS = "127.0.0.1"
 REGION = "RegionOne"
 REAL_HOST = "real1"  # libvirt and QEMU, and the gateway of the network
 FAKE_HOSTS = ("fake1", "fake2")
+SHARE = f"{ADDRESS}:/volumes"  # what Cinder takes for a share of NFS
 
 #: Uncommon ones, so that nothing else on a developer's computer is met.
 PORTS = {
@@ -16,6 +18,7 @@ PORTS = {
     "nova": 18774,
     "placement": 18778,
     "neutron": 19696,
+    "cinder": 18776,
     "rabbitmq": 15670,
     "rabbitmq_nodes": 15671,
     "epmd": 24369,
@@ -23,10 +26,12 @@ PORTS = {
 }
 
 _FOLDERS = (
-    *(f"etc/{name}" for name in ("keystone", "glance", "nova", "neutron", "placement", "ovs", "uwsgi", "libvirt", "rabbitmq")),
+    *(f"etc/{name}" for name in ("keystone", "glance", "nova", "neutron", "placement", "cinder")),
+    *(f"etc/{name}" for name in ("ovs", "uwsgi", "libvirt", "rabbitmq")),
     *(f"run/{name}" for name in ("ovs", "ovn", "mysql", "libvirt", "lock")),
     *(f"data/{name}" for name in ("mysql", "rabbit", "glance/images", "glance/staging", "glance/tasks", "nova/instances")),
     *(f"data/{name}" for name in ("ovs", "ovn", "keystone", "neutron", "libvirt/qemu", "libvirt-cache")),
+    *(f"data/cinder/{name}" for name in ("nothing", "files", "work", "mounts")),
     *(f"data/nova-{host}" for host in FAKE_HOSTS),
     "log",
 )
@@ -78,6 +83,11 @@ class Layout:
     @property
     def secrets_file(self) -> Path:
         return self.state / "secrets.json"
+
+    @property
+    def share_point(self) -> Path:
+        """Where the share of volumes is mounted: a folder that Cinder and Nova name by the share's digest."""
+        return self.data / "cinder" / "mounts" / hashlib.md5(SHARE.encode(), usedforsecurity=False).hexdigest()
 
     @property
     def database_socket(self) -> Path:

@@ -8,14 +8,17 @@ from infras.openstack.configuration import database_url
 from infras.openstack.foundation import sql
 from infras.openstack.layout import ADDRESS, FAKE_HOSTS, PORTS, REAL_HOST, REGION, Layout
 from infras.openstack.processes import Processes, run, say, succeeds
+from infras.setup.stamps import fingerprint, set_stamp, stands
 
-_DATABASES = ("keystone", "placement", "glance", "nova_api", "nova_cell0", "nova", "neutron")
+_DATABASES = ("keystone", "placement", "glance", "nova_api", "nova_cell0", "nova", "neutron", "cinder")
+_AS_ROOT = Path(__file__).parent / "inside" / "as_root"
 
 
 def make_databases(layout: Layout, secrets: dict[str, str]) -> None:
     """Tables, keys of tokens, and Keystone's first account; once for each state folder."""
     done = layout.data / "databases.done"
-    if done.exists():
+    wanted = fingerprint(*_DATABASES)
+    if stands(done, wanted):
         return
     say("making databases")
     sql(layout, "".join(f"create database if not exists {name} character set utf8mb3;" for name in _DATABASES))
@@ -42,7 +45,8 @@ def make_databases(layout: Layout, secrets: dict[str, str]) -> None:
     run("Nova's database", [*nova, "db", "sync"], layout)
     if "cell1" not in run("Nova's cells", [*nova, "cell_v2", "list_cells"], layout):
         run("Nova's second cell", [*nova, "cell_v2", "create_cell", "--name", "cell1"], layout)
-    done.touch()
+    run("Cinder's database", ["cinder-manage", *_cinder(layout), "db", "sync"], layout)
+    set_stamp(done, wanted)
 
 
 def start_web(layout: Layout, processes: Processes, name: str) -> None:
@@ -61,11 +65,14 @@ def wait_for_web(processes: Processes, name: str) -> None:
 
 
 def start_workers(layout: Layout, processes: Processes) -> None:
-    """Nova's conductor and scheduler, and Neutron's maintenance of OVN."""
+    """Nova's conductor and scheduler, Neutron's maintenance of OVN, Cinder's scheduler and its volumes."""
     for name in ("conductor", "scheduler"):
         processes.start(f"nova-{name}", [f"nova-{name}", *_nova(layout, "nova", "database")])
     neutron = [part for name in ("neutron", "ml2_conf") for part in ("--config-file", _neutron(layout, name))]
     processes.start("neutron-ovn-maintenance", ["neutron-ovn-maintenance-worker", *neutron])
+    processes.start("cinder-scheduler", ["cinder-scheduler", *_cinder(layout)])
+    own = {"PATH": f"{_AS_ROOT}:{layout.environment()['PATH']}", "PYTHONPATH": str(_AS_ROOT.parent)}
+    processes.start("cinder-volume", ["cinder-volume", *_cinder(layout)], own)
 
 
 def start_fake_hosts(layout: Layout, processes: Processes) -> None:
@@ -97,6 +104,10 @@ def start_real_host(layout: Layout, processes: Processes) -> None:
 
 def _nova(layout: Layout, *names: str) -> list[object]:
     return [part for name in names for part in ("--config-file", layout.etc / "nova" / f"{name}.conf")]
+
+
+def _cinder(layout: Layout) -> list[object]:
+    return ["--config-file", layout.etc / "cinder" / "cinder.conf"]
 
 
 def _neutron(layout: Layout, name: str) -> Path:

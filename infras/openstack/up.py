@@ -19,6 +19,7 @@ def bring_up(layout: Layout, processes: Processes) -> None:
     foundation.start_mariadb(layout, processes)
     foundation.start_messages(layout, processes)
     foundation.start_network(layout, processes)
+    foundation.mount_share(layout, processes)
     processes.wait_for("MariaDB", 60, lambda: foundation.database_answers(layout))
     services.make_databases(layout, passwords)
     processes.wait_for("RabbitMQ", 60, lambda: listens(PORTS["rabbitmq"]))
@@ -26,16 +27,16 @@ def bring_up(layout: Layout, processes: Processes) -> None:
     services.start_web(layout, processes, "keystone")
     services.wait_for_web(processes, "keystone")
     _once(layout, "identity")
-    for name in ("placement", "glance", "neutron", "nova"):
+    for name in ("placement", "glance", "neutron", "nova", "cinder"):
         services.start_web(layout, processes, name)
     services.start_workers(layout, processes)
     services.wait_for_web(processes, "placement")
     services.start_fake_hosts(layout, processes)
     services.start_real_host(layout, processes)
-    for name in ("glance", "neutron", "nova"):
+    for name in ("glance", "neutron", "nova", "cinder"):
         services.wait_for_web(processes, name)
     say("the APIs are up")
-    has_new_computes = any(name.startswith("nova-") for name in processes.started)
+    has_new_computes = any(name.startswith(("nova-", "cinder-")) for name in processes.started)
     # A service that was started just now still shows the heartbeat from before: only a newer one counts.
     _ask(layout, "ready", str(began) if has_new_computes else "0")
     _once(layout, "resources")

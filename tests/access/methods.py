@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from tests.access.cloud_methods import CLOUD_METHODS
 from tests.access.world import Target, World
 from tests.support.installation import PASSWORD, START
 from yunzhuo.services.access import Actor, Role
@@ -292,4 +293,5 @@ METHODS: Mapping[str, Ask] = {
     "tokens.revoke": lambda w, a, t: tokens(w).revoke(a, t.token),
     "tokens.revoke_of": lambda w, a, t: tokens(w).revoke_of(a, t.user, t.token),
     "usage.days": lambda w, a, t: usage(w).days(a),
+    **CLOUD_METHODS,
 }

@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tests.access.cloud_methods import GONE, HOST
 from tests.access.methods import GRANTS, NEW
 from tests.access.world import Target, World
 from tests.support.installation import PASSWORD
@@ -33,6 +34,8 @@ def address(path: str, world: World, target: Target) -> str:
         "<token_id>": target.token,
         "<invitation_id>": target.invitation,
         "<passkey_id>": target.user,
+        "<host_id>": HOST,
+        **{f"<{what}_id>": GONE for what in ("network", "subnet", "router", "rule", "image", "project")},
         "<name>": "x",
         "<question>": "rebuild",
         "<any('roll-back', 'delete'):verb>": "roll-back",
@@ -65,6 +68,16 @@ CONTENT: Mapping[str, Content] = {
     "POST /api/v1/desktops/actions": lambda world, target: {"json": {"ids": [target.desktop], "action": "stop"}},
     "POST /api/v1/desktops/bulk": lambda world, target: {"json": {**_wish(world, target)["json"], "desktops": [{}]}},
     "POST /api/v1/operations/actions": lambda world, target: {"json": {"ids": [target.operation], "action": "cancel"}},
+    "POST /api/v1/hosts/<host_id>": _json(change="disable", reason="new memory"),
+    "POST /api/v1/hosts/<host_id>/moves": _json(how="live"),
+    "POST /api/v1/networks": _json(name="new", subnet={"cidr": "10.77.0.0/24"}),
+    "POST /api/v1/networks/<network_id>/subnets": _json(cidr="10.77.0.0/24"),
+    "POST /api/v1/routers": _json(name="new"),
+    "PUT /api/v1/routers/<router_id>/gateway": _json(external_network_id=None),
+    "POST /api/v1/security-groups": _json(name="new", template="closed"),
+    "POST /api/v1/security-groups/<group_id>/rules": _json(direction="in"),
+    "POST /api/v1/stored-images": _json(name="new"),
+    "PATCH /api/v1/stored-images/<image_id>": _json(name="other"),
     "POST /api/v1/personal-disk": _json(),
     "POST /api/v1/personal-disk/connect": lambda world, target: {"json": {"desktop": target.desktop}},
     "POST /api/v1/personal-disk/disconnect": _json(),
@@ -166,6 +179,8 @@ FORMS: Mapping[str, Content] = {
     "POST /admin/leases": lambda world, target: {"data": {"change": "drop", "subject": target.pool}},
     "POST /admin/organizations": _form(name="new"),
     "POST /admin/gateways": _form(name="new", public_url="wss://new.test"),
+    "POST /admin/hosts/<host_id>": lambda world, target: {"data": {"change": "disable", "reason": "new memory"}},
+    "POST /admin/images/<image_id>": lambda world, target: {"data": {"change": "deactivate"}},
     "POST /admin/gateways/<gateway_id>": _form(change="drain"),
     "POST /admin/segments": _form(name="new", network="10.9.0.0/16"),
     "POST /admin/organizations/<organization_id>": _form(change="rename", name="new"),

@@ -48,7 +48,13 @@ ALL = frozenset(
         "networks.external",
         "networks.ports",
         "networks.delete_port",
+        *(f"networks.{verb}" for verb in ("details", "create", "delete", "add_subnet", "delete_subnet")),
+        *(f"routers.{verb}" for verb in ("list", "create", "set_gateway", "connect", "disconnect", "delete")),
+        *(f"security_groups.{verb}" for verb in ("list", "create", "add_rule", "delete_rule", "delete")),
+        *(f"image_store.{verb}" for verb in ("list", "get", "create", "upload", "import_from", "download", "update")),
+        *(f"image_store.{verb}" for verb in ("deactivate", "reactivate", "share", "unshare", "shared_with", "delete")),
         "hosts.list",
+        *(f"hosts.{verb}" for verb in ("disable", "enable", "force_down", "live_migrate", "migrate", "evacuate")),
         "guest.ready",
         "guest.run",
         "guest.write_file",
@@ -68,9 +74,14 @@ ALL = frozenset(
 _NOT_OPENSTACK = frozenset(
     operation
     for operation in ALL
-    if operation.startswith(("volumes.", "guest.", "servers.screenshot", "servers.cpu_seconds")) and operation != "guest.ready"
+    if operation.startswith(("guest.", "servers.screenshot", "servers.cpu_seconds")) and operation != "guest.ready"
 )
-_NOT_LOCAL = frozenset(each for each in ALL if each.startswith(("addresses.", "networks.ports", "networks.delete_port")))
+_ALSO_LOCAL = frozenset({"networks.list", "networks.external", "hosts.list"})
+_NOT_LOCAL = frozenset(
+    each
+    for each in ALL - _ALSO_LOCAL
+    if each.startswith(("addresses.", "networks.", "routers.", "security_groups.", "image_store.", "hosts."))
+)
 OFFERS = {
     "memory": ALL,
     "local": ALL - _NOT_LOCAL,
@@ -83,7 +94,7 @@ OFFERS = {
 class Driver:
     """A driver under test. ``patience_seconds`` is the longest that any accepted change may take on it.
 
-    ``has_passwords``: whether its screens ask for one.
+    ``has_passwords``: whether its screens ask for one. ``has_other_hosts``: whether its servers have anywhere to move to.
     """
 
     name: str
@@ -91,6 +102,7 @@ class Driver:
     patience_seconds: float
     marks: tuple[pytest.MarkDecorator, ...] = ()
     has_passwords: bool = True
+    has_other_hosts: bool = True
 
     @property
     def offers(self) -> frozenset[str]:
@@ -150,6 +162,6 @@ DRIVERS = (
     Driver("memory", _memory_cloud, patience_seconds=5),
     Driver("local", _local_cloud, patience_seconds=240, marks=(pytest.mark.machine, pytest.mark.timeout(900))),
     # The same cloud twice: real guests, and hosts that only pretend.
-    Driver("openstack", _openstack, patience_seconds=180, marks=_OPENSTACK, has_passwords=False),
+    Driver("openstack", _openstack, patience_seconds=180, marks=_OPENSTACK, has_passwords=False, has_other_hosts=False),
     Driver("openstack-pretended", _pretended_openstack, patience_seconds=120, marks=_OPENSTACK, has_passwords=False),
 )

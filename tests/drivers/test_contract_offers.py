@@ -7,7 +7,9 @@ import pytest
 from tests.drivers.driver_table import ALL, DRIVERS, OFFERS
 from yunzhuo.phoenix.cloud import interface
 from yunzhuo.phoenix.cloud.errors import CloudNotOffered
+from yunzhuo.phoenix.cloud.image_resources import ImageChanges, ImageRequest
 from yunzhuo.phoenix.cloud.interface import Cloud
+from yunzhuo.phoenix.cloud.network_resources import Direction, SecurityRule, SubnetRequest
 from yunzhuo.phoenix.cloud.resources import RebootKind, Server, VolumeRequest
 
 #: How to ask for each operation that a driver may lack.
@@ -42,6 +44,41 @@ _REQUESTS: dict[str, Callable[[Cloud, str], object]] = {
     "networks.ports": lambda cloud, _server_id: cloud.networks.ports(),
     "networks.delete_port": lambda cloud, server_id: cloud.networks.delete_port("port", server_id),
     "servers.cpu_seconds": lambda cloud, server_id: cloud.servers.cpu_seconds(server_id),
+    "networks.details": lambda cloud, _server_id: cloud.networks.details(),
+    "networks.create": lambda cloud, _server_id: cloud.networks.create("name", SubnetRequest("name", "10.77.0.0/24")),
+    "networks.delete": lambda cloud, _server_id: cloud.networks.delete("network"),
+    "networks.add_subnet": lambda cloud, _server_id: cloud.networks.add_subnet("net", SubnetRequest("name", "10.77.0.0/24")),
+    "networks.delete_subnet": lambda cloud, _server_id: cloud.networks.delete_subnet("subnet"),
+    "routers.list": lambda cloud, _server_id: cloud.routers.list(),
+    "routers.create": lambda cloud, _server_id: cloud.routers.create("name"),
+    "routers.set_gateway": lambda cloud, _server_id: cloud.routers.set_gateway("router", None),
+    "routers.connect": lambda cloud, _server_id: cloud.routers.connect("router", "subnet"),
+    "routers.disconnect": lambda cloud, _server_id: cloud.routers.disconnect("router", "subnet"),
+    "routers.delete": lambda cloud, _server_id: cloud.routers.delete("router"),
+    "security_groups.list": lambda cloud, _server_id: cloud.security_groups.list(),
+    "security_groups.create": lambda cloud, _server_id: cloud.security_groups.create("name", "", ()),
+    "security_groups.add_rule": lambda cloud, _server_id: cloud.security_groups.add_rule("group", SecurityRule(Direction.IN)),
+    "security_groups.delete_rule": lambda cloud, _server_id: cloud.security_groups.delete_rule("group", "rule"),
+    "security_groups.delete": lambda cloud, _server_id: cloud.security_groups.delete("group"),
+    "image_store.list": lambda cloud, _server_id: cloud.image_store.list(),
+    "image_store.get": lambda cloud, _server_id: cloud.image_store.get("image"),
+    "image_store.create": lambda cloud, _server_id: cloud.image_store.create(ImageRequest("name")),
+    "image_store.upload": lambda cloud, _server_id: cloud.image_store.upload("image", [b""]),
+    "image_store.import_from": lambda cloud, _server_id: cloud.image_store.import_from("image", "http://127.0.0.1/"),
+    "image_store.download": lambda cloud, _server_id: cloud.image_store.download("image"),
+    "image_store.update": lambda cloud, _server_id: cloud.image_store.update("image", ImageChanges(name="other")),
+    "image_store.deactivate": lambda cloud, _server_id: cloud.image_store.deactivate("image"),
+    "image_store.reactivate": lambda cloud, _server_id: cloud.image_store.reactivate("image"),
+    "image_store.share": lambda cloud, _server_id: cloud.image_store.share("image", "project"),
+    "image_store.unshare": lambda cloud, _server_id: cloud.image_store.unshare("image", "project"),
+    "image_store.shared_with": lambda cloud, _server_id: cloud.image_store.shared_with("image"),
+    "image_store.delete": lambda cloud, _server_id: cloud.image_store.delete("image"),
+    "hosts.disable": lambda cloud, _server_id: cloud.hosts.disable("host", "reason"),
+    "hosts.enable": lambda cloud, _server_id: cloud.hosts.enable("host"),
+    "hosts.force_down": lambda cloud, _server_id: cloud.hosts.force_down("host"),
+    "hosts.live_migrate": lambda cloud, server_id: cloud.hosts.live_migrate(server_id),
+    "hosts.migrate": lambda cloud, server_id: cloud.hosts.migrate(server_id),
+    "hosts.evacuate": lambda cloud, server_id: cloud.hosts.evacuate(server_id),
     "servers.screenshot": lambda cloud, server_id: cloud.servers.screenshot(server_id),
     "guest.run": lambda cloud, server_id: cloud.guest.run(server_id, ["true"]),
     "guest.write_file": lambda cloud, server_id: cloud.guest.write_file(server_id, "/root/file", b""),
@@ -73,7 +110,10 @@ def test_the_table_knows_every_operation_of_the_interface() -> None:
         "addresses": interface.Addresses,
         "flavors": interface.Flavors,
         "images": interface.Images,
+        "image_store": interface.ImageStore,
         "networks": interface.Networks,
+        "routers": interface.Routers,
+        "security_groups": interface.SecurityGroups,
         "hosts": interface.Hosts,
         "guest": interface.Guest,
         "cloud": interface.Cloud,

@@ -26,6 +26,7 @@ from yunzhuo.phoenix.common.ids import new_id
 _SIZE_MIB = 10240
 _NOTE = "Personal/note.txt"
 pytestmark = pytest.mark.needs("volumes.create")
+_PLUGGED = pytest.mark.needs("volumes.attach", "volumes.detach")
 _INSIDE = pytest.mark.needs("volumes.attach", "volumes.detach", "guest.write_piece", "guest.read_piece")
 
 
@@ -36,7 +37,7 @@ def volume(cloud: Cloud) -> Iterator[Volume]:
     yield made
     holder = cloud.volumes.get(made.id).server_id
     if holder is not None:
-        cloud.volumes.detach(made.id, holder, force=True)
+        _let_go(cloud, made, holder, 60, force=True)
     cloud.volumes.delete(made.id)
 
 
@@ -119,7 +120,7 @@ def test_files_follow_from_server_to_server_and_outlive_each(
     _detach(cloud, volume, one, patience)
 
 
-@_INSIDE
+@_PLUGGED
 def test_only_one_of_many_gets_it(cloud: Cloud, desktops: Desktops, volume: Volume, patience: float) -> None:
     servers = [desktops.create_ready(), desktops.create_ready()]
 
@@ -133,12 +134,50 @@ def test_only_one_of_many_gets_it(cloud: Cloud, desktops: Desktops, volume: Volu
     for _ in range(2):
         with ThreadPoolExecutor(4) as pool:
             got = list(pool.map(attach, servers * 2))
+        eventually(lambda: cloud.volumes.get(volume.id).status is VolumeStatus.IN_USE, patience, what="an attached volume")
         holder = cloud.volumes.get(volume.id).server_id
         assert sorted(set(zip([server.id for server in servers * 2], got, strict=True))) == sorted(
             (server.id, server.id == holder) for server in servers
         )
         assert holder is not None
-        cloud.volumes.detach(volume.id, holder, force=True)
+        with pytest.raises(VolumeBusy):
+            cloud.volumes.delete(volume.id)
+        _let_go(cloud, volume, holder, patience, force=True)
+        assert cloud.volumes.get(volume.id).status is VolumeStatus.AVAILABLE
+
+
+@_PLUGGED
+def test_a_server_that_is_deleted_has_let_go(cloud: Cloud, desktops: Desktops, volume: Volume, patience: float) -> None:
+    server, other = desktops.create_ready(), desktops.create_ready()
+    cloud.volumes.attach(volume.id, server.id)
+    eventually(lambda: cloud.volumes.get(volume.id).status is VolumeStatus.IN_USE, patience, what="an attached volume")
+    cloud.volumes.attach(volume.id, server.id)
+    cloud.volumes.detach(volume.id, other.id)
+    assert cloud.volumes.get(volume.id).server_id == server.id
+    desktops.remove(server.desktop_id)
+    eventually(lambda: cloud.volumes.get(volume.id).server_id is None, patience, what="a free volume")
+    cloud.volumes.detach(volume.id, server.id)
+    cloud.volumes.attach(volume.id, other.id)
+    eventually(lambda: cloud.volumes.get(volume.id).status is VolumeStatus.IN_USE, patience, what="an attached volume")
+    assert [each.server_id for each in cloud.volumes.list() if each.id == volume.id] == [other.id]
+
+
+@pytest.mark.needs("volumes.snapshot", "volumes.snapshots", "volumes.restore", "volumes.delete_snapshot")
+def test_snapshots_are_kept_and_forgotten(cloud: Cloud, volume: Volume) -> None:
+    one = cloud.volumes.snapshot(volume.id, "one, 一")
+    other = cloud.volumes.snapshot(volume.id, "other")
+    assert (one.volume_id, one.name, one.size_mib) == (volume.id, "one, 一", _SIZE_MIB)
+    assert cloud.volumes.snapshots(volume.id) == (one, other)
+    cloud.volumes.restore(volume.id, other.id)
+    assert cloud.volumes.get(volume.id) == volume
+    assert cloud.volumes.snapshots(volume.id) == (one, other)
+    with pytest.raises(VolumeSnapshotNotFound):
+        cloud.volumes.restore(volume.id, new_id())
+    cloud.volumes.delete_snapshot(volume.id, other.id)
+    cloud.volumes.delete_snapshot(volume.id, other.id)
+    assert cloud.volumes.snapshots(volume.id) == (one,)
+    cloud.volumes.restore(volume.id, one.id)
+    assert cloud.volumes.snapshots(volume.id) == (one,)
 
 
 @_INSIDE
@@ -228,10 +267,13 @@ def _attach(cloud: Cloud, volume: Volume, server: Server, patience: float) -> No
 
 def _detach(cloud: Cloud, volume: Volume, server: Server, patience: float, *, force: bool = False) -> None:
     """Detach, and ask again while the guest still writes out."""
+    _let_go(cloud, volume, server.id, patience, force=force)
 
+
+def _let_go(cloud: Cloud, volume: Volume, server_id: str, patience: float, *, force: bool = False) -> None:
     def has_let_go() -> bool:
         with suppress(CloudUnavailable, ServerBusy):
-            cloud.volumes.detach(volume.id, server.id, force=force)
+            cloud.volumes.detach(volume.id, server_id, force=force)
             return True
         return False
 

@@ -14,7 +14,10 @@ from yunzhuo.phoenix.cloud.errors import CloudNotOffered
 from yunzhuo.phoenix.cloud.interface import Cloud
 
 FILE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "drivers.json"
-_PARTS = ("servers", "volumes", "addresses", "flavors", "images", "networks", "hosts", "guest")
+_PARTS = (
+    *("servers", "volumes", "addresses", "flavors", "images", "image_store"),
+    *("networks", "routers", "security_groups", "hosts", "guest"),
+)
 #: What was seen in this process, by driver and call: "verified", or "not offered".
 _SEEN: dict[str, dict[str, str]] = {}
 

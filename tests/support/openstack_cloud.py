@@ -7,7 +7,8 @@ the settings would. A cloud that does not answer, or has not what is named, fail
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,13 @@ from infras.openstack.layout import Layout
 from openstack.connection import Connection
 from tests.support.waiting import eventually
 
+from yunzhuo.phoenix.cloud.errors import CloudNotOffered, VolumeBusy
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.openstack import connect
 from yunzhuo.phoenix.config.loader import load
 from yunzhuo.phoenix.config.settings import Settings
 
-GUESTS: dict[str, Any] = {"images": ("guest",), "flavors": ("real.tiny", "real.small")}
+GUESTS: dict[str, Any] = {"images": ("guest",), "flavors": ("real.tiny", "real.small"), "volumes": True}
 #: Hosts that only pretend: their console says the same from the beginning.
 PRETENDED: dict[str, Any] = {
     "images": ("pretended",),
@@ -80,4 +82,19 @@ def openstack_cloud(**changes: Any) -> Iterator[Cloud]:
         eventually(lambda: not cloud.servers.list(), 120, what="an empty cloud")
         for ip in cloud.addresses.list():
             cloud.addresses.delete(ip.id)
+        remove_volumes(cloud)
         cloud.close()
+
+
+def remove_volumes(cloud: Cloud) -> None:
+    """Those of this connection's settings, which no server has any more."""
+    with suppress(CloudNotOffered):
+        for volume in cloud.volumes.list():
+            eventually(partial(_goes, cloud, volume.id), 60, what="a volume that goes")
+
+
+def _goes(cloud: Cloud, volume_id: str) -> bool:
+    with suppress(VolumeBusy):
+        cloud.volumes.delete(volume_id)
+        return True
+    return False

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.openstack_cloud import asked_directly, openstack_settings
+from tests.support.openstack_cloud import asked_directly, openstack_settings, remove_volumes
 from tests.support.running import Running, running_yunzhuo
 from tests.support.waiting import eventually
 
@@ -52,4 +52,5 @@ def openstack_site(home: Path, *, variables: dict[str, str] | None = None, **cha
             eventually(lambda: not cloud.servers.list(), 180, what="an empty cloud")
             for ip in cloud.addresses.list():
                 cloud.addresses.delete(ip.id)
+            remove_volumes(cloud)
             cloud.close()

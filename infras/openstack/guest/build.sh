@@ -30,8 +30,8 @@ echo '<html><body>guest of the test cloud</body></html>' > root/www/index.html
 printf '#!/bin/sh\npoweroff -f\n' > root/etc/acpi/PWRF/00000080
 cp "$here/init" root/init
 cp "$here/dhcp" root/etc/dhcp
-cp "$here/say" root/bin/say
-chmod 755 root/init root/bin/say root/etc/dhcp root/etc/acpi/PWRF/00000080
+cp "$here/say" "$here/disks" root/bin/
+chmod 755 root/init root/bin/say root/bin/disks root/etc/dhcp root/etc/acpi/PWRF/00000080
 (cd root && find . | cpio -o -H newc --quiet | gzip -6) > initrd.gz
 
 # One FAT partition with a boot loader.

@@ -19,6 +19,7 @@ SECRETS = json.loads(Path(FACTS["secrets_file"]).read_text(encoding="ascii"))
 CLOUD = openstack.connect(cloud="admin")
 READY_SECONDS = 120
 TENANT = "yunzhuo"
+TENANTS_ROLES = ("member", TENANT, f"{TENANT}-hosts")
 
 #: Name, vCPU, MiB of memory, GiB of disk, and the kind of host it goes to.
 FLAVORS = (
@@ -31,9 +32,9 @@ FLAVORS = (
 
 
 def identity() -> None:
-    """Accounts of the services, and a tenant as an operator would make one for Yunzhuo: the roles `member` and `yunzhuo`."""
+    """Accounts of the services, and a tenant as an operator would make one for Yunzhuo: TENANTS_ROLES."""
     ask = CLOUD.identity
-    roles = {name: ask.find_role(name) or ask.create_role(name=name) for name in ("admin", "service", "member", TENANT)}
+    roles = {name: ask.find_role(name) or ask.create_role(name=name) for name in ("admin", "service", *TENANTS_ROLES)}
     project = ask.find_project("service") or ask.create_project(name="service", domain_id="default")
     for name, (kind, url) in FACTS["endpoints"].items():
         user = ask.find_user(name) or ask.create_user(name=name, password=SECRETS["services"], domain_id="default")
@@ -47,10 +48,14 @@ def identity() -> None:
     user = ask.find_user(TENANT) or ask.create_user(
         name=TENANT, password=SECRETS["tenant"], domain_id="default", default_project_id=project.id
     )
-    for name in ("member", TENANT):
+    for name in TENANTS_ROLES:
         ask.assign_project_role_to_user(project, user, roles[name])
     as_tenant = tenant()
-    if not as_tenant.identity.find_application_credential(user.id, TENANT):
+    there = as_tenant.identity.find_application_credential(user.id, TENANT)
+    if there and {role["name"] for role in there.roles} != set(TENANTS_ROLES):
+        as_tenant.identity.delete_application_credential(user.id, there.id)
+        there = None
+    if not there:
         as_tenant.identity.create_application_credential(
             user.id, name=TENANT, secret=SECRETS["application_credential"], unrestricted=False
         )
@@ -67,6 +72,7 @@ def tenant() -> Any:
 def ready(since: float) -> None:
     """Return when every service of Nova has beaten since then, and every host is known."""
     wanted = {("nova-compute", host) for host in [FACTS["real_host"], *FACTS["fake_hosts"]]}
+    wanted |= {("cinder-volume", f"{FACTS['real_host']}@share"), ("cinder-scheduler", FACTS["real_host"])}
     deadline = time.monotonic() + READY_SECONDS
     while missing := wanted - _beating(since) or {"network agents"} - _agents():
         if time.monotonic() > deadline:
@@ -76,7 +82,7 @@ def ready(since: float) -> None:
 
 def _beating(since: float) -> set[tuple[str, str]]:
     beating = set()
-    for service in CLOUD.compute.services():
+    for service in [*CLOUD.compute.services(), *CLOUD.block_storage.services()]:
         beat = datetime.fromisoformat(service.updated_at[:19]).replace(tzinfo=UTC) if service.updated_at else None
         if service.state == "up" and beat and beat.timestamp() >= since - 1:
             beating.add((service.binary, service.host))

@@ -38,6 +38,14 @@ class PretendedDriver(fake.FakeDriverWithoutFakeNodes):
         )
         self._claim_ports(network_info)
 
+    def finish_migration(self, context, migration, instance, disk_info, network_info, *others, **more):
+        super().finish_migration(context, migration, instance, disk_info, network_info, *others, **more)
+        self._claim_ports(network_info)
+
+    def post_live_migration_at_destination(self, context, instance, network_info, *others, **more):
+        super().post_live_migration_at_destination(context, instance, network_info, *others, **more)
+        self._claim_ports(network_info)
+
     def snapshot(self, context, instance, image_id, update_task_state):
         super().snapshot(context, instance, image_id, update_task_state)
         content = b"snapshot of " + instance.uuid.encode() + bytes(4096)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from yunzhuo.cli import progress
+from yunzhuo.cli import progress, stored_images
 from yunzhuo.cli.context import CommandContext, Group, pass_context, print_answer
 from yunzhuo.cli.processes import make_home
 from yunzhuo.cli.tables import table
@@ -54,7 +54,10 @@ def import_file(context: CommandContext, file: Path, name: str, min_memory_mib: 
 @image.command("list")
 @pass_context
 def list_images(context: CommandContext) -> None:
-    """Show all images, the one offered first before the others."""
+    """Show all images, the one offered first before the others; where a cloud keeps them, all that it shows us."""
+    if context.settings().cloud.driver != "local":
+        stored_images.print_all(context)
+        return
     settings = _prepared(context)
     layout = Layout(settings.host_dir)
     users = users_by_image(layout)
@@ -73,11 +76,18 @@ def list_images(context: CommandContext) -> None:
 @pass_context
 def delete(context: CommandContext, image_id: str) -> None:
     """Delete an image that no desktop stands on."""
+    if context.settings().cloud.driver != "local":
+        stored_images.delete_one(context, image_id)
+        return
     settings = _prepared(context)
     layout = Layout(settings.host_dir)
     layout.images.mkdir(parents=True, exist_ok=True)
     delete_image(layout, _images(settings), image_id)
     print_answer({"deleted": image_id}, f"{image_id} was deleted.", as_json=context.json_output)
+
+
+for command in stored_images.COMMANDS:
+    image.add_command(command)
 
 
 def build_by_recipe(settings: Settings, recipe: str) -> Path:

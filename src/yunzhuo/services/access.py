@@ -140,6 +140,11 @@ _QUOTA_VERBS = ("quota:read", "quota:change", "usage:read")
 _GATEWAY_VERBS = ("gateway:read", "gateway:create", "gateway:update", "gateway:delete")
 _SCREEN_VERBS = ("screen:read", "screen:end")
 _AUDIT_VERBS = ("audit:read", "audit:export")
+# What all organizations share: hosts, networks, and images in the cloud's store.
+_CLOUD_VERBS = (
+    *("host:update", "host:move", "network:read", "network:change"),
+    *("image:read", "image:create", "image:update", "image:delete"),
+)
 _ORGANIZATION_VERBS = (
     "organization:read",
     "organization:create",
@@ -225,6 +230,7 @@ GRANTS: Mapping[Role, Mapping[str, Scope]] = {
         **dict.fromkeys(
             ("host:read", "settings:read", "timer:read", "audit:verify", "license:read", "license:change"), Scope.INSTALLATION
         ),
+        **dict.fromkeys(_CLOUD_VERBS, Scope.INSTALLATION),
         "quota:change": Scope.INSTALLATION,  # an organization's own, too
         "address:read": Scope.INSTALLATION,  # those that nobody has, too
     },

@@ -41,6 +41,8 @@ from yunzhuo.services.bulk import BulkService
 from yunzhuo.services.catalog import CatalogService
 from yunzhuo.services.changes import ChangeFeed
 from yunzhuo.services.claims import ClaimService
+from yunzhuo.services.cloud_images import ImageKeepingService
+from yunzhuo.services.cloud_networks import NetworkService
 from yunzhuo.services.configuration import ConfigurationService
 from yunzhuo.services.consoles import ConsoleService
 from yunzhuo.services.delegations import DelegationService
@@ -57,6 +59,7 @@ from yunzhuo.services.guesses import GuessWatch
 from yunzhuo.services.guests import GuestService
 from yunzhuo.services.health import HealthService
 from yunzhuo.services.history import HistoryService
+from yunzhuo.services.hosts import HostService
 from yunzhuo.services.idle import IdleService
 from yunzhuo.services.idle_upkeep import IdleKeeper
 from yunzhuo.services.lease_upkeep import LeaseKeeper
@@ -127,6 +130,8 @@ class Services:
     catalog: CatalogService
     claims: ClaimService
     configuration: ConfigurationService
+    cloud_images: ImageKeepingService
+    cloud_networks: NetworkService
     consoles: ConsoleService
     delegations: DelegationService
     desktop_table: DesktopTable
@@ -144,6 +149,7 @@ class Services:
     history: HistoryService
     idle: IdleService
     idle_keeper: IdleKeeper
+    hosts: HostService
     lease_keeper: LeaseKeeper
     leases: LeaseService
     leftovers: Leftovers
@@ -254,6 +260,8 @@ def services(
             catalog=catalog,
             claims=ClaimService(db, desktops, wishes, feed, audit, clock),
             configuration=ConfigurationService(db, pools, schedules, quota_service, audit, clock),
+            cloud_images=ImageKeepingService(db, connected, audit),
+            cloud_networks=NetworkService(db, connected, audit),
             consoles=ConsoleService(db, connected, gateways, audit, clock, settings.consoles, license_book, policies),
             delegations=DelegationService(db, audit, clock),
             desktop_table=DesktopTable(db, audit),
@@ -281,6 +289,7 @@ def services(
             history=HistoryService(db, audit),
             idle=IdleService(db, audit),
             idle_keeper=IdleKeeper(db, connected, wishes, outbox, feed, audit, clock, language=settings.language),
+            hosts=HostService(db, connected, audit),
             lease_keeper=LeaseKeeper(db, connected, wishes, bin_service, outbox, feed, clock, language=settings.language),
             leases=LeaseService(db, feed, audit, clock),
             leftovers=leftovers,

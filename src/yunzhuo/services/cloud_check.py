@@ -7,7 +7,15 @@ from enum import StrEnum
 
 from yunzhuo.phoenix.cloud.errors import CloudNotOffered, ServerBusy
 from yunzhuo.phoenix.cloud.interface import Cloud
-from yunzhuo.phoenix.cloud.resources import ConsoleProtocol, RebootKind, Server, ServerRequest, ServerStatus
+from yunzhuo.phoenix.cloud.resources import (
+    ConsoleProtocol,
+    RebootKind,
+    Server,
+    ServerRequest,
+    ServerStatus,
+    VolumeRequest,
+    VolumeStatus,
+)
 from yunzhuo.phoenix.common.errors import Inconsistent, NotFound, Unavailable, YunzhuoError
 from yunzhuo.phoenix.common.ids import new_id
 
@@ -15,6 +23,7 @@ _FIRST_PAUSE_SECONDS = 0.02
 _LONGEST_PAUSE_SECONDS = 1.0
 _READY_SECONDS = 300.0
 _CHANGE_SECONDS = 120.0
+_VOLUME_MIB = 1024
 
 
 class Verdict(StrEnum):
@@ -49,6 +58,10 @@ def look(cloud: Cloud) -> Iterator[Tried]:
         ("networks.external", cloud.networks.external),
         ("networks.ports", cloud.networks.ports),
         ("addresses.list", cloud.addresses.list),
+        ("networks.details", cloud.networks.details),
+        ("routers.list", cloud.routers.list),
+        ("security_groups.list", cloud.security_groups.list),
+        ("image_store.list", cloud.image_store.list),
     )
     for call, ask in looks:
         yield _tried(call, ask)
@@ -97,6 +110,7 @@ class _Made:
             ("servers.console vnc", lambda: servers.console(server_id, ConsoleProtocol.VNC)),
             ("servers.console spice", lambda: servers.console(server_id, ConsoleProtocol.SPICE)),
             ("guest.ready", self._wait_ready),
+            ("volumes", lambda: _lend_volume(self._cloud, self._tag, server_id)),
             ("servers.rename", lambda: servers.rename(server_id, "yunzhuo cloud check, renamed")),
             ("servers.reboot", lambda: self._do(lambda: servers.reboot(server_id, RebootKind.HARD), ServerStatus.RUNNING)),
             ("servers.suspend", lambda: self._do(lambda: servers.suspend(server_id), ServerStatus.SUSPENDED)),
@@ -153,6 +167,33 @@ class _Made:
         _until(
             lambda: _is_taken(lambda: self._cloud.servers.delete_snapshot(self._server_id, taken.id)), _CHANGE_SECONDS, "free"
         )
+
+
+def _lend_volume(cloud: Cloud, tag: str, server_id: str) -> None:
+    """Make a volume, plug it in, keep its state, unplug it, put it back and remove it."""
+    volume = cloud.volumes.create(VolumeRequest(tag, "yunzhuo cloud check", _VOLUME_MIB))
+
+    def is_now(status: VolumeStatus) -> bool:
+        return cloud.volumes.get(volume.id).status is status
+
+    try:
+        _until(lambda: is_now(VolumeStatus.AVAILABLE), _CHANGE_SECONDS, "made")
+        cloud.volumes.attach(volume.id, server_id)
+        _until(lambda: is_now(VolumeStatus.IN_USE), _CHANGE_SECONDS, "attached")
+        kept = cloud.volumes.snapshot(volume.id, "yunzhuo cloud check")
+        _until(lambda: _lets_go(cloud, volume.id, server_id), _CHANGE_SECONDS, "detached")
+        cloud.volumes.restore(volume.id, kept.id)
+    finally:
+        _until(lambda: _lets_go(cloud, volume.id, server_id), _CHANGE_SECONDS, "detached")
+        cloud.volumes.delete(volume.id)
+
+
+def _lets_go(cloud: Cloud, volume_id: str, server_id: str) -> bool:
+    try:
+        cloud.volumes.detach(volume_id, server_id, force=True)
+    except (ServerBusy, Unavailable):
+        return False
+    return True
 
 
 def _tried(call: str, ask: Callable[[], object]) -> Tried:

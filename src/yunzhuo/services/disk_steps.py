@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from yunzhuo.phoenix.cloud.errors import ServerBusy
+from yunzhuo.phoenix.cloud.errors import ServerBusy, VolumeBusy
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.resources import VolumeStatus
 from yunzhuo.phoenix.common.errors import Conflict, Inconsistent, YunzhuoError
@@ -50,6 +50,8 @@ def connect(cloud: Cloud, disk: ClaimedDisk, server_id: str | None, arguments: M
     except ServerBusy:
         raise
     except YunzhuoError as error:
+        if isinstance(error, VolumeBusy) and cloud.volumes.get(disk.volume_id).status is VolumeStatus.CHANGING:
+            return DiskOutcome(done=False, detail="The personal disk is being made, or comes from elsewhere.")
         if disk.is_asked_for:
             raise
         return DiskOutcome(done=True, detail=f"The personal files could not be connected: {error.message}")

@@ -46,6 +46,11 @@ class HostView:
     servers: int
     room_for: int
     problems: Sequence[str]
+    is_enabled: bool = True
+    is_up: bool = True
+    is_forced_down: bool = False
+    zone: str = ""
+    aggregates: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +255,11 @@ def _host_view(host: Host, smallest_mib: int) -> HostView:
         servers=host.servers,
         room_for=host.memory_free_mib // smallest_mib if smallest_mib else 0,
         problems=host.problems,
+        is_enabled=host.is_enabled,
+        is_up=host.is_up,
+        is_forced_down=host.is_forced_down,
+        zone=host.zone,
+        aggregates=host.aggregates,
     )
 
 

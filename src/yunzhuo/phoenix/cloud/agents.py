@@ -169,7 +169,10 @@ class CloudWithAgents:
         self.addresses = cloud.addresses
         self.flavors = cloud.flavors
         self.images = cloud.images
+        self.image_store = cloud.image_store
         self.networks = cloud.networks
+        self.routers = cloud.routers
+        self.security_groups = cloud.security_groups
         self.hosts = cloud.hosts
         self.guest: interface.Guest = GuestWithAgent(cloud.guest, line)
 

@@ -58,6 +58,56 @@ class FloatingIpNotFound(NotFound):
         super().__init__("floating_ip_not_found", "The cloud has no such floating IP.", ip_id=ip_id)
 
 
+class HostNotFound(NotFound):
+    """No host has this id."""
+
+    def __init__(self, host_id: str) -> None:
+        super().__init__("host_not_found", "The cloud has no such host.", host_id=host_id)
+
+
+class HostNotDown(Conflict):
+    """The host may still run its servers: making them anew elsewhere could let two of each write to one disk."""
+
+    def __init__(self, host_id: str) -> None:
+        message = "The host is not proved to be down: it has to be silent, and to be forced down first."
+        super().__init__("host_not_down", message, host_id=host_id)
+
+
+class RouterNotFound(NotFound):
+    """No router of ours has this id."""
+
+    def __init__(self, router_id: str) -> None:
+        super().__init__("router_not_found", "The cloud has no such router.", router_id=router_id)
+
+
+class SecurityGroupNotFound(NotFound):
+    """No security group of ours has this id."""
+
+    def __init__(self, group_id: str) -> None:
+        super().__init__("security_group_not_found", "The cloud has no such security group.", group_id=group_id)
+
+
+class NetworkNotFound(NotFound):
+    """No network, or no subnet, of ours has this id."""
+
+    def __init__(self, network_id: str) -> None:
+        super().__init__("network_not_found", "The cloud has no such network.", network_id=network_id)
+
+
+class NetworkInUse(Conflict):
+    """Something stands on the network, router or security group, and has to go first."""
+
+    def __init__(self, message: str, **details: object) -> None:
+        super().__init__("network_in_use", message, **details)
+
+
+class ImageInUse(Conflict):
+    """The image is protected, arriving, or something stands on it."""
+
+    def __init__(self, message: str, **details: object) -> None:
+        super().__init__("image_in_use", message, **details)
+
+
 class NoScreenshot(NotFound):
     """There is no picture of the server's screen."""
 

@@ -10,7 +10,8 @@ Every driver is held to the same contract suite (``tests/drivers``). Promises co
   still changing raises :class:`~yunzhuo.phoenix.cloud.errors.ServerBusy`, except ``delete`` and ``rename``.
 * An id that the cloud does not know, whatever its form, raises the NotFound error of its kind: ServerNotFound for every
   ``server_id`` (but ``delete`` and ``delete_snapshot`` are content), ImageNotFound, FlavorNotFound, SnapshotNotFound,
-  VolumeNotFound, VolumeSnapshotNotFound, FloatingIpNotFound.
+  VolumeNotFound, VolumeSnapshotNotFound, FloatingIpNotFound, HostNotFound, NetworkNotFound, RouterNotFound,
+  SecurityGroupNotFound.
 * A refused call (any :class:`~yunzhuo.phoenix.common.errors.Refused`) has changed nothing.
 * Results are frozen, hold aware UTC times, and do not change after they were returned.
 * What a cloud does not have raises :class:`~yunzhuo.phoenix.cloud.errors.CloudNotOffered`.
@@ -20,18 +21,15 @@ Every driver is held to the same contract suite (``tests/drivers``). Promises co
 from collections.abc import Sequence
 from typing import Protocol
 
+from yunzhuo.phoenix.cloud.host_interface import Hosts
+from yunzhuo.phoenix.cloud.image_interface import Flavors, Images, ImageStore
+from yunzhuo.phoenix.cloud.network_interface import Addresses, Networks, Routers, SecurityGroups
 from yunzhuo.phoenix.cloud.resources import (
     CommandResult,
     Console,
     ConsoleProtocol,
     FilePiece,
-    Flavor,
-    FloatingIp,
     GuestFile,
-    Host,
-    Image,
-    Network,
-    Port,
     RebootKind,
     Screenshot,
     Server,
@@ -41,6 +39,22 @@ from yunzhuo.phoenix.cloud.resources import (
     VolumeRequest,
     VolumeSnapshot,
 )
+
+__all__ = [
+    "PIECE_BYTES",
+    "Addresses",
+    "Cloud",
+    "Flavors",
+    "Guest",
+    "Hosts",
+    "ImageStore",
+    "Images",
+    "Networks",
+    "Routers",
+    "SecurityGroups",
+    "Servers",
+    "Volumes",
+]
 
 #: The largest part of a file that is asked for or given at once.
 PIECE_BYTES = 1024 * 1024
@@ -195,7 +209,8 @@ class Volumes(Protocol):
     def create(self, request: VolumeRequest) -> Volume:
         """Make an empty volume, or return the one that already carries ``request.disk_id``, whatever else the request says.
 
-        Raises InvalidInput for a size that no volume can have, NoCapacity.
+        It may be larger than was asked for, and CHANGING for a while where the cloud is slow. Raises InvalidInput for a size
+        that no volume can have, NoCapacity.
         """
         ...
 
@@ -214,13 +229,13 @@ class Volumes(Protocol):
     def attach(self, volume_id: str, server_id: str) -> None:
         """Plug into a running server; its guest mounts the volume by itself, and formats one that was never used.
 
-        Twice is harmless. Raises VolumeBusy when it is attached to another server or is changing, ServerBusy when the server
-        does not run or is changing.
+        Twice is harmless. Accepted like every verb: until it is there ``get`` says CHANGING. Raises VolumeBusy when it is
+        attached to another server or is changing, ServerBusy when the server does not run or is changing.
         """
         ...
 
     def detach(self, volume_id: str, server_id: str, *, force: bool = False) -> None:
-        """Let the guest write everything out, and unplug.
+        """Let the guest write everything out, and unplug. Where nothing in the guest can be asked, unplugging is all.
 
         One that is not attached there (or not there) is no error. Raises VolumeInUse while programs in the guest have files
         open on it, which ``force`` ends instead; GuestUnreachable or CloudUnavailable when a running guest does not let go, or
@@ -246,106 +261,16 @@ class Volumes(Protocol):
         ...
 
     def restore(self, volume_id: str, snapshot_id: str) -> None:
-        """Put the volume back to a snapshot; it stays, as do the others. Raises VolumeBusy while the volume is attached."""
+        """Put the volume back to a snapshot; it stays, as do the others.
+
+        Raises VolumeSnapshotNotFound, VolumeBusy while the volume is attached; Conflict (``snapshot_not_newest``) where the
+        cloud can go back to the newest one only.
+        """
         ...
 
     def delete_snapshot(self, volume_id: str, snapshot_id: str) -> None:
         """Forget a snapshot; one that is not there, or whose volume is not there, is no error. Raises VolumeBusy."""
         ...
-
-
-class Addresses(Protocol):
-    """Floating IPs of ours; those of others are never listed, returned or touched.
-
-    One leads to one server at most, and a server has one at most: whatever is asked for, and however many ask at once.
-    """
-
-    def create(self, address_id: str, *, network_id: str | None = None) -> FloatingIp:
-        """Get an address from the cloud, or return the one that already carries ``address_id``, our tag.
-
-        ``network_id`` is one of ``networks.external``; None: the first of them. Raises NoCapacity when the network or our quota
-        has none left, NotFound (``network_not_found``).
-        """
-        ...
-
-    def find(self, address_id: str) -> FloatingIp | None:
-        """The floating IP tagged with ``address_id``, or None. Looked up before every create."""
-        ...
-
-    def list(self) -> Sequence[FloatingIp]:
-        """All floating IPs of ours, in one call, in no particular order."""
-        ...
-
-    def associate(self, ip_id: str, server_id: str) -> None:
-        """Lead the address to a server, whatever that one's status. Twice is harmless.
-
-        Of several who ask at once for different servers one at most is told that it does; nobody may get it then.
-        Raises FloatingIpBusy when it leads to another server or the server has another one, FloatingIpUnreachable, and
-        ServerBusy while the server is being built or deleted.
-        """
-        ...
-
-    def dissociate(self, ip_id: str, server_id: str) -> None:
-        """Let the address lead nowhere. One that does not lead to this server, or is not there, is no error and is left.
-
-        A server that is deleted has let go of its address.
-        """
-        ...
-
-    def delete(self, ip_id: str) -> None:
-        """Give the address back; one that is not there is no error. Raises FloatingIpBusy while it leads anywhere."""
-        ...
-
-
-class Flavors(Protocol):
-    """Sizes, smallest first."""
-
-    def list(self) -> Sequence[Flavor]: ...
-
-    def get(self, flavor_id: str) -> Flavor:
-        """Raises FlavorNotFound."""
-        ...
-
-
-class Images(Protocol):
-    """Disks to start from, the default one first."""
-
-    def list(self) -> Sequence[Image]: ...
-
-    def get(self, image_id: str) -> Image:
-        """Raises ImageNotFound."""
-        ...
-
-    def is_prepared(self, image_id: str, flavor_id: str) -> bool:
-        """Whether a server of this image and flavor, in the cloud's own language, would start at once (a golden stands).
-
-        Clouds that prepare nothing answer True. Raises ImageNotFound, FlavorNotFound.
-        """
-        ...
-
-
-class Networks(Protocol):
-    """Networks that servers can be put on, the one that a request without a network gets first."""
-
-    def list(self) -> Sequence[Network]: ...
-
-    def external(self) -> Sequence[Network]:
-        """Networks that floating IPs are taken from, the one to be used first; none: this cloud has no floating IPs for us."""
-        ...
-
-    def ports(self) -> Sequence[Port]:
-        """All places on networks that our project has for servers, be these ours, others' or gone, in one call."""
-        ...
-
-    def delete_port(self, port_id: str, server_id: str) -> None:
-        """Remove what a server left behind. One that is not there, or is not this server's by now, is no error and is left."""
-        ...
-
-
-class Hosts(Protocol):
-    """The hypervisors, as far as this cloud lets us see them. ``Server.host`` is one's id, or empty where it is not told."""
-
-    def list(self) -> Sequence[Host]: ...
 
 
 class Guest(Protocol):
@@ -442,7 +367,13 @@ class Cloud(Protocol):
     @property
     def images(self) -> Images: ...
     @property
+    def image_store(self) -> ImageStore: ...
+    @property
     def networks(self) -> Networks: ...
+    @property
+    def routers(self) -> Routers: ...
+    @property
+    def security_groups(self) -> SecurityGroups: ...
     @property
     def hosts(self) -> Hosts: ...
     @property

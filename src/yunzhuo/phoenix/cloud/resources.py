@@ -67,7 +67,11 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A hypervisor and what is left on it. ``disk_mib`` 0: the cloud does not say how large it is."""
+    """A hypervisor and what is left on it. ``disk_mib`` 0: the cloud does not say how large it is.
+
+    ``is_enabled``: new servers may come. ``is_up``: it was heard of lately. ``is_forced_down``: somebody has said that it is
+    down, whatever is heard. ``zone`` is its availability zone, ``aggregates`` the groups of hosts that it is in.
+    """
 
     id: str
     name: str
@@ -79,6 +83,11 @@ class Host:
     servers: int
     problems: tuple[str, ...] = ()
     disk_mib: int = 0
+    is_enabled: bool = True
+    is_up: bool = True
+    is_forced_down: bool = False
+    zone: str = ""
+    aggregates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,9 @@ class OpenStackSettings(Section):
         r"YUNZHUO READY|Cloud-init v\..* finished at ",
         description="Regular expression; a desktop is ready when a line of its serial console matches. Empty: once it runs.",
     )
+    volumes: bool = Field(
+        False, description="Use the cloud's volumes (Cinder) for personal disks; the images have to mount them by themselves."
+    )
     catalog_seconds: Seconds = Field(30, description="How long a list of flavors, images and networks is believed.")
 
 

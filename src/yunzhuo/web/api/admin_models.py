@@ -122,6 +122,11 @@ class Host(BaseModel):
     servers: int
     room_for: int = Field(description="How many desktops of the smallest size still fit by memory.")
     problems: list[str]
+    is_enabled: bool = Field(description="Whether new servers may come.")
+    is_up: bool = Field(description="Whether it was heard of lately.")
+    is_forced_down: bool = Field(description="Whether somebody has said that it is down.")
+    zone: str
+    aggregates: list[str]
 
     @classmethod
     def of(cls, view: HostView) -> Self:
@@ -137,6 +142,11 @@ class Host(BaseModel):
             servers=view.servers,
             room_for=view.room_for,
             problems=list(view.problems),
+            is_enabled=view.is_enabled,
+            is_up=view.is_up,
+            is_forced_down=view.is_forced_down,
+            zone=view.zone,
+            aggregates=list(view.aggregates),
         )
 
 

@@ -1,19 +1,24 @@
 """The administration: what is broken now, hosts, images and sizes, settings. For everybody else it is not there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import ParamSpec
 
+from flask import request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import ngettext
 from werkzeug.wrappers import Response
 
 from yunzhuo.phoenix.common.errors import InvalidInput, NotFound, YunzhuoError
 from yunzhuo.phoenix.config.reference import toml_value
+from yunzhuo.services.access import scope_of
+from yunzhuo.services.cloud_images import ImageChanges, StoredImage
 from yunzhuo.services.desktop_views import DesktopView
+from yunzhuo.services.hosts import HostChange, Move, Moved
 from yunzhuo.services.overview import SettingView
 from yunzhuo.services.rules.lifecycle import Action
 from yunzhuo.web.portal import messages
-from yunzhuo.web.portal.pages import blueprint, for_those_who, page
+from yunzhuo.web.portal.pages import blueprint, for_those_who, notice, page, require_token, saved
 from yunzhuo.webkit import actor, services
 from yunzhuo.webkit.statuses import STATUS
 
@@ -58,11 +63,36 @@ def overview() -> Response:
 @for_those_who("host:read")
 def host_list() -> Response:
     """The hosts, and what is left on each."""
+    may_change = services().settings.cloud.driver != "local" and scope_of(actor(), "host:update") is not None
     try:
-        return page("admin/hosts.html", hosts=services().overview.hosts(actor()), problem=None)
+        return page("admin/hosts.html", hosts=services().overview.hosts(actor()), problem=None, may_change=may_change)
     except YunzhuoError as error:
         status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 503)
-        return page("admin/hosts.html", status, hosts=[], problem=messages.refusal(error))
+        return page("admin/hosts.html", status, hosts=[], problem=messages.refusal(error), may_change=False)
+
+
+@blueprint.post("/admin/hosts/<host_id>")
+@for_those_who("host:update")
+def change_host(host_id: str) -> Response:
+    """Close a host, open it, say that it is dead, or move what is on it."""
+    require_token()
+    hosts, person, wish = services().hosts, actor(), request.form.get("change", "")
+    if wish in (Move.LIVE, Move.EVACUATE):
+        return saved(lambda: _tell_moved(hosts.move(person, host_id, Move(wish))), url_for("portal.host_list"))
+    if wish not in set(HostChange):
+        raise InvalidInput("There is no such change.", fields={"change": "disable, enable, force_down, live or evacuate"})
+    reason = request.form.get("reason", "")
+    return saved(lambda: hosts.change(person, host_id, HostChange(wish), reason), url_for("portal.host_list"))
+
+
+def _tell_moved(moved: Sequence[Moved]) -> None:
+    """What became of the wish to empty a host."""
+    refused = [each for each in moved if each.refusal is not None]
+    asked = len(moved) - len(refused)
+    notice("info", ngettext("%(num)s machine is on its way.", "%(num)s machines are on their way.", asked))
+    for each in refused:
+        if each.refusal is not None:
+            notice("bad", f"{each.name}: {messages.refusal(each.refusal)}")
 
 
 @blueprint.get("/admin/catalog")
@@ -75,7 +105,35 @@ def catalog() -> Response:
         images=all_services.catalog.images(person),
         flavors=all_services.catalog.flavors(person),
         used=all_services.overview.catalog_use(person),
+        stored=_stored_images(),
     )
+
+
+def _stored_images() -> Sequence[StoredImage] | None:
+    """All that the cloud has, for those who keep images; None where there is nothing to keep, or the cloud does not answer."""
+    if scope_of(actor(), "image:read") is None:
+        return None
+    try:
+        return services().cloud_images.list(actor())
+    except YunzhuoError:
+        return None
+
+
+@blueprint.post("/admin/images/<image_id>")
+@for_those_who("image:update")
+def change_image(image_id: str) -> Response:
+    """Take an image out of use, put it back, protect it, or let it be deleted."""
+    require_token()
+    images, person, here = services().cloud_images, actor(), url_for("portal.catalog")
+    match request.form.get("change"):
+        case "deactivate":
+            return saved(lambda: images.deactivate(person, image_id), here)
+        case "reactivate":
+            return saved(lambda: images.reactivate(person, image_id), here)
+        case "protect" | "unprotect" as wish:
+            return saved(lambda: images.update(person, image_id, ImageChanges(is_protected=wish == "protect")), here)
+        case _:
+            raise InvalidInput("There is no such change.", fields={"change": "deactivate, reactivate, protect or unprotect"})
 
 
 @blueprint.get("/admin/settings")

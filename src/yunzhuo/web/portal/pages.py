@@ -13,6 +13,7 @@ from yunzhuo.services.accounts import UserView
 from yunzhuo.services.licensing import LicenseNotice
 from yunzhuo.web.portal import lease_words, license_words, messages, rollout_words, schedule_words, words
 from yunzhuo.web.portal.gateway_words import amount, gateway_health, screen_end, with_breaks
+from yunzhuo.web.portal.image_words import image_state, image_visibility
 from yunzhuo.web.portal.pool_words import kind_name, shares, standing
 from yunzhuo.webkit import account, actor, pages, product, services
 from yunzhuo.webkit.context import signed_in_user
@@ -68,6 +69,7 @@ def _set_up(state: BlueprintSetupState) -> None:
     state.app.jinja_env.filters.update(
         amount=amount, gateway_health=gateway_health, screen_end=screen_end, with_breaks=with_breaks
     )
+    state.app.jinja_env.filters.update(image_state=image_state, image_visibility=image_visibility)
 
 
 blueprint.record_once(_set_up)

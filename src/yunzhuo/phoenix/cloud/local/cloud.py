@@ -7,9 +7,11 @@ from yunzhuo.phoenix.cloud.local.connection import Connection
 from yunzhuo.phoenix.cloud.local.flavors import LocalFlavors
 from yunzhuo.phoenix.cloud.local.guest import LocalGuest
 from yunzhuo.phoenix.cloud.local.hosts import LocalHosts
+from yunzhuo.phoenix.cloud.local.image_store import LocalImageStore
 from yunzhuo.phoenix.cloud.local.images import LocalImages
 from yunzhuo.phoenix.cloud.local.networks import LocalNetworks
 from yunzhuo.phoenix.cloud.local.servers import LocalServers
+from yunzhuo.phoenix.cloud.local.topology import LocalRouters, LocalSecurityGroups
 from yunzhuo.phoenix.cloud.local.volumes import LocalVolumes
 
 
@@ -23,7 +25,10 @@ class LocalCloud:
         self.addresses = LocalAddresses()
         self.flavors = LocalFlavors(self._connection)
         self.images = LocalImages(self._connection)
+        self.image_store = LocalImageStore()
         self.networks = LocalNetworks(self._connection)
+        self.routers = LocalRouters()
+        self.security_groups = LocalSecurityGroups()
         self.hosts = LocalHosts(self._connection)
         self.guest = LocalGuest(self._connection)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from yunzhuo.phoenix.cloud.errors import CloudNotOffered
 from yunzhuo.phoenix.cloud.local import wire
 from yunzhuo.phoenix.cloud.local.connection import Connection
 from yunzhuo.phoenix.cloud.resources import Host
@@ -15,3 +16,21 @@ class LocalHosts:
 
     def list(self) -> Sequence[Host]:
         return wire.HOSTS.validate_json(self._connection.call("GET", "/hosts"))
+
+    def disable(self, host_id: str, reason: str) -> None:
+        raise CloudNotOffered("changing hosts")
+
+    def enable(self, host_id: str) -> None:
+        raise CloudNotOffered("changing hosts")
+
+    def force_down(self, host_id: str) -> None:
+        raise CloudNotOffered("changing hosts")
+
+    def live_migrate(self, server_id: str, host_id: str | None = None) -> None:
+        raise CloudNotOffered("changing hosts")
+
+    def migrate(self, server_id: str) -> None:
+        raise CloudNotOffered("changing hosts")
+
+    def evacuate(self, server_id: str) -> None:
+        raise CloudNotOffered("changing hosts")

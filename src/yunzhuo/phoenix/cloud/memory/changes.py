@@ -35,15 +35,15 @@ def change(transaction: Transaction, plan: Plan, server_id: str, verb: str, lang
     if not is_already(record, verb):
         if verb == "suspend":
             _check_unplugged(transaction, record)
-        _begin(transaction, plan, record, verb, {"language": language or record.language})
+        begin(transaction, plan, record, verb, {"language": language or record.language})
 
 
 def rebuild(transaction: Transaction, plan: Plan, server_id: str, image_id: str, told: Mapping[str, str]) -> None:
     """A new disk from an image; the files and snapshots of the old one are gone at once. ``told`` is what the guest learns."""
     record = store.read_server(transaction, server_id)
-    check_minimum(choose_image(transaction.options, image_id), memory_mib=record.memory_mib, disk_mib=record.disk_mib)
+    check_minimum(choose_image(transaction, image_id), memory_mib=record.memory_mib, disk_mib=record.disk_mib)
     becomes = {"image_id": image_id, "identity": transaction.draw().hex(), **told}
-    _begin(transaction, plan, record, "rebuild", becomes)
+    begin(transaction, plan, record, "rebuild", becomes)
     store.remove_disk(transaction, server_id)
 
 
@@ -56,10 +56,10 @@ def resize(transaction: Transaction, plan: Plan, server_id: str, flavor_id: str)
     if flavor.disk_mib < record.disk_mib:
         problem = f"The disk has {record.disk_mib} MiB and cannot become smaller."
         raise InvalidInput(problem, code="disk_would_shrink", fields={"flavor_id": problem})
-    image = choose_image(transaction.options, record.image_id)
+    image = choose_image(transaction, record.image_id)
     check_minimum(image, memory_mib=flavor.memory_mib, disk_mib=flavor.disk_mib)
     size = {"vcpus": flavor.vcpus, "memory_mib": flavor.memory_mib, "disk_mib": flavor.disk_mib}
-    _begin(transaction, plan, record, "resize", {"flavor_id": flavor_id, **size})
+    begin(transaction, plan, record, "resize", {"flavor_id": flavor_id, **size})
 
 
 def rename(transaction: Transaction, server_id: str, name: str) -> None:
@@ -73,7 +73,7 @@ def snapshot(transaction: Transaction, plan: Plan, server_id: str, name: str) ->
     record = store.read_server(transaction, server_id)
     has_memory = record.status is ServerStatus.RUNNING
     _check_unplugged(transaction, record)
-    _begin(transaction, plan, record, "snapshot")
+    begin(transaction, plan, record, "snapshot")
     kept = SnapshotRecord(
         id=transaction.draw_id(),
         server_id=server_id,
@@ -99,10 +99,10 @@ def roll_back(transaction: Transaction, plan: Plan, server_id: str, snapshot_id:
     disk = {"image_id": kept.image_id, "identity": kept.identity}
     if kept.has_memory and kept.flavor_id == record.flavor_id:
         memory = {"boot_id": kept.boot_id, "clipboard": kept.clipboard}
-        _begin(transaction, plan, record, "roll back to memory", disk | memory)
+        begin(transaction, plan, record, "roll back to memory", disk | memory)
         store.restore_files(transaction, kept)
     else:
-        _begin(transaction, plan, record, "roll back", disk)
+        begin(transaction, plan, record, "roll back", disk)
         store.restore_files(transaction, kept)
         store.remove_volatile_files(transaction, server_id)
 
@@ -124,9 +124,9 @@ def delete(transaction: Transaction, plan: Plan, server_id: str) -> None:
 
 def _make(transaction: Transaction, plan: Plan, request: ServerRequest) -> ServerRecord:
     options = transaction.options
-    image = choose_image(options, request.image_id)
+    image = choose_image(transaction, request.image_id)
     flavor = choose_flavor(options, request.flavor_id)
-    network = choose_network(options, request.network_id)
+    network = choose_network(transaction, request.network_id)
     check_minimum(image, memory_mib=flavor.memory_mib, disk_mib=flavor.disk_mib)
     host_id = choose_host(transaction, Room(flavor.vcpus, flavor.memory_mib, flavor.disk_mib))
     pace = _pace(plan)
@@ -162,7 +162,7 @@ def _make(transaction: Transaction, plan: Plan, request: ServerRequest) -> Serve
     )
 
 
-def _begin(
+def begin(
     transaction: Transaction, plan: Plan, record: ServerRecord, verb: str, updates: Mapping[str, object] | None = None
 ) -> None:
     """Accept a verb and the ``updates`` that come with it. Raises ServerBusy, NoCapacity."""

@@ -8,11 +8,14 @@ from yunzhuo.phoenix.cloud.memory.calls import Gate
 from yunzhuo.phoenix.cloud.memory.control import Control
 from yunzhuo.phoenix.cloud.memory.flavors import Flavors
 from yunzhuo.phoenix.cloud.memory.guest import Guest
-from yunzhuo.phoenix.cloud.memory.hosts import Hosts
+from yunzhuo.phoenix.cloud.memory.host_keeping import Hosts
+from yunzhuo.phoenix.cloud.memory.image_store import ImageStore
 from yunzhuo.phoenix.cloud.memory.images import Images
 from yunzhuo.phoenix.cloud.memory.networks import Networks
+from yunzhuo.phoenix.cloud.memory.security_groups import SecurityGroups
 from yunzhuo.phoenix.cloud.memory.servers import Servers
 from yunzhuo.phoenix.cloud.memory.state import StateFile
+from yunzhuo.phoenix.cloud.memory.topology import Routers
 from yunzhuo.phoenix.cloud.memory.volumes import Volumes
 from yunzhuo.phoenix.common.clock import Clock
 
@@ -28,7 +31,10 @@ class MemoryCloud:
         self.addresses: interface.Addresses = Addresses(self._gate)
         self.flavors: interface.Flavors = Flavors(self._gate)
         self.images: interface.Images = Images(self._gate)
+        self.image_store: interface.ImageStore = ImageStore(self._gate)
         self.networks: interface.Networks = Networks(self._gate)
+        self.routers: interface.Routers = Routers(self._gate)
+        self.security_groups: interface.SecurityGroups = SecurityGroups(self._gate)
         self.hosts: interface.Hosts = Hosts(self._gate)
         self.guest: interface.Guest = Guest(self._gate)
         self.control = Control(self._state)

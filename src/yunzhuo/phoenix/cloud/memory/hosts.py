@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from yunzhuo.phoenix.cloud.errors import NoCapacity
-from yunzhuo.phoenix.cloud.memory.calls import Gate
-from yunzhuo.phoenix.cloud.memory.faults import Plan
+from yunzhuo.phoenix.cloud.errors import HostNotFound, NoCapacity
+from yunzhuo.phoenix.cloud.memory import things
 from yunzhuo.phoenix.cloud.memory.options import HostOption
 from yunzhuo.phoenix.cloud.memory.state import Transaction
+from yunzhuo.phoenix.cloud.memory.things import Thing
 from yunzhuo.phoenix.cloud.resources import Host
 
 
@@ -30,32 +30,48 @@ class _Usage:
     servers: int = 0
 
 
-class Hosts:
-    """See :class:`yunzhuo.phoenix.cloud.interface.Hosts`."""
+class HostState(Thing):
+    """What people have said of a host."""
 
-    def __init__(self, gate: Gate) -> None:
-        self._gate = gate
-
-    def list(self) -> Sequence[Host]:
-        return self._gate.perform("hosts.list", _list)
+    is_enabled: bool = True
+    reason: str = ""
+    is_forced_down: bool = False
 
 
-def _list(transaction: Transaction, _plan: Plan) -> Sequence[Host]:
+def read_state(transaction: Transaction, host_id: str) -> HostState:
+    """What was said of a host, or what is so when nothing was. Raises HostNotFound."""
+    if all(host.id != host_id for host in transaction.options.hosts):
+        raise HostNotFound(host_id)
+    return things.read(transaction, HostState, host_id) or HostState(id=host_id)
+
+
+def list_hosts(transaction: Transaction) -> Sequence[Host]:
+    """All of them, with what is left on each."""
     usages = _read_usages(transaction)
-    return tuple(_as_host(host, usages.get(host.id, _Usage())) for host in transaction.options.hosts)
+    return tuple(
+        _as_host(host, usages.get(host.id, _Usage()), read_state(transaction, host.id)) for host in transaction.options.hosts
+    )
 
 
-def choose_host(transaction: Transaction, room: Room) -> str:
+def choose_host(transaction: Transaction, room: Room, *, other_than: str = "", only: str | None = None) -> str:
     """The id of the host with the most free memory that has room for the room. Raises NoCapacity."""
     usages = _read_usages(transaction)
     fitting = [
         (host.memory_mib - used.memory_mib, host.id)
         for host in transaction.options.hosts
-        if not host.problems and _fits(host, used := usages.get(host.id, _Usage()), room)
+        if host.id != other_than
+        and only in (None, host.id)
+        and _takes_servers(transaction, host)
+        and _fits(host, used := usages.get(host.id, _Usage()), room)
     ]
     if not fitting:
         raise _no_capacity(room)
     return max(fitting, key=lambda choice: choice[0])[1]
+
+
+def _takes_servers(transaction: Transaction, host: HostOption) -> bool:
+    state = read_state(transaction, host.id)
+    return not host.problems and host.is_up and state.is_enabled and not state.is_forced_down
 
 
 def check_room(transaction: Transaction, host_id: str, room: Room, *, server_id: str) -> None:
@@ -92,7 +108,9 @@ def _no_capacity(room: Room) -> NoCapacity:
     )
 
 
-def _as_host(host: HostOption, used: _Usage) -> Host:
+def _as_host(host: HostOption, used: _Usage, state: HostState) -> Host:
+    silent = () if host.is_up else ("It has not been heard of.",)
+    disabled = () if state.is_enabled else (f"It is disabled: {state.reason}.",)
     return Host(
         id=host.id,
         name=host.name,
@@ -102,6 +120,11 @@ def _as_host(host: HostOption, used: _Usage) -> Host:
         memory_free_mib=max(0, host.memory_mib - used.memory_mib),
         disk_free_mib=max(0, host.disk_mib - used.disk_mib),
         servers=used.servers,
-        problems=host.problems,
+        problems=(*host.problems, *silent, *disabled),
         disk_mib=host.disk_mib,
+        is_enabled=state.is_enabled,
+        is_up=host.is_up and not state.is_forced_down,
+        is_forced_down=state.is_forced_down,
+        zone=host.zone,
+        aggregates=host.aggregates,
     )

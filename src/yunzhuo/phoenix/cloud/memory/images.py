@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 
 from yunzhuo.phoenix.cloud.errors import ImageNotFound
+from yunzhuo.phoenix.cloud.memory import image_store
 from yunzhuo.phoenix.cloud.memory.calls import Gate
 from yunzhuo.phoenix.cloud.memory.faults import FaultKind, Plan
 from yunzhuo.phoenix.cloud.memory.flavors import choose_flavor
@@ -22,13 +23,13 @@ class Images:
     def list(self) -> Sequence[Image]:
         return self._gate.perform(
             "images.list",
-            lambda transaction, _: tuple(_as_image(transaction.options, image) for image in transaction.options.images),
+            lambda transaction, _: tuple(_as_image(transaction.options, image) for image in _offered(transaction)),
         )
 
     def get(self, image_id: str) -> Image:
         return self._gate.perform(
             "images.get",
-            lambda transaction, _: _as_image(transaction.options, choose_image(transaction.options, image_id)),
+            lambda transaction, _: _as_image(transaction.options, choose_image(transaction, image_id)),
             subject=image_id,
         )
 
@@ -40,9 +41,13 @@ class Images:
         )
 
 
-def choose_image(options: Options, image_id: str) -> ImageOption:
+def _offered(transaction: Transaction) -> Sequence[ImageOption]:
+    return (*transaction.options.images, *image_store.offered(transaction))
+
+
+def choose_image(transaction: Transaction, image_id: str) -> ImageOption:
     """The image with this id. Raises ImageNotFound."""
-    for image in options.images:
+    for image in _offered(transaction):
         if image.id == image_id:
             return image
     raise ImageNotFound(image_id)
@@ -56,7 +61,7 @@ def check_minimum(image: ImageOption, *, memory_mib: int, disk_mib: int) -> None
 
 
 def _is_prepared(transaction: Transaction, plan: Plan, image_id: str, flavor_id: str) -> bool:
-    image = choose_image(transaction.options, image_id)
+    image = choose_image(transaction, image_id)
     flavor = choose_flavor(transaction.options, flavor_id)
     fits = flavor.memory_mib >= image.min_memory_mib and flavor.disk_mib >= image.min_disk_mib
     row = transaction.row("SELECT value FROM facts WHERE name = 'made_at'")

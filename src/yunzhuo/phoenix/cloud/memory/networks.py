@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
-from yunzhuo.phoenix.cloud.memory import store
+from yunzhuo.phoenix.cloud.memory import store, topology
 from yunzhuo.phoenix.cloud.memory.calls import Gate
+from yunzhuo.phoenix.cloud.memory.faults import Plan
 from yunzhuo.phoenix.cloud.memory.options import NetworkOption, Options
 from yunzhuo.phoenix.cloud.memory.records import as_time
 from yunzhuo.phoenix.cloud.memory.state import Transaction
+from yunzhuo.phoenix.cloud.network_resources import NetworkDetails, SubnetRequest
 from yunzhuo.phoenix.cloud.resources import Network, Port
 from yunzhuo.phoenix.common.errors import NotFound
 
@@ -21,7 +23,7 @@ class Networks:
         self._gate = gate
 
     def list(self) -> Sequence[Network]:
-        return self._gate.perform("networks.list", lambda transaction, _: tuple(map(_as_network, transaction.options.networks)))
+        return self._gate.perform("networks.list", lambda transaction, _: tuple(map(_as_network, _all(transaction))))
 
     def external(self) -> Sequence[Network]:
         return self._gate.perform(
@@ -37,10 +39,42 @@ class Networks:
 
         self._gate.perform("networks.delete_port", lambda transaction, _: delete(transaction), subject=port_id)
 
+    def details(self) -> Sequence[NetworkDetails]:
+        return self._gate.perform("networks.details", lambda transaction, _: topology.details(transaction))
 
-def choose_network(options: Options, network_id: str | None) -> NetworkOption:
+    def create(self, name: str, subnet: SubnetRequest) -> NetworkDetails:
+        def make(transaction: Transaction, _plan: Plan) -> NetworkDetails:
+            return topology.create(transaction, name, subnet)
+
+        return self._gate.perform("networks.create", make, subject=name)
+
+    def delete(self, network_id: str) -> None:
+        def remove(transaction: Transaction, _plan: Plan) -> None:
+            store.purge(transaction)
+            topology.delete(transaction, network_id)
+
+        self._gate.perform("networks.delete", remove, subject=network_id)
+
+    def add_subnet(self, network_id: str, subnet: SubnetRequest) -> NetworkDetails:
+        def add(transaction: Transaction, _plan: Plan) -> NetworkDetails:
+            return topology.add_subnet(transaction, network_id, subnet)
+
+        return self._gate.perform("networks.add_subnet", add, subject=network_id)
+
+    def delete_subnet(self, subnet_id: str) -> None:
+        def remove(transaction: Transaction, _plan: Plan) -> None:
+            topology.delete_subnet(transaction, subnet_id)
+
+        self._gate.perform("networks.delete_subnet", remove, subject=subnet_id)
+
+
+def _all(transaction: Transaction) -> Sequence[NetworkOption]:
+    return (*transaction.options.networks, *topology.made_networks(transaction))
+
+
+def choose_network(transaction: Transaction, network_id: str | None) -> NetworkOption:
     """The network with this id, for None the first. Raises NotFound."""
-    for network in options.networks:
+    for network in _all(transaction):
         if network_id in (None, network.id):
             return network
     raise NotFound("network_not_found", "The cloud has no such network.", network_id=network_id)

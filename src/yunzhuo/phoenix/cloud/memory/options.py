@@ -46,7 +46,7 @@ class NetworkOption(_Part):
 
 
 class HostOption(_Part):
-    """A hypervisor and its room. One with ``problems`` gets no new servers."""
+    """A hypervisor and its room. One with ``problems``, or that is not ``is_up``, gets no new servers."""
 
     id: str
     name: str
@@ -54,6 +54,9 @@ class HostOption(_Part):
     memory_mib: int = Field(1024 * 1024, ge=0)
     disk_mib: int = Field(64 * 1024 * 1024, ge=0)
     problems: tuple[str, ...] = ()
+    is_up: bool = True
+    zone: str = "memory"
+    aggregates: tuple[str, ...] = ()
 
 
 class Options(_Part):

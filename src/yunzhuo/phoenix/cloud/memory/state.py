@@ -117,6 +117,19 @@ _LATER = (
         led_to TEXT,                     -- before the last change: what a stale answer says
         UNIQUE (network_id, address)
     )""",
+    """CREATE TABLE IF NOT EXISTS things ( -- what people have made: networks, routers, security groups, images, states of hosts
+        number INTEGER PRIMARY KEY,
+        kind TEXT NOT NULL,
+        id TEXT NOT NULL,
+        record TEXT NOT NULL,           -- JSON
+        UNIQUE (kind, id)
+    )""",
+    """CREATE TABLE IF NOT EXISTS image_pieces (
+        image_id TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        content BLOB NOT NULL,
+        PRIMARY KEY (image_id, number)
+    ) WITHOUT ROWID""",
     """CREATE TABLE IF NOT EXISTS ports ( -- those that servers left behind
         id TEXT PRIMARY KEY,
         server_id TEXT NOT NULL,

@@ -36,6 +36,11 @@ class Catalog(Generic[_Item]):
                 self._read()
             return next(filter(is_it, self._items), None)
 
+    def forget(self) -> None:
+        """Ask anew at the next use."""
+        with self._lock:
+            self._asked_at = None
+
     def _read(self) -> None:
         self._items = tuple(self._ask())
         self._asked_at = time.monotonic()

@@ -7,8 +7,11 @@ from yunzhuo.phoenix.cloud.openstack.connection import CREATE, Connection
 from yunzhuo.phoenix.cloud.openstack.flavors import OpenStackFlavors
 from yunzhuo.phoenix.cloud.openstack.guest import OpenStackGuest
 from yunzhuo.phoenix.cloud.openstack.hosts import OpenStackHosts
+from yunzhuo.phoenix.cloud.openstack.image_store import OpenStackImageStore
 from yunzhuo.phoenix.cloud.openstack.images import OpenStackImages
 from yunzhuo.phoenix.cloud.openstack.networks import OpenStackNetworks
+from yunzhuo.phoenix.cloud.openstack.routers import OpenStackRouters
+from yunzhuo.phoenix.cloud.openstack.security_groups import OpenStackSecurityGroups
 from yunzhuo.phoenix.cloud.openstack.server_lookup import ServerLookup
 from yunzhuo.phoenix.cloud.openstack.servers import OpenStackServers
 from yunzhuo.phoenix.cloud.openstack.volumes import OpenStackVolumes
@@ -27,12 +30,15 @@ class OpenStackCloud:
         images = OpenStackImages(self._connection, flavors)
         networks = OpenStackNetworks(self._connection)
         self.servers: interface.Servers = OpenStackServers(self._connection, lookup, flavors, images, networks)
-        self.volumes: interface.Volumes = OpenStackVolumes()
+        self.volumes: interface.Volumes = OpenStackVolumes(self._connection, lookup)
         self.addresses: interface.Addresses = OpenStackAddresses(self._connection, lookup, networks)
         self.flavors: interface.Flavors = flavors
         self.images: interface.Images = images
+        self.image_store: interface.ImageStore = OpenStackImageStore(self._connection, images.forget)
         self.networks: interface.Networks = networks
-        self.hosts: interface.Hosts = OpenStackHosts(self._connection)
+        self.routers: interface.Routers = OpenStackRouters(self._connection, networks.forget)
+        self.security_groups: interface.SecurityGroups = OpenStackSecurityGroups(self._connection)
+        self.hosts: interface.Hosts = OpenStackHosts(self._connection, lookup)
         self.guest: interface.Guest = OpenStackGuest(self._connection, lookup)
 
     def check(self) -> None:

@@ -5,7 +5,7 @@ classes are not used: they make calls of their own, and what we read of an answe
 """
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, Literal, NoReturn
@@ -23,7 +23,7 @@ from yunzhuo.phoenix.cloud.errors import CloudNotOffered, CloudUnavailable, NoCa
 from yunzhuo.phoenix.common.errors import Conflict, Forbidden, InvalidInput, YunzhuoError
 from yunzhuo.phoenix.config.settings import OpenStackSettings
 
-Service = Literal["compute", "image", "network"]
+Service = Literal["compute", "image", "network", "block-storage"]
 Json = Mapping[str, Any]
 #: What to raise for a status of HTTP. The cloud's own words and the id of the request come as keywords.
 Refusals = Mapping[int, Callable[..., YunzhuoError]]
@@ -35,14 +35,18 @@ CREATE = "2.90"
 HYPERVISORS = "2.87"
 #: The first with `spice-direct` (2025.1); not needed for anything else.
 SPICE_DIRECT = "2.99"
+#: Cinder's: attachments (3.27), going back to a snapshot (3.40; Pike, 2017).
+VOLUMES = "3.44"
 
 # A look that met a broken connection or a busy service is made once more; a wish never is: nobody knows what became of it.
 _LOOKS_AGAIN: Mapping[str, Any] = {
     "status_code_retries": 1,
     "retriable_status_codes": [HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE],
 }
+_WITH_MICROVERSIONS = frozenset({"compute", "block-storage"})
 _ONCE: Mapping[str, Any] = {"status_code_retries": 0}
 _MESSAGE_MAX_CHARACTERS = 500
+_PIECE_BYTES = 1024 * 1024
 
 
 class Connection:
@@ -70,26 +74,30 @@ class Connection:
         service: Service,
         method: str,
         path: str,
-        body: Json | None = None,
+        body: Json | Sequence[Json] | None = None,
         *,
         version: str | None = READ,
         refusals: Refusals | None = None,
         within_seconds: float | None = None,
         revision: int | None = None,
+        content_type: str | None = None,
     ) -> Json:
-        """The answer's JSON; empty where there is none. ``version`` is Nova's microversion and means nothing elsewhere.
+        """The answer's JSON; empty where there is none. ``version`` is Nova's or Cinder's microversion.
 
-        ``revision`` is Neutron's: of what has changed since then nothing is changed, and it answers 412.
+        ``revision`` is Neutron's: of what has changed since then nothing is changed, and it answers 412. ``content_type`` says
+        what kind of JSON the body is.
         """
         limit = min(within_seconds or self._timeout_seconds, self._timeout_seconds)
         is_look = method == "GET"
         options: dict[str, Any] = {**(_LOOKS_AGAIN if is_look else _ONCE), "timeout": limit}
         if body is not None:
             options["json"] = body
-        if service == "compute":
+        if service in _WITH_MICROVERSIONS:
             options["microversion"] = version
         if revision is not None:
             options["headers"] = {"If-Match": f"revision_number={revision}"}
+        if content_type is not None:
+            options["headers"] = {"Content-Type": content_type}
         with _translated(service):
             try:
                 answer = self._request(service, method, path, options)
@@ -101,17 +109,35 @@ class Connection:
             refuse(answer, refusals or {})
         return _json(answer)
 
+    def send(self, service: Service, path: str, content: Iterable[bytes], *, refusals: Refusals) -> None:
+        """Put bytes there, piece by piece as they come. What ``content`` raises ends it."""
+        _ = self.project_id  # a token that has run out is renewed now: pieces that were sent cannot be sent again
+        options = {**_ONCE, "timeout": self._timeout_seconds, "data": content, "log": False}
+        with _translated(service):
+            answer = self._request(service, "PUT", path, {**options, "headers": {"Content-Type": "application/octet-stream"}})
+        if not answer.ok:
+            refuse(answer, refusals)
+
+    def receive(self, service: Service, path: str, *, refusals: Refusals) -> Iterator[bytes]:
+        """The bytes that are there, piece by piece; asked for when this is called. No bytes: what ``refusals`` say of 204."""
+        options = {**_LOOKS_AGAIN, "timeout": self._timeout_seconds, "stream": True, "log": False}
+        with _translated(service):
+            answer = self._request(service, "GET", path, options)
+        if not answer.ok or answer.status_code in refusals:
+            refuse(answer, refusals)
+        return _pieces(service, answer)
+
     def _request(self, service: Service, method: str, path: str, options: Mapping[str, Any]) -> Response:
         # The adapter's request, below the SDK's: that one guesses names for statistics, and warns of its own code.
-        proxy = getattr(self._sdk, service)
+        proxy = getattr(self._sdk, service.replace("-", "_"))
         answer: Response = Adapter.request(proxy, path, method, raise_exc=False, connect_retries=0, **options)
         return answer
 
-    def pages(self, service: Service, path: str, name: str) -> Iterator[Json]:
+    def pages(self, service: Service, path: str, name: str, *, version: str | None = READ) -> Iterator[Json]:
         """The objects of a list, page by page as the service cuts it. ``name`` is the list's name in the answer."""
         marker, separator = "", "&" if "?" in path else "?"
         while True:
-            answer = self.get(service, f"{path}{separator}marker={marker}" if marker else path)
+            answer = self.get(service, f"{path}{separator}marker={marker}" if marker else path, version=version)
             found: Sequence[Json] = answer.get(name, ())
             yield from found
             has_more = any(link.get("rel") == "next" for link in answer.get(f"{name}_links", ())) or bool(answer.get("next"))
@@ -208,6 +234,11 @@ def _translated(service: str) -> Iterator[None]:
     except (keystone_errors.ClientException, sdk_errors.SDKException) as error:
         why = f"{type(error).__name__}: {error}"[:_MESSAGE_MAX_CHARACTERS]
         raise CloudUnavailable(f"The cloud's {service} service cannot be asked.", why=why) from error
+
+
+def _pieces(service: str, answer: Response) -> Iterator[bytes]:
+    with _translated(service), answer:
+        yield from answer.iter_content(_PIECE_BYTES)
 
 
 def _json(answer: Response) -> Json:

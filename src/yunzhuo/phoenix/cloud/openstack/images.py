@@ -40,6 +40,10 @@ class OpenStackImages:
         self._flavors.get(flavor_id)
         return True
 
+    def forget(self) -> None:
+        """What was listed is not believed any more: it was changed from here."""
+        self._all.forget()
+
     def check_fit(self, image_id: str, flavor: Flavor) -> None:
         """Raises ImageNotFound, and InvalidInput when the flavor is smaller than the image's minimum."""
         image = self.get(image_id)

@@ -4,8 +4,10 @@ import re
 from collections.abc import Sequence
 
 from yunzhuo.phoenix.cloud.errors import CloudUnavailable
+from yunzhuo.phoenix.cloud.network_resources import NetworkDetails, SubnetRequest
 from yunzhuo.phoenix.cloud.openstack.catalog import Catalog
 from yunzhuo.phoenix.cloud.openstack.connection import Connection, Refusals
+from yunzhuo.phoenix.cloud.openstack.network_details import NetworkKeeping
 from yunzhuo.phoenix.cloud.openstack.server_states import read_time
 from yunzhuo.phoenix.cloud.resources import Network, Port
 from yunzhuo.phoenix.common.errors import InvalidInput, NotFound
@@ -22,6 +24,7 @@ class OpenStackNetworks:
         self._connection = connection
         self._all = Catalog(self._ask, seconds=connection.settings.catalog_seconds)
         self._external = Catalog(self._ask_for_external, seconds=connection.settings.catalog_seconds)
+        self._keeping = NetworkKeeping(connection)
 
     def list(self) -> Sequence[Network]:
         return self._all.items()
@@ -63,6 +66,32 @@ class OpenStackNetworks:
                 ask("network", "DELETE", path, refusals=refusals, revision=revision)
         except NotFound:
             return
+
+    def details(self) -> Sequence[NetworkDetails]:
+        return self._keeping.details()
+
+    def create(self, name: str, subnet: SubnetRequest) -> NetworkDetails:
+        made = self._keeping.create(name, subnet)
+        self.forget()
+        return made
+
+    def delete(self, network_id: str) -> None:
+        self._keeping.delete(network_id)
+        self.forget()
+
+    def add_subnet(self, network_id: str, subnet: SubnetRequest) -> NetworkDetails:
+        made = self._keeping.add_subnet(network_id, subnet)
+        self.forget()
+        return made
+
+    def delete_subnet(self, subnet_id: str) -> None:
+        self._keeping.delete_subnet(subnet_id)
+        self.forget()
+
+    def forget(self) -> None:
+        """What was listed is not believed any more: it was changed from here."""
+        self._all.forget()
+        self._external.forget()
 
     def choose(self, network_id: str | None) -> Network:
         """The one asked for, else the first. Raises NotFound; InvalidInput when the project has none at all."""

@@ -1,0 +1,110 @@
+"""Hosts: closed and opened again, and their servers moved; nothing is made anew while its host may still run it."""
+
+from contextlib import suppress
+
+import pytest
+
+from tests.drivers.desktops import Desktops
+from tests.drivers.driver_table import Driver
+from tests.drivers.waiting import eventually_is
+from tests.support.waiting import eventually
+from yunzhuo.phoenix.cloud.errors import HostNotDown, HostNotFound, NoCapacity, ServerBusy, ServerNotFound
+from yunzhuo.phoenix.cloud.interface import Cloud
+from yunzhuo.phoenix.cloud.resources import Host, RebootKind, Server, ServerStatus
+from yunzhuo.phoenix.common.ids import new_id
+
+
+@pytest.mark.needs("hosts.disable", "hosts.enable")
+def test_a_host_is_closed_with_a_reason_and_opened_again(cloud: Cloud) -> None:
+    host = cloud.hosts.list()[-1]
+    assert (host.is_enabled, host.is_up, host.is_forced_down) == (True, True, False)
+    cloud.hosts.disable(host.id, "new memory, 换内存")
+    try:
+        closed = _host(cloud, host.id)
+        assert not closed.is_enabled
+        assert any("new memory, 换内存" in problem for problem in closed.problems)
+    finally:
+        cloud.hosts.enable(host.id)
+    assert (_host(cloud, host.id).is_enabled, _host(cloud, host.id).problems) == (True, host.problems)
+
+
+@pytest.mark.needs("hosts.force_down", "hosts.evacuate")
+def test_a_host_that_is_heard_of_is_neither_down_nor_evacuated(cloud: Cloud, shared_server: Server) -> None:
+    host_id = cloud.servers.get(shared_server.id).host
+    with pytest.raises(HostNotDown):
+        cloud.hosts.force_down(host_id)
+    with pytest.raises(HostNotDown):
+        cloud.hosts.evacuate(shared_server.id)
+    assert not _host(cloud, host_id).is_forced_down
+    assert cloud.servers.get(shared_server.id).status is ServerStatus.RUNNING
+
+
+@pytest.mark.needs("hosts.live_migrate")
+def test_a_running_server_moves_while_it_runs(cloud: Cloud, driver: Driver, desktops: Desktops, patience: float) -> None:
+    server = desktops.create_ready()
+    began = cloud.servers.get(server.id).host
+    if not driver.has_other_hosts:
+        with suppress(NoCapacity):
+            cloud.hosts.live_migrate(server.id)
+        eventually(lambda: _is_settled(cloud, server.id), patience, what="a server that stays")
+        assert cloud.servers.get(server.id).host == began
+        return
+    cloud.hosts.live_migrate(server.id)
+    eventually(lambda: _has_moved(cloud, server.id, began), patience, what="a server on another host")
+    assert cloud.servers.get(server.id).status is ServerStatus.RUNNING
+    eventually(lambda: _has_begun(cloud, server.id, began), patience, what="a server that has arrived")
+    eventually(lambda: cloud.servers.get(server.id).host == began, patience, what="a server that is back")
+
+
+@pytest.mark.needs("hosts.migrate")
+def test_a_server_that_may_be_off_moves_and_is_as_it_was(
+    cloud: Cloud, driver: Driver, desktops: Desktops, patience: float
+) -> None:
+    server = desktops.create_running()
+    began = cloud.servers.get(server.id).host
+    if not driver.has_other_hosts:
+        with pytest.raises(NoCapacity):
+            cloud.hosts.migrate(server.id)
+        assert cloud.servers.get(server.id).host == began
+        return
+    cloud.hosts.migrate(server.id)
+    eventually(lambda: _has_moved(cloud, server.id, began), patience, what="a server on another host")
+    eventually_is(cloud, server.id, ServerStatus.RUNNING, patience)
+
+
+@pytest.mark.needs("hosts.live_migrate", "hosts.disable", "hosts.enable")
+def test_what_is_not_there_or_cannot_move_is_said(cloud: Cloud, desktops: Desktops, shared_server: Server) -> None:
+    for ask in (cloud.hosts.enable, cloud.hosts.force_down, lambda host: cloud.hosts.disable(host, "why")):
+        with pytest.raises(HostNotFound):
+            ask("no-such-host")
+    with pytest.raises(HostNotFound):
+        cloud.hosts.live_migrate(shared_server.id, "no-such-host")
+    for move in (cloud.hosts.live_migrate, cloud.hosts.migrate, cloud.hosts.evacuate):
+        with pytest.raises(ServerNotFound):
+            move(new_id())
+    stopped = desktops.create_stopped()
+    with pytest.raises(ServerBusy):
+        cloud.hosts.live_migrate(stopped.id)
+
+
+def _host(cloud: Cloud, host_id: str) -> Host:
+    return next(host for host in cloud.hosts.list() if host.id == host_id)
+
+
+def _has_moved(cloud: Cloud, server_id: str, began: str) -> bool:
+    return cloud.servers.get(server_id).host not in ("", began)
+
+
+def _is_settled(cloud: Cloud, server_id: str) -> bool:
+    """Whether nothing was being done to it any more: then it takes a reboot."""
+    with suppress(ServerBusy):
+        cloud.servers.reboot(server_id, RebootKind.HARD)
+        return True
+    return False
+
+
+def _has_begun(cloud: Cloud, server_id: str, host_id: str) -> bool:
+    with suppress(ServerBusy):
+        cloud.hosts.live_migrate(server_id, host_id)
+        return True
+    return False
