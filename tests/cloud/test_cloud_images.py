@@ -1,18 +1,13 @@
-"""Images of a real OpenStack: what is uploaded boots, and the cloud fetches one by itself."""
+"""Images of a real OpenStack: what is uploaded boots."""
 
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 from infras.openstack.layout import Layout
 from tests.drivers.desktops import Desktops
 from tests.support.openstack_cloud import OF_THE_SDK, openstack_cloud
-from tests.support.waiting import eventually
 
-from yunzhuo.phoenix.cloud.image_resources import DiskFormat, ImageRequest, ImageState
+from yunzhuo.phoenix.cloud.image_resources import ImageRequest
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.common.ids import new_id
 
@@ -44,19 +39,3 @@ def test_what_is_uploaded_boots(cloud: Cloud, desktops: Desktops) -> None:
     desktops.remove(server.desktop_id)
     cloud.image_store.delete(image.id)
     assert image.id not in {each.id for each in cloud.images.list()}
-
-
-def test_the_cloud_fetches_an_image(cloud: Cloud, tmp_path: Path) -> None:
-    whole = bytes(range(256)) * 4096
-    (tmp_path / "image.raw").write_bytes(whole)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(tmp_path)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    image = cloud.image_store.create(ImageRequest(f"fetched {new_id()[:8]}", DiskFormat.RAW))
-    try:
-        cloud.image_store.import_from(image.id, f"http://127.0.0.1:{server.server_port}/image.raw")
-        eventually(lambda: cloud.image_store.get(image.id).state is ImageState.ACTIVE, _PATIENCE, what="an image that came")
-        assert b"".join(cloud.image_store.download(image.id)) == whole
-    finally:
-        server.shutdown()
-        server.server_close()
-        cloud.image_store.delete(image.id)
