@@ -4,7 +4,7 @@ SHELL := /bin/bash
 # Compiled modules are kept, whatever the shell says: without them every process compiles all of Yunzhuo again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-run setup-test image light-image cloud cloud-down cloud-wipe cloud-lock test test-fast test-image test-mariadb test-chaos test-hour lint format docs screenshots docs-pages settings-file lock clean fuzz bench-tools test-cloud test-cloud-pretended test-windows wheel guest-deb
+.PHONY: help run setup setup-run setup-test image light-image cloud cloud-down cloud-wipe cloud-lock test test-fast test-image test-mariadb test-chaos test-hour lint format docs screenshots docs-pages settings-file lock clean fuzz bench-tools test-cloud test-cloud-pretended test-windows test-people coverage mutation wheel guest-deb
 
 # The first Python that is new enough; its own words when there is none. `make PYTHON=... run` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -15,7 +15,7 @@ BIN := .venv/bin
 SETUP = $(PYTHON) -m infras.setup
 SLOW := slow or machine or browser or servers
 # In no ordinary run: each takes many minutes.
-LONG := image or chaos or cloud or windows
+LONG := image or chaos or cloud or windows or people
 STATEFUL := tests/integration/services tests/integration/api tests/unit/portal
 # More than there are cores: many tests wait for something.
 FAST = $(BIN)/pytest -n 3 -m "not ($(SLOW) or $(LONG))"
@@ -56,11 +56,26 @@ test-mariadb: setup-test ## The tests of services, API and pages once more, on M
 test-chaos: setup-test ## Three kills at every moment of every step of every operation; about half an hour
 	@$(BIN)/pytest -m chaos -s $(ARGS)
 
+test-people: setup-test light-image ## Twelve people in twelve browsers at real machines for ten minutes, of which some are killed
+	@$(BIN)/pytest -m people -s tests/e2e/test_twelve_people.py $(ARGS)
+
 test-hour: setup-test ## An hour of SPICE through a gateway that changes under it, and a manager that is away for five minutes
 	@YUNZHUO_TEST_SPICE_SECONDS=3600 YUNZHUO_TEST_AWAY_SECONDS=300 $(BIN)/pytest --timeout 5400 tests/gateway/test_holding_out.py $(ARGS)
 
 test-fast: setup-test ## The tests that need no virtual machine, browser or server
 	@$(FAST) $(ARGS)
+
+# What needs no virtual machine and no browser. Each process that Yunzhuo starts leaves a file of counts in the folder.
+coverage: export COVERAGE_FILE := $(CURDIR)/.coverage/data
+coverage: setup-test ## Which branches the tests take that need no machine or browser, package by package; fails under the marks
+	@rm -rf .coverage && mkdir .coverage
+	@$(BIN)/coverage run -m pytest -n 2 --dist loadgroup -m "not (machine or browser or $(LONG))" $(ARGS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage json --quiet -o .coverage/told.json
+	@$(BIN)/python -m tests.scores.packages .coverage/told.json
+
+mutation: setup-test ## Which small faults in services/rules their unit tests notice, module by module (ARGS=--fresh, --survivors)
+	@$(BIN)/python -m tests.scores.mutation $(ARGS)
 
 fuzz: setup-test ## Ten minutes of changed and random bytes at the gateway's protocol code (SECONDS=600)
 	@$(BIN)/python -m tests.gateway.fuzz $$(($(SECONDS) / 4))
@@ -146,4 +161,4 @@ cloud-lock: setup-test
 		--generate-hashes --no-emit-index-url --no-annotate --no-header --output-file infras/openstack/requirements.lock
 
 clean: ## Remove what was built (not var/, the state)
-	@rm -rf .venv .venv-bench node_modules src/yunzhuo/webkit/static/dist docs/_build .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf .venv .venv-bench node_modules src/yunzhuo/webkit/static/dist docs/_build .mypy_cache .ruff_cache .pytest_cache .coverage

@@ -144,3 +144,54 @@ def test_pace_and_expected_time() -> None:
     assert admission.expected_wait_seconds(25, 24, 10.0) == 20.0
     assert admission.expected_wait_seconds(1, 24, 10.0) == 10.0
     assert admission.expected_wait_seconds(1, 24, None) is None
+    assert admission.expected_wait_seconds(1, 0, 10.0) is None
+    assert admission.expected_wait_seconds(2, 1, 10.0) == 20.0
+    assert admission.room(Limits(per_second=3), 9, 3) == 0
+    assert admission.room(Limits(per_second=2.5), 9, 1) == 1
+    assert admission.room(Limits(cloud=4), 4, 0) == 0
+    assert admission.room(Limits(cloud=4), 3, 0) == 1
+
+
+def let_in(standing: Standing, bounds: Limits | None = None) -> list[str]:
+    return [place.user_id for place in admission.order(standing, bounds or Limits())]
+
+
+def test_of_equals_it_is_the_turn_of_who_has_waited_longest() -> None:
+    early, late = Line(Place("o", "early"), START, 2), Line(Place("o", "late"), START + timedelta(seconds=1), 2)
+    assert let_in(Standing([late, early], {})) == ["early", "late", "early", "late"]
+    served = Line(Place("o", "early"), START, 2, last_served=START + timedelta(seconds=2))
+    assert let_in(Standing([served, late], {})) == ["late", "early", "late", "early"]
+    long_ago = Line(Place("o", "early"), START, 1, last_served=START - timedelta(seconds=2))
+    assert long_ago.since == START
+    assert served.since == START + timedelta(seconds=2)
+
+
+def test_of_organizations_too() -> None:
+    one, two = Line(Place("one", "a"), START, 1), Line(Place("two", "b"), START + timedelta(seconds=1), 1)
+    assert let_in(Standing([two, one], {})) == ["a", "b"]
+    assert let_in(Standing([one, two], {}, {"one": START + timedelta(seconds=2)})) == ["b", "a"]
+    assert let_in(Standing([one, two], {}, {"one": START - timedelta(seconds=2)})) == ["a", "b"]
+    assert let_in(Standing([one, two], {Place("one", "x"): 1})) == ["b", "a"]
+    assert let_in(Standing([one, two], {Place("one", "x"): 1}), Limits(organization=1)) == ["b"]
+
+
+def test_a_persons_oldest_goes_first_unless_its_host_is_full() -> None:
+    here, there = Place("o", "a", "h1"), Place("o", "a", "h2")
+    lines = [Line(there, START + timedelta(seconds=1), 1), Line(here, START, 2)]
+    assert list(admission.order(Standing(lines, {}))) == [here, here, there]
+    assert list(admission.order(Standing(lines, {}), Limits(host=1))) == [here, there]
+    assert list(admission.order(Standing(lines, {Place("p", "x", "h1"): 1}), Limits(host=1))) == [there]
+    nowhere = [Line(Place("o", "a"), START, 3)]
+    assert len(list(admission.order(Standing(nowhere, {Place("o", "a"): 9}), Limits(host=1)))) == 3
+    other = Line(Place("o", "b", "h2"), START + timedelta(seconds=5), 1)
+    full = Standing([Line(here, START, 1), other], {Place("p", "x", "h1"): 1})
+    assert let_in(full, Limits(host=1)) == ["b"], "nobody waits behind somebody whose host is full"
+
+
+def test_only_the_places_that_were_asked_for_are_told() -> None:
+    lines = [Line(Place("o", "a"), START, 2), Line(Place("o", "b"), START + timedelta(seconds=1), 2)]
+    standing = Standing(lines, {})
+    wanted = {"mine": (Place("o", "a", "h1"), 2), "same": (Place("o", "a"), 2), "none": (Place("o", "c"), 1)}
+    assert admission.positions(standing, wanted) == {"mine": 3, "same": 3}
+    assert admission.positions(standing, {}) == {}
+    assert admission.positions(Standing([], {}), wanted) == {}

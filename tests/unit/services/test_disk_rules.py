@@ -1,5 +1,6 @@
 """Where the personal disk comes and goes in a desktop's changes."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,3 +35,31 @@ def test_a_change_that_gives_the_disk_back_keeps_its_place() -> None:
         plan = with_disk(action, lifecycle.plan(action), has_disk=True, is_here=True, ends=Wanted.RUNNING)
         both = {Step.DISCONNECT_DISK, Step.CONNECT_DISK} <= set(plan)
         assert both is (action in personal_disks.KEEP_PLACE), action
+
+
+OUT, BACK = Step.DISCONNECT_DISK, Step.CONNECT_DISK
+
+
+@pytest.mark.parametrize(
+    ("action", "ends", "has_disk", "is_here", "expected"),
+    [
+        (Action.CREATE, None, True, False, (Step.RESERVE, Step.SERVER, Step.RUNNING, Step.READY, BACK)),
+        (Action.CREATE, None, False, False, (Step.RESERVE, Step.SERVER, Step.RUNNING, Step.READY)),
+        (Action.STOP, None, True, True, (Step.STOP, Step.STOPPED, OUT)),
+        (Action.STOP, None, True, False, (Step.STOP, Step.STOPPED)),
+        (Action.SUSPEND, None, True, True, (OUT, Step.SUSPEND, Step.SUSPENDED)),
+        (Action.SUSPEND, None, True, False, (Step.SUSPEND, Step.SUSPENDED)),
+        (Action.REBUILD, Wanted.RUNNING, True, True, (OUT, Step.REBUILD, Step.REBUILT, Step.READY, BACK)),
+        (Action.REBUILD, Wanted.STOPPED, True, True, (OUT, Step.REBUILD, Step.REBUILT)),
+        (Action.REBUILD, Wanted.RUNNING, False, True, (OUT, Step.REBUILD, Step.REBUILT, Step.READY)),
+        (Action.DELETE, None, True, False, (Step.SETTLE, OUT, Step.REMOVE, Step.GONE)),
+        (Action.DELETE, None, False, True, (Step.SETTLE, OUT, Step.REMOVE, Step.GONE)),
+        (Action.DELETE, None, False, False, (Step.SETTLE, Step.REMOVE, Step.GONE)),
+        (Action.RESTORE_DISK, Wanted.RUNNING, True, True, (OUT, Step.RESTORE_DISK, BACK)),
+        (Action.REBOOT, None, True, True, (Step.REBOOT, Step.RUNNING, Step.READY)),
+    ],
+)
+def test_where_it_comes_and_goes(
+    action: Action, ends: Wanted | None, has_disk: bool, is_here: bool, expected: tuple[Step, ...]
+) -> None:
+    assert with_disk(action, lifecycle.plan(action, ends), has_disk=has_disk, is_here=is_here, ends=ends) == expected

@@ -17,3 +17,12 @@ def test_plain_names_are_good(name: str) -> None:
 )
 def test_tricks_are_not(name: str) -> None:
     assert not file_names.is_good(name)
+
+
+def test_where_it_lies() -> None:
+    assert file_names.partial_path_of("a b.txt") == "Downloads/.a b.txt.partial"
+    assert file_names.is_good("x" * 240)
+    assert not file_names.is_good("x" * 241)
+    assert not file_names.is_good("a ")
+    assert not file_names.is_good("a\u2028b")
+    assert not file_names.is_good("a\u2029b")

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -117,3 +118,63 @@ def test_terms_in_form() -> None:
     with pytest.raises(InvalidInput) as told:
         Terms(days=0, extend_days=0, extend_times=-1, warn_hours=(), bin_days=91).checked()
     assert set(told.value.fields) == {"days", "extend_days", "extend_times", "warn_hours", "bin_days"}
+
+
+@pytest.mark.parametrize(
+    ("hours_left", "warned_hours", "stage"),
+    [
+        (25, None, None),
+        (24, None, 24),
+        (23, None, 24),
+        (23, 24, None),
+        (1, 24, 1),
+        (1, None, 1),
+        (0, None, 1),
+        (-9, None, 1),
+        (-9, 1, None),
+    ],
+)
+def test_which_warning_is_due(hours_left: int, warned_hours: int | None, stage: int | None) -> None:
+    terms = Terms(days=10, warn_hours=(24, 1))
+    assert warning_due(BEGIN, BEGIN + timedelta(hours=hours_left), terms, warned_hours) == stage
+
+
+def test_when_it_has_ended() -> None:
+    moment = timedelta(microseconds=1)
+    assert has_ended(BEGIN, BEGIN, BEGIN - NOTICE)
+    assert not has_ended(BEGIN, BEGIN + moment, BEGIN - NOTICE)
+    assert not has_ended(BEGIN, BEGIN, BEGIN - NOTICE + moment)
+    assert not has_ended(BEGIN, BEGIN, None)
+    assert end_of(BEGIN, Terms(days=3)) == BEGIN + timedelta(days=3)
+
+
+def test_how_long_it_waits_in_the_bin() -> None:
+    for days, ended, waits in ((0, False, 0), (0, True, 1), (1, True, 1), (7, True, 7), (7, False, 7)):
+        assert bin_until(BEGIN, Terms(bin_days=days), ended=ended) == BEGIN + timedelta(days=waits)
+    facts = Facts(Wanted.RUNNING, Observed.RUNNING, True, Action.CREATE, OperationStatus.SUCCEEDED)
+    assert [goes_to_bin(facts, None, days) for days in (-1, 0, 1, 2)] == [False, False, True, True]
+
+
+WHY: dict[str, tuple[str, list[Any], list[Any]]] = {
+    "days": ("From 1 to 3650.", [0, -1, 3651], [1, 3650, None]),
+    "extend_days": ("From 1 to 3650.", [0, 3651], [1, 3650]),
+    "extend_times": ("From 0 to 100.", [-1, 101], [0, 100]),
+    "bin_days": ("From 0 to 90.", [-1, 91], [0, 90]),
+    "warn_hours": (
+        "1 to 5 numbers from 1 to 1440.",
+        [(), (0,), (1441,), (1, 2, 3, 4, 5, 6), (0, 5)],
+        [(1,), (1440,), (1, 2, 3, 4, 5), (1, 1, 2, 2, 3, 4, 5)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WHY)
+def test_the_bounds_of_terms(name: str) -> None:
+    why, refused, taken = WHY[name]
+    for value in taken:
+        replace(Terms(), **{name: value}).checked()
+    for value in refused:
+        with pytest.raises(InvalidInput) as told:
+            replace(Terms(), **{name: value}).checked()
+        assert told.value.message == "The terms are not valid."
+        assert told.value.fields == {name: why}

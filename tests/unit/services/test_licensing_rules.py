@@ -121,3 +121,30 @@ def test_taking_what_fits_never_goes_over_the_limit(wishes: list[int], most: int
             assert used + more > most
     assert fits(most + 10, -1, most)
     assert fits(10**9, 10**9, None)
+
+
+def test_a_clock_that_is_only_set_right() -> None:
+    def seen(latest: datetime) -> Phase:
+        return phase(TERM, is_needed=True, now=BEGIN, latest_seen=latest)
+
+    assert seen(BEGIN + CLOCK_TOLERANCE) is Phase.ACTIVE
+    assert seen(BEGIN + CLOCK_TOLERANCE + SECOND) is Phase.CLOCK_BACK
+    assert phase(None, is_needed=True, now=BEGIN, latest_seen=None) is Phase.MISSING
+    assert phase(None, is_needed=False, now=BEGIN, latest_seen=None) is Phase.UNLICENSED
+    revoked = Term(6, BEGIN, END, END, is_withdrawn=True)
+    assert phase(revoked, is_needed=False, now=BEGIN, latest_seen=END) is Phase.WITHDRAWN
+    assert not TERM.is_withdrawn
+
+
+def test_the_last_one_fits() -> None:
+    assert [fits(2, more, 3) for more in (-1, 0, 1, 2)] == [True, True, True, False]
+    assert [fits(4, more, 3) for more in (-1, 0, 1)] == [True, True, False]
+    assert fits(4, 1, None)
+
+
+def test_a_license_whose_grace_is_over_this_very_moment_is_not_taken() -> None:
+    def why(now: datetime) -> Why | None:
+        return why_not_take(TERM, 5, is_ours=True, is_edited=False, now=now)
+
+    assert [why(BEGIN - SECOND), why(BEGIN)] == [Why.NOT_YET, None]
+    assert [why(TERM.grace_ends_at - SECOND), why(TERM.grace_ends_at)] == [None, Why.ENDED]

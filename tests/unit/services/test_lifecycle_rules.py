@@ -3,6 +3,7 @@
 from dataclasses import replace
 from itertools import product
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -146,3 +147,81 @@ def test_looking_again_waits_between_a_twentieth_and_two_seconds(elapsed: float)
     delay = lifecycle.check_delay_seconds(elapsed)
     assert 0.05 <= delay <= 2
     assert delay <= lifecycle.check_delay_seconds(elapsed, of_another=True) <= 10
+
+
+@pytest.mark.parametrize(
+    ("attempts", "seconds"), [(0, 0.5), (1, 0.5), (2, 1.0), (3, 2.0), (4, 4.0), (5, 8.0), (6, 15.0), (10**6, 15.0)]
+)
+def test_how_long_a_retry_waits(attempts: int, seconds: float) -> None:
+    assert lifecycle.retry_delay_seconds(attempts) == seconds
+
+
+@pytest.mark.parametrize(
+    ("elapsed", "own", "anothers"),
+    [(0, 0.05, 0.05), (0.4, 0.05, 0.05), (1, 0.1, 0.1), (20, 2.0, 2.0), (50, 2.0, 5.0), (500, 2.0, 10.0)],
+)
+def test_how_long_a_look_waits(elapsed: float, own: float, anothers: float) -> None:
+    assert lifecycle.check_delay_seconds(elapsed) == pytest.approx(own)
+    assert lifecycle.check_delay_seconds(elapsed, of_another=True) == pytest.approx(anothers)
+
+
+def test_a_server_ends_as_it_was() -> None:
+    for facts in ALL_FACTS:
+        assert lifecycle.power_after(facts) is (Wanted.STOPPED if facts.observed is Observed.STOPPED else Wanted.RUNNING)
+
+
+def test_what_rests_is_as_the_cloud_says() -> None:
+    words = {Observed.STOPPED: State.STOPPED, Observed.SUSPENDED: State.SUSPENDED}
+    for facts in ALL_FACTS:
+        if facts.status is OperationStatus.SUCCEEDED and facts.action not in (Action.DELETE, Action.FORCE_DELETE):
+            if facts.wanted is Wanted.GONE:
+                assert lifecycle.state(facts) is State.DELETED
+            elif facts.observed is Observed.RUNNING:
+                assert lifecycle.state(facts) is (State.AVAILABLE if facts.is_ready else State.ERROR)
+            else:
+                assert lifecycle.state(facts) is words.get(facts.observed or Observed.ERROR, State.ERROR)
+
+
+def test_what_failed_can_be_tried_again_where_it_stands() -> None:
+    removals = {Action.DELETE, Action.FORCE_DELETE}
+    for facts in ALL_FACTS:
+        allowed = lifecycle.allowed_actions(facts)
+        if facts.status is OperationStatus.FAILED and facts.wanted is not Wanted.GONE:
+            if facts.action in removals:
+                assert allowed == removals
+            elif facts.action is Action.CREATE:
+                is_missing = facts.observed is Observed.MISSING
+                assert allowed == (removals | {Action.RELEASE_ADDRESS} if is_missing else removals | {Action.CREATE})
+            elif facts.observed is Observed.STOPPED:
+                assert allowed == lifecycle.ALLOWED[State.STOPPED]
+            elif facts.observed is Observed.RUNNING and not facts.is_ready:
+                assert allowed == lifecycle.ALLOWED_IN_ERROR[Observed.RUNNING]
+
+
+def test_a_change_is_brought_to_its_end_before_it_is_taken_back() -> None:
+    assert lifecycle.plan(Action.STOP, undoes=Action.START) == (Step.START, Step.RUNNING, Step.STOP, Step.STOPPED)
+    assert lifecycle.plan(Action.RESUME, undoes=Action.SUSPEND) == (
+        *(Step.SUSPEND, Step.SUSPENDED),
+        *(Step.RESUME, Step.RUNNING, Step.READY),
+    )
+    assert lifecycle.plan(Action.RESTORE_DISK, Wanted.STOPPED) == (Step.DISCONNECT_DISK, Step.RESTORE_DISK)
+
+
+def test_what_was_refused_at_first_left_all_as_it_was() -> None:
+    for action, steps in lifecycle.PLANS.items():
+        for step in Step:
+            assert lifecycle.changes_first(action, step) is (step is steps[0] or step is Step.DISCONNECT_DISK)
+
+
+def test_what_must_not_stay_half_done_outlives_its_owners_right() -> None:
+    for action in Action:
+        is_removal = action in (Action.DELETE, Action.FORCE_DELETE)
+        assert lifecycle.ends_with_its_owner(action, has_begun=False) is not is_removal
+        can_stop = action in (Action.CREATE, Action.START, Action.RESUME, Action.REBOOT)
+        assert lifecycle.ends_with_its_owner(action, has_begun=True) is can_stop
+
+
+def test_a_broken_desktop_whose_change_waits_can_still_be_helped() -> None:
+    for observed in (Observed.ERROR, Observed.UNKNOWN, Observed.MISSING, None):
+        waiting = Facts(Wanted.RUNNING, observed, False, Action.STOP, OperationStatus.WAITING)
+        assert lifecycle.allowed_actions(waiting) == lifecycle.ALLOWED_IN_ERROR[observed] - {Action.STOP}

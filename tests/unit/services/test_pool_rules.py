@@ -120,7 +120,51 @@ def test_a_night_belongs_to_the_day_it_begins_on() -> None:
 def test_what_is_no_window_is_named(line: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         pools.windows_of(["daily 00:00-24:00 1", line])
-    assert "hours" in refused.value.details["fields"]  # type: ignore[operator]
+    assert line in refused.value.fields["hours"] or refused.value.fields["hours"].endswith("is no time of day.")
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("mon 7:30-18:00 5", "“mon 7:30-18:00 5” is not like “mon-fri 07:30-18:00 5”."),
+        ("foo 07:30-18:00 5", "In “foo 07:30-18:00 5”, days are mon, tue, wed, thu, fri, sat, sun, or daily."),
+        ("mon 07:60-18:00 5", "In “mon 07:60-18:00 5”, 07:60 is no time of day."),
+        ("mon 07:30-24:01 5", "In “mon 07:30-24:01 5”, 24:01 is no time of day."),
+        ("mon " + "x" * 90, f"“mon {'x' * 56}” is not like “mon-fri 07:30-18:00 5”."),
+    ],
+)
+def test_what_is_wrong_with_a_line(line: str, told: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        pools.windows_of([line])
+    assert refused.value.message == "The hours are not valid."
+    assert refused.value.fields == {"hours": told}
+
+
+def test_how_many_lines_there_may_be() -> None:
+    lines = ["", "  ", *["daily 00:00-24:00 1"] * 20]
+    assert len(pools.windows_of(lines)) == 20
+    with pytest.raises(InvalidInput) as refused:
+        pools.windows_of([*lines, "daily 00:00-24:00 1"])
+    assert refused.value.fields == {"hours": "At most 20 lines."}
+
+
+@pytest.mark.parametrize(
+    ("line", "written"),
+    [
+        (" MON-fri 07:30-18:00 5 ", "mon-fri 07:30-18:00 5"),
+        ("sat,sun 10:00-14:00 001", "sat,sun 10:00-14:00 1"),
+        ("mon,wed,fri 00:00-24:00 0", "mon,wed,fri 00:00-24:00 0"),
+        ("fri-mon 22:00-06:05 12", "mon,fri,sat,sun 22:00-06:05 12"),
+        ("mon-tue 08:00-09:00 1", "mon,tue 08:00-09:00 1"),
+        ("tue-thu 08:00-09:00 1", "tue-thu 08:00-09:00 1"),
+        ("wed-tue 08:00-09:59 1", "daily 08:00-09:59 1"),
+        ("sun 23:59-00:00 1", "sun 23:59-00:00 1"),
+    ],
+)
+def test_how_a_line_is_written(line: str, written: str) -> None:
+    (window,) = pools.windows_of([line])
+    assert pools.line_of(window) == written
+    assert list(pools.windows_of([written])) == [window]
 
 
 @given(st.integers(0, 10_000))
@@ -138,3 +182,22 @@ def test_only_what_was_left_long_enough_is_given_back(now: datetime, minutes: in
 @given(st.integers(0, 40), counts)
 def test_one_more_for_somebody_fits(capacity: int, now: Counts) -> None:
     assert pools.may_build_for_somebody(capacity, now) is (now.there + 1 <= capacity)
+
+
+def test_the_first_pauses() -> None:
+    seconds = [pools.pause_after(failures).total_seconds() for failures in (-1, 0, 1, 2, 3, 4, 5, 6, 10**6)]
+    assert seconds == [15, 15, 30, 60, 120, 240, 480, 600, 600]
+
+
+def test_a_plan_in_numbers() -> None:
+    assert pools.plan(3, 8, Counts(), at_once=20) == Plan(build=3)
+    assert pools.plan(3, 8, Counts(), at_once=2) == Plan(build=2)
+    assert pools.plan(3, 8, Counts(ready=1, coming=1), at_once=20) == Plan(build=1)
+    assert pools.plan(3, 8, Counts(in_use=7), at_once=20) == Plan(build=1)
+    assert pools.plan(3, 8, Counts(broken=2, lost=1), at_once=20) == Plan(build=1), "what is broken keeps its place"
+    assert pools.plan(3, 8, Counts(ready=3, coming=2), at_once=20) == Plan(remove_coming=2)
+    assert pools.plan(1, 8, Counts(ready=3, coming=2), at_once=20) == Plan(remove_coming=2, remove_ready=2)
+    assert pools.plan(3, 8, Counts(ready=3, in_use=6), at_once=20) == Plan(remove_ready=1), "less room than is wanted"
+    assert pools.plan(3, 8, Counts(ready=2, in_use=5, leaving=1), at_once=20) == Plan()
+    assert pools.plan(0, 0, Counts(ready=1, in_use=3), at_once=1) == Plan(remove_ready=1)
+    assert Counts(1, 2, 4, 8, 16, 32).there == 63

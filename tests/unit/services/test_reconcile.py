@@ -1,8 +1,10 @@
 """What a look at the cloud says."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -103,3 +105,52 @@ def test_only_what_a_deleted_desktop_left_is_removed_and_never_at_first_sight() 
         is_second_address = kind is FindingKind.DOUBLE and thing is Thing.ADDRESS
         is_of_nobody = kind is FindingKind.LEFT_BEHIND or is_second_address
         assert may_remove(found, NOW, NOW + grace, grace) is (is_of_nobody and not is_in_use)
+
+
+KNOWN = KnownDesktop("1", "Chemistry", "s1", Observed.RUNNING, None, None, None, False, False, "chem", "h1")
+SEEN = SeenServer("s1", "1", Observed.RUNNING, None, None, "chem", "h1")
+
+
+@pytest.mark.parametrize(
+    ("known", "seen", "kind"),
+    [
+        (KNOWN, SEEN, None),
+        (KNOWN, replace(SEEN, status=Observed.STOPPED), FindingKind.CHANGED),
+        (KNOWN, replace(SEEN, fault="broke"), FindingKind.CHANGED),
+        (KNOWN, replace(SEEN, fault_code="memory_lost"), FindingKind.CHANGED),
+        (replace(KNOWN, missing_since=NOW), SEEN, FindingKind.CHANGED),
+        (KNOWN, replace(SEEN, name="physics", host="h2"), FindingKind.RENAMED),
+        (KNOWN, replace(SEEN, host="h2"), FindingKind.MOVED),
+        (KNOWN, replace(SEEN, id="s2"), FindingKind.DOUBLE),
+        (replace(KNOWN, server_id=None), SEEN, FindingKind.ADOPTED),
+        (replace(KNOWN, is_changing=True), replace(SEEN, status=Observed.STOPPED), None),
+        (replace(KNOWN, is_changing=True, is_deleted=True), SEEN, FindingKind.LEFT_BEHIND),
+    ],
+)
+def test_what_a_server_tells(known: KnownDesktop, seen: SeenServer, kind: FindingKind | None) -> None:
+    expected = [Finding(kind, "1", seen.id, "Chemistry", seen)] if kind else []
+    assert compare({"1": known}, [seen]) == expected
+
+
+@pytest.mark.parametrize(
+    ("known", "kind"),
+    [
+        (KNOWN, FindingKind.MISSING_FIRST),
+        (replace(KNOWN, missing_since=NOW), FindingKind.MISSING_AGAIN),
+        (replace(KNOWN, missing_since=NOW, observed=Observed.MISSING), None),
+        (replace(KNOWN, server_id=None), FindingKind.NO_SERVER),
+        (replace(KNOWN, is_deleted=True), None),
+        (replace(KNOWN, is_changing=True), None),
+    ],
+)
+def test_what_is_missing(known: KnownDesktop, kind: FindingKind | None) -> None:
+    found = compare({"1": known, "2": replace(KNOWN, id="2", missing_since=None)}, [])
+    first = [Finding(kind, "1", known.server_id, "Chemistry")] if kind else []
+    assert found == [*first, Finding(FindingKind.MISSING_FIRST, "2", "s1", "Chemistry")], "and the next one is looked at, too"
+    assert [each.is_only_told for each in found[:-1]] == ([kind is FindingKind.NO_SERVER] if kind else [])
+
+
+def test_a_stranger_is_told_by_its_own_name() -> None:
+    assert compare({}, [replace(SEEN, desktop_id="9", name="web")]) == [
+        Finding(FindingKind.STRANGER, "9", "s1", "web", replace(SEEN, desktop_id="9", name="web"))
+    ]

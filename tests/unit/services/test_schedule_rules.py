@@ -87,6 +87,36 @@ def test_what_is_on_time_is_done_for_its_moment() -> None:
     assert decision.next_at == due_at + timedelta(days=1)
 
 
+def test_what_is_late_by_as_much_as_is_caught_up_is_done() -> None:
+    due_at, hour = datetime(2026, 3, 2, 6, tzinfo=UTC), timedelta(hours=1)
+    second = timedelta(seconds=1)
+    just = decide("0 7 * * *", BERLIN, due_at, due_at + hour, hour)
+    assert (just.run_at, just.missed_at, just.next_at) == (due_at, None, due_at + timedelta(days=1))
+    over = decide("0 7 * * *", BERLIN, due_at, due_at + hour + second, hour)
+    assert (over.run_at, over.missed_at, over.next_at) == (None, due_at, due_at + timedelta(days=1))
+    # A later moment that is just not too late is the one that is done, to the second.
+    hourly = decide("0 * * * *", BERLIN, due_at, due_at + 5 * hour, 2 * hour)
+    assert (hourly.run_at, hourly.missed_at, hourly.next_at) == (due_at + 5 * hour, due_at, due_at + 6 * hour)
+    edge = decide("0 7 * * *", BERLIN, due_at, due_at + timedelta(days=1) + hour, hour)
+    assert (edge.run_at, edge.missed_at) == (due_at + timedelta(days=1), due_at)
+
+
+def test_what_is_never_due_again() -> None:
+    assert next_after("0 0 29 2 *", BERLIN, datetime(2026, 3, 1, tzinfo=UTC)) == datetime(2028, 2, 28, 23, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("deed", "waited_for"),
+    [
+        (Deed.START, {State.STOPPING, State.SUSPENDING}),
+        (Deed.STOP, {State.STARTING, State.RESUMING, State.REBOOTING}),
+        (Deed.SUSPEND, {State.STARTING, State.RESUMING, State.REBOOTING}),
+    ],
+)
+def test_what_is_waited_for(deed: Deed, waited_for: set[State]) -> None:
+    assert {state for state in State if waits_for(deed, state)} == waited_for
+
+
 @given(st.text(max_size=120))
 def test_any_text_is_a_rule_or_refused(text: str) -> None:
     try:
@@ -98,8 +128,19 @@ def test_any_text_is_a_rule_or_refused(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "* * * *", "61 * * * *", "0 0 31 2 *", "* * * * * *", "@daily", "0 7 * * 一", "0 " * 90])
 def test_what_is_no_rule(text: str) -> None:
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInput) as refused:
         checked_rule(text)
+    assert refused.value.message == "The rule is not valid."
+    assert refused.value.fields == {"rule": "Like “0 7 * * 1-5”: minute, hour, day, month, weekday."}
+
+
+def test_a_rule_in_form() -> None:
+    assert checked_rule(" 0  7\t* * 1-5\n") == "0 7 * * 1-5"
+    longest = ",".join(str(minute) for minute in range(10, 41)) + " * * * *"
+    assert len(longest) == 100
+    assert checked_rule(longest) == longest
+    with pytest.raises(InvalidInput):
+        checked_rule(longest.replace("10,", "100,", 1).replace("100", "010"))
 
 
 @given(st.sampled_from(Deed), st.sampled_from(State), st.booleans(), st.booleans())
