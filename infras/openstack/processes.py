@@ -69,6 +69,8 @@ class Processes:
                 env={**self._layout.environment(), **(environment or {})},
                 cwd=self._layout.state,
             )
+        # It outlives us; subprocess would complain that nobody waited for it.
+        process.returncode = 0
         self._pid_file(name).write_text(f"{process.pid} {_start_time(process.pid)}", encoding="ascii")
         self.started.append(name)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from openstack.connection import Connection
 from tests.support.openstack_cloud import OF_THE_SDK, PRETENDED, asked_directly, openstack_cloud
 from tests.support.waiting import eventually
 
@@ -30,9 +31,23 @@ def administrator() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def member() -> Iterator[Any]:
+def member(administrator: Any) -> Iterator[Any]:
+    """Somebody else of the same project, with the role of a member and no other."""
     with asked_directly("yunzhuo") as sdk:
-        yield sdk
+        project_id = sdk.current_project_id
+    name, password = f"member-{new_id()}", new_id()
+    user = administrator.identity.create_user(name=name, password=password, domain_id="default")
+    role = administrator.identity.find_role("member", ignore_missing=False)
+    administrator.identity.assign_project_role_to_user(project_id, user, role)
+    told = administrator.config.auth
+    signing_in = {"auth_url": told["auth_url"], "username": name, "password": password, "project_id": project_id}
+    connection = Connection(auth={**signing_in, "user_domain_id": "default"}, region_name=administrator.config.region_name)
+    try:
+        yield connection
+    finally:
+        connection.close()
+        connection.session.session.close()
+        administrator.identity.delete_user(user)
 
 
 def test_user_data_is_kept_and_replaced_and_not_for_members(cloud: Cloud, administrator: Any, member: Any) -> None:

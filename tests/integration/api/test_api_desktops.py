@@ -40,6 +40,8 @@ DESKTOP = {
     "extensions_left",
     "bin_until",
     "renews_at",
+    "idle_until",
+    "agent",
 }
 OPERATION = {"id", "desktop_id", "action", "status", "position", "steps", "error", "created_at", "ended_at"} | {
     "note_code",

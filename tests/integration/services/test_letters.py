@@ -167,7 +167,7 @@ def test_no_subject_or_inviter_brings_a_head(posted: Installation, boss: Actor, 
 
 def test_every_letter_is_there_in_every_language_with_the_same_values() -> None:
     arguments = {"until": "U", "inviter": "I", "old": "O", "new": "N", "at": "A", "count": "C"}
-    arguments |= {"installation": "L", "customer": "S", "days": "D", "grace": "G", "desktop": "K"}
+    arguments |= {"installation": "L", "customer": "S", "days": "D", "grace": "G", "desktop": "K", "from": "F", "image": "M"}
     for kind in Kind:
         said = {language: letters.write(kind, language, arguments, "http://x/") for language in WORDS}
         shapes = {

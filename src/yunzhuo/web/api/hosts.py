@@ -9,7 +9,7 @@ from yunzhuo.webkit import actor, services
 from yunzhuo.webkit.bearer import bearer
 from yunzhuo.webkit.openapi import BODY, refusals
 
-blueprint = APIBlueprint("hosts", __name__, tag="Administration")
+blueprint = APIBlueprint("hosts", __name__, tag="Hosts")
 
 
 @blueprint.post("/hosts/<host_id>")

@@ -45,7 +45,7 @@ class NewImage(Asked):
     min_memory_mib: int = Field(0, ge=0, le=_LARGEST_MIB)
     min_disk_mib: int = Field(0, ge=0, le=_LARGEST_MIB)
     visibility: Visibility = Visibility.PRIVATE
-    url: str | None = Field(None, max_length=2000, examples=["https://example.org/desktop.qcow2"])
+    url: str | None = Field(None, max_length=2000)
 
     def asked(self) -> ImageRequest:
         """As the service takes it."""

@@ -9,7 +9,7 @@ from yunzhuo.webkit import actor, services
 from yunzhuo.webkit.bearer import bearer
 from yunzhuo.webkit.openapi import BODY, refusals
 
-blueprint = APIBlueprint("stored_images", __name__, tag="Images")
+blueprint = APIBlueprint("stored_images", __name__, tag="The cloud's images")
 
 
 @blueprint.get("/stored-images")
