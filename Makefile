@@ -62,7 +62,7 @@ test-people: setup-test light-image ## Twelve people in twelve browsers at real 
 test-hour: setup-test ## An hour of SPICE through a gateway that changes under it, and a manager that is away for five minutes
 	@YUNZHUO_TEST_SPICE_SECONDS=3600 YUNZHUO_TEST_AWAY_SECONDS=300 $(BIN)/pytest --timeout 5400 tests/gateway/test_holding_out.py $(ARGS)
 
-test-fast: setup-test ## The tests that need no virtual machine, browser or server
+test-fast: setup-test ## Under a minute: what needs no virtual machine, browser or server, and does not look closely at one part
 	@$(FAST) $(ARGS)
 
 # What needs no virtual machine and no browser. Each process that Yunzhuo starts leaves a file of counts in the folder.

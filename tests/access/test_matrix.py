@@ -18,6 +18,8 @@ from yunzhuo.services.verbs import VERBS
 from yunzhuo.web.portal import verb_words
 from yunzhuo.webkit.cookies import SECRET_FIELD
 
+pytestmark = pytest.mark.slow
+
 ROWS = rows()
 STATUSES = {403: "F", 404: "N", 409: "C", 422: "I"}
 
@@ -73,7 +75,6 @@ def test_every_verb_that_is_granted_has_a_meaning() -> None:
     assert verb_words.VERBS.keys() == VERBS.keys()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("role", ROLES)
 def test_methods_do_what_the_matrix_says(school: World, role: Role) -> None:
     wrong = []
@@ -90,7 +91,6 @@ def test_methods_do_what_the_matrix_says(school: World, role: Role) -> None:
     assert wrong == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("role", ROLES)
 def test_routes_do_what_the_matrix_says(school: World, role: Role) -> None:
     client, headers = school.app.test_client(), {"Authorization": f"Bearer {school.tokens[role]}"}
@@ -112,7 +112,6 @@ def test_routes_do_what_the_matrix_says(school: World, role: Role) -> None:
     assert wrong == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("role", ROLES)
 def test_pages_do_what_the_matrix_says(school: World, role: Role) -> None:
     client = school.app.test_client()

@@ -11,6 +11,8 @@ from tests.support.installation import Installation
 from tests.support.pages import Visitor, signed_in, somebody
 from yunzhuo.services.access import Actor, Role
 
+pytestmark = pytest.mark.slow
+
 ELSEWHERE = [
     "https://evil.example/",
     "//evil.example/",
@@ -43,7 +45,6 @@ def filled(rule: Rule) -> str:
     return re.sub(r"<any\(([^,)]+)[^>]*>", lambda found: found[1].strip("'"), rule.rule).replace("<", "").replace(">", "")
 
 
-@pytest.mark.slow
 def test_no_page_takes_a_post_from_another_site(app: Flask, yunzhuo: Installation) -> None:
     """Every route of the pages that changes something, with the victim's cookie: without a token, and with somebody else's."""
     victim = signed_in(app, somebody(yunzhuo, "victim", Role.OPERATOR))
@@ -60,7 +61,6 @@ def test_no_page_takes_a_post_from_another_site(app: Flask, yunzhuo: Installatio
     assert yunzhuo.everything_stored() == before
 
 
-@pytest.mark.slow
 def test_a_cookie_is_nobody_to_the_api(app: Flask, yunzhuo: Installation) -> None:
     """Where no form's token is asked for, no cookie counts."""
     victim, tried = signed_in(app, somebody(yunzhuo, "victim", Role.OPERATOR)), 0

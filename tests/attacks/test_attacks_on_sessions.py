@@ -11,6 +11,8 @@ from tests.support.pages import Visitor, signed_in
 from yunzhuo.services.access import Actor
 from yunzhuo.webkit import cookies
 
+pytestmark = pytest.mark.slow
+
 OTHER = "another long one"
 End = Callable[[Installation, Actor, Actor], object]
 ENDS: dict[str, End] = {

@@ -15,7 +15,7 @@ from tests.gateway.screens import Screen
 from tests.gateway.viewers import Viewer, console_url, masked, offer, raw, upgrade
 from tests.gateway.waiting import eventually
 
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.slow]
 
 
 def status_of(answer: bytes) -> int:
@@ -154,7 +154,6 @@ async def test_room_for_five(impatient: RunningGateway, manager: StandInManager,
     await viewer.close()
 
 
-@pytest.mark.slow
 async def test_a_crowd_at_the_door(impatient: RunningGateway, manager: StandInManager, screen: Screen) -> None:
     crowd = [await asyncio.open_connection("127.0.0.1", impatient.port) for _ in range(300)]
     await eventually(nobody_at(impatient))

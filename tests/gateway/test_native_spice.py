@@ -28,7 +28,7 @@ PERMISSION_DENIED, NEED_SECURED, NOT_AVAILABLE = 7, 5, 9
 KEY_PRESS = struct.pack("<HI", 101, 4) + b"\x1e\0\0\0"
 ACK = struct.pack("<HI", 2, 0)
 
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.slow]
 
 
 class NativeViewer:

@@ -27,7 +27,7 @@ SHIPPED = Path(__file__).parents[2] / "infras" / "proxy"
 V2 = b"\r\n\r\n\0\r\nQUIT\n"
 V2_TCP4 = V2 + b"\x21\x11\0\x0c" + bytes((192, 0, 2, 9, 10, 0, 0, 1)) + b"\x12\x34\x1f\x91"
 
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.slow]
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from tests.gateway.screens import Screen
 from tests.gateway.viewers import Viewer
 from tests.gateway.waiting import eventually
 
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.slow]
 
 
 async def test_bytes_go_through_unchanged(gateway: RunningGateway, manager: StandInManager, screen: Screen) -> None:
@@ -68,7 +68,6 @@ async def test_every_version_of_a_screen(
     await viewer.close()
 
 
-@pytest.mark.slow
 async def test_two_hundred_at_once(gateway: RunningGateway, manager: StandInManager, screen: Screen) -> None:
     async def work(number: int) -> None:
         viewer = await Viewer.open(gateway, tickets[number], open_timeout=60)
@@ -232,7 +231,6 @@ async def test_the_end_of_the_viewer_closes_the_screen(
         await screen.deserted.wait()
 
 
-@pytest.mark.slow
 async def test_a_silent_browser_is_pinged_and_kept(impatient: RunningGateway, manager: StandInManager, screen: Screen) -> None:
     gateway = impatient
     ticket = manager.issue(screen)
@@ -243,7 +241,6 @@ async def test_a_silent_browser_is_pinged_and_kept(impatient: RunningGateway, ma
     await viewer.close()
 
 
-@pytest.mark.slow
 async def test_a_browser_that_is_gone_without_a_word_is_given_up(
     impatient: RunningGateway, manager: StandInManager, screen: Screen
 ) -> None:

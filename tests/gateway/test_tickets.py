@@ -16,7 +16,7 @@ from tests.gateway.running import RunningGateway
 from tests.gateway.screens import PASSWORD, Screen
 from tests.gateway.viewers import Viewer, console_url, offer
 
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.slow]
 
 
 async def refusal(gateway: RunningGateway, ticket: str) -> tuple[int, dict[str, Any]]:

@@ -17,7 +17,7 @@ from tests.gateway.managers import StandInManager
 from tests.gateway.screens import Screen
 from tests.gateway.viewers import Viewer
 
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.slow]
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:

@@ -19,7 +19,7 @@ from tests.gateway.test_tls import certificate
 from tests.gateway.viewers import Viewer
 from tests.gateway.waiting import eventually
 
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.slow]
 
 POINTER = b"\5\0\0\1\0\1"
 KEY_EVENT = b"\4\1\0\0\0\0\0A"
@@ -121,7 +121,6 @@ async def test_a_message_that_nobody_knows_passes_only_without_a_policy(
     assert (await manager.end_of(ticket))["reason"] == "policy"
 
 
-@pytest.mark.slow
 async def test_no_faster_than_a_policy_allows(
     gateway: RunningGateway, manager: StandInManager, start_screen: StartScreen
 ) -> None:

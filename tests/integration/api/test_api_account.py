@@ -8,6 +8,8 @@ from tests.support.api import Api, known, problem
 from tests.support.authenticator import Authenticator
 from tests.support.installation import PASSWORD, Installation
 
+pytestmark = pytest.mark.slow
+
 AGAIN = {"password": PASSWORD}
 
 
@@ -60,7 +62,6 @@ def test_tokens_make_narrower_ones_and_are_revoked(yunzhuo: Installation, lin: A
     problem(watch.get("/desktops"), 401, "not_signed_in")
 
 
-@pytest.mark.slow
 def test_password_address_and_sessions(yunzhuo: Installation, lin: Api, anonymous: Api) -> None:
     person = known(yunzhuo, "lin")
     yunzhuo.services.sign_ins.sign_in(person.email, PASSWORD, client_address="192.0.2.9")

@@ -14,6 +14,8 @@ from yunzhuo.services.rules.lifecycle import Action, State
 from yunzhuo.web.api.models import ACTIONS
 from yunzhuo.webkit.statuses import STATUS
 
+pytestmark = pytest.mark.slow
+
 WITHOUT_A_TOKEN = {
     ("post", "/tokens"),
     ("post", "/registrations"),

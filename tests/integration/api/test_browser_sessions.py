@@ -15,6 +15,8 @@ from yunzhuo.services.access import Role
 from yunzhuo.web.app import create_app
 from yunzhuo.webkit import cookies, languages, sessions
 
+pytestmark = pytest.mark.slow
+
 
 def with_pages(app: Flask) -> Flask:
     """The application with a few pages more."""

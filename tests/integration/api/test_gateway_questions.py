@@ -10,6 +10,8 @@ from werkzeug.test import TestResponse
 
 from yunzhuo.gateway.tickets import Grant
 
+pytestmark = pytest.mark.slow
+
 
 class Gateway:
     """The gateway beside the manager, with its key."""
@@ -120,7 +122,6 @@ def test_how_sessions_stand_is_shown_and_those_that_have_to_end_are_told(
         problem(gateway.tell("report", wrong), 422, "invalid_input")
 
 
-@pytest.mark.slow
 def test_a_file_for_a_native_viewer(yunzhuo: Installation, lin: Api, gateway: Gateway) -> None:
     desktop_id = lin.desktop()
     yunzhuo.run()

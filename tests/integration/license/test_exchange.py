@@ -13,6 +13,8 @@ from yunzhuo.license.exchange import COLUMNS, ExchangeReport
 from yunzhuo.phoenix.common.errors import Forbidden, InvalidInput
 from yunzhuo.services.list_files import FileKind, write
 
+pytestmark = pytest.mark.slow
+
 HEAD = ("customer", "contact", "installation", "edition", "features", "desktops", "expires", "moves")
 
 

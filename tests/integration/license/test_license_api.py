@@ -14,6 +14,8 @@ from werkzeug.test import TestResponse
 
 from yunzhuo.phoenix.security import licenses
 
+pytestmark = pytest.mark.slow
+
 PASSWORD = "another horse battery"
 OPEN = {
     ("post", "/api/v1/tokens"),

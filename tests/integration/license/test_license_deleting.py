@@ -14,6 +14,8 @@ from yunzhuo.phoenix.security import activation, host_info, licenses
 from yunzhuo.phoenix.security.activation import ActivationRequest
 from yunzhuo.services.sessions import Browser
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Vendor]:

@@ -10,6 +10,8 @@ from tests.support.installation import START
 from tests.support.license_server import YEAR, Host, Vendor, vendor
 from tests.support.mail_server import MailServer, mail_server
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def post() -> Iterator[MailServer]:

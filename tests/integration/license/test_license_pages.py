@@ -15,6 +15,8 @@ from yunzhuo.license.rules import Act
 from yunzhuo.phoenix.security import licenses
 from yunzhuo.services.list_files import FileKind, read
 
+pytestmark = pytest.mark.slow
+
 PASSWORD = "another horse battery"
 _DATE = re.compile(r"20\d\d-\d\d-\d\d")
 

@@ -23,6 +23,8 @@ from yunzhuo.phoenix.security.activation import ActivationRequest
 from yunzhuo.phoenix.security.licenses import License, Limits
 from yunzhuo.services.access import Actor
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Vendor]:
@@ -263,7 +265,6 @@ def test_a_disabled_customer_keeps_its_licenses(server: Vendor) -> None:
         server.services.customers.get(server.boss, server.boss.organization_id)
 
 
-@pytest.mark.slow
 def test_a_backup_makes_the_same_server_elsewhere(server: Vendor, tmp_path: Path) -> None:
     made = server.installation(server.customer(), desktops=40).installation
     server.services.installations.take_host_info(server.boss, made.id, Host(server).document())

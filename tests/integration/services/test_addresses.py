@@ -19,6 +19,8 @@ from yunzhuo.services.rules.addresses import LATE
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, State
 from yunzhuo.services.rules.reconcile import FindingKind, Thing
 
+pytestmark = pytest.mark.slow
+
 KEEP_SECONDS = 600.0
 
 

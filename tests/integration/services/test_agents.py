@@ -18,6 +18,8 @@ from yunzhuo.services.rules.agent_words import Status
 from yunzhuo.services.rules.idle import IdleDeed, Terms
 from yunzhuo.services.rules.lifecycle import Action, State
 
+pytestmark = pytest.mark.slow
+
 _URL = "https://agents.school.local:8084"
 
 

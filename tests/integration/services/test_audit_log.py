@@ -18,6 +18,8 @@ from yunzhuo.services.audit_search import AuditView, AuditWish
 from yunzhuo.services.rules.chain import START, link
 from yunzhuo.services.rules.lifecycle import Action
 
+pytestmark = pytest.mark.slow
+
 
 def entries(yunzhuo: Installation, actor: Actor, **wish: Any) -> list[AuditView]:
     return list(yunzhuo.services.audit_reader.search(actor, AuditWish(**wish), limit=200).items)

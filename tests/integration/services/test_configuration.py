@@ -14,6 +14,8 @@ from yunzhuo.services.configuration import Piece, Plan, StepKind
 from yunzhuo.services.quotas import Resource, Subject
 from yunzhuo.services.rules.schedules import Deed as ScheduleDeed
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def school(yunzhuo: Installation, boss: Actor, lin: Actor) -> Mapping[str, Any]:

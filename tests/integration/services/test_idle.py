@@ -20,6 +20,8 @@ from yunzhuo.services.rules.schedules import SubjectKind
 from yunzhuo.services.schedules import ScheduleWish
 from yunzhuo.services.screens import Standing
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def yunzhuo(tmp_path: Path) -> Iterator[Installation]:

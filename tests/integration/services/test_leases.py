@@ -21,6 +21,8 @@ from yunzhuo.services.rules.leases import MOST_BINNED, Terms
 from yunzhuo.services.rules.lifecycle import Action, State
 from yunzhuo.services.rules.pools import Kind
 
+pytestmark = pytest.mark.slow
+
 TERMS = Terms(days=30, extend_days=10, extend_times=2, warn_hours=(72, 1), bin_days=7)
 
 

@@ -21,6 +21,8 @@ from yunzhuo.services.list_files import FileKind
 from yunzhuo.services.rules.licensing import Phase
 from yunzhuo.services.rules.lifecycle import Action
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def licensed(tmp_path: Path) -> Iterator[Licensed]:

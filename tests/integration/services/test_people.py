@@ -13,6 +13,8 @@ from yunzhuo.services.access import Actor, Role, installation
 from yunzhuo.services.people import DesktopsOfDeleted, PeopleService
 from yunzhuo.services.rules.lifecycle import State
 
+pytestmark = pytest.mark.slow
+
 CLIENT = "192.0.2.7"
 CHANGES: dict[str, Callable[[PeopleService, Actor, str], object]] = {
     "disable": lambda people, actor, user_id: people.disable(actor, user_id),

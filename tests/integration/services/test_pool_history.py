@@ -16,6 +16,8 @@ from yunzhuo.services.assembly import gateway_key_file
 from yunzhuo.services.rules.pool_times import WaitPhase
 from yunzhuo.web.portal.pool_pictures import day_picture
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def yunzhuo(tmp_path: Path) -> Iterator[Installation]:

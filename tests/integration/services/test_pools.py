@@ -23,6 +23,8 @@ from yunzhuo.services.rules.lifecycle import Action, State
 from yunzhuo.services.rules.personal_disks import DiskState
 from yunzhuo.services.rules.pools import Counts, Kind, Way
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def yunzhuo(tmp_path: Path) -> Iterator[Installation]:
@@ -91,7 +93,6 @@ def test_a_released_desktop_is_replaced_and_never_given_again(yunzhuo: Installat
     assert len(yunzhuo.cloud.servers.list()) == 2
 
 
-@pytest.mark.slow
 def test_the_personal_disk_follows(yunzhuo: Installation, boss: Actor, lin: Actor) -> None:
     pool_id = make_pool(yunzhuo, boss, members=[lin], capacity=3, spares=1)
     yunzhuo.services.personal_disks.create(lin)
@@ -129,7 +130,6 @@ def test_what_is_being_built_gets_the_disk_too(yunzhuo: Installation, boss: Acto
     assert (disk.state, disk.desktop and disk.desktop.id) == (DiskState.CONNECTED, claimed.desktop.id)
 
 
-@pytest.mark.slow
 def test_a_disk_is_not_taken_from_where_it_is_worked_with(yunzhuo: Installation, boss: Actor, lin: Actor) -> None:
     yunzhuo.services.personal_disks.create(lin)
     yunzhuo.services.disk_upkeep.round()
@@ -175,7 +175,6 @@ def test_a_dedicated_desktop_is_kept(yunzhuo: Installation, boss: Actor, lin: Ac
     assert (again.way, again.desktop.id, again.desktop.state) == (Way.HAD, desktop_id, State.STOPPED)
 
 
-@pytest.mark.slow
 def test_spares_follow_the_hours(yunzhuo: Installation, boss: Actor, lin: Actor) -> None:
     yunzhuo.clock.set(datetime(2026, 3, 2, 7, 0, tzinfo=UTC))  # a Monday
     hours = ["mon-fri 08:00-12:00 3"]
@@ -193,7 +192,6 @@ def test_spares_follow_the_hours(yunzhuo: Installation, boss: Actor, lin: Actor)
     assert len(yunzhuo.cloud.servers.list()) == 2
 
 
-@pytest.mark.slow
 def test_a_desktop_left_alone_is_given_back_and_one_in_use_is_not(
     yunzhuo: Installation, boss: Actor, lin: Actor, mei: Actor
 ) -> None:
@@ -217,7 +215,6 @@ def test_a_desktop_left_alone_is_given_back_and_one_in_use_is_not(
     assert entry.before == {"desktop": "Physics 1", "why": "left_alone"}
 
 
-@pytest.mark.slow
 def test_another_image_replaces_spares_and_leaves_what_people_have(
     yunzhuo: Installation, boss: Actor, lin: Actor, mei: Actor
 ) -> None:
@@ -234,7 +231,6 @@ def test_another_image_replaces_spares_and_leaves_what_people_have(
     assert yunzhuo.services.desktops.get(lin, old.id).image_id == old.image_id
 
 
-@pytest.mark.slow
 def test_a_spare_that_somebody_changed_is_nobodys_to_be_given(yunzhuo: Installation, boss: Actor, lin: Actor) -> None:
     pool_id = make_pool(yunzhuo, boss, members=[lin], capacity=1, spares=1)
     settle(yunzhuo)
@@ -248,7 +244,6 @@ def test_a_spare_that_somebody_changed_is_nobodys_to_be_given(yunzhuo: Installat
     assert yunzhuo.services.claims.claim(lin, pool_id).desktop.id != spare.id
 
 
-@pytest.mark.slow
 def test_a_cloud_in_which_nothing_can_be_built_is_asked_less_and_less(yunzhuo: Installation, boss: Actor, lin: Actor) -> None:
     pool_id = make_pool(yunzhuo, boss, members=[lin], capacity=3, spares=2)
     yunzhuo.weather.faults.set(Fault(operation="servers.create", kind=FaultKind.REFUSE, count=None))
@@ -279,7 +274,6 @@ def built(yunzhuo: Installation) -> int:
         return int(connection.exec_driver_sql("SELECT COUNT(*) FROM operations WHERE action = 'create'").scalar_one())
 
 
-@pytest.mark.slow
 def test_deleting_a_pool_leaves_people_their_desktops(yunzhuo: Installation, boss: Actor, lin: Actor) -> None:
     pool_id = make_pool(yunzhuo, boss, members=[lin], capacity=3, spares=2)
     settle(yunzhuo)
@@ -334,7 +328,6 @@ def test_names_are_taken_once_and_organizations_do_not_meet(yunzhuo: Installatio
     assert addresses == {"boss@school.local", "operator@school.local"}
 
 
-@pytest.mark.slow
 def test_what_may_not_be_built_is_told_and_stops_nothing_else(yunzhuo: Installation, boss: Actor, lin: Actor) -> None:
     pool_id = make_pool(yunzhuo, boss, members=[lin], capacity=3, spares=2, release_after_minutes=1)
     operator = yunzhuo.person("operator", Role.OPERATOR)

@@ -11,6 +11,8 @@ from yunzhuo.services.access import Actor, Role, installation
 from yunzhuo.services.quotas import Resource, Subject
 from yunzhuo.services.rules.lifecycle import Action
 
+pytestmark = pytest.mark.slow
+
 
 def allow(yunzhuo: Installation, boss: Actor, subject: Subject, subject_id: str, **most: int) -> None:
     """Set quotas, an organization's own as an operator."""

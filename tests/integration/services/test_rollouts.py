@@ -21,6 +21,8 @@ from yunzhuo.services.rules.personal_disks import DiskState
 from yunzhuo.services.rules.pools import Counts, Kind, Way
 from yunzhuo.services.rules.rollouts import Pace, RolloutStatus, RolloutVerb
 
+pytestmark = pytest.mark.slow
+
 AT_ONCE = Pace(stages=(100,), at_once_percent=50, notice_hours=0)
 IDLE_SECONDS = 31 * 60
 
@@ -100,7 +102,6 @@ def test_what_people_have_stays_until_they_give_it_back(yunzhuo: Installation, b
     assert found(yunzhuo, boss, pool_id).status is RolloutStatus.DONE
 
 
-@pytest.mark.slow
 def test_a_bad_image_stops_by_itself_and_nobody_waits_for_it(yunzhuo: Installation, boss: Actor, lin: Actor) -> None:
     pool_id, other = make_pool_for_two(yunzhuo, boss, members=[lin], capacity=6, spares=3)
     before = yunzhuo.services.pools.get(boss, pool_id).image_id
@@ -166,7 +167,6 @@ def test_the_way_back_is_open_when_it_is_done(yunzhuo: Installation, boss: Actor
     assert images_of(yunzhuo, boss) == [before, before]
 
 
-@pytest.mark.slow
 def test_a_kept_desktop_is_put_onto_it_when_its_person_was_told_and_is_away(
     yunzhuo: Installation, boss: Actor, lin: Actor, mei: Actor
 ) -> None:
@@ -207,7 +207,6 @@ def test_a_kept_desktop_is_put_onto_it_when_its_person_was_told_and_is_away(
     assert found(yunzhuo, boss, pool_id).status is RolloutStatus.DONE
 
 
-@pytest.mark.slow
 def test_a_kept_desktop_that_cannot_be_put_onto_it_gets_its_image_back(yunzhuo: Installation, boss: Actor, lin: Actor) -> None:
     pool_id, other = make_pool_for_two(yunzhuo, boss, members=[lin], capacity=1, spares=0, kind=Kind.DEDICATED)
     desktop_id = yunzhuo.services.claims.claim(lin, pool_id).desktop.id

@@ -19,6 +19,8 @@ from yunzhuo.services.rules.schedules import Deed, RunStatus, SubjectKind
 from yunzhuo.services.schedules import ScheduleWish
 from yunzhuo.services.timer_beats import Beat
 
+pytestmark = pytest.mark.slow
+
 
 def evening(subject_id: str, **changes: object) -> ScheduleWish:
     """Off at ten at night, in Berlin."""

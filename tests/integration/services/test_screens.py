@@ -19,6 +19,8 @@ from yunzhuo.services.rules.leases import Terms
 from yunzhuo.services.rules.lifecycle import Action, State
 from yunzhuo.services.screens import Standing
 
+pytestmark = pytest.mark.slow
+
 CLIENT = "192.0.2.7"
 
 

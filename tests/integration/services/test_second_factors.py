@@ -24,6 +24,8 @@ from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.accounts import Granted
 from yunzhuo.services.step_up import Proven
 
+pytestmark = pytest.mark.slow
+
 CLIENT = "192.0.2.7"
 
 
@@ -305,7 +307,6 @@ def test_passkeys_are_for_names_over_https(tmp_path: Path, url: str, offered: bo
                 yunzhuo.services.sign_ins.offer_passkey()
 
 
-@pytest.mark.slow
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_bytes_break_the_reading_of_a_passkey(yunzhuo: Installation, lin: Actor, data: st.DataObject) -> None:

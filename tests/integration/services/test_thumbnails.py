@@ -13,10 +13,11 @@ from yunzhuo.phoenix.common.errors import Forbidden, NotFound, NotOffered, Unava
 from yunzhuo.services.access import Actor
 from yunzhuo.services.rules.lifecycle import Action
 
+pytestmark = pytest.mark.slow
+
 LOOK = "servers.screenshot"
 
 
-@pytest.mark.slow
 def test_a_screen_is_looked_at_once_in_a_few_seconds(yunzhuo: Installation, lin: Actor) -> None:
     thumbnails, desktop_id = yunzhuo.services.thumbnails, yunzhuo.available(lin)
     yunzhuo.pass_time(1)

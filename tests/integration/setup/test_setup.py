@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 ROOT_USER, NOBODY = 0, 65534
 _GIB = 1024**3
@@ -336,7 +338,6 @@ def build_editable(directory, config_settings=None, metadata_directory=None):
 """
 
 
-@pytest.mark.slow
 def test_the_environment_is_made_once_and_again_when_the_lock_changes(tmp_path: Path) -> None:
     clone = Clone(tmp_path)
     (clone.root / "backend.py").write_text(BACKEND)

@@ -11,6 +11,8 @@ from tests.support.pools import make_pool, settle
 from yunzhuo.cli import main
 from yunzhuo.services.access import Role
 
+pytestmark = pytest.mark.slow
+
 AS_LIN = ("pool", "--as", "lin@school.local")
 
 

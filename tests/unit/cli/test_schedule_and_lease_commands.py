@@ -13,6 +13,8 @@ from yunzhuo.cli import main
 from yunzhuo.services.access import Role
 from yunzhuo.services.rules.lifecycle import Action
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def school(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

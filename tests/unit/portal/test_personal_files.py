@@ -6,6 +6,8 @@ from tests.support.pages import PART, Visitor
 
 from yunzhuo.services.access import Actor
 
+pytestmark = pytest.mark.slow
+
 PAGE = "/personal-files"
 
 
@@ -60,7 +62,6 @@ def test_files_are_brought_to_another_desktop_after_a_question(visitor: Visitor,
     assert "At “Art”, in the folder Personal." in visitor.get(PAGE).text
 
 
-@pytest.mark.slow
 def test_open_files_are_told_of_and_can_be_closed(visitor: Visitor, yunzhuo: Installation, lin: Actor) -> None:
     set_up(visitor)
     first, second = yunzhuo.available(lin, name="Maths"), yunzhuo.available(lin, name="Art")

@@ -1,5 +1,6 @@
 """Pools on pages: a desktop with one click, given back with two; what administrators make of them."""
 
+import pytest
 from flask import Flask
 from tests.support.installation import Installation
 from tests.support.pages import Page, Visitor, signed_in, somebody
@@ -7,6 +8,8 @@ from tests.support.pools import make_pool, make_pool_for_two, settle
 
 from yunzhuo.services.access import Actor, Role, installation
 from yunzhuo.services.rules.pools import Counts, Kind
+
+pytestmark = pytest.mark.slow
 
 
 def send(visitor: Visitor, path: str, action: str, **fields: str) -> Page:

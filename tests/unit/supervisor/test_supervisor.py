@@ -16,6 +16,8 @@ from yunzhuo.scheduler.console import Console
 from yunzhuo.scheduler.supervised import FAST_RESTARTS, Process, restart_delay_seconds
 from yunzhuo.scheduler.supervisor import Patience, Supervisor
 
+pytestmark = pytest.mark.slow
+
 # Each notes its end in the file "ends", so that tests see the order.
 POLITE = """
 import os, signal, sys
@@ -197,7 +199,6 @@ def test_one_that_does_not_drain_is_killed_and_the_others_do_not_wait_for_it(tmp
     assert not any(is_alive(pid) for pid in pids)
 
 
-@pytest.mark.slow
 def test_a_flood_of_lines_neither_blocks_nor_drowns(tmp_path: Path) -> None:
     running = Running(tmp_path, process("web", FLOODING))
 
@@ -255,7 +256,6 @@ def test_a_signal_drains(
     assert (tmp_path / "ends").read_text() == "web "
 
 
-@pytest.mark.slow
 def test_a_second_ctrl_c_kills_at_once(supervisor_process: Callable[..., "subprocess.Popen[bytes]"], tmp_path: Path) -> None:
     supervisor = supervisor_process(60, web=STUBBORN, host=STUBBORN)
     eventually(lambda: (tmp_path / "web.up").exists() and (tmp_path / "host.up").exists())

@@ -11,6 +11,8 @@ import uvicorn
 from yunzhuo.webkit.asgi import Receive, Scope, Send
 from yunzhuo.webkit.serving import BoundedHead, listen
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 0.3
 
 
