@@ -75,18 +75,21 @@ def database_of(home: Path) -> dict[str, str]:
 _SEEN_BY_PREPARE = frozenset({"database", "gateway", "web"})
 
 
-# One dialect and what it has compiled, for all engines of a process: SQLAlchemy knows compiled statements by the dialect
-# object, and each test would compile all of them anew, which is a quarter of its time. A running Yunzhuo has one engine.
-_SHARED: dict[str, tuple[Dialect, dict[object, object]]] = {}
+# One dialect and what it has compiled, for all of a process's engines on SQLite: SQLAlchemy knows compiled statements by the
+# dialect object, and each test would compile all of them anew, a quarter of its time. A running Yunzhuo has one engine.
+_SHARED: list[Dialect] = []
+_COMPILED: dict[object, object] = {}
 
 
 @event.listens_for(Engine, "engine_connect")
 def _share_compiled_statements(connection: Connection) -> None:
     engine = connection.engine
-    dialect, compiled = _SHARED.setdefault(engine.dialect.name, (engine.dialect, {}))
-    if engine.get_execution_options().get("compiled_cache") is not compiled:
-        engine.dialect = dialect
-        engine.update_execution_options(compiled_cache=compiled)
+    if engine.dialect.name != "sqlite" or engine.get_execution_options().get("compiled_cache") is _COMPILED:
+        return
+    if not _SHARED:
+        _SHARED.append(engine.dialect)
+    engine.dialect = _SHARED[0]
+    engine.update_execution_options(compiled_cache=_COMPILED)
 
 
 @cache
