@@ -63,8 +63,9 @@ def test_a_server_that_may_be_off_moves_and_is_as_it_was(
     server = desktops.create_running()
     began = cloud.servers.get(server.id).host
     if not driver.has_other_hosts:
-        with pytest.raises(NoCapacity):
+        with suppress(NoCapacity):  # the cloud may take the wish and find only then that there is nowhere to go
             cloud.hosts.migrate(server.id)
+        eventually(lambda: _is_settled(cloud, server.id), patience, what="a server that stays")
         assert cloud.servers.get(server.id).host == began
         return
     cloud.hosts.migrate(server.id)
