@@ -38,6 +38,7 @@ _STILL_FOR_FRAMES = 4
 _FRAME_SECONDS = 1.0
 _SETTLE_SECONDS = 60.0
 _HOSTNAME = "desktop"
+_LOWEST_PRIORITY = 15  # below desktops and everything else: what they leave
 # What every clone does first has run here once, so its pages are in memory and warm.
 _WARM_UP = (("/bin/sh", "-c", "true"), ("/etc/desktop/clipboard", "get"), ("/bin/sh", "-c", "sync"))
 # What this image's people open first, where it says so.
@@ -116,7 +117,12 @@ async def _boot_and_freeze(engine: Engine, plan: GoldenPlan, folder: Path, memor
     state = os.open(folder / STATE_NAME, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         launched = launch(
-            folder, make_spec, engine.account, engine.network.entrance, inherited=(memory,), low_priority=low_priority
+            folder,
+            make_spec,
+            engine.account,
+            engine.network.entrance,
+            inherited=(memory,),
+            niceness=_LOWEST_PRIORITY if low_priority else engine.settings.machine_niceness,
         )
         identity = Identity(new_secrets(folder.name), lambda: _HOSTNAME, lambda: plan.language)
         machine = await Machine.after_launch(folder, launched, identity, is_clone=False)

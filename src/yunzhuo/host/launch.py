@@ -18,8 +18,6 @@ from yunzhuo.host.processes import WatchedProcess, identify
 
 MONITOR_SOCKET, AGENT_SOCKET, READY_SOCKET, IDENTITY_SOCKET = "monitor.sock", "agent.sock", "ready.sock", "identity.sock"
 _SOCKETS = (MONITOR_SOCKET, AGENT_SOCKET, READY_SOCKET, IDENTITY_SOCKET)
-_LOWEST = "10"
-_LOW_PRIORITY = ("nice", "-n", _LOWEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +51,10 @@ def launch(
     entrance: NetworkEntrance,
     *,
     inherited: Sequence[int] = (),
-    low_priority: bool = False,
+    niceness: int = 0,
 ) -> Launched:
-    """Start the machine of ``folder``, which must hold its disk. Raises MachineFailed.
+    """Start the machine of ``folder``, which must hold its disk, with the processors that are left by whatever has less
+    ``niceness`` (0 to 19). Raises MachineFailed.
 
     The sockets are made here and handed over open: so nobody has to wait for QEMU to make them, and QEMU's user needs no
     right to make files in the folder except its screens.
@@ -67,15 +66,15 @@ def launch(
         listeners = [ours.enter_context(sockets.listen(folder / name)) for name in _SOCKETS]
         spec = make_spec(Channels(*(listener.fileno() for listener in listeners)))
         command = [
-            *(_LOW_PRIORITY if low_priority else ()),
+            *(("nice", "-n", str(niceness)) if niceness else ()),
             *entrance.prefix,
             *account.prefix(with_kvm=spec.hardware.accelerator is Accelerator.KVM),
             *qemu_args(spec),
         ]
         handed_over = [*(listener.fileno() for listener in listeners), *inherited, *entrance.descriptors]
         process = start_process(command, folder, handed_over)
-        if low_priority:
-            _lower_session(process.identity.pid)
+        if niceness:
+            _lower_session(process.identity.pid, niceness)
         with ExitStack() as opened:
             try:
                 connections = [opened.enter_context(sockets.connect(folder / name)) for name in _SOCKETS]
@@ -122,10 +121,10 @@ def start_process(
     return WatchedProcess(identity)
 
 
-def _lower_session(pid: int) -> None:
+def _lower_session(pid: int, niceness: int) -> None:
     """Where the kernel shares processors among sessions first, niceness counts only inside one (sched(7), autogroup)."""
     with suppress(OSError):
-        Path(f"/proc/{pid}/autogroup").write_text(_LOWEST, encoding="ascii")
+        Path(f"/proc/{pid}/autogroup").write_text(str(niceness), encoding="ascii")
 
 
 def last_words(folder: Path, log_name: str = LOG_NAME) -> str:

@@ -158,7 +158,14 @@ class Maker:
             )
 
         inherited = [descriptor for descriptor in (memory_fd, state_fd) if descriptor >= 0]
-        launched = launch(entry.folder, make_spec, engine.account, engine.network.entrance, inherited=inherited)
+        launched = launch(
+            entry.folder,
+            make_spec,
+            engine.account,
+            engine.network.entrance,
+            inherited=inherited,
+            niceness=engine.settings.machine_niceness,
+        )
         is_clone = memory is Memory.PRIVATE_COPY
         machine = await Machine.after_launch(entry.folder, launched, entry.identity, is_clone=is_clone)
         await self._or_kill(machine, machine.set_screen_passwords(entry.secrets))

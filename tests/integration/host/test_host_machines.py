@@ -85,6 +85,7 @@ def test_qemu_runs_without_rights(host: HostProcess, cloud: Cloud, desktops: Des
     assert {int(status[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {0}
     assert status["NoNewPrivs"] == "1"
     assert status["Seccomp"] == "2"
+    assert os.getpriority(os.PRIO_PROCESS, pid) == host.settings.host.machine_niceness > 0
     assert Path(f"/proc/{pid}/ns/net").readlink() != Path("/proc/self/ns/net").readlink()
 
 

@@ -1,6 +1,6 @@
 """A month of two pools with a fast clock, over the change to summer time: people come and go, builds fail, hosts die and come
-back, desktops end and go through the bin, and schedules start and stop what people keep. Every rule is counted from outside.
-The seed is printed; ``YUNZHUO_TEST_SEED`` repeats a run."""
+back, images are rolled out and back, desktops end and go through the bin, and schedules start and stop what people keep. Every
+rule is counted from outside. The seed is printed; ``YUNZHUO_TEST_SEED`` repeats a run."""
 
 import os
 import random
@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from tests.support.installation import Installation, installation
-from tests.support.pools import make_pool
+from tests.support.pools import make_pool_for_two
+from tests.support.rollout_watch import RolloutWatch
 
 from yunzhuo.phoenix.cloud.errors import ServerBusy
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
@@ -51,7 +52,8 @@ class School:
     """The school, and what everybody should have by what they did.
 
     ``holders`` are those who were ever given a desktop, ``kept`` the dedicated one of each, ``ends`` when those end, ``binned``
-    until when what ended waits, ``down`` which host is dead and until when.
+    until when what ended waits, ``down`` which host is dead and until when. ``screens`` are on floating desktops, ``desks``
+    on those that people keep.
     """
 
     yunzhuo: Installation
@@ -61,15 +63,17 @@ class School:
     dedicated: str
     schedules: dict[int, str]
     gateway_id: str
+    watches: list[RolloutWatch]
     chance: random.Random
+    tally: Counter[str]
     holders: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     screens: dict[str, str] = field(default_factory=dict)
+    desks: dict[str, str] = field(default_factory=dict)
     alone_since: dict[str, datetime] = field(default_factory=dict)
     kept: dict[str, str] = field(default_factory=dict)
     ends: dict[str, datetime] = field(default_factory=dict)
     binned: dict[str, datetime] = field(default_factory=dict)
     down: tuple[str, datetime] | None = None
-    tally: Counter[str] = field(default_factory=Counter)
 
     @property
     def now(self) -> datetime:
@@ -89,13 +93,16 @@ class School:
             self.tally["a dead one given back"] += 1
             claimed = self.claim(person)
         if claimed is not None and claimed.desktop.state is State.AVAILABLE and person.user_id not in self.screens:
-            ticket = self.yunzhuo.services.consoles.open(person, claimed.desktop.id, ConsoleProtocol.VNC).ticket
-            try:
-                opened = self.yunzhuo.services.consoles.redeem(self.gateway_id, ticket, client_address="192.0.2.7")
-            except ServerBusy:  # it died a moment ago, and nobody has looked since
-                self.tally["found it dead"] += 1
-            else:
-                self.screens[person.user_id] = opened.session_id
+            self.open_screen(person, claimed.desktop.id, self.screens)
+
+    def open_screen(self, person: Actor, desktop_id: str, screens: dict[str, str]) -> None:
+        ticket = self.yunzhuo.services.consoles.open(person, desktop_id, ConsoleProtocol.VNC).ticket
+        try:
+            opened = self.yunzhuo.services.consoles.redeem(self.gateway_id, ticket, client_address="192.0.2.7")
+        except ServerBusy:  # it died a moment ago, and nobody has looked since
+            self.tally["found it dead"] += 1
+        else:
+            screens[person.user_id] = opened.session_id
 
     def claim(self, person: Actor) -> Claimed | None:
         try:
@@ -125,8 +132,11 @@ class School:
     def close_screen(self, user_id: str) -> None:
         session_id = self.screens.pop(user_id, None)
         if session_id is not None:
-            self.yunzhuo.services.consoles.end_session(self.gateway_id, session_id, bytes_in=1, bytes_out=1, reason="closed")
+            self.end_session(session_id)
             self.alone_since[user_id] = self.now
+
+    def end_session(self, session_id: str) -> None:
+        self.yunzhuo.services.consoles.end_session(self.gateway_id, session_id, bytes_in=1, bytes_out=1, reason="closed")
 
     def take_own(self, person: Actor) -> None:
         """Get a desktop of the dedicated pool, which is the same one until it ends."""
@@ -140,6 +150,23 @@ class School:
             assert desktop.ends_at == self.now + timedelta(days=6)
             self.kept[person.user_id], self.ends[desktop.id] = desktop.id, desktop.ends_at
         assert self.kept[person.user_id] == desktop.id
+        if desktop.state is State.AVAILABLE and person.user_id not in self.desks:
+            self.open_screen(person, desktop.id, self.desks)
+
+    def leave_own(self, person: Actor) -> None:
+        """Go home from the desktop that one keeps."""
+        session_id = self.desks.pop(person.user_id, None)
+        if session_id is not None:
+            self.end_session(session_id)
+
+    def see_dark_screens(self) -> None:
+        """Gateways end the sessions of machines that went away: with their host, in the evening, into the bin."""
+        servers = {server.desktop_id: server for server in self.yunzhuo.cloud.servers.list()}
+        for user_id, session_id in list(self.desks.items()):
+            server = servers.get(self.kept.get(user_id))
+            if server is None or server.status is not ServerStatus.RUNNING:
+                del self.desks[user_id]
+                self.end_session(session_id)
 
     def floating_of(self, person: Actor) -> str | None:
         offers = self.yunzhuo.services.claims.mine(person)
@@ -198,6 +225,8 @@ class School:
         there = [pool for pool, *_ in found]
         assert there.count(self.floating) <= CAPACITY
         assert there.count(self.dedicated) <= OFFICE
+        for watch in self.watches:
+            watch.look()
         self.look_at_ends({desktop_id for *_, desktop_id in found})
 
     def look_at_ends(self, in_pools: set[str]) -> None:
@@ -224,11 +253,11 @@ class School:
 
     def look_at_rest(self) -> None:
         """What holds when nothing goes wrong any more and everything was done."""
-        floating = self.yunzhuo.services.pools.get(self.boss, self.floating).counts
-        ready = min(wanted_at(self.now), CAPACITY - floating.in_use)
-        assert floating == Counts(ready=ready, in_use=floating.in_use), (self.now, floating)
-        dedicated = self.yunzhuo.services.pools.get(self.boss, self.dedicated).counts
-        assert dedicated == Counts(ready=min(1, OFFICE - len(self.kept)), in_use=len(self.kept)), (self.now, dedicated)
+        counts = [self.yunzhuo.services.pools.get(self.boss, watch.pool_id).counts for watch in self.watches]
+        floating, dedicated = counts
+        self.look_at_spares(self.watches[0], floating, min(wanted_at(self.now), CAPACITY - floating.in_use))
+        self.look_at_spares(self.watches[1], dedicated, min(1, OFFICE - len(self.kept)))
+        assert dedicated.in_use == len(self.kept)
         self.look_at_machines()
         for person in self.people:
             has_it = self.floating_of(person) is not None
@@ -241,6 +270,14 @@ class School:
                 assert not has_it, "a desktop that nobody used was not given back"
             if not has_it:
                 self.alone_since.pop(person.user_id, None)
+
+    def look_at_spares(self, watch: RolloutWatch, counts: Counts, ready: int) -> None:
+        """As many as there should be stand ready. While images change one more may be tried, or one fewer where all seats are
+        taken, and one may be under way."""
+        if watch.is_open:
+            assert ready - 1 <= counts.ready <= ready + 1, (self.now, counts, watch.last)
+        else:
+            assert counts == Counts(ready=ready, in_use=counts.in_use), (self.now, counts)
 
     def look_at_machines(self) -> None:
         """A machine for each desktop, none beside; what is in the bin does not run, nor what the evening stopped."""
@@ -263,10 +300,11 @@ class School:
             return
         _, deed = max(runs)
         servers = {server.desktop_id: server for server in self.yunzhuo.cloud.servers.list()}
-        for desktop_id in self.kept.values():
+        for user_id, desktop_id in self.kept.items():
             server = servers[desktop_id]
             if deed is Deed.STOP:
-                assert server.status is ServerStatus.STOPPED, "off in the evening"
+                at_work = user_id in self.desks
+                assert (server.status is ServerStatus.STOPPED) is not at_work, "off in the evening, but for who works late"
             elif self.down is None or self.down[0] != server.host:
                 assert server.status is ServerStatus.RUNNING, "on in the morning"
         self.tally[f"{deed} seen"] += 1
@@ -284,7 +322,7 @@ class School:
 def make_school(yunzhuo: Installation, chance: random.Random) -> School:
     boss = yunzhuo.person("boss", Role.ADMINISTRATOR)
     people = [yunzhuo.person(f"p{number}") for number in range(PEOPLE)]
-    floating = make_pool(
+    floating, *images = make_pool_for_two(
         yunzhuo,
         boss,
         name="Room",
@@ -295,7 +333,7 @@ def make_school(yunzhuo: Installation, chance: random.Random) -> School:
         time_zone="Europe/Berlin",
         release_after_minutes=RELEASE_MINUTES,
     )
-    dedicated = make_pool(yunzhuo, boss, name="Office", members=people, capacity=OFFICE, kind=Kind.DEDICATED)
+    dedicated, _ = make_pool_for_two(yunzhuo, boss, name="Office", members=people, capacity=OFFICE, kind=Kind.DEDICATED)
     yunzhuo.services.leases.put_terms(boss, dedicated, TERMS)
     schedules = {
         hour: yunzhuo.services.schedules.create(
@@ -304,7 +342,13 @@ def make_school(yunzhuo: Installation, chance: random.Random) -> School:
         for hour, deed in DEEDS.items()
     }
     gateway_id = yunzhuo.services.gateways.gateway_id(gateway_key_file(yunzhuo.settings).read_text().strip())
-    return School(yunzhuo, boss, people, floating, dedicated, schedules, gateway_id, chance)
+    tally: Counter[str] = Counter()
+    both = (yunzhuo.image(boss).id, *images)
+    watches = [
+        RolloutWatch(yunzhuo, boss, pool_id, both, notice_hours, chance, tally)
+        for pool_id, notice_hours in ((floating, 0), (dedicated, 12))
+    ]
+    return School(yunzhuo, boss, people, floating, dedicated, schedules, gateway_id, watches, chance, tally)
 
 
 def test_every_rule_is_kept(tmp_path: Path) -> None:
@@ -317,8 +361,11 @@ def test_every_rule_is_kept(tmp_path: Path) -> None:
         while yunzhuo.clock.now() < BEGIN + timedelta(days=DAYS):
             since = yunzhuo.clock.now()
             school.weather()
+            school.see_dark_screens()
+            for watch in school.watches:
+                watch.lead()
             for person in chance.sample(school.people, 3):
-                chance.choice([school.come, school.come, school.leave, school.take_own])(person)
+                chance.choice([school.come, school.come, school.leave, school.take_own, school.leave_own])(person)
                 if chance.random() < 0.5:
                     yunzhuo.services.pool_keeper.round()
                 school.look()

@@ -125,6 +125,9 @@ class HostSettings(Section):
     qemu_user: str = Field("yunzhuo-qemu", description="System user that QEMU runs as when the host is started by root.")
     memory_reserve_mib: int = Field(1024, ge=0, description="Memory that is never given to desktops, MiB.")
     disk_reserve_mib: int = Field(2048, ge=0, description="Disk space that is never given to desktops, MiB.")
+    machine_niceness: int = Field(
+        5, ge=0, le=19, description="Desktops leave processors to the portal and its screens first: 0 not at all, 19 wholly."
+    )
     guest_internet: bool = Field(True, description="Let guests reach the internet through this computer, where it has it.")
     shutdown_seconds: Seconds = Field(30, description="How long a guest may take to shut down before the plug is pulled.")
     cache: str = Field("", description="Folder that keeps built images between installations; empty: the user's cache folder.")
