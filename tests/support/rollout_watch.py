@@ -59,8 +59,8 @@ class RolloutWatch:
             self._say(self.chance.choice([RolloutVerb.RESUME, RolloutVerb.RESUME, RolloutVerb.BACK]), view)
         elif view.is_stage_reached and RolloutVerb.ADVANCE in view.verbs:
             self._say(RolloutVerb.ADVANCE, view)
-        elif self.chance.random() < 0.1:
-            self._say(self.chance.choice([RolloutVerb.PAUSE, RolloutVerb.BACK]), view)
+        elif self.chance.random() < 0.2:
+            self._say(self.chance.choice([RolloutVerb.PAUSE, RolloutVerb.PAUSE, RolloutVerb.BACK]), view)
         self.look()
 
     def _begin(self) -> None:

@@ -52,8 +52,8 @@ class School:
     """The school, and what everybody should have by what they did.
 
     ``holders`` are those who were ever given a desktop, ``kept`` the dedicated one of each, ``ends`` when those end, ``binned``
-    until when what ended waits, ``down`` which host is dead and until when. ``screens`` are on floating desktops, ``desks``
-    on those that people keep.
+    until when what ended waits, ``down`` which host is dead and until when; nothing can be built before ``storm_until``.
+    ``screens`` are open on floating desktops, ``desks`` on those that people keep.
     """
 
     yunzhuo: Installation
@@ -74,10 +74,15 @@ class School:
     ends: dict[str, datetime] = field(default_factory=dict)
     binned: dict[str, datetime] = field(default_factory=dict)
     down: tuple[str, datetime] | None = None
+    storm_until: datetime = BEGIN
 
     @property
     def now(self) -> datetime:
         return self.yunzhuo.clock.now()
+
+    @property
+    def is_stormy(self) -> bool:
+        return self.now < self.storm_until
 
     # --- what people do ---
 
@@ -175,8 +180,15 @@ class School:
     # --- what happens to the cloud ---
 
     def weather(self) -> None:
-        """Sometimes builds fail; now and then a host dies with all its machines, and comes back hours later without them."""
-        if self.chance.random() < 0.15:
+        """Sometimes builds fail, now and then all of them for hours; a host dies with all its machines, and comes back later
+        without them."""
+        if self.is_stormy:
+            pass
+        elif self.chance.random() < 0.05:
+            self.storm_until = self.now + timedelta(hours=self.chance.uniform(2, 8))
+            self.yunzhuo.weather.faults.set(Fault(operation="servers.create", kind=FaultKind.REFUSE, count=None))
+            self.tally["storms"] += 1
+        elif self.chance.random() < 0.15:
             kind = self.chance.choice([FaultKind.REFUSE, FaultKind.FAIL_AFTER, FaultKind.BREAK])
             self.yunzhuo.weather.faults.set(Fault(operation="servers.create", kind=kind, count=None, probability=0.5))
         if self.down is not None and self.now >= self.down[1]:
@@ -194,6 +206,11 @@ class School:
                 self.close_screen(user_id)
             self.tally["hosts died"] += 1
             self.tally["machines died with them"] += len(dead)
+
+    def clear_up(self) -> None:
+        """Builds go well again, unless there is a storm."""
+        if not self.is_stormy:
+            self.yunzhuo.weather.faults.clear()
 
     def set_problems(self, host: str, problems: tuple[str, ...]) -> None:
         hosts = self.yunzhuo.weather.options.hosts
@@ -371,14 +388,17 @@ def test_every_rule_is_kept(tmp_path: Path) -> None:
                 school.look()
             school.tend(rounds=1)
             school.look()
-            yunzhuo.weather.faults.clear()
+            school.clear_up()
             yunzhuo.pass_time(chance.choice(PAUSES) * 60)
+            school.clear_up()
             school.tend(rounds=3)
             school.look()
-            school.look_at_rest()
+            if not school.is_stormy:
+                school.look_at_rest()
             school.look_at_last_deed(since)
         print(f"{len(school.holders)} desktops given; {dict(school.tally)}")
         school.look_at_runs()
         assert len(school.holders) > DAYS * 2
-        expected = {"told that all are taken", "hosts died", "ended", "emptied", "start seen", "stop seen"}
+        expected = {"told that all are taken", "hosts died", "ended", "emptied", "start seen", "stop seen", "storms"}
+        expected |= {"roll-outs seen done", "roll-outs seen paused", "roll-outs: back", "desktops put onto another image"}
         assert expected <= school.tally.keys(), school.tally
