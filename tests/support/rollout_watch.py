@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -35,7 +35,7 @@ class RolloutWatch:
     yunzhuo: Installation
     boss: Actor
     pool_id: str
-    images_of_choice: tuple[str, str]
+    images_of_choice: Sequence[str]
     notice_hours: int
     chance: random.Random
     tally: Counter[str]
@@ -124,7 +124,7 @@ class RolloutWatch:
                 or_(ConsoleSession.ended_at.is_(None), ConsoleSession.ended_at > begun_at - _LEFT_ALONE),
             )
             if arguments["image"] == self._leads_to():
-                assert not list(self._rows(used)), "under somebody's hands"
+                assert not self._rows(used), "under somebody's hands"
             self.tally["desktops put onto another image"] += 1
 
     def _look_at_notices(self, since: datetime) -> None:
@@ -140,7 +140,7 @@ class RolloutWatch:
         query = select(Desktop.id, Desktop.created_at).where(
             Desktop.pool_id == self.pool_id, Desktop.image_id == self._leads_to(), Desktop.wanted != Wanted.GONE
         )
-        of_the_new = list(self._rows(query))
+        of_the_new = self._rows(query)
         begun = [desktop_id for desktop_id, created_at in of_the_new if created_at > since]
         if not begun or not is_as_before:
             return
@@ -163,6 +163,6 @@ class RolloutWatch:
     def _view(self) -> RolloutView | None:
         return self.yunzhuo.services.rollouts.get(self.boss, self.pool_id)
 
-    def _rows(self, query: Select[Any]) -> Iterable[Row[Any]]:
+    def _rows(self, query: Select[*tuple[Any, ...]]) -> Sequence[Row[*tuple[Any, ...]]]:
         with self.yunzhuo.connection() as connection:
             return connection.execute(query).all()

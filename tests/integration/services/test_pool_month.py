@@ -84,8 +84,6 @@ class School:
     def is_stormy(self) -> bool:
         return self.now < self.storm_until
 
-    # --- what people do ---
-
     def come(self, person: Actor) -> None:
         """Get a desktop of the floating pool and open its screen, if it is there. A dead one is started or given back."""
         claimed = self.claim(person)
@@ -168,7 +166,7 @@ class School:
         """Gateways end the sessions of machines that went away: with their host, in the evening, into the bin."""
         servers = {server.desktop_id: server for server in self.yunzhuo.cloud.servers.list()}
         for user_id, session_id in list(self.desks.items()):
-            server = servers.get(self.kept.get(user_id))
+            server = servers.get(self.kept.get(user_id, ""))
             if server is None or server.status is not ServerStatus.RUNNING:
                 del self.desks[user_id]
                 self.end_session(session_id)
@@ -176,8 +174,6 @@ class School:
     def floating_of(self, person: Actor) -> str | None:
         offers = self.yunzhuo.services.claims.mine(person)
         return next((offer.desktop_id for offer in offers if offer.id == self.floating), None)
-
-    # --- what happens to the cloud ---
 
     def weather(self) -> None:
         """Sometimes builds fail, now and then all of them for hours; a host dies with all its machines, and comes back later
@@ -217,8 +213,6 @@ class School:
         changed = [each.model_copy(update={"problems": problems}) if each.id == host else each for each in hosts]
         self.yunzhuo.weather.change_options(hosts=changed)
 
-    # --- what the background side does ---
-
     def tend(self, rounds: int) -> None:
         """Rounds of a scheduler, and all that workers do for them."""
         services = self.yunzhuo.services
@@ -226,8 +220,6 @@ class School:
             for keeper in (services.reconciler, services.schedule_keeper, services.lease_keeper, services.pool_keeper):
                 keeper.round()
             self.yunzhuo.run()
-
-    # --- what is seen from outside ---
 
     def look(self) -> None:
         """What holds at every moment, whatever goes wrong."""
