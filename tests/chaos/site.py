@@ -34,6 +34,7 @@ UNHEARD_SECONDS = 20.0  # a call takes two at the most
 # While one starts again, others go on.
 WORKERS = tuple(f"worker-{number}" for number in range(1, 7))
 SCHEDULERS = ("scheduler-1", "scheduler-2")
+_HANGS = 0.15
 
 
 def site_settings(home: Path, database: MariaDb, broker: RabbitMq) -> Settings:
@@ -45,7 +46,7 @@ def site_settings(home: Path, database: MariaDb, broker: RabbitMq) -> Settings:
             "queue": {"url": broker.url, "worker_threads": 2},
             # Its file lets in one at a time: to read five hundred servers every second would keep everybody else out.
             "cloud": {"driver": "memory", "timeout_seconds": 2, "poll_seconds": 4},
-            "operations": {"lease_seconds": 4},
+            "operations": {"lease_seconds": 4, "build_seconds": 4},
             # Few are kept, so that most have to be made.
             "addresses": {"keep_seconds": 10, "compare_seconds": 5},
             "reconcile": {"ports_seconds": 5},
@@ -108,6 +109,9 @@ class Weather:
         self._cloud = cloud
         self._chance = chance
         self.kinds: Counter[str] = Counter()
+        # All the time: one of several servers is never made where it was put.
+        hangs = Fault(operation="servers.create", kind=FaultKind.HANG, count=None, probability=_HANGS)
+        self._cloud.faults.set(hangs)
 
     def blow(self) -> None:
         """One more thing that goes wrong."""
