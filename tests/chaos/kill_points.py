@@ -70,8 +70,8 @@ class Point:
 
 
 def all_points() -> list[Point]:
-    """Every one there is: of a desktop that has its owner's personal disk, which every change then is about, and an address; and
-    of one whose first host does not make it."""
+    """Every one there is: of a desktop that has its owner's personal disk, which every change then is about, and an address;
+    and of one whose first host does not make it."""
     return [
         Point(action, step, moment)
         for action, plan in PLANS.items()

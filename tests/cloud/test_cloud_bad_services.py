@@ -1,4 +1,4 @@
-"""Bad days of each service but Nova (see test_cloud_bad_days.py): its answer refused, late, lost or broken; said, and made once."""
+"""Bad days of each service but Nova (that is in test_cloud_bad_days.py): answers refused, late, lost or broken."""
 
 import os
 from collections.abc import Callable, Iterator

@@ -2,8 +2,8 @@
 
 Other than the one that comes with Nova: servers outlive a restart of nova-compute, ports become ACTIVE (their OVN bindings
 are claimed for a chassis that is only a row), snapshots upload a small real image, and a screen is where the server's metadata
-(``vnc_endpoint``, ``spice_endpoint``: HOST:PORT) says. While there is a file ``hangs`` in the host's ``state_path``, nothing is made:
-as when libvirt or the storage under it does not answer. Nova-compute itself beats on.
+(``vnc_endpoint``, ``spice_endpoint``: HOST:PORT) says. While there is a file ``hangs`` in the host's ``state_path``, nothing is
+made, as when libvirt or the storage under it does not answer. Nova-compute itself beats on.
 """
 
 import io

@@ -52,7 +52,7 @@ class AgentBook:
         row = tx.get(GuestAgent, desktop.id, with_for_update=True)
         if row is None:
             tx.add(GuestAgent(desktop_id=desktop.id, issue=issue))
-        elif issue != operation.id and row.issue != issue:
+        elif issue not in (operation.id, row.issue):
             # The server that had the key before is given up: whatever becomes of it, nothing that it says is believed.
             row.issue, row.next_issue, row.left_boot = issue, None, row.boot
         elif row.issue != issue:

@@ -1,4 +1,4 @@
-"""The steps in which a server is made, on another host where one has failed: each is one look at the cloud or one wish to it."""
+"""The steps in which a server is made, on another host where one has failed; each is one look at the cloud or one wish."""
 
 from yunzhuo.phoenix.cloud.errors import ServerNotFound
 from yunzhuo.phoenix.cloud.interface import Cloud
@@ -38,7 +38,7 @@ def make(cloud: Cloud, subject: Subject) -> Outcome:
 
 
 def judged(cloud: Cloud, build: BuildTry, server: Server) -> Outcome | None:
-    """What follows when a server was not made; None: nothing yet, or nothing special. Raises ServerFailed after the last try."""
+    """What follows when a server was not made; None: nothing yet, or nothing special. After the last try: ServerFailed."""
     lost = build_tries.judge(cloud, build, server)
     if lost is not None:
         return Outcome(done=False, lost=lost)

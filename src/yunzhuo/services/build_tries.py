@@ -1,8 +1,8 @@
 """The tries of a create: a server that its host does not make in time, or breaks while it makes it, is given up and made anew
 on another host.
 
-Which hosts had it stands in the steps that failed, its servers among those that have departed; how many tries there were is told
-by how far the plan has grown (:func:`~yunzhuo.services.rules.lifecycle.build_try`). So a worker that dies loses nothing.
+Which hosts had it stands in the steps that failed, its servers among those that have departed; how many tries there were
+is told by how far the plan has grown (``rules.lifecycle.build_try``). So a worker that dies loses nothing.
 """
 
 from dataclasses import dataclass

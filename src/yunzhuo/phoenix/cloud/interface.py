@@ -68,10 +68,11 @@ class Servers(Protocol):
 
         A server that is there already is returned as it is, whatever else the request says; so any number of threads and
         processes that ask for one tag at once get one server. ``network_id`` None means the first network of the list.
+        ``avoid_hosts`` is kept to where the cloud lets us choose and has another host of the same kind; else the cloud chooses.
         Raises ImageNotFound, FlavorNotFound, NotFound (``network_not_found``), InvalidInput when the flavor is smaller than
         the image's minimum, NoCapacity, and ServerBusy while a server with this tag is still being deleted that is not among
-        ``request.given_up``. A refused create leaves nothing behind. ``request.avoid_hosts`` is kept to where the cloud lets us
-        choose and there is another host of the same kind; else the cloud puts it where it likes. What goes wrong after the create was accepted ends in status ERROR with a ``fault``.
+        ``given_up``. A refused create leaves nothing behind. What goes wrong after the create was accepted ends in status ERROR
+        with a ``fault``.
         """
         ...
 

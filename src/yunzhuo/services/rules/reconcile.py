@@ -98,8 +98,8 @@ def compare(
     A desktop whose operation is running is left to its operation, except that it is never called missing. A server is
     missing only when it was missing in an earlier round too. A server whose desktop was deleted was left behind by a
     crash; a second one with the tag of a desktop that has its own is a double; one whose tag we do not know is a stranger.
-    A desktop that knows of no server, and whose tag one carries, is given it. A server that a desktop has given up (``given_up``,
-    by its id) was left behind, whatever else is being done to the desktop.
+    A desktop that knows of no server, and whose tag one carries, is given it. A server that a desktop has given up
+    (``given_up``, by its id) was left behind, whatever else is being done to the desktop.
     """
     findings: list[Finding] = []
     seen: set[str] = set()

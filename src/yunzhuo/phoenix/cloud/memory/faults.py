@@ -71,7 +71,7 @@ class Fault(BaseModel):
 
     It strikes ``count`` times (None: until cleared), each matching call with ``probability``. ``subject`` keeps it to one
     server: the desktop's id for create and find, either id for list, the server's id for all else; so with addresses.
-    ``host`` keeps what becomes of a create (``BREAK``, ``HANG``) to servers that are put on that host; others count all the same.
+    ``host`` keeps what becomes of a create (``BREAK``, ``HANG``) to servers that are put on that host; others are counted, too.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -19,8 +19,9 @@ class Elsewhere:
         self._hosts = OpenStackHosts(connection, lookup)
 
     def choose(self, request: ServerRequest, flavor: Flavor) -> str | None:
-        """A host that is not to be avoided, of the same zone and aggregates as one that is, with memory to spare; None: let Nova
-        choose, who knows how far hosts may be overbooked.
+        """A host that is not to be avoided, of the same zone and aggregates as one that is, with memory to spare.
+
+        None: let Nova choose, who knows how far hosts may be overbooked.
 
         The same for the same request. Of several the emptier half is chosen from, so that those who leave one host do not all
         meet on the next.
