@@ -5,6 +5,7 @@ Which hosts had it stands in the steps that failed, its servers among those that
 is told by how far the plan has grown (``rules.lifecycle.build_try``). So a worker that dies loses nothing.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -91,14 +92,14 @@ def judge(cloud: Cloud, build: BuildTry, server: Server) -> Lost | None:
         why = f"Its host did not make the virtual machine within {build.build_seconds:.0f} s."
     else:
         return None
-    if build.number >= build.most or not _is_elsewhere(cloud, {*build.avoid_hosts, host}):
+    if build.number >= build.most or not _is_elsewhere(cloud, (*build.avoid_hosts, *([host] if host else []))):
         return None
     return Lost(why, host)
 
 
 def is_hopeless(build: BuildTry, server: Server) -> bool:
-    """Whether the last try has had its time, too. A cloud of one host, which knows no other try, has the operation's."""
-    return server.status is ServerStatus.BUILDING and build.is_late and 1 < build.number >= build.most
+    """Whether what :func:`judge` makes no other try for has had its time. The only host of its kind has the operation's."""
+    return server.status is ServerStatus.BUILDING and build.is_late and build.number > 1
 
 
 def tried(build: BuildTry) -> str:
@@ -138,7 +139,9 @@ def request_id(tx: Session, operation_id: str) -> str | None:
     return tx.scalar(asked.order_by(OperationStep.position.desc()).limit(1))
 
 
-def _is_elsewhere(cloud: Cloud, avoid: set[str | None]) -> bool:
-    """Whether the cloud has, or may have, a host that has not failed yet."""
+def _is_elsewhere(cloud: Cloud, failed: Collection[str]) -> bool:
+    """Whether the cloud has, or may have, a host of that kind that has not failed yet."""
     hosts = cloud.hosts.list()
-    return not hosts or any(host.takes_servers and host.id not in avoid for host in hosts)
+    kinds = {host.kind for host in hosts if host.id in failed}
+    left = [host for host in hosts if host.takes_servers and host.id not in failed and (not kinds or host.kind in kinds)]
+    return bool(left) or not hosts

@@ -18,6 +18,8 @@ from yunzhuo.services.rules.lifecycle import ANEW, Action, OperationStatus, Stat
 from yunzhuo.services.rules.reconcile import FindingKind
 from yunzhuo.services.steps import perform
 
+pytestmark = pytest.mark.slow
+
 BUILD_SECONDS = 3.0
 FIRST_HOST = "host-1"
 FIRST_TRY = (Step.RESERVE, Step.SERVER, Step.RUNNING)

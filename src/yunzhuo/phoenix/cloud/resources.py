@@ -94,6 +94,11 @@ class Host:
         """Whether new servers may come and something would make them."""
         return self.is_enabled and self.is_up and not self.is_forced_down and not self.problems
 
+    @property
+    def kind(self) -> tuple[str, tuple[str, ...]]:
+        """What hosts have in common that the same servers may be put on, as far as that is told."""
+        return (self.zone, self.aggregates)
+
 
 @dataclass(frozen=True, slots=True)
 class Address:

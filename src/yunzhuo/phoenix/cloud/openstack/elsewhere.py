@@ -9,7 +9,7 @@ from zlib import crc32
 from yunzhuo.phoenix.cloud.openstack.connection import Connection
 from yunzhuo.phoenix.cloud.openstack.hosts import OpenStackHosts
 from yunzhuo.phoenix.cloud.openstack.server_lookup import ServerLookup
-from yunzhuo.phoenix.cloud.resources import Flavor, Host, ServerRequest
+from yunzhuo.phoenix.cloud.resources import Flavor, ServerRequest
 
 
 class Elsewhere:
@@ -29,19 +29,15 @@ class Elsewhere:
         if not request.avoid_hosts:
             return None
         hosts = self._hosts.list()
-        kinds = {_kind(host) for host in hosts if host.id in request.avoid_hosts}
+        kinds = {host.kind for host in hosts if host.id in request.avoid_hosts}
         left = [
             host
             for host in hosts
             if host.takes_servers
             and host.id not in request.avoid_hosts
-            and _kind(host) in kinds
+            and host.kind in kinds
             and host.memory_free_mib >= flavor.memory_mib
         ]
         left.sort(key=lambda host: (-host.memory_free_mib, host.id))
         emptier = left[: (len(left) + 1) // 2]
         return emptier[crc32(request.desktop_id.encode()) % len(emptier)].id if emptier else None
-
-
-def _kind(host: Host) -> tuple[str, tuple[str, ...]]:
-    return (host.zone, host.aggregates)
