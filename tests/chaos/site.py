@@ -25,6 +25,7 @@ from tests.support.rabbitmq import RabbitMq
 from tests.support.waiting import eventually
 from yunzhuo.phoenix.cloud.memory import Control
 from yunzhuo.phoenix.cloud.memory.faults import Fault, FaultKind
+from yunzhuo.phoenix.cloud.memory.options import HostOption
 from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.phoenix.queue import QUEUE_NAME
 
@@ -35,6 +36,8 @@ UNHEARD_SECONDS = 20.0  # a call takes two at the most
 WORKERS = tuple(f"worker-{number}" for number in range(1, 7))
 SCHEDULERS = ("scheduler-1", "scheduler-2")
 _HANGS = 0.15
+# So many that hardly any server is tried in vain on three of them.
+_HOSTS = tuple(HostOption(id=f"host-{number}", name=f"memory-{number}") for number in range(1, 5))
 
 
 def site_settings(home: Path, database: MariaDb, broker: RabbitMq) -> Settings:
@@ -146,7 +149,7 @@ class Site:
         self.database = database
         self.broker = broker
         self.cloud = patient_control(settings)
-        self.cloud.change_options(calls_kept=1_000_000)
+        self.cloud.change_options(calls_kept=1_000_000, hosts=_HOSTS)
         self.keeper = Keeper(settings, points)
         self.weather = Weather(self.cloud, chance)
         self._chance = chance
