@@ -97,6 +97,10 @@ class Layout:
     def libvirt_uri(self) -> str:
         return f"qemu+unix:///system?socket={self.run / 'libvirt' / 'libvirt-sock'}"
 
+    def hangs(self, host: str) -> Path:
+        """While this file is there, a host that pretends takes builds and does not get on with them."""
+        return self.data / f"nova-{host}" / "hangs"
+
     def ovs(self, name: str) -> str:
         """The address of a database of Open vSwitch (``ovs``) or OVN (``nb``, ``sb``)."""
         return f"unix:{self.run}/{'ovs/db' if name == 'ovs' else f'ovn/{name}'}.sock"

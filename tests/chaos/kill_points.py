@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from yunzhuo.services.rules.lifecycle import PLANS, Step, Wanted, with_address
+from yunzhuo.services.rules.lifecycle import ANEW, PLANS, Action, Step, Wanted, with_address
 from yunzhuo.services.rules.personal_disks import with_disk
 
 # What a step asks the cloud for, which is the call a worker is killed in. One that asks for nothing is not here.
@@ -39,6 +39,8 @@ CALLS = {
     Step.REMOVE: "servers.delete",
     Step.GONE: "servers.get",
     Step.LEAVE: "servers.delete",
+    Step.GIVE_UP: "servers.delete",
+    Step.GIVEN_UP: "servers.get",
     Step.FETCH_DISK: "volumes.detach",
     Step.CONNECT_DISK: "volumes.attach",
     Step.DISCONNECT_DISK: "volumes.detach",
@@ -68,15 +70,20 @@ class Point:
 
 
 def all_points() -> list[Point]:
-    """Every one there is: of a desktop that has its owner's personal disk, which every change then is about, and an address."""
+    """Every one there is: of a desktop that has its owner's personal disk, which every change then is about, and an address;
+    and of one whose first host does not make it."""
     return [
         Point(action, step, moment)
         for action, plan in PLANS.items()
         for steps in [with_disk(action, plan, has_disk=True, is_here=True, ends=Wanted.RUNNING)]
-        for step in with_address(action, steps, has_address=True)
+        for step in dict.fromkeys((*with_address(action, steps, has_address=True), *_of_more_tries(action)))
         if step not in _DONE_BY_THE_WISH
         for moment in Moment
     ]
+
+
+def _of_more_tries(action: Action) -> Sequence[Step]:
+    return ANEW if action is Action.CREATE else ()
 
 
 def choose(chance: random.Random, kills: int) -> list[Point]:

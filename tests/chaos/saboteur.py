@@ -19,7 +19,7 @@ from yunzhuo.phoenix.cloud.memory import Control, control
 from yunzhuo.phoenix.cloud.memory.faults import Fault, FaultKind
 from yunzhuo.phoenix.common.clock import SystemClock
 from yunzhuo.phoenix.config.settings import Settings
-from yunzhuo.phoenix.db.models import Address, Desktop, Operation, OperationStep, PersonalDisk
+from yunzhuo.phoenix.db.models import Address, DepartedServer, Desktop, Operation, OperationStep, PersonalDisk
 from yunzhuo.services.address_claims import ADDRESS_STEPS
 from yunzhuo.services.rules.lifecycle import OperationStatus, Step
 from yunzhuo.services.rules.personal_disks import DISK_STEPS
@@ -58,7 +58,7 @@ class Saboteur:
 
     @staticmethod
     def _loaded(session: Session, row: object) -> None:
-        if isinstance(row, Operation | OperationStep | Desktop | PersonalDisk | Address):
+        if isinstance(row, Operation | OperationStep | Desktop | PersonalDisk | Address | DepartedServer):
             session.info.setdefault("seen", []).append(row)
 
     def _before_commit(self, session: Session) -> None:
@@ -80,6 +80,9 @@ class Saboteur:
             subject = next((_asked_about(row, Step(step.name), desktop) for row in rows if isinstance(row, PersonalDisk)), None)
         elif Step(step.name) in ADDRESS_STEPS:
             subject = next((_led(row, Step(step.name)) for row in rows if isinstance(row, Address)), None)
+        elif step.name == Step.GIVEN_UP:
+            departed = [row for row in rows if isinstance(row, DepartedServer)]
+            subject = max(departed, key=lambda row: row.departed_at).server_id if departed else None
         else:
             subject = desktop.id if step.name == Step.SERVER else desktop.server_id
         self._die_in_the_call(operation, step, subject)

@@ -25,6 +25,7 @@ from tests.support.rabbitmq import RabbitMq
 from tests.support.waiting import eventually
 from yunzhuo.phoenix.cloud.memory import Control
 from yunzhuo.phoenix.cloud.memory.faults import Fault, FaultKind
+from yunzhuo.phoenix.cloud.memory.options import HostOption
 from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.phoenix.queue import QUEUE_NAME
 
@@ -34,6 +35,9 @@ UNHEARD_SECONDS = 20.0  # a call takes two at the most
 # While one starts again, others go on.
 WORKERS = tuple(f"worker-{number}" for number in range(1, 7))
 SCHEDULERS = ("scheduler-1", "scheduler-2")
+_HANGS = 0.15
+# So many that hardly any server is tried in vain on three of them.
+_HOSTS = tuple(HostOption(id=f"host-{number}", name=f"memory-{number}") for number in range(1, 5))
 
 
 def site_settings(home: Path, database: MariaDb, broker: RabbitMq) -> Settings:
@@ -45,7 +49,7 @@ def site_settings(home: Path, database: MariaDb, broker: RabbitMq) -> Settings:
             "queue": {"url": broker.url, "worker_threads": 2},
             # Its file lets in one at a time: to read five hundred servers every second would keep everybody else out.
             "cloud": {"driver": "memory", "timeout_seconds": 2, "poll_seconds": 4},
-            "operations": {"lease_seconds": 4},
+            "operations": {"lease_seconds": 4, "build_seconds": 4},
             # Few are kept, so that most have to be made.
             "addresses": {"keep_seconds": 10, "compare_seconds": 5},
             "reconcile": {"ports_seconds": 5},
@@ -108,6 +112,9 @@ class Weather:
         self._cloud = cloud
         self._chance = chance
         self.kinds: Counter[str] = Counter()
+        # All the time: one of several servers is never made where it was put.
+        hangs = Fault(operation="servers.create", kind=FaultKind.HANG, count=None, probability=_HANGS)
+        self._cloud.faults.set(hangs)
 
     def blow(self) -> None:
         """One more thing that goes wrong."""
@@ -142,7 +149,7 @@ class Site:
         self.database = database
         self.broker = broker
         self.cloud = patient_control(settings)
-        self.cloud.change_options(calls_kept=1_000_000)
+        self.cloud.change_options(calls_kept=1_000_000, hosts=_HOSTS)
         self.keeper = Keeper(settings, points)
         self.weather = Weather(self.cloud, chance)
         self._chance = chance

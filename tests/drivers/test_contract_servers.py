@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import FrozenInstanceError, replace
 from datetime import UTC, datetime, timedelta
 from threading import Barrier
@@ -10,6 +11,7 @@ from threading import Barrier
 import pytest
 
 from tests.drivers.desktops import Desktops
+from tests.drivers.driver_table import Driver
 from tests.drivers.waiting import eventually_is
 from tests.support.waiting import eventually
 from yunzhuo.phoenix.cloud.errors import FlavorNotFound, ImageNotFound, ServerBusy, ServerNotFound
@@ -166,6 +168,29 @@ def test_a_tag_can_be_used_again_after_its_server_is_gone(cloud: Cloud, desktops
             return None
 
     assert eventually(create_again, patience).id != first.id
+
+
+def test_a_server_that_was_given_up_is_made_anew_on_another_host(
+    cloud: Cloud, driver: Driver, desktops: Desktops, patience: float
+) -> None:
+    first = desktops.create_running()
+    cloud.servers.delete(first.id)
+    request = desktops.request(desktop_id=first.desktop_id, avoid_hosts=(first.host,), given_up=(first.id,))
+
+    def create() -> Server | None:
+        with suppress(ServerBusy):  # a cloud that cannot have two with one tag, even for a moment
+            return cloud.servers.create(request)
+        return None
+
+    second = eventually(create, patience, what="another server")
+    assert second.id != first.id
+    assert cloud.servers.create(request).id == second.id
+    settled = eventually_is(cloud, second.id, ServerStatus.RUNNING, patience)
+    assert (settled.host != first.host) is driver.has_other_hosts
+    eventually(lambda: not _is_there(cloud, first.id), patience, what="the first to be gone")
+    found = cloud.servers.find(first.desktop_id)
+    assert found is not None
+    assert found.id == second.id
 
 
 @pytest.mark.parametrize("unknown", _UNKNOWN_IDS, ids=ascii)

@@ -2,13 +2,17 @@
 
 Other than the one that comes with Nova: servers outlive a restart of nova-compute, ports become ACTIVE (their OVN bindings
 are claimed for a chassis that is only a row), snapshots upload a small real image, and a screen is where the server's metadata
-(``vnc_endpoint``, ``spice_endpoint``: HOST:PORT) says.
+(``vnc_endpoint``, ``spice_endpoint``: HOST:PORT) says. While there is a file ``hangs`` in the host's ``state_path``, nothing is
+made, as when libvirt or the storage under it does not answer. Nova-compute itself beats on.
 """
 
 import io
 import os
+import pathlib
 import subprocess  # nosec B404 # lists of arguments, never a shell
+import time
 
+import nova.conf
 from nova import context as nova_context
 from nova import objects
 from nova.compute import power_state
@@ -33,6 +37,8 @@ class PretendedDriver(fake.FakeDriverWithoutFakeNodes):
                 self.resources.claim(vcpus=flavor.vcpus, mem=flavor.memory_mb, disk=flavor.root_gb)
 
     def spawn(self, context, instance, image_meta, injected_files, admin_password, allocations, network_info=None, **more):
+        while pathlib.Path(nova.conf.CONF.state_path, "hangs").exists():
+            time.sleep(0.2)
         super().spawn(
             context, instance, image_meta, injected_files, admin_password, allocations, network_info=network_info, **more
         )

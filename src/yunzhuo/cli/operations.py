@@ -85,10 +85,11 @@ def show(context: CommandContext, operation_id: str) -> None:
         lines += [(name, value) for name, value in told if value is not None]
     lines.append(("can be", ", ".join(sorted(record.operation.remedies)) or "nothing"))
     cloud_requests = record.trace.cloud_request_ids if record.trace else {}
+    hosts = record.trace.hosts if record.trace else {}
     steps = table(
-        ("STEP", "STATUS", "DETAIL", "CLOUD'S REQUEST"),
+        ("STEP", "STATUS", "DETAIL", "HOST", "CLOUD'S REQUEST"),
         [
-            (step.name, step.status, step.detail or "", cloud_requests.get(number, ""))
+            (step.name, step.status, step.detail or "", hosts.get(number, ""), cloud_requests.get(number, ""))
             for number, step in enumerate(record.operation.steps)
         ],
     )
@@ -161,6 +162,7 @@ def record_data(record: OperationRecord) -> dict[str, object]:
         "remedies": sorted(record.operation.remedies),
         "error_detail": trace.error_detail if trace else None,
         "cloud_request_ids": {str(position): each for position, each in trace.cloud_request_ids.items()} if trace else {},
+        "hosts": {str(position): each for position, each in trace.hosts.items()} if trace else {},
     }
 
 

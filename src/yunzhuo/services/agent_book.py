@@ -6,6 +6,7 @@ Keys are made, not stored: a step that is taken again gives the server the same 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID, uuid5
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -15,7 +16,7 @@ from yunzhuo.phoenix.db.session import Transaction
 from yunzhuo.phoenix.security.agent_keys import AgentKey, AgentKeys
 from yunzhuo.services.agent_door import AgentDoor
 from yunzhuo.services.rules import first_boot
-from yunzhuo.services.rules.lifecycle import Step
+from yunzhuo.services.rules.lifecycle import Step, build_try
 
 _GIVES_A_KEY = frozenset({Step.SERVER, Step.REBUILD})
 # What these have begun ends the boot that was: a word of it counts no more.
@@ -47,12 +48,16 @@ class AgentBook:
         """What a step tells the server's first boot; None: nothing. From now on its key counts, beside the one before."""
         if self._door is None or step not in _GIVES_A_KEY:
             return None
+        issue = _issue(operation, step)
         row = tx.get(GuestAgent, desktop.id, with_for_update=True)
         if row is None:
-            tx.add(GuestAgent(desktop_id=desktop.id, issue=operation.id))
-        elif row.issue != operation.id:
-            row.next_issue = operation.id
-        key = self._keys.make(AgentKey(desktop.id, operation.id))
+            tx.add(GuestAgent(desktop_id=desktop.id, issue=issue))
+        elif issue not in (operation.id, row.issue):
+            # The server that had the key before is given up: whatever becomes of it, nothing that it says is believed.
+            row.issue, row.next_issue, row.left_boot = issue, None, row.boot
+        elif row.issue != issue:
+            row.next_issue = issue
+        key = self._keys.make(AgentKey(desktop.id, issue))
         door = self._door
         return first_boot.user_data(url=door.url, authority=door.authority, key=key, own=door.own_user_data)
 
@@ -66,6 +71,12 @@ class AgentBook:
         row.left_boot = row.boot
         if step is Step.REBUILD and row.next_issue is not None:
             row.issue, row.next_issue = row.next_issue, None
+
+
+def _issue(operation: Operation, step: Step) -> str:
+    """A key for each server that the operation makes, the same for a step that is taken again."""
+    number = build_try(operation.position) if step is Step.SERVER else 1
+    return operation.id if number == 1 else str(uuid5(UUID(operation.id), str(number)))
 
 
 def of_desktops(tx: Session, desktop_ids: Sequence[str]) -> Mapping[str, AgentView]:

@@ -43,7 +43,10 @@ MAX_AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What administrators alone are told: for whoever asks the cloud's own people, or reads the logs."""
+    """What administrators alone are told: for whoever asks the cloud's own people, or reads the logs.
+
+    ``cloud_request_ids`` and ``hosts``, those that a server was given up on, by the step's position.
+    """
 
     attempts: int
     worker: str | None
@@ -54,6 +57,7 @@ class Trace:
     host: str | None
     error_detail: str | None
     cloud_request_ids: Mapping[int, str]
+    hosts: Mapping[int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,6 +346,7 @@ def _trace(operation: Operation, steps: Sequence[OperationStep]) -> Trace:
         host=operation.host,
         error_detail=operation.error_detail,
         cloud_request_ids={step.position: step.cloud_request_id for step in steps if step.cloud_request_id},
+        hosts={step.position: step.host for step in steps if step.host},
     )
 
 

@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import or_, select, update
 
 from yunzhuo.phoenix.cloud.errors import ServerNotFound
 from yunzhuo.phoenix.cloud.interface import Cloud
@@ -22,14 +21,15 @@ from yunzhuo.phoenix.config.settings import OperationSettings
 from yunzhuo.phoenix.db.models import Desktop, Flavor, Image, Operation, OperationStep, User
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.phoenix.queue import Queue
-from yunzhuo.services import address_claims, departures, disk_claims, kept_snapshots
+from yunzhuo.services import address_claims, build_tries, departures, disk_claims, kept_snapshots, operation_rows
 from yunzhuo.services.admission import ADVANCE_JOB, Admission
 from yunzhuo.services.agent_book import AgentBook
 from yunzhuo.services.changes import ChangeFeed
+from yunzhuo.services.outcomes import Outcome, ServerFailed, Subject
 from yunzhuo.services.releasing import release_all
 from yunzhuo.services.rules import lifecycle
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, Step
-from yunzhuo.services.steps import Outcome, ServerFailed, Subject, perform
+from yunzhuo.services.steps import perform
 
 log = get_logger()
 
@@ -145,12 +145,12 @@ class OperationEngine:
             return self._begin_step(tx, operation_id, now)
 
     def _begin_step(self, tx: Transaction, operation_id: str, now: datetime) -> Claim:
-        operation, step, desktop, image, flavor, owner = tx.execute(_everything_about(operation_id)).one()
+        operation, step, desktop, image, flavor, owner = tx.execute(operation_rows.everything_about(operation_id)).one()
         image = tx.get_one(Image, operation.arguments.get("image", image.id))
         flavor = tx.get_one(Flavor, operation.arguments.get("flavor", flavor.id))
         is_called_off = _is_called_off(owner, operation, step)
         if step.started_at is None:
-            if _is_first(operation):  # however long it had to wait for its turn: rather late than never
+            if operation_rows.is_first(operation):  # however long it had to wait for its turn: rather late than never
                 operation.deadline_at = now + (operation.deadline_at - (operation.admitted_at or operation.created_at))
             step.started_at = now
             step.status = OperationStatus.RUNNING
@@ -172,11 +172,13 @@ class OperationEngine:
                 flavor_cloud_id=flavor.cloud_id,
                 server_id=desktop.server_id,
                 arguments=operation.arguments,
-                predecessor_at_work=_is_first(operation) and _predecessor_at_work(tx, operation, now),
+                predecessor_at_work=operation_rows.is_first(operation)
+                and operation_rows.predecessor_at_work(tx, operation, now),
                 disk=disk_claims.begin(tx, desktop, operation, Step(step.name)),
                 address=address_claims.begin(tx, desktop, operation, Step(step.name)),
                 language=owner.language,
                 user_data=self._agents.begin(tx, desktop, operation, Step(step.name)),
+                build=build_tries.begin(tx, desktop, operation, step, now, self._settings),
             ),
             is_called_off=is_called_off,
         )
@@ -190,13 +192,21 @@ class OperationEngine:
             if held is None:
                 return
             operation, desktop = held
-            step, *later = tx.scalars(_steps_from(claim.operation_id, claim.position))
+            step, *later = tx.scalars(operation_rows.steps_from(claim.operation_id, claim.position))
             _observe(tx, desktop, outcome, now)
             if outcome.observed is not None:
                 operation.note_code = outcome.fault_code
             operation.host = desktop.host
             if outcome.snapshots is not None:
                 kept_snapshots.write_down(tx, desktop, outcome.snapshots)
+            if outcome.lost is not None:
+                build_tries.give_up(tx, operation, step, outcome.lost, now)
+                operation.deadline_at = self._admission.deadline(claim.action, now)
+                operation.attempts, operation.position = 0, operation.position + 1
+                self._look_again(tx, operation, now, 0)
+                self._feed.desktop_changed(tx, desktop, operation)
+                log.warning("build_given_up", operation_id=claim.operation_id, host=outcome.lost.host, why=outcome.lost.why)
+                return
             if not outcome.done:
                 waited = (now - claim.step_started_at).total_seconds()
                 if step.detail != outcome.detail:
@@ -208,12 +218,13 @@ class OperationEngine:
                 self._look_again(tx, operation, now, pause)
                 return
             step.status, step.ended_at, step.detail = OperationStatus.SUCCEEDED, now, outcome.detail
+            step.cloud_request_id = outcome.cloud_request_id or step.cloud_request_id
             _take_over(desktop, operation, claim.step)
             disk_claims.settle(tx, desktop, operation, claim.step, now, is_attached=outcome.disk_is_attached)
             address_claims.settle(tx, desktop, outcome.address, now)
             self._agents.settle(tx, desktop, claim.step)
-            operation.attempts = 0
-            operation.position += 1
+            build_tries.settle(tx, desktop, operation, claim.step, now)
+            operation.attempts, operation.position = 0, operation.position + 1
             if later:
                 self._look_again(tx, operation, now, 0)
             else:
@@ -232,7 +243,7 @@ class OperationEngine:
                 return
             operation, desktop = held
             operation.attempts += 1
-            step = tx.scalars(_step_at(claim.operation_id, claim.position)).one()
+            step = tx.scalars(operation_rows.step_at(claim.operation_id, claim.position)).one()
             step.detail, step.cloud_request_id = error.message[:1000], _cloud_request_id(error.details)
             self._look_again(tx, operation, now, lifecycle.retry_delay_seconds(operation.attempts))
             self._feed.desktop_changed(tx, desktop, operation)
@@ -269,9 +280,11 @@ class OperationEngine:
             if held is None:
                 return
             operation, desktop = held
-            step = tx.scalars(_step_at(claim.operation_id, claim.position)).one()
+            step = tx.scalars(operation_rows.step_at(claim.operation_id, claim.position)).one()
             step.status, step.ended_at = OperationStatus.FAILED, now
             step.detail, step.cloud_request_id = message[:1000], _cloud_request_id(details or {})
+            if claim.subject.build is not None and step.cloud_request_id is None:
+                step.cloud_request_id = build_tries.request_id(tx, operation.id)
             operation.status, operation.ended_at = OperationStatus.FAILED, now
             operation.active_desktop_id = None
             operation.error_code, operation.error_message = code, message[:1000]
@@ -337,11 +350,12 @@ def _is_called_off(owner: User, operation: Operation, step: OperationStep) -> bo
 
 def _observe(tx: Transaction, desktop: Desktop, outcome: Outcome, now: datetime) -> None:
     if outcome.server_id is not None:
-        if desktop.server_id != outcome.server_id:
+        was_there = desktop.server_id == outcome.server_id
+        if not was_there:
             departures.note(tx, desktop, now)
         desktop.server_id = outcome.server_id
         desktop.server_name = outcome.server_name or desktop.server_name
-        desktop.host = outcome.host or desktop.host
+        desktop.host = outcome.host or (desktop.host if was_there else None)
     if outcome.observed is not None:
         desktop.observed_status = outcome.observed
         desktop.observed_fault, desktop.observed_fault_code = outcome.fault, outcome.fault_code
@@ -356,40 +370,6 @@ def _take_over(desktop: Desktop, operation: Operation, step: Step) -> None:
         desktop.image_id = operation.arguments["image"]
     if step is Step.RESIZED:
         desktop.flavor_id = operation.arguments["flavor"]
-
-
-def _everything_about(operation_id: str) -> Select[Operation, OperationStep, Desktop, Image, Flavor, User]:
-    """An operation, its present step, its desktop, what that is made of and whose it is: one question, not six."""
-    return (
-        select(Operation, OperationStep, Desktop, Image, Flavor, User)
-        .join(OperationStep, and_(OperationStep.operation_id == Operation.id, OperationStep.position == Operation.position))
-        .join(Desktop, Desktop.id == Operation.desktop_id)
-        .join(Image, Image.id == Desktop.image_id)
-        .join(Flavor, Flavor.id == Desktop.flavor_id)
-        .join(User, User.id == Desktop.owner_id)
-        .where(Operation.id == operation_id)
-    )
-
-
-def _steps_from(operation_id: str, position: int) -> Select[OperationStep]:
-    """The step at this position and the one after it, if there is one."""
-    at = OperationStep.position.between(position, position + 1)
-    return select(OperationStep).where(OperationStep.operation_id == operation_id, at).order_by(OperationStep.position)
-
-
-def _step_at(operation_id: str, position: int) -> Select[OperationStep]:
-    return select(OperationStep).where(OperationStep.operation_id == operation_id, OperationStep.position == position)
-
-
-def _is_first(operation: Operation) -> bool:
-    """Whether nothing was asked of the cloud before the present step. Who waited there need not look for others again."""
-    return operation.position == (1 if operation.action == Action.CREATE else 0)
-
-
-def _predecessor_at_work(tx: Session, operation: Operation, now: datetime) -> bool:
-    others: ColumnElement[bool] = and_(Operation.desktop_id == operation.desktop_id, Operation.id != operation.id)
-    at_work = select(func.count()).where(others, Operation.lease_owner.is_not(None), Operation.lease_expires_at > now)
-    return bool(tx.scalar(at_work))
 
 
 def _cloud_request_id(details: Mapping[str, object]) -> str | None:

@@ -3,21 +3,19 @@
 The cloud makes a server's ports and removes them with it; now and then it forgets one, and with it an address of the network.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.cloud.errors import CloudNotOffered, ServerNotFound
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.common.clock import Clock
-from yunzhuo.phoenix.db.models import DepartedServer, Desktop
+from yunzhuo.phoenix.db.models import Desktop
 from yunzhuo.phoenix.db.session import Database
+from yunzhuo.services import departures
 from yunzhuo.services.leftovers import Leftovers
 from yunzhuo.services.rules.reconcile import Finding, FindingKind, Thing
-
-_AT_ONCE = 500
 
 
 class PortUpkeep:
@@ -53,7 +51,7 @@ class PortUpkeep:
         with self._db.reading() as tx:
             ours = set(tx.scalars(select(Desktop.server_id).where(Desktop.server_id.is_not(None))))
             others = sorted({port.server_id for port in ports} - ours)
-            had = _departed(tx, others)
+            had = departures.among(tx, others)
         return [
             (Finding(FindingKind.LEFT_BEHIND, had[port.server_id], port.id, port.address, thing=Thing.PORT), port.server_id)
             for port in ports
@@ -66,13 +64,3 @@ class PortUpkeep:
             self._cloud.servers.get(server_id)
             return
         self._cloud.networks.delete_port(port_id, server_id)
-
-
-def _departed(tx: Session, server_ids: Sequence[str]) -> Mapping[str, str]:
-    """Of these the servers that desktops had, and which desktops."""
-    found: dict[str, str] = {}
-    for start in range(0, len(server_ids), _AT_ONCE):
-        part = server_ids[start : start + _AT_ONCE]
-        query = select(DepartedServer.server_id, DepartedServer.desktop_id).where(DepartedServer.server_id.in_(part))
-        found |= {row.server_id: row.desktop_id for row in tx.execute(query)}
-    return found

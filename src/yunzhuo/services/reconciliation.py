@@ -14,7 +14,7 @@ from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.phoenix.db.models import Desktop, Operation, Snapshot
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
-from yunzhuo.services import kept_snapshots
+from yunzhuo.services import departures, kept_snapshots
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import ChangeFeed
 from yunzhuo.services.leftovers import Leftovers
@@ -66,7 +66,8 @@ class Reconciler:
         with self._db.reading() as tx:
             for ids in _parts(unknown):
                 known |= {desktop.id: desktop for desktop in _known(tx, Desktop.id.in_(ids))}
-        return compare(known, servers)
+            others = [server.id for server in servers if _is_another(known.get(server.desktop_id), server)]
+            return compare(known, servers, departures.among(tx, others))
 
     def round(self) -> Sequence[Finding]:
         """:meth:`look`, write down what differs, and remove what a rule says; answers what was found."""
@@ -189,6 +190,11 @@ class Reconciler:
             if operation.status not in _ACTIVE and desktop.observed_status == Observed.RUNNING:
                 desktop.ready_at = self._clock.now()
                 self._feed.desktop_changed(tx, desktop, operation)
+
+
+def _is_another(desktop: KnownDesktop | None, server: SeenServer) -> bool:
+    """Whether a desktop that is there has another server, or none, as far as it knows."""
+    return desktop is not None and not desktop.is_deleted and desktop.server_id != server.id
 
 
 def _parts(things: Sequence[_Thing]) -> Iterator[Sequence[_Thing]]:

@@ -1,75 +1,15 @@
 """What each step of an operation does: one look at the cloud or one wish to it, never a wait."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
 
 from yunzhuo.phoenix.cloud.errors import CloudNotOffered, GuestUnreachable, ServerBusy, ServerNotFound
 from yunzhuo.phoenix.cloud.interface import Cloud
-from yunzhuo.phoenix.cloud.resources import RebootKind, Server, ServerRequest, ServerStatus, Snapshot
+from yunzhuo.phoenix.cloud.resources import RebootKind, Server, ServerStatus, Snapshot
 from yunzhuo.phoenix.common.errors import Inconsistent, Unavailable
-from yunzhuo.services import address_steps, disk_steps
-from yunzhuo.services.address_claims import AddressOutcome, ClaimedAddress
-from yunzhuo.services.disk_claims import ClaimedDisk
-from yunzhuo.services.rules.lifecycle import Observed, Step, check_delay_seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """The desktop a step works on, as it stood when the step was claimed.
-
-    Image and flavor are those that the operation leads to, the language is what its person reads now; ``user_data`` is what the
-    step tells the server's first boot.
-    """
-
-    desktop_id: str
-    name: str
-    hostname: str
-    image_cloud_id: str
-    flavor_cloud_id: str
-    server_id: str | None
-    arguments: Mapping[str, str]
-    predecessor_at_work: bool
-    disk: ClaimedDisk | None = None
-    address: ClaimedAddress | None = None
-    language: str | None = None
-    user_data: str | None = field(default=None, repr=False)
-
-    @property
-    def waits_for_another(self) -> bool:
-        """Whether the step can do nothing before another desktop's operation has ended."""
-        return self.disk is not None and self.disk.is_waiting
-
-    def look_again_seconds(self, waited: float) -> float:
-        """How long until the next look at what the step waits for, ``waited`` seconds into it."""
-        return check_delay_seconds(waited, of_another=self.waits_for_another)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of a step. ``done`` False: look again later. What was observed on the way is written down too."""
-
-    done: bool
-    server_id: str | None = None
-    observed: Observed | None = None
-    fault: str | None = None
-    fault_code: str | None = None
-    observed_at: datetime | None = None
-    is_ready: bool | None = None
-    detail: str | None = None
-    snapshots: Sequence[Snapshot] | None = None
-    disk_is_attached: bool = False
-    address: AddressOutcome | None = None
-    server_name: str | None = None
-    host: str | None = None
-
-
-class ServerFailed(Inconsistent):
-    """The server is not what its operation should have made of it. ``seen`` is how it was found."""
-
-    def __init__(self, code: str, message: str, server: Server) -> None:
-        super().__init__(code, message)
-        self.seen = _seen(server, done=False)
+from yunzhuo.services import address_steps, build_steps, disk_steps
+from yunzhuo.services.outcomes import Outcome, ServerFailed, Subject, seen
+from yunzhuo.services.rules.lifecycle import Observed, Step
 
 
 def perform(step: Step, cloud: Cloud, subject: Subject) -> Outcome:
@@ -91,26 +31,6 @@ def perform(step: Step, cloud: Cloud, subject: Subject) -> Outcome:
 
 def _reserve(_cloud: Cloud, _subject: Subject) -> Outcome:
     return Outcome(done=True)  # was done by the transaction that wrote the operation
-
-
-def _server(cloud: Cloud, subject: Subject) -> Outcome:
-    failed = cloud.servers.find(subject.desktop_id)
-    if failed is not None and failed.status is ServerStatus.ERROR:
-        # What an earlier try left broken never becomes whole: it makes room for a new one.
-        cloud.servers.delete(failed.id)
-        return Outcome(done=False, detail="Removing what failed before.")
-    server = cloud.servers.create(
-        ServerRequest(
-            desktop_id=subject.desktop_id,
-            name=subject.name,
-            hostname=subject.hostname,
-            image_id=subject.image_cloud_id,
-            flavor_id=subject.flavor_cloud_id,
-            language=subject.language,
-            user_data=subject.user_data,
-        )
-    )
-    return _seen(server, done=True)
 
 
 def _start(cloud: Cloud, subject: Subject) -> Outcome:
@@ -152,9 +72,9 @@ def _rebuild(cloud: Cloud, subject: Subject) -> Outcome:
 
 def _rebuilt(cloud: Cloud, subject: Subject) -> Outcome:
     server = _unbroken(cloud, subject, "The virtual machine was not put back to the image")
-    seen = _seen(server, done=server.status in _SETTLED)
+    came = seen(server, done=server.status in _SETTLED)
     # Whether snapshots outlive this differs between clouds.
-    return replace(seen, snapshots=_snapshots_if_offered(cloud, _server_id(subject))) if seen.done else seen
+    return replace(came, snapshots=_snapshots_if_offered(cloud, _server_id(subject))) if came.done else came
 
 
 def _resize(cloud: Cloud, subject: Subject) -> Outcome:
@@ -169,7 +89,7 @@ def _resize(cloud: Cloud, subject: Subject) -> Outcome:
 
 def _resized(cloud: Cloud, subject: Subject) -> Outcome:
     server = _unbroken(cloud, subject, "The virtual machine did not get its new size")
-    return _seen(server, done=server.status in _SETTLED and server.flavor_id == subject.flavor_cloud_id)
+    return seen(server, done=server.status in _SETTLED and server.flavor_id == subject.flavor_cloud_id)
 
 
 def _snapshot(cloud: Cloud, subject: Subject) -> Outcome:
@@ -192,7 +112,7 @@ def _roll_back(cloud: Cloud, subject: Subject) -> Outcome:
 
 def _rolled_back(cloud: Cloud, subject: Subject) -> Outcome:
     server = _unbroken(cloud, subject, "The virtual machine did not return to the snapshot")
-    return _seen(server, done=server.status == subject.arguments["ends"])
+    return seen(server, done=server.status == subject.arguments["ends"])
 
 
 def _drop_snapshot(cloud: Cloud, subject: Subject) -> Outcome:
@@ -208,10 +128,12 @@ def _dropped(cloud: Cloud, subject: Subject) -> Outcome:
 
 def _running(cloud: Cloud, subject: Subject) -> Outcome:
     server = cloud.servers.get(_server_id(subject))
+    if subject.build is not None and (came := build_steps.judged(cloud, subject.build, server)) is not None:
+        return came
     was_broken = subject.arguments.get("from") == Observed.ERROR  # and is said to be until it is whole again
     if server.status in (ServerStatus.ERROR, ServerStatus.STOPPED) and server.fault and not was_broken:
         raise ServerFailed("server_failed", f"The virtual machine did not start: {server.fault}", server)
-    return _seen(server, done=server.status is ServerStatus.RUNNING)
+    return seen(server, done=server.status is ServerStatus.RUNNING)
 
 
 def _ready(cloud: Cloud, subject: Subject) -> Outcome:
@@ -226,19 +148,19 @@ def _ready(cloud: Cloud, subject: Subject) -> Outcome:
         raise ServerFailed(
             "server_ended", f"The virtual machine ended while it started: {server.fault or server.status}.", server
         )
-    return _seen(server, done=False, detail="The system inside is starting.")
+    return seen(server, done=False, detail="The system inside is starting.")
 
 
 def _stopped(cloud: Cloud, subject: Subject) -> Outcome:
     server = cloud.servers.get(_server_id(subject))
-    return _seen(server, done=server.status is ServerStatus.STOPPED, detail="Waiting for the system inside to shut down.")
+    return seen(server, done=server.status is ServerStatus.STOPPED, detail="Waiting for the system inside to shut down.")
 
 
 def _suspended(cloud: Cloud, subject: Subject) -> Outcome:
     server = cloud.servers.get(_server_id(subject))
     if server.status in (ServerStatus.ERROR, ServerStatus.STOPPED):
         raise ServerFailed("server_failed", f"The virtual machine was not suspended: {server.fault or server.status}", server)
-    return _seen(server, done=server.status is ServerStatus.SUSPENDED, detail="Its memory is being put to disk.")
+    return seen(server, done=server.status is ServerStatus.SUSPENDED, detail="Its memory is being put to disk.")
 
 
 def _settle(_cloud: Cloud, _subject: Subject) -> Outcome:
@@ -262,7 +184,7 @@ def _gone(cloud: Cloud, subject: Subject) -> Outcome:
         server = cloud.servers.get(subject.server_id)
     except ServerNotFound:
         return Outcome(done=True)
-    return _seen(server, done=False)
+    return seen(server, done=False)
 
 
 def _leave(cloud: Cloud, subject: Subject) -> Outcome:
@@ -303,20 +225,6 @@ def _server_id(subject: Subject) -> str:
     return subject.server_id
 
 
-def _seen(server: Server, *, done: bool, detail: str | None = None) -> Outcome:
-    return Outcome(
-        done=done,
-        server_id=server.id,
-        server_name=server.name,
-        host=server.host or None,
-        observed=Observed(server.status),
-        fault=server.fault,
-        fault_code=server.fault_code,
-        observed_at=server.observed_at,
-        detail=None if done else detail,
-    )
-
-
 def _disk(work: disk_steps.Work) -> Callable[[Cloud, Subject], Outcome]:
     def take(cloud: Cloud, subject: Subject) -> Outcome:
         if subject.disk is None:
@@ -339,7 +247,7 @@ def _address(work: address_steps.Work) -> Callable[[Cloud, Subject], Outcome]:
 
 _STEPS: Mapping[Step, Callable[[Cloud, Subject], Outcome]] = {
     Step.RESERVE: _reserve,
-    Step.SERVER: _server,
+    Step.SERVER: build_steps.make,
     Step.START: _start,
     Step.STOP: _stop,
     Step.REBOOT: _reboot,
@@ -370,6 +278,8 @@ _STEPS: Mapping[Step, Callable[[Cloud, Subject], Outcome]] = {
     Step.REMOVE: _remove,
     Step.GONE: _gone,
     Step.LEAVE: _leave,
+    Step.GIVE_UP: build_steps.give_up,
+    Step.GIVEN_UP: build_steps.await_end,
 }
 
 # Where a server is whose disk or size was being changed, and which is not any more: as it was before, whatever was believed of

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, update
+from sqlalchemy import ColumnElement, func, select, update
 
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Conflict
@@ -191,7 +191,8 @@ class WishBook:
         if disk is None or not disk_claims.may_follow(tx, disk):
             return latest
         if latest.status in lifecycle.ACTIVE:
-            position = len(lifecycle.plan(Action(latest.action)))
+            of_latest = select(func.count()).select_from(OperationStep).where(OperationStep.operation_id == latest.id)
+            position = tx.scalar(of_latest) or 0
             step = OperationStep(
                 operation_id=latest.id, position=position, name=Step.CONNECT_DISK, status=OperationStatus.QUEUED
             )

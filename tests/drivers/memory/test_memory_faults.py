@@ -140,6 +140,30 @@ def test_break_is_accepted_and_ends_in_error(bench: Bench) -> None:
     assert bench.cloud.servers.list() == ()
 
 
+def test_a_host_that_hangs_makes_nothing_for_ever_and_another_one_does(bench: Bench) -> None:
+    first = bench.cloud.hosts.list()[0].id
+    bench.control.faults.set(Fault(operation="servers.create", kind=FaultKind.HANG, host=first, count=None))
+    hanging = bench.cloud.servers.create(make_request())
+    assert hanging.host == first
+    bench.wait(1e6)
+    assert bench.cloud.servers.get(hanging.id).status is ServerStatus.BUILDING
+    bench.control.change_options(delete_seconds=1000)
+    bench.cloud.servers.delete(hanging.id)
+    with pytest.raises(ServerBusy):
+        bench.cloud.servers.create(make_request())
+    other = bench.cloud.servers.create(make_request(avoid_hosts=(first,), given_up=(hanging.id,)))
+    assert other.host != first
+    assert [server.desktop_id for server in bench.cloud.servers.list()] == ["one", "one"]
+    bench.wait(1)
+    found = bench.cloud.servers.find("one")
+    assert found is not None
+    assert (found.id, found.status) == (other.id, ServerStatus.RUNNING)
+    bench.wait(1000)
+    assert [server.id for server in bench.cloud.servers.list()] == [other.id]
+    everywhere = tuple(host.id for host in bench.cloud.hosts.list())
+    assert bench.cloud.servers.create(make_request("two", avoid_hosts=everywhere)).host in everywhere
+
+
 @pytest.mark.parametrize("read", ["get", "find", "list"])
 def test_a_lie_is_a_wrong_or_a_stale_status(bench: Bench, read: str) -> None:
     server = bench.create_ready()

@@ -207,6 +207,19 @@ def test_a_change_is_brought_to_its_end_before_it_is_taken_back() -> None:
     assert lifecycle.plan(Action.RESTORE_DISK, Wanted.STOPPED) == (Step.DISCONNECT_DISK, Step.RESTORE_DISK)
 
 
+def test_each_try_of_a_create_is_known_by_its_place() -> None:
+    plan = list(lifecycle.PLANS[Action.CREATE])
+    assert lifecycle.build_try(plan.index(Step.RESERVE)) == 1
+    for number in range(1, 6):
+        last = max(place for place, step in enumerate(plan) if step is Step.RUNNING)
+        assert plan[last - 1] is Step.SERVER
+        assert {lifecycle.build_try(last - 1), lifecycle.build_try(last)} == {number}
+        plan[last + 1 : last + 1] = lifecycle.ANEW
+        assert {lifecycle.build_try(last + 1), lifecycle.build_try(last + 2)} == {number}, (
+            "giving up belongs to what is given up"
+        )
+
+
 def test_what_was_refused_at_first_left_all_as_it_was() -> None:
     for action, steps in lifecycle.PLANS.items():
         for step in Step:

@@ -74,6 +74,18 @@ def test_findings(world: tuple[dict[str, KnownDesktop], list[SeenServer]]) -> No
                 assert (desktop.missing_since is None) is (finding.kind is FindingKind.MISSING_FIRST)
 
 
+@given(worlds(), st.sets(st.sampled_from([f"{letter}{number}" for letter in "st" for number in range(15)])))
+def test_what_was_given_up_was_left_behind_whatever_is_being_done_to_its_desktop(
+    world: tuple[dict[str, KnownDesktop], list[SeenServer]], given_up: set[str]
+) -> None:
+    desktops, servers = world
+    findings = compare(desktops, servers, given_up)
+    of_these = {finding.cloud_id: finding.kind for finding in findings if finding.server and finding.cloud_id in given_up}
+    assert of_these == {server.id: FindingKind.LEFT_BEHIND for server in servers if server.id in given_up}
+    others = [finding for finding in findings if not (finding.server and finding.cloud_id in given_up)]
+    assert others == compare(desktops, [server for server in servers if server.id not in given_up])
+
+
 @given(worlds())
 def test_every_server_that_is_not_a_living_desktops_is_found(
     world: tuple[dict[str, KnownDesktop], list[SeenServer]],

@@ -68,16 +68,18 @@ class Servers(Protocol):
 
         A server that is there already is returned as it is, whatever else the request says; so any number of threads and
         processes that ask for one tag at once get one server. ``network_id`` None means the first network of the list.
+        ``avoid_hosts`` is kept to where the cloud lets us choose and has another host of the same kind; else the cloud chooses.
         Raises ImageNotFound, FlavorNotFound, NotFound (``network_not_found``), InvalidInput when the flavor is smaller than
-        the image's minimum, NoCapacity, and ServerBusy while a server with this tag is still being deleted. A refused
-        create leaves nothing behind. What goes wrong after the create was accepted ends in status ERROR with a ``fault``.
+        the image's minimum, NoCapacity, and ServerBusy while a server with this tag is still being deleted that is not among
+        ``given_up``. A refused create leaves nothing behind. What goes wrong after the create was accepted ends in status ERROR
+        with a ``fault``.
         """
         ...
 
     def find(self, desktop_id: str) -> Server | None:
         """The server tagged with ``desktop_id``, or None. Looked up before every create.
 
-        A server that is still being deleted is still found.
+        A server that is still being deleted is still found, unless another one has taken its place.
         """
         ...
 

@@ -89,6 +89,16 @@ class Host:
     zone: str = ""
     aggregates: tuple[str, ...] = ()
 
+    @property
+    def takes_servers(self) -> bool:
+        """Whether new servers may come and something would make them."""
+        return self.is_enabled and self.is_up and not self.is_forced_down and not self.problems
+
+    @property
+    def kind(self) -> tuple[str, tuple[str, ...]]:
+        """What hosts have in common that the same servers may be put on, as far as that is told."""
+        return (self.zone, self.aggregates)
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -129,6 +139,9 @@ class ServerRequest:
     the server that is there already. ``hostname`` is what the machine calls itself (RFC 1123 label).
     ``language`` is what its person reads (``en``, ``zh_CN``); where the image does not speak it, it begins in the cloud's own.
     ``user_data`` is what its first boot is told (text for cloud-init, with a key in it), where the cloud has such a way.
+
+    ``avoid_hosts`` (``Server.host`` of earlier ones) is where it should not be put: a wish, not a law. ``given_up`` are servers
+    with this tag that were deleted and may be there for a while still: they count as gone.
     """
 
     desktop_id: str
@@ -140,6 +153,8 @@ class ServerRequest:
     metadata: tuple[tuple[str, str], ...] = ()
     language: str | None = None
     user_data: str | None = field(default=None, repr=False)
+    avoid_hosts: tuple[str, ...] = ()
+    given_up: tuple[str, ...] = ()
 
 
 class FaultCode(StrEnum):
@@ -157,7 +172,8 @@ class Server:
 
     In another status it says that something of the server was lost, and ``fault_code`` what.
 
-    ``language`` is what its sessions begin in; None: whatever its image speaks.
+    ``language`` is what its sessions begin in; None: whatever its image speaks. ``request_id`` is the cloud's id of the request
+    that asked for it, for whoever asks the cloud's own people; only ``create`` tells it, where the cloud has such ids.
     """
 
     id: str
@@ -173,6 +189,7 @@ class Server:
     fault: str | None = None
     fault_code: FaultCode | None = None
     language: str | None = None
+    request_id: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,6 +193,10 @@ class OperationSettings(Section):
     lease_seconds: Seconds = Field(20, description="A worker that dies loses its step after this long; others take over.")
     create_deadline_seconds: Seconds = Field(600, description="A create that has not ended by then fails.")
     default_deadline_seconds: Seconds = Field(300, description="Any other operation that has not ended by then fails.")
+    build_seconds: Seconds = Field(
+        300, description="A virtual machine that its host has not made by then is given up and made on another host."
+    )
+    build_tries: int = Field(3, ge=1, le=20, description="On how many hosts, one after the other, one is tried to be made.")
     max_attempts: int = Field(8, ge=1, description="Tries of one step that breaks before the operation fails.")
 
 

@@ -84,6 +84,8 @@ class Step(StrEnum):
     REMOVE = "remove"
     GONE = "gone"
     LEAVE = "leave"
+    GIVE_UP = "give_up"
+    GIVEN_UP = "given_up"
 
 
 class OperationStatus(StrEnum):
@@ -146,6 +148,9 @@ PLANS: Mapping[Action, tuple[Step, ...]] = {
     Action.DELETE: (Step.SETTLE, Step.REMOVE, Step.GONE),
     Action.FORCE_DELETE: (Step.LEAVE,),
 }
+
+#: What follows in a create when a host has not made its server: that is deleted, and the next is asked for.
+ANEW = (Step.GIVE_UP, Step.GIVEN_UP, Step.SERVER, Step.RUNNING)
 
 #: What is said of a step whose operation took too long.
 TOO_LATE: Mapping[Step, str] = {
@@ -314,6 +319,12 @@ def plan(action: Action, ends: Wanted | None = None, undoes: Action | None = Non
     if undoes is not None and undoes is not Action.ASSIGN_ADDRESS:
         steps = (*(step for step in PLANS[undoes] if step is not Step.READY), *steps)
     return tuple(step for step in steps if step not in _OF_RUNNING) if ends is Wanted.STOPPED else steps
+
+
+def build_try(position: int) -> int:
+    """Which try the step at this place of a create belongs to, from 1 on: each that was given up has grown the plan by
+    :data:`ANEW`."""
+    return 1 + max(position - PLANS[Action.CREATE].index(Step.SERVER), 0) // len(ANEW)
 
 
 def with_address(action: Action, steps: tuple[Step, ...], *, has_address: bool) -> tuple[Step, ...]:

@@ -1,6 +1,6 @@
 """What a look at the whole cloud says about our desktops, and what follows."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -90,20 +90,26 @@ class Finding:
         return self.kind in _TOLD
 
 
-def compare(desktops: Mapping[str, KnownDesktop], servers: Iterable[SeenServer]) -> Sequence[Finding]:
+def compare(
+    desktops: Mapping[str, KnownDesktop], servers: Iterable[SeenServer], given_up: Container[str] = ()
+) -> Sequence[Finding]:
     """Everything in which the cloud's list differs from ours.
 
     A desktop whose operation is running is left to its operation, except that it is never called missing. A server is
     missing only when it was missing in an earlier round too. A server whose desktop was deleted was left behind by a
     crash; a second one with the tag of a desktop that has its own is a double; one whose tag we do not know is a stranger.
-    A desktop that knows of no server, and whose tag one carries, is given it.
+    A desktop that knows of no server, and whose tag one carries, is given it. A server that a desktop has given up
+    (``given_up``, by its id) was left behind, whatever else is being done to the desktop.
     """
     findings: list[Finding] = []
     seen: set[str] = set()
     for server in servers:
-        seen.add(server.desktop_id)
         desktop = desktops.get(server.desktop_id)
-        kind = _kind_of(desktop, server)
+        if server.id in given_up:
+            kind: FindingKind | None = FindingKind.LEFT_BEHIND
+        else:
+            seen.add(server.desktop_id)
+            kind = _kind_of(desktop, server)
         if kind is not None:
             findings.append(Finding(kind, server.desktop_id, server.id, desktop.name if desktop else server.name, server))
     for desktop in desktops.values():
@@ -138,7 +144,7 @@ def _kind_of(desktop: KnownDesktop | None, server: SeenServer) -> FindingKind | 
 
 
 def is_removable(finding: Finding) -> bool:
-    """Whether a rule removes it: what a deleted desktop left, or a second address that leads nowhere.
+    """Whether a rule removes it: what a deleted desktop left or a desktop gave up, or a second address that leads nowhere.
 
     A stranger or a second server may be somebody's: only a person can say.
     """

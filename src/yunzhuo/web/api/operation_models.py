@@ -111,7 +111,7 @@ class OperationQuery(BaseModel):
 
 
 class Trace(BaseModel):
-    """What administrators are told besides. ``cloud_request_ids``: by the step's position."""
+    """What administrators are told besides. ``cloud_request_ids`` and ``hosts`` (those that failed): by the step's position."""
 
     attempts: int
     worker: str | None
@@ -122,6 +122,7 @@ class Trace(BaseModel):
     host: str | None
     error_detail: str | None
     cloud_request_ids: dict[int, str]
+    hosts: dict[int, str]
 
     @classmethod
     def of(cls, trace: FoundTrace) -> Self:
@@ -135,6 +136,7 @@ class Trace(BaseModel):
             host=trace.host,
             error_detail=trace.error_detail,
             cloud_request_ids=dict(trace.cloud_request_ids),
+            hosts=dict(trace.hosts),
         )
 
 

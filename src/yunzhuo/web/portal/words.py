@@ -131,6 +131,8 @@ STEPS: Mapping[Step, LazyString] = {
     Step.REMOVE: lazy_gettext("removal"),
     Step.GONE: lazy_gettext("clean-up"),
     Step.LEAVE: lazy_gettext("forced removal"),
+    Step.GIVE_UP: lazy_gettext("another host"),
+    Step.GIVEN_UP: lazy_gettext("clean-up of the failed try"),
 }
 
 # What was done, as a history tells it.
@@ -219,6 +221,7 @@ FAILED: Mapping[Action, LazyString] = {
 REASONS: Mapping[str, LazyString] = {
     "operation_timed_out": lazy_gettext("It took too long."),
     "server_failed": lazy_gettext("Its virtual machine did not start."),
+    "server_not_made": lazy_gettext("No host made its virtual machine in time."),
     "server_ended": lazy_gettext("Its virtual machine ended while it was starting."),
     "no_capacity": lazy_gettext("There is no room for it right now. Try again later, or choose a smaller size."),
     "cloud_unavailable": lazy_gettext("The cloud does not answer. Try again in a moment."),

@@ -94,12 +94,13 @@ class Gate:
         """
         with self._state.transaction() as transaction:
             call_id = _begin(transaction, operation, subject)
-            plan = strike(transaction, operation, subject)
+            request_id = f"call-{call_id}"
+            plan = strike(transaction, operation, subject, request_id)
         try:
             result = self._in_the_way_of(plan, operation, action)
         except YunzhuoError as error:
             self._end(call_id, error.code)
-            error.details = {**error.details, "cloud_request_id": f"call-{call_id}"}
+            error.details = {**error.details, "cloud_request_id": request_id}
             raise
         self._end(call_id, "ok")
         return result

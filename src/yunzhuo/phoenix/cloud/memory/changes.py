@@ -1,8 +1,10 @@
 """What each verb does to a server: one transaction, in which the change is accepted with its due time, or refused whole."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 
-from yunzhuo.phoenix.cloud.errors import ServerBusy, ServerNotFound
+from yunzhuo.phoenix.cloud.errors import NoCapacity, ServerBusy, ServerNotFound
 from yunzhuo.phoenix.cloud.memory import store
 from yunzhuo.phoenix.cloud.memory.faults import FaultKind, Plan
 from yunzhuo.phoenix.cloud.memory.flavors import choose_flavor
@@ -16,17 +18,21 @@ from yunzhuo.phoenix.cloud.resources import Server, ServerRequest, ServerStatus,
 from yunzhuo.phoenix.common.errors import InvalidInput
 
 _SNAPSHOT_DISK_MIB = 64
+_FOR_EVER_SECONDS = 1e9
 
 
 def create(transaction: Transaction, plan: Plan, request: ServerRequest) -> Server:
     """Make a server, or answer the one that carries the tag."""
     known = store.find_server(transaction, request.desktop_id)
+    if known is not None and known.id in request.given_up:
+        store.untag(transaction, known.id)
+        known = None
     if known is None:
         known = _make(transaction, plan, request)
         store.write_server(transaction, known)
     elif known.gone_at is not None:
         raise ServerBusy("The server with this tag is still being deleted.", server_id=known.id)
-    return as_server(known, transaction.now)
+    return replace(as_server(known, transaction.now), request_id=plan.request_id)
 
 
 def change(transaction: Transaction, plan: Plan, server_id: str, verb: str, language: str | None) -> None:
@@ -128,10 +134,11 @@ def _make(transaction: Transaction, plan: Plan, request: ServerRequest) -> Serve
     flavor = choose_flavor(options, request.flavor_id)
     network = choose_network(transaction, request.network_id)
     check_minimum(image, memory_mib=flavor.memory_mib, disk_mib=flavor.disk_mib)
-    host_id = choose_host(transaction, Room(flavor.vcpus, flavor.memory_mib, flavor.disk_mib))
-    pace = _pace(plan)
+    host_id = _host_for(transaction, Room(flavor.vcpus, flavor.memory_mib, flavor.disk_mib), request.avoid_hosts)
+    pace = _pace(plan, host_id)
     ends = ServerStatus.ERROR if pace.breaks else ServerStatus.RUNNING
-    due_at = transaction.now + options.build_seconds + pace.extra_seconds
+    hangs = _FOR_EVER_SECONDS if plan.on_host(FaultKind.HANG, host_id) else 0
+    due_at = transaction.now + options.build_seconds + pace.extra_seconds + hangs
     ready_at = due_at + options.ready_seconds if options.guests_get_ready else None
     return ServerRecord(
         id=transaction.draw_id(),
@@ -160,6 +167,13 @@ def _make(transaction: Transaction, plan: Plan, request: ServerRequest) -> Serve
         boot_id=transaction.draw_id(),
         console_password=_draw_password(transaction),
     )
+
+
+def _host_for(transaction: Transaction, room: Room, avoid: Sequence[str]) -> str:
+    """One that is not to be avoided, or any. Raises NoCapacity."""
+    with suppress(NoCapacity):
+        return choose_host(transaction, room, other_than=avoid)
+    return choose_host(transaction, room)
 
 
 def begin(
@@ -193,8 +207,8 @@ def _check_unplugged(transaction: Transaction, record: ServerRecord) -> None:
         raise ServerBusy("A volume is attached to the server; detach it first.", server_id=record.id)
 
 
-def _pace(plan: Plan) -> Pace:
-    fault = plan.get(FaultKind.BREAK)
+def _pace(plan: Plan, host_id: str | None = None) -> Pace:
+    fault = plan.get(FaultKind.BREAK) if host_id is None else plan.on_host(FaultKind.BREAK, host_id)
     return Pace(extra_seconds=plan.extra_seconds, breaks=fault.reason if fault else None)
 
 

@@ -30,6 +30,7 @@ class FaultKind(StrEnum):
     ``FORGET``              get and find do not know the server or address; list leaves out ``subject``, or one drawn by
                             chance
     ``LEAK``                a server is deleted, and its port stays
+    ``HANG``                the server is made and stays BUILDING for ever
     ``CRASH``               it happened, and before there is an answer the calling process is killed
     ======================= ==========================================================================================
     """
@@ -43,6 +44,7 @@ class FaultKind(StrEnum):
     LIE = "lie"
     FORGET = "forget"
     LEAK = "leak"
+    HANG = "hang"
     CRASH = "crash"
 
 
@@ -60,6 +62,7 @@ _STRIKES_ONLY = {
     FaultKind.FORGET: _READS,
     FaultKind.BREAK: _CHANGES,
     FaultKind.LEAK: {"servers.delete"},
+    FaultKind.HANG: {"servers.create"},
 }
 
 
@@ -68,6 +71,7 @@ class Fault(BaseModel):
 
     It strikes ``count`` times (None: until cleared), each matching call with ``probability``. ``subject`` keeps it to one
     server: the desktop's id for create and find, either id for list, the server's id for all else; so with addresses.
+    ``host`` keeps what becomes of a create (``BREAK``, ``HANG``) to servers that are put on that host; others are counted, too.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -78,16 +82,21 @@ class Fault(BaseModel):
     probability: float = Field(1.0, ge=0, le=1)
     seconds: float = Field(0, ge=0)
     subject: str | None = None
+    host: str | None = None
     status: ServerStatus | None = None
     reason: str = "The memory cloud was told to break this."
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What will go wrong in one call: the faults that struck it, by kind. ``never_happens``: a timeout lost the change."""
+    """What will go wrong in one call: the faults that struck it, by kind. ``never_happens``: a timeout lost the change.
+
+    ``request_id`` is the cloud's id of the call.
+    """
 
     struck: dict[FaultKind, Fault] = field(default_factory=dict)
     never_happens: bool = False
+    request_id: str = ""
 
     def has(self, kind: FaultKind) -> bool:
         """Whether a fault of this kind struck."""
@@ -101,6 +110,11 @@ class Plan:
         """The fault of this kind, if it struck and means one of these ids or all servers."""
         fault = self.struck.get(kind)
         return fault if fault is not None and (fault.subject is None or fault.subject in ids) else None
+
+    def on_host(self, kind: FaultKind, host_id: str) -> Fault | None:
+        """The fault of this kind, if it struck and means this host or all hosts."""
+        fault = self.struck.get(kind)
+        return fault if fault is not None and fault.host in (None, host_id) else None
 
     @property
     def seconds(self) -> float:
@@ -147,7 +161,7 @@ def read_faults(transaction: Transaction) -> Sequence[tuple[int, int | None, Fau
     return tuple((row[0], row[1], Fault.model_validate_json(row[2])) for row in rows)
 
 
-def strike(transaction: Transaction, operation: str, subject: str) -> Plan:
+def strike(transaction: Transaction, operation: str, subject: str, request_id: str) -> Plan:
     """Decide which faults strike a call and count them; of each kind the oldest that does."""
     struck: dict[FaultKind, Fault] = {}
     for number, left, fault in read_faults(transaction):
@@ -160,7 +174,8 @@ def strike(transaction: Transaction, operation: str, subject: str) -> Plan:
             transaction.execute("DELETE FROM faults WHERE id = ?", number)
         elif left is not None:
             transaction.execute("UPDATE faults SET calls_left = ? WHERE id = ?", left - 1, number)
-    return Plan(struck, never_happens=FaultKind.TIMEOUT in struck and transaction.draw_fraction() < _HEADS)
+    never_happens = FaultKind.TIMEOUT in struck and transaction.draw_fraction() < _HEADS
+    return Plan(struck, never_happens=never_happens, request_id=request_id)
 
 
 def _matches(fault: Fault, operation: str, subject: str) -> bool:

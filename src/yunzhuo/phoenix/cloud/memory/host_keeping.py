@@ -48,7 +48,7 @@ class Hosts:
             if host_id is not None:
                 read_state(transaction, host_id)
             if host_id != record.host_id:
-                target = choose_host(transaction, _room(record), other_than=record.host_id, only=host_id)
+                target = choose_host(transaction, _room(record), other_than={record.host_id}, only=host_id)
                 store.write_server(transaction, record.model_copy(update={"host_id": target}))
 
         self._perform("live_migrate", server_id, move)
@@ -58,7 +58,7 @@ class Hosts:
             record = _settled(transaction, server_id)
             if record.status not in (ServerStatus.RUNNING, ServerStatus.STOPPED):
                 raise ServerBusy(f"A server that is {record.status.value} does not move.", server_id=server_id)
-            target = choose_host(transaction, _room(record), other_than=record.host_id)
+            target = choose_host(transaction, _room(record), other_than={record.host_id})
             changes.begin(transaction, plan, record.model_copy(update={"host_id": target}), "resize", {})
 
         self._perform("migrate", server_id, move)
@@ -68,7 +68,7 @@ class Hosts:
             record = store.read_server(transaction, server_id)
             if _is_heard_of(transaction, record.host_id) or not read_state(transaction, record.host_id).is_forced_down:
                 raise HostNotDown(record.host_id)
-            target = choose_host(transaction, _room(record), other_than=record.host_id)
+            target = choose_host(transaction, _room(record), other_than={record.host_id})
             changes.begin(transaction, plan, record.model_copy(update={"host_id": target}), "rebuild", {})
             store.remove_disk(transaction, server_id)
 

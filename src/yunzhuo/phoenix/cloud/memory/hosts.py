@@ -1,6 +1,6 @@
 """Hypervisors, and which of them has room."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from yunzhuo.phoenix.cloud.errors import HostNotFound, NoCapacity
@@ -53,13 +53,13 @@ def list_hosts(transaction: Transaction) -> Sequence[Host]:
     )
 
 
-def choose_host(transaction: Transaction, room: Room, *, other_than: str = "", only: str | None = None) -> str:
+def choose_host(transaction: Transaction, room: Room, *, other_than: Collection[str] = (), only: str | None = None) -> str:
     """The id of the host with the most free memory that has room for the room. Raises NoCapacity."""
     usages = _read_usages(transaction)
     fitting = [
         (host.memory_mib - used.memory_mib, host.id)
         for host in transaction.options.hosts
-        if host.id != other_than
+        if host.id not in other_than
         and only in (None, host.id)
         and _takes_servers(transaction, host)
         and _fits(host, used := usages.get(host.id, _Usage()), room)

@@ -54,6 +54,11 @@ def write_server(transaction: Transaction, record: ServerRecord) -> None:
     )
 
 
+def untag(transaction: Transaction, server_id: str) -> None:
+    """Another server may have its tag: it was given up, is still listed with it, and is not found by it any more."""
+    transaction.execute("UPDATE servers SET desktop_id = id WHERE id = ?", server_id)
+
+
 def remove_server(transaction: Transaction, server_id: str) -> None:
     """Forget a server, its files and its snapshots at once."""
     transaction.execute("DELETE FROM servers WHERE id = ?", server_id)

@@ -87,6 +87,40 @@ class Connection:
         ``revision`` is Neutron's: of what has changed since then nothing is changed, and it answers 412. ``content_type`` says
         what kind of JSON the body is.
         """
+        return _json(
+            self._asked(
+                service,
+                method,
+                path,
+                body,
+                version=version,
+                refusals=refusals,
+                within_seconds=within_seconds,
+                revision=revision,
+                content_type=content_type,
+            )
+        )
+
+    def ask_noted(
+        self, service: Service, method: str, path: str, body: Json, *, version: str = READ
+    ) -> tuple[Json, str | None]:
+        """:meth:`ask`, and the cloud's id of the request."""
+        answer = self._asked(service, method, path, body, version=version)
+        return _json(answer), request_id_of(answer)
+
+    def _asked(
+        self,
+        service: Service,
+        method: str,
+        path: str,
+        body: Json | Sequence[Json] | None,
+        *,
+        version: str | None,
+        refusals: Refusals | None = None,
+        within_seconds: float | None = None,
+        revision: int | None = None,
+        content_type: str | None = None,
+    ) -> Response:
         limit = min(within_seconds or self._timeout_seconds, self._timeout_seconds)
         is_look = method == "GET"
         options: dict[str, Any] = {**(_LOOKS_AGAIN if is_look else _ONCE), "timeout": limit}
@@ -107,7 +141,7 @@ class Connection:
                 answer = self._request(service, method, path, options)
         if not answer.ok:
             refuse(answer, refusals or {})
-        return _json(answer)
+        return answer
 
     def send(self, service: Service, path: str, content: Iterable[bytes], *, refusals: Refusals) -> None:
         """Put bytes there, piece by piece as they come. What ``content`` raises ends it."""

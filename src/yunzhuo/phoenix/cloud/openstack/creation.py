@@ -8,13 +8,17 @@ somebody else. What a crash leaves over, the reconciler sees as a double.
 import base64
 import threading
 import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from zlib import crc32
 
 from yunzhuo.phoenix.cloud.errors import CloudUnavailable, ServerBusy
 from yunzhuo.phoenix.cloud.openstack import quotas
-from yunzhuo.phoenix.cloud.openstack.connection import CREATE, Connection
+from yunzhuo.phoenix.cloud.openstack.connection import CREATE, Connection, Json
+from yunzhuo.phoenix.cloud.openstack.elsewhere import Elsewhere
 from yunzhuo.phoenix.cloud.openstack.flavors import OpenStackFlavors
 from yunzhuo.phoenix.cloud.openstack.images import OpenStackImages
 from yunzhuo.phoenix.cloud.openstack.networks import OpenStackNetworks
@@ -52,6 +56,7 @@ class Creation:
         self._flavors = flavors
         self._images = images
         self._networks = networks
+        self._elsewhere = Elsewhere(connection, lookup)
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
         self._leaving: dict[str, float] = {}  # servers that this process had deleted, and until when that is believed
 
@@ -60,11 +65,12 @@ class Creation:
         if not is_desktop_id(request.desktop_id):
             raise InvalidInput("A desktop's id has 1 to 40 letters, digits, _ or -.", fields={"desktop_id": "not a tag"})
         with self._locks[crc32(request.desktop_id.encode()) % _LOCKS]:
-            there = self._lookup.tagged(request.desktop_id)
+            there = self._tagged(request)
             if there:
-                return self._usable(there[0])
-            server_id = self._ask_for(request)
-            return self._settle(server_id, request)
+                usable = self._usable(there[0])
+                return replace(usable, request_id=self._request_of(usable.id))
+            server_id, request_id = self._ask_for(request)
+            return replace(self._settle(server_id, request), request_id=request_id)
 
     def leaves(self, server_id: str) -> None:
         """Nova took its delete: it is nobody's any more, whatever Nova shows for a while."""
@@ -72,19 +78,40 @@ class Creation:
         self._leaving = {each: until for each, until in self._leaving.items() if until > now}
         self._leaving[server_id] = now + _LEAVING_SECONDS
 
+    def _tagged(self, request: ServerRequest) -> Sequence[Seen]:
+        return [seen for seen in self._lookup.tagged(request.desktop_id) if seen.server.id not in request.given_up]
+
+    def _request_of(self, server_id: str) -> str | None:
+        """Of the create whose answer never came."""
+        try:
+            actions = self._connection.get("compute", f"/servers/{server_id}/os-instance-actions")["instanceActions"]
+        except Forbidden:
+            return None
+        return next((each["request_id"] for each in actions if each["action"] == "create"), None)
+
     def _usable(self, seen: Seen) -> Server:
         if seen.is_being_deleted or self._leaving.get(seen.server.id, 0) > time.monotonic():
             raise ServerBusy("A server with this tag is still being deleted.", server_id=seen.server.id)
         return seen.server
 
-    def _ask_for(self, request: ServerRequest) -> str:
+    def _ask_for(self, request: ServerRequest) -> tuple[str, str | None]:
+        """The new server's id, and that of the request."""
         flavor = self._flavors.get(request.flavor_id)
         self._images.check_fit(request.image_id, flavor)
         body = self._body(request, self._networks.choose(request.network_id).id)
+        host = self._elsewhere.choose(request, flavor)
+        if host is not None:
+            # 403: our account has not the role. That has changed nothing, and Nova chooses.
+            with suppress(Forbidden):
+                return self._post(body | {"hypervisor_hostname": host})
         try:
-            return str(self._connection.ask("compute", "POST", "/servers", {"server": body}, version=CREATE)["server"]["id"])
+            return self._post(body)
         except Forbidden as refused:
             raise quotas.judge(self._connection, refused, flavor) from refused
+
+    def _post(self, body: Json) -> tuple[str, str | None]:
+        made, request_id = self._connection.ask_noted("compute", "POST", "/servers", {"server": body}, version=CREATE)
+        return str(made["server"]["id"]), request_id
 
     def _body(self, request: ServerRequest, network_id: str) -> dict[str, Any]:
         settings = self._connection.settings
@@ -113,7 +140,7 @@ class Creation:
 
     def _settle(self, server_id: str, request: ServerRequest) -> Server:
         """The one server of this tag. ``server_id`` is ours, which we were told of before anybody could have seen it."""
-        there = self._lookup.tagged(request.desktop_id)
+        there = self._tagged(request)
         ours = next((seen for seen in there if seen.server.id == server_id), None)
         rivals = [seen for seen in there if seen.server.id != server_id and not _is_younger(seen, ours)]
         if not rivals:

@@ -40,11 +40,14 @@ class ServerLookup:
             return None
 
     def tagged(self, desktop_id: str) -> Sequence[Seen]:
-        """Every server with a desktop's tag, the oldest first; more than one only after an accident (see creation.py)."""
+        """Every server with a desktop's tag, the oldest first, behind them those that are being deleted.
+
+        More than one only after an accident (see creation.py), or where one was given up.
+        """
         if not _DESKTOP_ID.fullmatch(desktop_id):
             return ()
         found = self._list(f"{self._owner_tag},{desktop_tag(desktop_id)}")
-        return sorted(found, key=lambda seen: (seen.server.created_at, seen.server.id))
+        return sorted(found, key=lambda seen: (seen.is_being_deleted, seen.server.created_at, seen.server.id))
 
     def all(self) -> Sequence[Seen]:
         """All of ours."""

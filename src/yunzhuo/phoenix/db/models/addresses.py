@@ -49,5 +49,5 @@ class DepartedServer(Base):
 
     server_id: Mapped[Name] = mapped_column(primary_key=True)
     # No foreign key: of use for what the cloud holds, whatever became of the desktop's row.
-    desktop_id: Mapped[Id]
+    desktop_id: Mapped[Id] = mapped_column(index=True)
     departed_at: Mapped[Time] = mapped_column(index=True)

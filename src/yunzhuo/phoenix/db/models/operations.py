@@ -53,7 +53,10 @@ class Operation(Base):
 
 
 class OperationStep(Base):
-    """One step of an operation's plan. ``detail`` is a plain sentence, ``cloud_request_id`` for whoever asks the cloud."""
+    """One step of an operation's plan. ``detail`` is a plain sentence, ``cloud_request_id`` for whoever asks the cloud.
+
+    ``host`` is where a server was that was given up in this step.
+    """
 
     __tablename__ = "operation_steps"
     __table_args__ = (UniqueConstraint("operation_id", "position"),)
@@ -65,6 +68,7 @@ class OperationStep(Base):
     status: Mapped[Word]
     detail: Mapped[str | None] = mapped_column(String(1000))
     cloud_request_id: Mapped[Name | None]
+    host: Mapped[Name | None]
     started_at: Mapped[Time | None]
     ended_at: Mapped[Time | None]
 

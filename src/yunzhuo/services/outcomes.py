@@ -1,0 +1,92 @@
+"""What a step of an operation is about, and what came of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from yunzhuo.phoenix.cloud.resources import Server, Snapshot
+from yunzhuo.phoenix.common.errors import Inconsistent
+from yunzhuo.services.address_claims import AddressOutcome, ClaimedAddress
+from yunzhuo.services.build_tries import BuildTry, Lost
+from yunzhuo.services.disk_claims import ClaimedDisk
+from yunzhuo.services.rules.lifecycle import Observed, check_delay_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The desktop a step works on, as it stood when the step was claimed.
+
+    Image and flavor are those that the operation leads to, the language is what its person reads now; ``user_data`` is what the
+    step tells the server's first boot. ``build`` is the try that it belongs to, where a server is made.
+    """
+
+    desktop_id: str
+    name: str
+    hostname: str
+    image_cloud_id: str
+    flavor_cloud_id: str
+    server_id: str | None
+    arguments: Mapping[str, str]
+    predecessor_at_work: bool
+    disk: ClaimedDisk | None = None
+    address: ClaimedAddress | None = None
+    language: str | None = None
+    user_data: str | None = field(default=None, repr=False)
+    build: BuildTry | None = None
+
+    @property
+    def waits_for_another(self) -> bool:
+        """Whether the step can do nothing before another desktop's operation has ended."""
+        return self.disk is not None and self.disk.is_waiting
+
+    def look_again_seconds(self, waited: float) -> float:
+        """How long until the next look at what the step waits for, ``waited`` seconds into it."""
+        return check_delay_seconds(waited, of_another=self.waits_for_another)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a step. ``done`` False: look again later. What was observed on the way is written down too.
+
+    ``lost``: the server is given up, and made anew.
+    """
+
+    done: bool
+    server_id: str | None = None
+    observed: Observed | None = None
+    fault: str | None = None
+    fault_code: str | None = None
+    observed_at: datetime | None = None
+    is_ready: bool | None = None
+    detail: str | None = None
+    snapshots: Sequence[Snapshot] | None = None
+    disk_is_attached: bool = False
+    address: AddressOutcome | None = None
+    server_name: str | None = None
+    host: str | None = None
+    cloud_request_id: str | None = None
+    lost: Lost | None = None
+
+
+class ServerFailed(Inconsistent):
+    """The server is not what its operation should have made of it. ``seen`` is how it was found."""
+
+    def __init__(self, code: str, message: str, server: Server, **details: object) -> None:
+        super().__init__(code, message, **details)
+        self.seen = seen(server, done=False)
+
+
+def seen(server: Server, *, done: bool, detail: str | None = None) -> Outcome:
+    """What a look at the server, or the making of it, tells."""
+    return Outcome(
+        done=done,
+        server_id=server.id,
+        server_name=server.name,
+        host=server.host or None,
+        observed=Observed(server.status),
+        fault=server.fault,
+        fault_code=server.fault_code,
+        observed_at=server.observed_at,
+        detail=None if done else detail,
+        cloud_request_id=server.request_id,
+    )
