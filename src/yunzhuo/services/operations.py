@@ -171,6 +171,7 @@ class OperationEngine:
                 image_cloud_id=image.cloud_id,
                 flavor_cloud_id=flavor.cloud_id,
                 server_id=desktop.server_id,
+                project_id=desktop.project_id,
                 arguments=operation.arguments,
                 predecessor_at_work=_is_first(operation) and _predecessor_at_work(tx, operation, now),
                 disk=disk_claims.begin(tx, desktop, operation, Step(step.name)),

@@ -30,6 +30,7 @@ class Subject:
     server_id: str | None
     arguments: Mapping[str, str]
     predecessor_at_work: bool
+    project_id: str | None = None
     disk: ClaimedDisk | None = None
     address: ClaimedAddress | None = None
     language: str | None = None
@@ -94,7 +95,7 @@ def _reserve(_cloud: Cloud, _subject: Subject) -> Outcome:
 
 
 def _server(cloud: Cloud, subject: Subject) -> Outcome:
-    failed = cloud.servers.find(subject.desktop_id)
+    failed = cloud.servers.find(subject.desktop_id, subject.project_id)
     if failed is not None and failed.status is ServerStatus.ERROR:
         # What an earlier try left broken never becomes whole: it makes room for a new one.
         cloud.servers.delete(failed.id)
@@ -108,6 +109,7 @@ def _server(cloud: Cloud, subject: Subject) -> Outcome:
             flavor_id=subject.flavor_cloud_id,
             language=subject.language,
             user_data=subject.user_data,
+            project_id=subject.project_id,
         )
     )
     return _seen(server, done=True)
@@ -248,7 +250,7 @@ def _settle(_cloud: Cloud, _subject: Subject) -> Outcome:
 def _remove(cloud: Cloud, subject: Subject) -> Outcome:
     server_id = subject.server_id
     if server_id is None:
-        server = cloud.servers.find(subject.desktop_id)
+        server = cloud.servers.find(subject.desktop_id, subject.project_id)
         server_id = server.id if server else None
     if server_id is not None:
         cloud.servers.delete(server_id)
@@ -270,7 +272,7 @@ def _leave(cloud: Cloud, subject: Subject) -> Outcome:
     left = ["What the change before is still making."] if subject.predecessor_at_work else []
     server_id = subject.server_id
     try:
-        server = cloud.servers.find(subject.desktop_id)
+        server = cloud.servers.find(subject.desktop_id, subject.project_id)
         server_id = server.id if server else server_id
         if server_id is not None:
             cloud.servers.delete(server_id)

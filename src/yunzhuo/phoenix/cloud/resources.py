@@ -129,6 +129,7 @@ class ServerRequest:
     the server that is there already. ``hostname`` is what the machine calls itself (RFC 1123 label).
     ``language`` is what its person reads (``en``, ``zh_CN``); where the image does not speak it, it begins in the cloud's own.
     ``user_data`` is what its first boot is told (text for cloud-init, with a key in it), where the cloud has such a way.
+    ``project_id`` is the project that it is made in; None: the one that all share.
     """
 
     desktop_id: str
@@ -140,6 +141,7 @@ class ServerRequest:
     metadata: tuple[tuple[str, str], ...] = ()
     language: str | None = None
     user_data: str | None = field(default=None, repr=False)
+    project_id: str | None = None
 
 
 class FaultCode(StrEnum):
@@ -203,6 +205,7 @@ class VolumeRequest:
     disk_id: str
     name: str
     size_mib: int
+    project_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
