@@ -27,7 +27,7 @@ from yunzhuo.phoenix.common.errors import Conflict
 from yunzhuo.services.access import Actor, Role, installation
 from yunzhuo.services.assembly import Services, prepare, services
 from yunzhuo.services.quotas import Resource, Subject
-from yunzhuo.services.rules.lifecycle import OperationStatus
+from yunzhuo.services.rules.lifecycle import Action, OperationStatus
 
 pytestmark = [pytest.mark.cloud, pytest.mark.timeout(900), OF_THE_SDK]
 
@@ -174,7 +174,7 @@ def test_two_schools_are_apart_limited_apart_and_leave_nothing(yunzhuo: Yunzhuo,
 
     for school in (north, south):
         desktop_id, _ = servers[school.project]
-        operation = yunzhuo.services.desktops.delete(school.head, desktop_id).operation
+        operation = yunzhuo.services.desktops.act(school.head, desktop_id, Action.DELETE).operation
         assert yunzhuo.work(school, operation.id) is OperationStatus.SUCCEEDED
         yunzhuo.services.organizations.disable(yunzhuo.chief, school.id)
 

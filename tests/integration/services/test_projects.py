@@ -15,7 +15,7 @@ from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.access import installation as installation_itself
 from yunzhuo.services.projects import Placing
 from yunzhuo.services.quotas import Resource, Subject
-from yunzhuo.services.rules.lifecycle import OperationStatus, State
+from yunzhuo.services.rules.lifecycle import Action, OperationStatus, State
 
 pytestmark = pytest.mark.slow
 
@@ -96,7 +96,7 @@ def test_what_a_new_organization_asks_for_is_in_its_own_project(schools: Install
 def test_nothing_is_made_among_others_while_the_project_is_still_to_come(schools: Installation, chief: Actor) -> None:
     organization = schools.services.organizations.create(chief, "Early").id
     inside = head_of(schools, organization)
-    schools.weather.faults.set(Fault(operation="projects.create", kind=FaultKind.FAIL_BEFORE, subject=organization, calls=1))
+    schools.weather.faults.set(Fault(operation="projects.create", kind=FaultKind.FAIL_BEFORE, subject=organization, count=1))
     with pytest.raises(Unavailable):
         schools.services.project_upkeep.make_missing()
     assert schools.services.projects.get(chief, organization).placing is Placing.COMING
@@ -125,9 +125,9 @@ def test_names_and_quotas_are_kept_in_step_by_what_differs(schools: Installation
     }
     assert schools.cloud.projects.get(project).description == "Limited Academy"
 
-    calls = len(schools.weather.calls())
+    told = schools.weather.calls.count("projects.set_quota")
     schools.services.project_upkeep.compare()
-    assert not [call for call in schools.weather.calls()[calls:] if call.operation == "projects.set_quota"]
+    assert schools.weather.calls.count("projects.set_quota") == told
 
     image, flavor = schools.cloud.images.list()[0], schools.cloud.flavors.list()[0]
     for _ in range(2):
@@ -152,9 +152,9 @@ def test_an_organization_that_was_there_stays_until_it_is_moved(yunzhuo: Install
     after = yunzhuo.available(chief)
     assert yunzhuo.cloud.servers.find(before) is not None
     assert yunzhuo.cloud.servers.find(after, made.id) is not None
-    yunzhuo.services.desktops.stop(chief, before)
+    yunzhuo.services.desktops.act(chief, before, Action.STOP)
     yunzhuo.run()
-    yunzhuo.services.desktops.start(chief, before)
+    yunzhuo.services.desktops.act(chief, before, Action.START)
     yunzhuo.run()
     assert yunzhuo.services.desktops.get(chief, before).state is State.AVAILABLE
     assert not yunzhuo.services.reconciler.look()
@@ -190,7 +190,7 @@ def test_a_project_goes_empty_or_not_at_all(schools: Installation, chief: Actor)
     with pytest.raises(Conflict) as full:
         schools.services.projects.delete(chief, organization)
     assert full.value.code == "project_has_desktops"
-    operation = schools.services.desktops.delete(inside, desktop_id).operation
+    operation = schools.services.desktops.act(inside, desktop_id, Action.DELETE).operation
     schools.run()
     assert schools.services.desktops.operation(inside, operation.id).status is OperationStatus.SUCCEEDED
 

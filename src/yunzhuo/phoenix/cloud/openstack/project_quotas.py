@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from yunzhuo.phoenix.cloud.openstack.connection import Connection, Json
 from yunzhuo.phoenix.cloud.project_resources import QuotaKind, QuotaUse
-from yunzhuo.phoenix.common.errors import Forbidden
+from yunzhuo.phoenix.common.errors import Forbidden, NotFound
 
 _NOVA = {QuotaKind.SERVERS: "instances", QuotaKind.VCPUS: "cores", QuotaKind.MEMORY_MIB: "ram"}
 _NEUTRON = {QuotaKind.ADDRESSES: "floatingip"}
@@ -42,10 +42,15 @@ def write(connection: Connection, quota: Mapping[QuotaKind, int | None]) -> None
 
 def forget(connection: Connection) -> None:
     """Let the services forget what was set; where they do not let us, a few rows stay that mean nothing."""
-    with suppress(Forbidden):
-        connection.ask("compute", "DELETE", f"/os-quota-sets/{connection.project_id}")
-    with suppress(Forbidden):
-        connection.ask("network", "DELETE", f"/quotas/{connection.project_id}")
+    project, refusals = connection.project_id, {404: _nothing_set}
+    with suppress(Forbidden, NotFound):
+        connection.ask("compute", "DELETE", f"/os-quota-sets/{project}", refusals=refusals)
+    with suppress(Forbidden, NotFound):
+        connection.ask("network", "DELETE", f"/quotas/{project}", refusals=refusals)
+
+
+def _nothing_set(said: str, **details: object) -> NotFound:
+    return NotFound("no_quota_set", said, **details)
 
 
 def _with_defaults(wanted: Mapping[str, int | None], defaults: Callable[[], Json]) -> Json:
