@@ -68,7 +68,7 @@ def show_project(organization_id: str) -> models.OrganizationProject:
 @blueprint.put("/organizations/<organization_id>/project")
 @blueprint.auth_required(bearer)
 @blueprint.output(models.OrganizationProject)
-@blueprint.doc(responses=refusals(401, 403, 404, 409, 501, 503))
+@blueprint.doc(responses=refusals(401, 403, 404, 409, 503))
 def make_project(organization_id: str) -> models.OrganizationProject:
     """Give an organization a project of its own in the cloud
 
