@@ -60,7 +60,7 @@ class Domain:
         return there
 
     def _make(self, organization_id: str, description: str) -> Project:
-        name = f"{self._mark}-{organization_id}"
+        name = f"{self._home.settings.tag}-{organization_id}"  # 64 characters are the most
         wanted = {
             "name": name,
             "description": description,
