@@ -34,10 +34,6 @@ class Domain:
             raise CloudNotOffered("projects (the setting [openstack] projects_domain is empty)")
         return self._home.in_domain(self._home.settings.projects_domain)
 
-    def projects(self) -> Sequence[Project]:
-        """All of ours, as they were a little while ago."""
-        return self._all.items()
-
     def find(self, project_id: str) -> Project | None:
         """One of ours, or None."""
         return self._all.find(lambda project: project.id == project_id)

@@ -95,7 +95,8 @@ class Places:
         """What all places answer: all of it, or the error of one. Those that the cloud has closed are left out."""
         if not self._domain.is_offered:
             return ask(self.home)
-        projects = self._domain.projects()
+        # As they are now: what is in one that another process has just made must not look lost.
+        projects = self._domain.fresh()
         self._forget_others({project.id for project in projects})
         places = [self.home, *(self._made(project.id) for project in projects if project.is_enabled)]
         with ThreadPoolExecutor(max_workers=min(_LISTS_AT_ONCE, len(places))) as pool:
