@@ -18,7 +18,7 @@ class Desktops:
     def __init__(self, cloud: Cloud, patience_seconds: float) -> None:
         self._cloud = cloud
         self._patience_seconds = patience_seconds
-        self._tags: list[str] = []
+        self._tags: dict[str, str | None] = {}  # and the project that each is in
 
     def request(self, **changes: Any) -> ServerRequest:
         """A request that the cloud can grant, with some fields changed."""
@@ -28,7 +28,7 @@ class Desktops:
             desktop_id=tag, name=f"desktop {tag[:4]}", hostname=f"d-{tag[:8]}", image_id=image.id, flavor_id=flavor.id
         )
         request = replace(request, **changes)
-        self._tags.append(request.desktop_id)
+        self._tags[request.desktop_id] = request.project_id
         return request
 
     def create(self, **changes: Any) -> Server:
@@ -58,10 +58,11 @@ class Desktops:
 
     def remove(self, tag: str) -> None:
         """Delete what carries the tag and wait until it is gone."""
-        server = self._cloud.servers.find(tag)
+        place = self._tags.get(tag)
+        server = self._cloud.servers.find(tag, place)
         if server is not None:
             self._cloud.servers.delete(server.id)
-            eventually(lambda: self._cloud.servers.find(tag) is None, self._patience_seconds, what="a deletion")
+            eventually(lambda: self._cloud.servers.find(tag, place) is None, self._patience_seconds, what="a deletion")
 
     @contextmanager
     def all_removed(self) -> Iterator[Self]:

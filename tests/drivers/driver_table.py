@@ -55,6 +55,7 @@ ALL = frozenset(
         *(f"image_store.{verb}" for verb in ("deactivate", "reactivate", "share", "unshare", "shared_with", "delete")),
         "hosts.list",
         *(f"hosts.{verb}" for verb in ("disable", "enable", "force_down", "live_migrate", "migrate", "evacuate")),
+        *(f"projects.{verb}" for verb in ("list", "create", "get", "quota", "set_quota", "delete")),
         "guest.ready",
         "guest.run",
         "guest.write_file",
@@ -76,16 +77,18 @@ _NOT_OPENSTACK = frozenset(
     for operation in ALL
     if operation.startswith(("guest.", "servers.screenshot", "servers.cpu_seconds")) and operation != "guest.ready"
 )
+_PROJECTS = frozenset(operation for operation in ALL if operation.startswith("projects."))
 _ALSO_LOCAL = frozenset({"networks.list", "networks.external", "hosts.list"})
 _NOT_LOCAL = frozenset(
     each
     for each in ALL - _ALSO_LOCAL
-    if each.startswith(("addresses.", "networks.", "routers.", "security_groups.", "image_store.", "hosts."))
+    if each.startswith(("addresses.", "networks.", "routers.", "security_groups.", "image_store.", "hosts.", "projects."))
 )
 OFFERS = {
     "memory": ALL,
     "local": ALL - _NOT_LOCAL,
-    "openstack": ALL - _NOT_OPENSTACK,
+    # As most are: an application credential, which belongs to one project.
+    "openstack": ALL - _NOT_OPENSTACK - _PROJECTS,
     "openstack-pretended": ALL - _NOT_OPENSTACK,
 }
 
@@ -151,9 +154,9 @@ def _openstack(_folder: Path) -> Iterator[Cloud]:
 
 @contextmanager
 def _pretended_openstack(_folder: Path) -> Iterator[Cloud]:
-    from tests.support.openstack_cloud import PRETENDED, openstack_cloud
+    from tests.support.openstack_cloud import PRETENDED, WITH_PROJECTS, openstack_cloud
 
-    with openstack_cloud(**PRETENDED) as cloud:
+    with openstack_cloud(**PRETENDED, **WITH_PROJECTS, volumes=True) as cloud:
         yield cloud
 
 

@@ -80,6 +80,12 @@ _REQUESTS: dict[str, Callable[[Cloud, str], object]] = {
     "hosts.migrate": lambda cloud, server_id: cloud.hosts.migrate(server_id),
     "hosts.evacuate": lambda cloud, server_id: cloud.hosts.evacuate(server_id),
     "servers.screenshot": lambda cloud, server_id: cloud.servers.screenshot(server_id),
+    "projects.list": lambda cloud, _server_id: cloud.projects.list(),
+    "projects.create": lambda cloud, _server_id: cloud.projects.create("organization", "name"),
+    "projects.get": lambda cloud, _server_id: cloud.projects.get("project"),
+    "projects.quota": lambda cloud, _server_id: cloud.projects.quota("project"),
+    "projects.set_quota": lambda cloud, _server_id: cloud.projects.set_quota("project", {}),
+    "projects.delete": lambda cloud, _server_id: cloud.projects.delete("project"),
     "guest.run": lambda cloud, server_id: cloud.guest.run(server_id, ["true"]),
     "guest.write_file": lambda cloud, server_id: cloud.guest.write_file(server_id, "/root/file", b""),
     "guest.read_file": lambda cloud, server_id: cloud.guest.read_file(server_id, "/root/file", max_bytes=1),
@@ -116,6 +122,7 @@ def test_the_table_knows_every_operation_of_the_interface() -> None:
         "security_groups": interface.SecurityGroups,
         "hosts": interface.Hosts,
         "guest": interface.Guest,
+        "projects": interface.Projects,
         "cloud": interface.Cloud,
     }
     operations = {

@@ -31,6 +31,8 @@ PRETENDED: dict[str, Any] = {
     "flavors": ("fake.small", "fake.medium"),
     "ready_pattern": "^FAKE CONSOLE OUTPUT",
 }
+#: With projects of organizations, by the account that has a password.
+WITH_PROJECTS: dict[str, Any] = {"cloud": "yunzhuo-projects", "projects_domain": "yunzhuo-schools"}
 
 
 #: openstacksdk warns of its own code, whenever it is used.
@@ -83,6 +85,9 @@ def openstack_cloud(**changes: Any) -> Iterator[Cloud]:
         for ip in cloud.addresses.list():
             cloud.addresses.delete(ip.id)
         remove_volumes(cloud)
+        with suppress(CloudNotOffered):
+            for project in cloud.projects.list():
+                cloud.projects.delete(project.id)
         cloud.close()
 
 

@@ -20,6 +20,10 @@ CLOUD = openstack.connect(cloud="admin")
 READY_SECONDS = 120
 TENANT = "yunzhuo"
 TENANTS_ROLES = ("member", TENANT, f"{TENANT}-hosts")
+#: Of organizations' projects, and what the tenant's account may in the domain and, inherited, in each project of it.
+DOMAIN = "yunzhuo-schools"
+DOMAIN_ROLE = "manager"
+PROJECTS_ROLES = (*TENANTS_ROLES, f"{TENANT}-projects")
 
 #: Name, vCPU, MiB of memory, GiB of disk, and the kind of host it goes to.
 FLAVORS = (
@@ -32,9 +36,11 @@ FLAVORS = (
 
 
 def identity() -> None:
-    """Accounts of the services, and a tenant as an operator would make one for Yunzhuo: TENANTS_ROLES."""
+    """Accounts of the services, and a tenant as an operator would make one for Yunzhuo: TENANTS_ROLES, PROJECTS_ROLES."""
     ask = CLOUD.identity
-    roles = {name: ask.find_role(name) or ask.create_role(name=name) for name in ("admin", "service", *TENANTS_ROLES)}
+    roles = {
+        name: ask.find_role(name) or ask.create_role(name=name) for name in ("admin", "service", DOMAIN_ROLE, *PROJECTS_ROLES)
+    }
     project = ask.find_project("service") or ask.create_project(name="service", domain_id="default")
     for name, (kind, url) in FACTS["endpoints"].items():
         user = ask.find_user(name) or ask.create_user(name=name, password=SECRETS["services"], domain_id="default")
@@ -50,6 +56,10 @@ def identity() -> None:
     )
     for name in TENANTS_ROLES:
         ask.assign_project_role_to_user(project, user, roles[name])
+    domain = ask.find_domain(DOMAIN) or ask.create_domain(name=DOMAIN)
+    ask.assign_domain_role_to_user(domain, user, roles[DOMAIN_ROLE])
+    for name in PROJECTS_ROLES:
+        ask.assign_domain_role_to_user(domain, user, roles[name], inherited=True)
     as_tenant = tenant()
     there = as_tenant.identity.find_application_credential(user.id, TENANT)
     if there and {role["name"] for role in there.roles} != set(TENANTS_ROLES):

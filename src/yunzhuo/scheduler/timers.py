@@ -55,6 +55,8 @@ LEASES_SECONDS = 10.0
 MAIL_SECONDS = 10.0
 GUESSES_SECONDS = 60.0
 SCREENS_SECONDS = 10.0
+PROJECTS_SECONDS = 5.0
+PROJECT_QUOTAS_SECONDS = 60.0
 CLEANUP_SECONDS = 3600.0
 
 
@@ -215,6 +217,8 @@ def timers(settings: Settings, all_services: Services) -> list[Timer]:
         Timer("guesses", GUESSES_SECONDS, lambda: all_services.guesses.report(first)),
         Timer("addresses", settings.addresses.compare_seconds, all_services.address_upkeep.round),
         Timer("ports", settings.reconcile.ports_seconds, all_services.port_upkeep.round),
+        Timer("projects", PROJECTS_SECONDS, all_services.project_upkeep.make_missing),
+        Timer("project_quotas", PROJECT_QUOTAS_SECONDS, all_services.project_upkeep.compare),
         Timer("screens", SCREENS_SECONDS, all_services.screens.sweep),
         Timer("cleanup", CLEANUP_SECONDS, cleanup),
     ]

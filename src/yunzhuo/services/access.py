@@ -148,6 +148,7 @@ _CLOUD_VERBS = (
 _ORGANIZATION_VERBS = (
     "organization:read",
     "organization:create",
+    "organization:change_project",
     "organization:rename",
     "organization:disable",
     "organization:enable",

@@ -28,6 +28,7 @@ class ClaimedAddress:
     id: str
     cloud_id: str | None
     network_id: str
+    project_id: str | None = None
     is_tolerant: bool = False
 
 
@@ -66,6 +67,7 @@ def take(tx: Transaction, desktop: Desktop, network_id: str, now: datetime) -> A
     free = (
         select(Address.id)
         .where(Address.desktop_id.is_(None), Address.free_since.is_not(None), Address.network_id == network_id)
+        .where(Address.project_id.is_not_distinct_from(desktop.project_id))
         .where(Address.leaving_server_id.is_(None), Address.missing_since.is_(None), Address.given_up_at.is_(None))
         .order_by(Address.free_since, Address.id)
         .limit(1)
@@ -82,7 +84,7 @@ def take(tx: Transaction, desktop: Desktop, network_id: str, now: datetime) -> A
         )
         if getattr(taken, "rowcount", 0) == 1:
             return tx.get_one(Address, address_id, populate_existing=True)
-    made = Address(id=new_id(), network_id=network_id, desktop_id=desktop.id, created_at=now)
+    made = Address(id=new_id(), network_id=network_id, project_id=desktop.project_id, desktop_id=desktop.id, created_at=now)
     tx.add(made)
     tx.flush()
     return made
@@ -93,7 +95,8 @@ def begin(tx: Session, desktop: Desktop, operation: Operation, step: Step) -> Cl
     address = of_desktop(tx, desktop.id) if step in ADDRESS_STEPS else None
     if address is None:
         return None
-    return ClaimedAddress(address.id, address.cloud_id, address.network_id, is_tolerant=operation.action == Action.DELETE)
+    is_tolerant = operation.action == Action.DELETE
+    return ClaimedAddress(address.id, address.cloud_id, address.network_id, address.project_id, is_tolerant)
 
 
 def settle(tx: Transaction, desktop: Desktop, came: AddressOutcome | None, now: datetime) -> None:

@@ -13,7 +13,8 @@ def make(cloud: Cloud, address: ClaimedAddress, _server_id: str | None) -> Addre
     """Get an address from the cloud, unless it came from the pool. The driver looks for our tag first."""
     if address.cloud_id is not None:
         return AddressOutcome()
-    return AddressOutcome(ip=cloud.addresses.create(address.id, network_id=address.network_id))
+    ip = cloud.addresses.create(address.id, network_id=address.network_id, project_id=address.project_id)
+    return AddressOutcome(ip=ip)
 
 
 def connect(cloud: Cloud, address: ClaimedAddress, server_id: str | None) -> AddressOutcome:
@@ -27,7 +28,7 @@ def connect(cloud: Cloud, address: ClaimedAddress, server_id: str | None) -> Add
 def release(cloud: Cloud, address: ClaimedAddress, server_id: str | None) -> AddressOutcome:
     """Let it lead nowhere. A deletion goes on when that fails: the address is free once its server is gone."""
     try:
-        ip = cloud.addresses.find(address.id) if address.cloud_id is None else None
+        ip = cloud.addresses.find(address.id, address.project_id) if address.cloud_id is None else None
         cloud_id = address.cloud_id or (ip.id if ip else None)
         if cloud_id is not None and server_id is not None:
             cloud.addresses.dissociate(cloud_id, server_id)

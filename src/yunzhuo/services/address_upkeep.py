@@ -99,7 +99,7 @@ class AddressUpkeep:
 
     def _is_there(self, known: KnownAddress) -> bool:
         """Whether the cloud has it after all: a list that lacked it twice is not believed before it was asked otherwise."""
-        found = self._cloud.addresses.find(known.id) if known.cloud_id is not None else None
+        found = self._cloud.addresses.find(known.id, known.project_id) if known.cloud_id is not None else None
         return found is not None and found.id == known.cloud_id
 
     @retried_when_contended
@@ -213,8 +213,8 @@ def _finding(task: Task) -> Finding:
 
 def _known(tx: Session, which: ColumnElement[bool] | None = None) -> Sequence[KnownAddress]:
     """Columns, not objects: there may be as many as desktops."""
-    columns = (Address.id, Address.cloud_id, Address.address, Address.desktop_id, Address.leaving_server_id)
-    times = (Address.attached_at, Address.free_since, Address.missing_since, Address.given_up_at)
+    columns = (Address.id, Address.cloud_id, Address.address, Address.desktop_id, Address.project_id)
+    times = (Address.leaving_server_id, Address.attached_at, Address.free_since, Address.missing_since, Address.given_up_at)
     facts = (Desktop.server_id, Desktop.wanted, Desktop.observed_status, Desktop.ready_at, Operation.action, Operation.status)
     query = (
         select(*columns, *times, *facts)
@@ -239,6 +239,7 @@ def _as_known(row: Any) -> KnownAddress:
         free_since=row.free_since,
         missing_since=row.missing_since,
         given_up_at=row.given_up_at,
+        project_id=row.project_id,
     )
 
 

@@ -83,6 +83,8 @@ from yunzhuo.services.pool_history import PoolHistory
 from yunzhuo.services.pool_upkeep import PoolKeeper
 from yunzhuo.services.pools import PoolService
 from yunzhuo.services.port_upkeep import PortUpkeep
+from yunzhuo.services.project_upkeep import ProjectUpkeep
+from yunzhuo.services.projects import ProjectService
 from yunzhuo.services.proofs import ProofBook
 from yunzhuo.services.quota_book import QuotaBook
 from yunzhuo.services.quotas import QuotaService
@@ -169,6 +171,8 @@ class Services:
     pool_keeper: PoolKeeper
     pools: PoolService
     port_upkeep: PortUpkeep
+    project_upkeep: ProjectUpkeep
+    projects: ProjectService
     proofs: ProofBook
     reconciler: Reconciler
     regaining: RegainService
@@ -296,7 +300,7 @@ def services(
             license_renewal=LicenseRenewal(db, licensing, own_key, pin, audit, clock, settings.license),
             licensing=licensing,
             operations=OperationDesk(db, desktops, snapshots, addresses, wishes, admission, feed, audit, clock),
-            organizations=OrganizationService(db, audit, clock),
+            organizations=OrganizationService(db, audit, clock, with_projects=settings.cloud.project_per_organization),
             outbox=outbox,
             overview=OverviewService(db, connected, health, timers, audit, clock, settings),
             passkeys=passkeys,
@@ -311,6 +315,8 @@ def services(
             ),
             port_upkeep=PortUpkeep(db, connected, leftovers, clock),
             pools=pools,
+            project_upkeep=ProjectUpkeep(db, connected, audit),
+            projects=ProjectService(db, connected, audit),
             proofs=proofs,
             reconciler=Reconciler(db, connected, leftovers, feed, audit, clock),
             regaining=RegainService(*by_link),

@@ -16,7 +16,7 @@ def make(cloud: Cloud, subject: Subject) -> Outcome:
     """Ask for the server, or find the one that an earlier try of this step has made."""
     build = subject.build
     given_up = build.given_up if build else ()
-    failed = cloud.servers.find(subject.desktop_id)
+    failed = cloud.servers.find(subject.desktop_id, subject.project_id)
     if failed is not None and failed.status is ServerStatus.ERROR and failed.id not in given_up:
         # What an earlier try left broken never becomes whole: it makes room for a new one.
         cloud.servers.delete(failed.id)
@@ -30,6 +30,7 @@ def make(cloud: Cloud, subject: Subject) -> Outcome:
             flavor_id=subject.flavor_cloud_id,
             language=subject.language,
             user_data=subject.user_data,
+            project_id=subject.project_id,
             avoid_hosts=build.avoid_hosts if build else (),
             given_up=given_up,
         )

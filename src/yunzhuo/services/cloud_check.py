@@ -62,6 +62,7 @@ def look(cloud: Cloud) -> Iterator[Tried]:
         ("routers.list", cloud.routers.list),
         ("security_groups.list", cloud.security_groups.list),
         ("image_store.list", cloud.image_store.list),
+        ("projects.list", cloud.projects.list),
     )
     for call, ask in looks:
         yield _tried(call, ask)
@@ -81,6 +82,7 @@ def make_and_remove(cloud: Cloud) -> Iterator[Tried]:
     finally:
         removed = _tried("servers.delete", made.remove)
     yield removed
+    yield _tried("projects", lambda: _lend_project(cloud, tag))
 
 
 class _Made:
@@ -186,6 +188,16 @@ def _lend_volume(cloud: Cloud, tag: str, server_id: str) -> None:
     finally:
         _until(lambda: _lets_go(cloud, volume.id, server_id), _CHANGE_SECONDS, "detached")
         cloud.volumes.delete(volume.id)
+
+
+def _lend_project(cloud: Cloud, tag: str) -> None:
+    """Make a project, limit it to as much as it may have already, and remove it."""
+    project = cloud.projects.create(tag, "yunzhuo cloud check")
+    try:
+        limits = {kind: use.most for kind, use in cloud.projects.quota(project.id).items() if use.most is not None}
+        cloud.projects.set_quota(project.id, limits)
+    finally:
+        cloud.projects.delete(project.id)
 
 
 def _lets_go(cloud: Cloud, volume_id: str, server_id: str) -> bool:

@@ -30,6 +30,7 @@ from yunzhuo.services.desktop_views import (
 )
 from yunzhuo.services.lease_book import terms_in
 from yunzhuo.services.new_desktop import NewDesktop
+from yunzhuo.services.placing import project_for
 from yunzhuo.services.quota_book import SWITCHED_ON, QuotaBook, size_of
 from yunzhuo.services.reach import within_reach
 from yunzhuo.services.rules import lifecycle, naming
@@ -356,6 +357,7 @@ class DesktopService:
             image_id=image.id,
             flavor_id=flavor.id,
             wanted=Wanted.RUNNING,
+            project_id=project_for(tx, actor.organization_id),
             operation_id="",
             pool_id=pool.id if pool is not None else None,
             claimant_id=claimant_id,

@@ -171,6 +171,7 @@ class OperationEngine:
                 image_cloud_id=image.cloud_id,
                 flavor_cloud_id=flavor.cloud_id,
                 server_id=desktop.server_id,
+                project_id=desktop.project_id,
                 arguments=operation.arguments,
                 predecessor_at_work=operation_rows.is_first(operation)
                 and operation_rows.predecessor_at_work(tx, operation, now),

@@ -15,6 +15,7 @@ from yunzhuo.phoenix.db.models import ApiToken, AuthSession, Desktop, Organizati
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services.access import Actor, require, scope_of
 from yunzhuo.services.audit import AuditLog
+from yunzhuo.services.placing import Placing, placing_of
 from yunzhuo.services.reach import widened
 from yunzhuo.services.rules import naming
 from yunzhuo.services.stated import needs
@@ -22,7 +23,7 @@ from yunzhuo.services.stated import needs
 
 @dataclass(frozen=True, slots=True)
 class OrganizationView:
-    """An organization with how many people and desktops it has."""
+    """An organization with how many people and desktops it has. ``project_id`` is its own project in the cloud."""
 
     id: str
     name: str
@@ -30,13 +31,16 @@ class OrganizationView:
     users: int
     desktops: int
     created_at: datetime
+    placing: Placing = Placing.SHARED
+    project_id: str | None = None
 
 
 class OrganizationService:
     """What operators do with organizations. To work in one they go into it; then they see what its administrators see."""
 
-    def __init__(self, db: Database, audit: AuditLog, clock: Clock) -> None:
+    def __init__(self, db: Database, audit: AuditLog, clock: Clock, *, with_projects: bool = False) -> None:
         self._db = db
+        self._with_projects = with_projects
         self._audit = audit
         self._clock = clock
 
@@ -99,11 +103,17 @@ class OrganizationService:
     def create_within(self, tx: Transaction, actor: Actor, name: str) -> OrganizationView:
         """The same in the transaction of whoever asked for it; the database says when a name is taken. Raises InvalidInput."""
         require(actor, "organization:create")
-        row = Organization(id=new_id(), name=naming.checked_name(name), is_default=False, created_at=self._clock.now())
+        row = Organization(
+            id=new_id(),
+            name=naming.checked_name(name),
+            is_default=False,
+            has_own_project=self._with_projects,
+            created_at=self._clock.now(),
+        )
         tx.add(row)
         tx.flush()
         self._note(tx, actor, "organization:create", row, after={"name": row.name})
-        return OrganizationView(row.id, row.name, False, 0, 0, row.created_at)
+        return OrganizationView(row.id, row.name, False, 0, 0, row.created_at, placing_of(row))
 
     @needs("organization:rename")
     @retried_when_contended
@@ -183,7 +193,14 @@ def _views(tx: Session, rows: Sequence[Organization]) -> Sequence[OrganizationVi
     theirs = {row[0]: row[1] for row in tx.execute(desktops.group_by(Desktop.organization_id))}
     return [
         OrganizationView(
-            row.id, row.name, row.disabled_at is not None, users.get(row.id, 0), theirs.get(row.id, 0), row.created_at
+            row.id,
+            row.name,
+            row.disabled_at is not None,
+            users.get(row.id, 0),
+            theirs.get(row.id, 0),
+            row.created_at,
+            placing_of(row),
+            row.project_id,
         )
         for row in rows
     ]

@@ -28,6 +28,7 @@ class Subject:
     server_id: str | None
     arguments: Mapping[str, str]
     predecessor_at_work: bool
+    project_id: str | None = None
     disk: ClaimedDisk | None = None
     address: ClaimedAddress | None = None
     language: str | None = None

@@ -28,6 +28,7 @@ from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import state_of
 from yunzhuo.services.kept_disk_snapshots import DiskSnapshotView
 from yunzhuo.services.license_book import LicenseBook
+from yunzhuo.services.placing import project_for
 from yunzhuo.services.rules import lifecycle, naming
 from yunzhuo.services.rules.licensing import Feature
 from yunzhuo.services.rules.lifecycle import Action, State
@@ -114,12 +115,12 @@ class PersonalDiskService:
         """
         require(actor, "personal_disk:create")
         size = self._checked_size(size_mib)
-        disk_id = self._write_down(actor, size)
+        disk = self._write_down(actor, size)
         try:
-            self._make(disk_id, size)
+            self._make(disk)
         except YunzhuoError:
             # What was made of it all the same is removed as any disk that is given up.
-            self._give_up(actor, disk_id)
+            self._give_up(actor, disk.id)
             raise
         return self.get(actor)
 
@@ -224,7 +225,7 @@ class PersonalDiskService:
         with self._db.reading() as tx:
             given_up = list(tx.scalars(query))
         for disk in given_up:
-            found = self._cloud.volumes.find(disk.id)
+            found = self._cloud.volumes.find(disk.id, disk.project_id)
             if found is not None:
                 self._cloud.volumes.delete(found.id)
             self._forget(disk.id)
@@ -235,15 +236,15 @@ class PersonalDiskService:
         with self._db.reading() as tx:
             unmade = list(tx.scalars(query))
         for disk in unmade:
-            self._make(disk.id, disk.size_mib)
+            self._make(disk)
 
-    def _make(self, disk_id: str, size_mib: int) -> None:
-        request = VolumeRequest(disk_id=disk_id, name=f"personal {disk_id[:8]}", size_mib=size_mib)
-        self._note_volume(disk_id, self._cloud.volumes.create(request))
+    def _make(self, disk: PersonalDisk) -> None:
+        request = VolumeRequest(disk.id, f"personal {disk.id[:8]}", disk.size_mib, disk.project_id)
+        self._note_volume(disk.id, self._cloud.volumes.create(request))
 
     @retried_when_contended
-    def _write_down(self, actor: Actor, size_mib: int) -> str:
-        """A disk that is to be made; answers its id."""
+    def _write_down(self, actor: Actor, size_mib: int) -> PersonalDisk:
+        """A disk that is to be made."""
         disk = PersonalDisk(
             id=new_id(),
             organization_id=actor.organization_id,
@@ -255,11 +256,12 @@ class PersonalDiskService:
         try:
             with self._db.transaction() as tx:
                 self._license.require_feature(tx, Feature.PERSONAL_DISKS)
+                disk.project_id = project_for(tx, actor.organization_id)
                 tx.add(disk)
                 self._audit.record(tx, actor, "personal_disk:create", "personal_disk", disk.id, after={"size_mib": size_mib})
         except IntegrityError as error:
             raise Conflict("personal_disk_there", "You have a personal disk already.") from error
-        return disk.id
+        return disk
 
     @retried_when_contended
     def _note_volume(self, disk_id: str, volume: Volume) -> None:

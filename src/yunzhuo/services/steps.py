@@ -170,7 +170,7 @@ def _settle(_cloud: Cloud, _subject: Subject) -> Outcome:
 def _remove(cloud: Cloud, subject: Subject) -> Outcome:
     server_id = subject.server_id
     if server_id is None:
-        server = cloud.servers.find(subject.desktop_id)
+        server = cloud.servers.find(subject.desktop_id, subject.project_id)
         server_id = server.id if server else None
     if server_id is not None:
         cloud.servers.delete(server_id)
@@ -192,7 +192,7 @@ def _leave(cloud: Cloud, subject: Subject) -> Outcome:
     left = ["What the change before is still making."] if subject.predecessor_at_work else []
     server_id = subject.server_id
     try:
-        server = cloud.servers.find(subject.desktop_id)
+        server = cloud.servers.find(subject.desktop_id, subject.project_id)
         server_id = server.id if server else server_id
         if server_id is not None:
             cloud.servers.delete(server_id)

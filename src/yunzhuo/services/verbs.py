@@ -65,6 +65,7 @@ VERBS: Mapping[str, str] = {
     "network:change": "Make, change and delete networks, routers and security groups.",
     "network:read": "See networks, routers and security groups.",
     "operation:trace": "See what the cloud said of an operation.",
+    "organization:change_project": "Give an organization a project of its own in the cloud, and take it away.",
     "organization:create": "Make an organization.",
     "organization:disable": "Let nobody of an organization in.",
     "organization:enable": "Let a disabled organization in again.",

@@ -59,3 +59,22 @@ def test_an_image_is_fetched_and_offered_until_it_is_taken_out_of_use(yunzhuo: I
     assert boss.delete(f"/stored-images/{made['id']}").status_code == 204
     problem(boss.get(f"/stored-images/{made['id']}"), 404, "image_not_found")
     problem(boss.post("/stored-images", json={"name": "x", "url": "file:///etc/passwd"}), 422, "invalid_input")
+
+
+def test_an_organization_is_given_a_project_of_its_own_and_loses_it(yunzhuo: Installation, boss: Api, lin: Api) -> None:
+    organization = boss.post("/organizations", json={"name": "North"}).get_json()
+    assert (organization["placing"], organization["project_id"]) == ("shared", None)
+    path = f"/organizations/{organization['id']}"
+    assert boss.get(f"{path}/project").get_json()["placing"] == "shared"
+    problem(lin.ask("PUT", f"{path}/project"), 403, "forbidden")
+    made = boss.ask("PUT", f"{path}/project").get_json()
+    assert (made["placing"], made["is_enabled"], made["elsewhere"]) == ("own", True, 0)
+    assert made["quota"]["servers"] == {"used": 0, "most": None}
+    assert boss.get(path).get_json()["project_id"] == made["id"]
+    assert [project.id for project in yunzhuo.cloud.projects.list()] == [made["id"]]
+    problem(boss.delete(f"{path}/project"), 409, "organization_not_disabled")
+    assert boss.patch(path, json={"disabled": True}).status_code == 200
+    assert boss.delete(f"{path}/project").status_code == 204
+    assert boss.get(f"{path}/project").get_json()["id"] is None
+    assert not yunzhuo.cloud.projects.list()
+    problem(boss.get("/organizations/nowhere/project"), 404, "organization_not_found")

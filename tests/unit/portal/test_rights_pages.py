@@ -92,6 +92,17 @@ def test_an_operator_goes_into_an_organization_and_leaves_it(yunzhuo: Installati
     assert lin.email in administrator.client.get(f"/admin/users?q={lin.email}").text
 
 
+def test_it_is_told_which_organizations_have_a_project_of_their_own(yunzhuo: Installation, administrator: Visitor) -> None:
+    path, itself = "/admin/organizations", installation(somebody(yunzhuo, "lin").organization_id)
+    assert "Project in the cloud" not in administrator.get(path).text, "nobody has one"
+    project = yunzhuo.services.projects.make(itself, yunzhuo.services.organizations.create(itself, "Apart").id)
+    page = administrator.get(path)
+    assert "Project in the cloud" in page.text
+    assert f'title="{project.id}"' in page.html
+    assert "Its own" in page.text
+    assert "Shared" in page.text
+
+
 def test_a_person_shares_their_desktops(yunzhuo: Installation, app: Flask) -> None:
     lin, mei = somebody(yunzhuo, "lin"), somebody(yunzhuo, "mei")
     visitor = signed_in(app, lin)

@@ -108,6 +108,28 @@ class ImageInUse(Conflict):
         super().__init__("image_in_use", message, **details)
 
 
+class ProjectNotFound(NotFound):
+    """No project of ours has this id."""
+
+    def __init__(self, project_id: str) -> None:
+        super().__init__("project_not_found", "The cloud has no such project.", project_id=project_id)
+
+
+class ProjectInUse(Conflict):
+    """Something is in the project that has to go first."""
+
+    def __init__(self, project_id: str, contents: Sequence[str]) -> None:
+        message = f"The project is not empty, there are: {', '.join(contents)}."
+        super().__init__("project_in_use", message, project_id=project_id, contents=list(contents))
+
+
+class OtherProject(Conflict):
+    """The two are in different projects, and cannot be joined."""
+
+    def __init__(self, server_id: str) -> None:
+        super().__init__("other_project", "The server is in another project of the cloud.", server_id=server_id)
+
+
 class NoScreenshot(NotFound):
     """There is no picture of the server's screen."""
 

@@ -11,7 +11,7 @@ Every driver is held to the same contract suite (``tests/drivers``). Promises co
 * An id that the cloud does not know, whatever its form, raises the NotFound error of its kind: ServerNotFound for every
   ``server_id`` (but ``delete`` and ``delete_snapshot`` are content), ImageNotFound, FlavorNotFound, SnapshotNotFound,
   VolumeNotFound, VolumeSnapshotNotFound, FloatingIpNotFound, HostNotFound, NetworkNotFound, RouterNotFound,
-  SecurityGroupNotFound.
+  SecurityGroupNotFound, ProjectNotFound.
 * A refused call (any :class:`~yunzhuo.phoenix.common.errors.Refused`) has changed nothing.
 * Results are frozen, hold aware UTC times, and do not change after they were returned.
 * What a cloud does not have raises :class:`~yunzhuo.phoenix.cloud.errors.CloudNotOffered`.
@@ -24,6 +24,7 @@ from typing import Protocol
 from yunzhuo.phoenix.cloud.host_interface import Hosts
 from yunzhuo.phoenix.cloud.image_interface import Flavors, Images, ImageStore
 from yunzhuo.phoenix.cloud.network_interface import Addresses, Networks, Routers, SecurityGroups
+from yunzhuo.phoenix.cloud.project_interface import Projects
 from yunzhuo.phoenix.cloud.resources import (
     CommandResult,
     Console,
@@ -50,6 +51,7 @@ __all__ = [
     "ImageStore",
     "Images",
     "Networks",
+    "Projects",
     "Routers",
     "SecurityGroups",
     "Servers",
@@ -70,16 +72,16 @@ class Servers(Protocol):
         processes that ask for one tag at once get one server. ``network_id`` None means the first network of the list.
         ``avoid_hosts`` is kept to where the cloud lets us choose and has another host of the same kind; else the cloud chooses.
         Raises ImageNotFound, FlavorNotFound, NotFound (``network_not_found``), InvalidInput when the flavor is smaller than
-        the image's minimum, NoCapacity, and ServerBusy while a server with this tag is still being deleted that is not among
-        ``given_up``. A refused create leaves nothing behind. What goes wrong after the create was accepted ends in status ERROR
-        with a ``fault``.
+        the image's minimum, NoCapacity, ProjectNotFound, CloudNotOffered for a ``project_id`` that is none, and ServerBusy
+        while a server with this tag is still being deleted that is not among ``given_up``. A refused create leaves nothing
+        behind. What goes wrong after the create was accepted ends in status ERROR with a ``fault``.
         """
         ...
 
-    def find(self, desktop_id: str) -> Server | None:
-        """The server tagged with ``desktop_id``, or None. Looked up before every create.
+    def find(self, desktop_id: str, project_id: str | None = None) -> Server | None:
+        """The server tagged with ``desktop_id`` in this project, or None. Looked up before every create.
 
-        A server that is still being deleted is still found, unless another one has taken its place.
+        A server that is still being deleted is still found, unless another one has taken its place. Raises ProjectNotFound.
         """
         ...
 
@@ -212,12 +214,12 @@ class Volumes(Protocol):
         """Make an empty volume, or return the one that already carries ``request.disk_id``, whatever else the request says.
 
         It may be larger than was asked for, and CHANGING for a while where the cloud is slow. Raises InvalidInput for a size
-        that no volume can have, NoCapacity.
+        that no volume can have, NoCapacity, ProjectNotFound.
         """
         ...
 
-    def find(self, disk_id: str) -> Volume | None:
-        """The volume tagged with ``disk_id``, or None."""
+    def find(self, disk_id: str, project_id: str | None = None) -> Volume | None:
+        """The volume tagged with ``disk_id`` in this project, or None. Raises ProjectNotFound."""
         ...
 
     def get(self, volume_id: str) -> Volume:
@@ -232,7 +234,7 @@ class Volumes(Protocol):
         """Plug into a running server; its guest mounts the volume by itself, and formats one that was never used.
 
         Twice is harmless. Accepted like every verb: until it is there ``get`` says CHANGING. Raises VolumeBusy when it is
-        attached to another server or is changing, ServerBusy when the server does not run or is changing.
+        attached to another server or is changing, ServerBusy when the server does not run or is changing, OtherProject.
         """
         ...
 
@@ -380,6 +382,8 @@ class Cloud(Protocol):
     def hosts(self) -> Hosts: ...
     @property
     def guest(self) -> Guest: ...
+    @property
+    def projects(self) -> Projects: ...
 
     def check(self) -> None:
         """Raises CloudUnavailable when the cloud does not answer."""

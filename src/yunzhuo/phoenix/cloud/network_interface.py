@@ -13,16 +13,16 @@ class Addresses(Protocol):
     One leads to one server at most, and a server has one at most: whatever is asked for, and however many ask at once.
     """
 
-    def create(self, address_id: str, *, network_id: str | None = None) -> FloatingIp:
+    def create(self, address_id: str, *, network_id: str | None = None, project_id: str | None = None) -> FloatingIp:
         """Get an address from the cloud, or return the one that already carries ``address_id``, our tag.
 
         ``network_id`` is one of ``networks.external``; None: the first of them. Raises NoCapacity when the network or our quota
-        has none left, NotFound (``network_not_found``).
+        has none left, NotFound (``network_not_found``), ProjectNotFound.
         """
         ...
 
-    def find(self, address_id: str) -> FloatingIp | None:
-        """The floating IP tagged with ``address_id``, or None. Looked up before every create."""
+    def find(self, address_id: str, project_id: str | None = None) -> FloatingIp | None:
+        """The floating IP tagged with ``address_id`` in this project, or None. Looked up before every create."""
         ...
 
     def list(self) -> Sequence[FloatingIp]:
@@ -34,7 +34,7 @@ class Addresses(Protocol):
 
         Of several who ask at once for different servers one at most is told that it does; nobody may get it then.
         Raises FloatingIpBusy when it leads to another server or the server has another one, FloatingIpUnreachable, and
-        ServerBusy while the server is being built or deleted.
+        ServerBusy while the server is being built or deleted, OtherProject.
         """
         ...
 

@@ -142,6 +142,7 @@ class ServerRequest:
 
     ``avoid_hosts`` (``Server.host`` of earlier ones) is where it should not be put: a wish, not a law. ``given_up`` are servers
     with this tag that were deleted and may be there for a while still: they count as gone.
+    ``project_id`` is the project that it is made in; None: the one that all share.
     """
 
     desktop_id: str
@@ -155,6 +156,7 @@ class ServerRequest:
     user_data: str | None = field(default=None, repr=False)
     avoid_hosts: tuple[str, ...] = ()
     given_up: tuple[str, ...] = ()
+    project_id: str | None = None
 
 
 class FaultCode(StrEnum):
@@ -220,6 +222,7 @@ class VolumeRequest:
     disk_id: str
     name: str
     size_mib: int
+    project_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

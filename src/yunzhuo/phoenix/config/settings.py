@@ -66,6 +66,9 @@ class CloudSettings(Section):
     driver: str = Field("local", description="An installed cloud driver: local, memory, openstack.")
     poll_seconds: Seconds = Field(1.0, description="How often the reconciler asks the cloud for its list.")
     timeout_seconds: Seconds = Field(15, description="Longest wait for one call to the cloud.")
+    project_per_organization: bool = Field(
+        False, description="Keep each new organization's desktops in a project of its own, where the driver has such."
+    )
     memory_state: str = Field("", description="Driver memory only: file that holds its state; empty: in the state folder.")
 
 
@@ -92,6 +95,14 @@ class OpenStackSettings(Section):
     )
     volumes: bool = Field(
         False, description="Use the cloud's volumes (Cinder) for personal disks; the images have to mount them by themselves."
+    )
+    projects_domain: str = Field(
+        "", description="Name or id of Keystone's domain for organizations' projects; empty: they cannot have such."
+    )
+    projects_subnet: str = Field(
+        "",
+        pattern=r"^(\d{1,3}(\.\d{1,3}){3}/\d{1,2})?$",
+        description="Range of the network that each of these gets; empty: Yunzhuo's own network is shared with them.",
     )
     catalog_seconds: Seconds = Field(30, description="How long a list of flavors, images and networks is believed.")
 

@@ -28,6 +28,7 @@ class KnownAddress:
     free_since: datetime | None
     missing_since: datetime | None
     given_up_at: datetime | None
+    project_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

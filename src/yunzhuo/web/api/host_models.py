@@ -21,7 +21,7 @@ class MoveWish(Asked):
     """How servers leave a host."""
 
     how: Move = Field(description="`live` while they run, `cold` off for a moment, `evacuate` made anew, of a dead host alone.")
-    server_id: str | None = Field(None, max_length=64, description="Which one; left out: all of ours.")
+    server_id: str | None = Field(None, max_length=128, description="Which one; left out: all of ours.")
     target: str | None = Field(None, max_length=255, description="The host to go to, for `live`; left out: the cloud's choice.")
 
 

@@ -54,3 +54,37 @@ def change(organization_id: str, json_data: models.OrganizationChange) -> models
     if json_data.disabled is not None:
         (organizations.disable if json_data.disabled else organizations.enable)(person, organization_id)
     return models.Organization.model_validate(organizations.get(person, organization_id))
+
+
+@blueprint.get("/organizations/<organization_id>/project")
+@blueprint.auth_required(bearer)
+@blueprint.output(models.OrganizationProject)
+@blueprint.doc(responses=refusals(401, 403, 404, 503))
+def show_project(organization_id: str) -> models.OrganizationProject:
+    """Show where an organization's things are in the cloud"""
+    return models.OrganizationProject.model_validate(services().projects.get(actor(), organization_id))
+
+
+@blueprint.put("/organizations/<organization_id>/project")
+@blueprint.auth_required(bearer)
+@blueprint.output(models.OrganizationProject)
+@blueprint.doc(responses=refusals(401, 403, 404, 409, 503))
+def make_project(organization_id: str) -> models.OrganizationProject:
+    """Give an organization a project of its own in the cloud
+
+    What is new is made there; what is there already stays where it is.
+    """
+    return models.OrganizationProject.model_validate(services().projects.make(actor(), organization_id))
+
+
+@blueprint.delete("/organizations/<organization_id>/project")
+@blueprint.auth_required(bearer)
+@blueprint.output({}, HTTPStatus.NO_CONTENT)
+@blueprint.doc(responses=refusals(401, 403, 404, 409, 503))
+def delete_project(organization_id: str) -> tuple[str, int]:
+    """Take an organization's own project away
+
+    The organization has to be disabled, and the project empty.
+    """
+    services().projects.delete(actor(), organization_id)
+    return "", HTTPStatus.NO_CONTENT

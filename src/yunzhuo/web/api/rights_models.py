@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from yunzhuo.services.access import Scope
+from yunzhuo.services.projects import Placing, QuotaKind
 from yunzhuo.webkit.bodies import Asked, Id, Moment
 
 _Name = Annotated[str, Field(description="1 to 64 visible characters.", examples=["Class 1"])]
@@ -153,6 +154,28 @@ class Organization(Shown):
     users: int
     desktops: int
     created_at: datetime
+    placing: Placing = Field(
+        description="Whether its new things are made in a project of its own in the cloud; coming: not made yet."
+    )
+    project_id: str | None = Field(description="That project, by the cloud's id.")
+
+
+class ProjectQuota(Shown):
+    """How much of something a project uses, and the most that it may; null: no end."""
+
+    used: int
+    most: int | None
+
+
+class OrganizationProject(Shown):
+    """Where an organization's things are in the cloud."""
+
+    placing: Placing
+    elsewhere: int = Field(description="How many of its desktops are in another project, as they were made before.")
+    id: str | None
+    name: str | None
+    is_enabled: bool = Field(description="False: whoever runs the cloud has closed it.")
+    quota: dict[QuotaKind, ProjectQuota] | None = Field(description="As the cloud says now; null without an open project.")
 
 
 class OrganizationList(BaseModel):

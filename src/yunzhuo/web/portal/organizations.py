@@ -5,6 +5,7 @@ from flask_babel import gettext
 from werkzeug.wrappers import Response
 
 from yunzhuo.phoenix.common.errors import InvalidInput
+from yunzhuo.services.projects import Placing
 from yunzhuo.web.portal.pages import back_to, blueprint, for_those_who, notice, page, require_token, saved
 from yunzhuo.webkit import actor, services, sessions
 from yunzhuo.webkit.context import ORGANIZATION_FIELD
@@ -14,7 +15,10 @@ from yunzhuo.webkit.context import ORGANIZATION_FIELD
 @for_those_who("organization:read")
 def organization_list() -> Response:
     """All organizations by name."""
-    return page("admin/organizations.html", organizations=services().organizations.list(actor()), here=actor().organization_id)
+    found = services().organizations.list(actor())
+    has_projects = any(one.placing is not Placing.SHARED for one in found)
+    here = actor().organization_id
+    return page("admin/organizations.html", organizations=found, has_projects=has_projects, here=here)
 
 
 @blueprint.post("/admin/organizations")

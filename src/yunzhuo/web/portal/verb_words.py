@@ -68,6 +68,7 @@ VERBS: Mapping[str, LazyString] = {
     "network:change": lazy_gettext("Make, change and delete networks, routers and security groups."),
     "network:read": lazy_gettext("See networks, routers and security groups."),
     "operation:trace": lazy_gettext("See what the cloud said of an operation."),
+    "organization:change_project": lazy_gettext("Give an organization a project of its own in the cloud, and take it away."),
     "organization:create": lazy_gettext("Make an organization."),
     "organization:disable": lazy_gettext("Let nobody of an organization in."),
     "organization:enable": lazy_gettext("Let a disabled organization in again."),

@@ -273,6 +273,8 @@ REFUSALS: Mapping[str, LazyString] = {
     **rollout_words.REFUSALS,
     **schedule_words.REFUSALS,
     **lease_words.REFUSALS,
+    "project_not_ready": lazy_gettext("Your organization's part of the cloud is still being made. Try again in a moment."),
+    "other_project": lazy_gettext("The two are in different projects of the cloud, and cannot be joined."),
     "policy_forbids": lazy_gettext("This is not allowed on this desktop's screen."),
     "too_many_screens": lazy_gettext("You have too many screens open. Close one first."),
     "registration_closed": lazy_gettext("Registration is closed. Ask your administrator for an account."),

@@ -10,10 +10,10 @@ from yunzhuo.phoenix.cloud.resources import FloatingIp
 class LocalAddresses:
     """Says of every operation that it is not offered."""
 
-    def create(self, address_id: str, *, network_id: str | None = None) -> FloatingIp:
+    def create(self, address_id: str, *, network_id: str | None = None, project_id: str | None = None) -> FloatingIp:
         _refuse()
 
-    def find(self, address_id: str) -> FloatingIp | None:
+    def find(self, address_id: str, project_id: str | None = None) -> FloatingIp | None:
         _refuse()
 
     def list(self) -> Sequence[FloatingIp]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from yunzhuo.phoenix.cloud.local import wire
 from yunzhuo.phoenix.cloud.local.connection import Connection, of_server
+from yunzhuo.phoenix.cloud.local.projects import refuse_any
 from yunzhuo.phoenix.cloud.resources import Console, ConsoleProtocol, RebootKind, Screenshot, Server, ServerRequest, Snapshot
 
 # Somebody's page waits for it, one of many: what is late is not worth waiting for.
@@ -17,10 +18,12 @@ class LocalServers:
         self._connection = connection
 
     def create(self, request: ServerRequest) -> Server:
+        refuse_any(request.project_id)
         body = wire.SERVER_REQUEST.dump_json(request)
         return wire.SERVER.validate_json(self._connection.call("POST", "/servers", content=body))
 
-    def find(self, desktop_id: str) -> Server | None:
+    def find(self, desktop_id: str, project_id: str | None = None) -> Server | None:
+        refuse_any(project_id)
         found = self._connection.call("GET", "/servers", params={"desktop_id": desktop_id})
         return next(iter(wire.SERVERS.validate_json(found)), None)
 

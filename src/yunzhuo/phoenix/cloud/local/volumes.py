@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from yunzhuo.phoenix.cloud.local import wire
 from yunzhuo.phoenix.cloud.local.connection import Connection
+from yunzhuo.phoenix.cloud.local.projects import refuse_any
 from yunzhuo.phoenix.cloud.resources import Volume, VolumeRequest, VolumeSnapshot
 
 
@@ -14,10 +15,12 @@ class LocalVolumes:
         self._connection = connection
 
     def create(self, request: VolumeRequest) -> Volume:
+        refuse_any(request.project_id)
         body = wire.VOLUME_REQUEST.dump_json(request)
         return wire.VOLUME.validate_json(self._connection.call("POST", "/volumes", content=body))
 
-    def find(self, disk_id: str) -> Volume | None:
+    def find(self, disk_id: str, project_id: str | None = None) -> Volume | None:
+        refuse_any(project_id)
         found = self._connection.call("GET", "/volumes", params={"disk_id": disk_id})
         return next(iter(wire.VOLUMES.validate_json(found)), None)
 

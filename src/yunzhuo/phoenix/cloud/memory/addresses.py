@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from yunzhuo.phoenix.cloud.errors import FloatingIpBusy, FloatingIpNotFound, NoCapacity, ServerBusy
-from yunzhuo.phoenix.cloud.memory import store
+from yunzhuo.phoenix.cloud.memory import projects, store
 from yunzhuo.phoenix.cloud.memory.calls import Gate
 from yunzhuo.phoenix.cloud.memory.faults import FaultKind, Plan
 from yunzhuo.phoenix.cloud.memory.networks import choose_external, next_address
 from yunzhuo.phoenix.cloud.memory.records import as_server, as_time
 from yunzhuo.phoenix.cloud.memory.state import Transaction
+from yunzhuo.phoenix.cloud.project_resources import QuotaKind
 from yunzhuo.phoenix.cloud.resources import FloatingIp
 
 _COLUMNS = "id, address_id, address, network_id, server_id, created_at, led_to"
@@ -21,15 +22,19 @@ class Addresses:
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
 
-    def create(self, address_id: str, *, network_id: str | None = None) -> FloatingIp:
+    def create(self, address_id: str, *, network_id: str | None = None, project_id: str | None = None) -> FloatingIp:
         return self._gate.perform(
-            "addresses.create", lambda transaction, _: _create(transaction, address_id, network_id), subject=address_id
+            "addresses.create",
+            lambda transaction, _: _create(transaction, address_id, network_id, project_id),
+            subject=address_id,
         )
 
-    def find(self, address_id: str) -> FloatingIp | None:
-        return self._gate.perform(
-            "addresses.find", lambda transaction, plan: _find(transaction, plan, address_id), subject=address_id
-        )
+    def find(self, address_id: str, project_id: str | None = None) -> FloatingIp | None:
+        def look(transaction: Transaction, plan: Plan) -> FloatingIp | None:
+            found = _find(transaction, plan, address_id)
+            return found if projects.project_of(transaction, address_id) == project_id else None
+
+        return self._gate.perform("addresses.find", look, subject=address_id)
 
     def list(self) -> Sequence[FloatingIp]:
         return self._gate.perform("addresses.list", _list)
@@ -78,7 +83,7 @@ def _list(transaction: Transaction, plan: Plan) -> Sequence[FloatingIp]:
     return tuple(each for each in found if forgotten not in (each.id, each.address_id))
 
 
-def _create(transaction: Transaction, address_id: str, network_id: str | None) -> FloatingIp:
+def _create(transaction: Transaction, address_id: str, network_id: str | None, project_id: str | None) -> FloatingIp:
     known = _find(transaction, None, address_id)
     if known is not None:
         return known
@@ -86,6 +91,7 @@ def _create(transaction: Transaction, address_id: str, network_id: str | None) -
     taken = {row[0] for row in transaction.rows("SELECT address FROM floating_ips WHERE network_id = ?", network.id)}
     if len(taken) >= transaction.options.floating_ips:
         raise NoCapacity("The external network has no address left.", network_id=network.id)
+    projects.place(transaction, address_id, project_id, {QuotaKind.ADDRESSES: 1})
     address = next_address(transaction, network)
     while address in taken:
         address = next_address(transaction, network)
@@ -107,6 +113,7 @@ def _associate(transaction: Transaction, ip_id: str, server_id: str) -> None:
         raise FloatingIpNotFound(ip_id)
     if ip.server_id == server_id:
         return
+    projects.check_together(transaction, ip.address_id, server.desktop_id)
     if not as_server(server, transaction.now).addresses or server.gone_at is not None:
         raise ServerBusy("The server is being built or deleted.", server_id=server_id)
     other = transaction.row("SELECT id FROM floating_ips WHERE server_id = ?", server_id)

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from yunzhuo.phoenix.cloud.errors import NoCapacity, ServerBusy, ServerNotFound
-from yunzhuo.phoenix.cloud.memory import store
+from yunzhuo.phoenix.cloud.memory import projects, store
 from yunzhuo.phoenix.cloud.memory.faults import FaultKind, Plan
 from yunzhuo.phoenix.cloud.memory.flavors import choose_flavor
 from yunzhuo.phoenix.cloud.memory.hosts import Room, check_room, choose_host
@@ -14,6 +14,7 @@ from yunzhuo.phoenix.cloud.memory.lifecycle import RULES, TAKES_ROOM, Pace, acce
 from yunzhuo.phoenix.cloud.memory.networks import choose_network, next_address
 from yunzhuo.phoenix.cloud.memory.records import Change, ServerRecord, SnapshotRecord, as_server, as_snapshot
 from yunzhuo.phoenix.cloud.memory.state import Transaction
+from yunzhuo.phoenix.cloud.project_resources import QuotaKind
 from yunzhuo.phoenix.cloud.resources import Server, ServerRequest, ServerStatus, Snapshot
 from yunzhuo.phoenix.common.errors import InvalidInput
 
@@ -29,6 +30,7 @@ def create(transaction: Transaction, plan: Plan, request: ServerRequest) -> Serv
         known = None
     if known is None:
         known = _make(transaction, plan, request)
+        projects.place(transaction, request.desktop_id, request.project_id, _size(1, known.vcpus, known.memory_mib))
         store.write_server(transaction, known)
     elif known.gone_at is not None:
         raise ServerBusy("The server with this tag is still being deleted.", server_id=known.id)
@@ -64,6 +66,8 @@ def resize(transaction: Transaction, plan: Plan, server_id: str, flavor_id: str)
         raise InvalidInput(problem, code="disk_would_shrink", fields={"flavor_id": problem})
     image = choose_image(transaction, record.image_id)
     check_minimum(image, memory_mib=flavor.memory_mib, disk_mib=flavor.disk_mib)
+    more = _size(0, flavor.vcpus - record.vcpus, flavor.memory_mib - record.memory_mib)
+    projects.check_quota(transaction, projects.project_of(transaction, record.desktop_id or ""), more)
     size = {"vcpus": flavor.vcpus, "memory_mib": flavor.memory_mib, "disk_mib": flavor.disk_mib}
     begin(transaction, plan, record, "resize", {"flavor_id": flavor_id, **size})
 
@@ -205,6 +209,10 @@ def _check_unplugged(transaction: Transaction, record: ServerRecord) -> None:
     attached = transaction.row("SELECT 1 FROM volumes WHERE server_id = ?", record.id)
     if record.status is ServerStatus.RUNNING and attached:
         raise ServerBusy("A volume is attached to the server; detach it first.", server_id=record.id)
+
+
+def _size(servers: int, vcpus: int, memory_mib: int) -> Mapping[QuotaKind, int]:
+    return {QuotaKind.SERVERS: servers, QuotaKind.VCPUS: vcpus, QuotaKind.MEMORY_MIB: memory_mib}
 
 
 def _pace(plan: Plan, host_id: str | None = None) -> Pace:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from yunzhuo.phoenix.cloud.errors import CloudNotOffered, NoScreenshot, ServerBusy, ServerNotFound
-from yunzhuo.phoenix.cloud.memory import changes, store
+from yunzhuo.phoenix.cloud.memory import changes, projects, store
 from yunzhuo.phoenix.cloud.memory.calls import Gate
 from yunzhuo.phoenix.cloud.memory.faults import FaultKind, Plan
 from yunzhuo.phoenix.cloud.memory.pictures import paint
@@ -33,10 +33,12 @@ class Servers:
             "servers.create", lambda transaction, plan: changes.create(transaction, plan, request), subject=request.desktop_id
         )
 
-    def find(self, desktop_id: str) -> Server | None:
-        return self._gate.perform(
-            "servers.find", lambda transaction, plan: _find(transaction, plan, desktop_id), subject=desktop_id
-        )
+    def find(self, desktop_id: str, project_id: str | None = None) -> Server | None:
+        def look(transaction: Transaction, plan: Plan) -> Server | None:
+            found = _find(transaction, plan, desktop_id)
+            return found if projects.project_of(transaction, desktop_id) == project_id else None
+
+        return self._gate.perform("servers.find", look, subject=desktop_id)
 
     def get(self, server_id: str) -> Server:
         return self._gate.perform(

@@ -130,6 +130,10 @@ _LATER = (
         content BLOB NOT NULL,
         PRIMARY KEY (image_id, number)
     ) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS placements ( -- what is in a project, by our tag on it; the rest is in the part that all share
+        tag TEXT PRIMARY KEY,
+        project_id TEXT NOT NULL
+    ) WITHOUT ROWID""",
     """CREATE TABLE IF NOT EXISTS ports ( -- those that servers left behind
         id TEXT PRIMARY KEY,
         server_id TEXT NOT NULL,

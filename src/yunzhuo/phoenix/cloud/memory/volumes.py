@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from yunzhuo.phoenix.cloud.errors import ServerBusy, VolumeBusy, VolumeInUse, VolumeNotFound, VolumeSnapshotNotFound
-from yunzhuo.phoenix.cloud.memory import store
+from yunzhuo.phoenix.cloud.memory import projects, store
 from yunzhuo.phoenix.cloud.memory.calls import Gate
 from yunzhuo.phoenix.cloud.memory.guest_system import VOLUME_FOLDER
 from yunzhuo.phoenix.cloud.memory.records import as_time
@@ -28,8 +28,12 @@ class Volumes:
     def create(self, request: VolumeRequest) -> Volume:
         return self._perform("create", request.disk_id, lambda transaction: _create(transaction, request))
 
-    def find(self, disk_id: str) -> Volume | None:
-        return self._perform("find", disk_id, lambda transaction: _find(transaction, disk_id))
+    def find(self, disk_id: str, project_id: str | None = None) -> Volume | None:
+        def look(transaction: Transaction) -> Volume | None:
+            found = _find(transaction, disk_id)
+            return found if projects.project_of(transaction, disk_id) == project_id else None
+
+        return self._perform("find", disk_id, look)
 
     def get(self, volume_id: str) -> Volume:
         return self._perform("get", volume_id, lambda transaction: read_volume(transaction, volume_id))
@@ -107,6 +111,7 @@ def _create(transaction: Transaction, request: VolumeRequest) -> Volume:
         return known
     if not 0 < request.size_mib <= _LARGEST_MIB:
         raise InvalidInput("No volume can have this size.", fields={"size_mib": f"1 to {_LARGEST_MIB}"})
+    projects.place(transaction, request.disk_id, request.project_id, {})
     volume_id = transaction.draw_id()
     transaction.execute(
         "INSERT INTO volumes (id, disk_id, name, size_mib, created_at) VALUES (?, ?, ?, ?, ?)",
@@ -125,6 +130,7 @@ def _attach(transaction: Transaction, volume_id: str, server_id: str) -> None:
         return
     if volume.server_id is not None:
         raise VolumeBusy("The volume is attached to another server.", volume_id=volume_id)
+    projects.check_together(transaction, volume.disk_id, server.desktop_id)
     if server.status is not ServerStatus.RUNNING or server.change is not None or server.gone_at is not None:
         raise ServerBusy("The server does not run, or is changing.", server_id=server_id)
     transaction.execute("UPDATE volumes SET server_id = ? WHERE id = ?", server_id, volume_id)

@@ -2,44 +2,38 @@
 
 from yunzhuo.phoenix.cloud import interface
 from yunzhuo.phoenix.cloud.errors import CloudNotOffered
-from yunzhuo.phoenix.cloud.openstack.addresses import OpenStackAddresses
 from yunzhuo.phoenix.cloud.openstack.connection import CREATE, Connection
-from yunzhuo.phoenix.cloud.openstack.flavors import OpenStackFlavors
-from yunzhuo.phoenix.cloud.openstack.guest import OpenStackGuest
-from yunzhuo.phoenix.cloud.openstack.hosts import OpenStackHosts
+from yunzhuo.phoenix.cloud.openstack.domain import Domain
 from yunzhuo.phoenix.cloud.openstack.image_store import OpenStackImageStore
-from yunzhuo.phoenix.cloud.openstack.images import OpenStackImages
-from yunzhuo.phoenix.cloud.openstack.networks import OpenStackNetworks
-from yunzhuo.phoenix.cloud.openstack.routers import OpenStackRouters
-from yunzhuo.phoenix.cloud.openstack.security_groups import OpenStackSecurityGroups
-from yunzhuo.phoenix.cloud.openstack.server_lookup import ServerLookup
-from yunzhuo.phoenix.cloud.openstack.servers import OpenStackServers
-from yunzhuo.phoenix.cloud.openstack.volumes import OpenStackVolumes
+from yunzhuo.phoenix.cloud.openstack.places import Places
+from yunzhuo.phoenix.cloud.openstack.projects import OpenStackProjects
+from yunzhuo.phoenix.cloud.openstack.spread_networks import SpreadAddresses, SpreadNetworks, SpreadVolumes
+from yunzhuo.phoenix.cloud.openstack.spread_servers import SpreadGuest, SpreadHosts, SpreadServers
 from yunzhuo.phoenix.config.settings import OpenStackSettings
 
 _NEEDED = tuple(int(part) for part in CREATE.split("."))
 
 
 class OpenStackCloud:
-    """One project of one OpenStack. May be used by several threads at once."""
+    """One project of one OpenStack, and those of organizations. May be used by several threads at once."""
 
     def __init__(self, settings: OpenStackSettings, *, timeout_seconds: float) -> None:
         self._connection = Connection(settings, timeout_seconds=timeout_seconds)
-        lookup = ServerLookup(self._connection)
-        flavors = OpenStackFlavors(self._connection)
-        images = OpenStackImages(self._connection, flavors)
-        networks = OpenStackNetworks(self._connection)
-        self.servers: interface.Servers = OpenStackServers(self._connection, lookup, flavors, images, networks)
-        self.volumes: interface.Volumes = OpenStackVolumes(self._connection, lookup)
-        self.addresses: interface.Addresses = OpenStackAddresses(self._connection, lookup, networks)
-        self.flavors: interface.Flavors = flavors
-        self.images: interface.Images = images
-        self.image_store: interface.ImageStore = OpenStackImageStore(self._connection, images.forget)
-        self.networks: interface.Networks = networks
-        self.routers: interface.Routers = OpenStackRouters(self._connection, networks.forget)
-        self.security_groups: interface.SecurityGroups = OpenStackSecurityGroups(self._connection)
-        self.hosts: interface.Hosts = OpenStackHosts(self._connection, lookup)
-        self.guest: interface.Guest = OpenStackGuest(self._connection, lookup)
+        domain = Domain(self._connection)
+        self._places = Places(self._connection, domain)
+        home = self._places.home
+        self.servers: interface.Servers = SpreadServers(self._places)
+        self.volumes: interface.Volumes = SpreadVolumes(self._places)
+        self.addresses: interface.Addresses = SpreadAddresses(self._places)
+        self.flavors: interface.Flavors = self._places.flavors
+        self.images: interface.Images = self._places.images
+        self.image_store: interface.ImageStore = OpenStackImageStore(self._connection, self._places.images.forget)
+        self.networks: interface.Networks = SpreadNetworks(self._places)
+        self.routers: interface.Routers = home.routers
+        self.security_groups: interface.SecurityGroups = home.security_groups
+        self.hosts: interface.Hosts = SpreadHosts(self._places)
+        self.guest: interface.Guest = SpreadGuest(self._places)
+        self.projects: interface.Projects = OpenStackProjects(domain, self._places)
 
     def check(self) -> None:
         """Raises CloudUnavailable when the cloud does not answer, CloudNotOffered when its Nova is too old."""
@@ -50,4 +44,4 @@ class OpenStackCloud:
 
     def close(self) -> None:
         """Give back connections; may be called twice."""
-        self._connection.close()
+        self._places.close()

@@ -4,15 +4,19 @@ openstacksdk brings clouds.yaml, credentials and their renewal, the catalog, reg
 classes are not used: they make calls of their own, and what we read of an answer is little.
 """
 
+import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from http import HTTPStatus
-from typing import Any, Literal, NoReturn
+from types import MappingProxyType
+from typing import Any, Literal, NoReturn, cast
 
 import openstack
 from keystoneauth1 import exceptions as keystone_errors
 from keystoneauth1.adapter import Adapter
+from keystoneauth1.identity.base import BaseIdentityPlugin
 from openstack import exceptions as sdk_errors
 from openstack.connection import Connection as SdkConnection
 from openstack.warnings import RemovedInSDK60Warning
@@ -23,7 +27,7 @@ from yunzhuo.phoenix.cloud.errors import CloudNotOffered, CloudUnavailable, NoCa
 from yunzhuo.phoenix.common.errors import Conflict, Forbidden, InvalidInput, YunzhuoError
 from yunzhuo.phoenix.config.settings import OpenStackSettings
 
-Service = Literal["compute", "image", "network", "block-storage"]
+Service = Literal["compute", "image", "network", "block-storage", "identity"]
 Json = Mapping[str, Any]
 #: What to raise for a status of HTTP. The cloud's own words and the id of the request come as keywords.
 Refusals = Mapping[int, Callable[..., YunzhuoError]]
@@ -46,18 +50,41 @@ _LOOKS_AGAIN: Mapping[str, Any] = {
 _WITH_MICROVERSIONS = frozenset({"compute", "block-storage"})
 _ONCE: Mapping[str, Any] = {"status_code_retries": 0}
 _MESSAGE_MAX_CHARACTERS = 500
+_SCOPES = ("project_id", "project_name", "project_domain_id", "project_domain_name", "domain_id", "domain_name")
+_DOMAIN_ID = re.compile(r"[0-9a-f]{32}|default")
 _PIECE_BYTES = 1024 * 1024
 
 
 class Connection:
-    """One project of one cloud, for any number of threads."""
+    """One project of one cloud (or, for Keystone alone, one domain), for any number of threads.
 
-    def __init__(self, settings: OpenStackSettings, *, timeout_seconds: float) -> None:
+    ``scope`` is what tokens are for, in the words of clouds.yaml; empty: what that file says.
+    """
+
+    def __init__(
+        self, settings: OpenStackSettings, *, timeout_seconds: float, scope: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self.settings = settings
         self._timeout_seconds = timeout_seconds
-        self._sdk = _connect(settings)
+        self._sdk = _connect(settings, scope)
         # For what is asked on the way: tokens, the catalog, versions.
         self._sdk.session.timeout = timeout_seconds
+
+    def in_project(self, project_id: str) -> "Connection":
+        """The same account in another project."""
+        return Connection(self.settings, timeout_seconds=self._timeout_seconds, scope={"project_id": project_id})
+
+    def in_domain(self, domain: str) -> "Connection":
+        """The same account in a domain, by its id or name."""
+        word = "domain_id" if _DOMAIN_ID.fullmatch(domain) else "domain_name"
+        return Connection(self.settings, timeout_seconds=self._timeout_seconds, scope={word: domain})
+
+    @cached_property
+    def domain_id(self) -> str:
+        """The domain that tokens are for."""
+        with _translated("identity"):
+            account = cast(BaseIdentityPlugin, self._sdk.session.auth)
+            return str(account.get_access(self._sdk.session).domain_id or "")
 
     @property
     def project_id(self) -> str:
@@ -231,13 +258,19 @@ def message_of(answer: Response) -> str:
     return " ".join(text.split())[:_MESSAGE_MAX_CHARACTERS]
 
 
-def _connect(settings: OpenStackSettings) -> SdkConnection:
+def _connect(settings: OpenStackSettings, scope: Mapping[str, str]) -> SdkConnection:
     file = [settings.clouds_file] if settings.clouds_file else None
     try:
         with warnings.catch_warnings():
             # It warns of its own support for InfluxDB, whether anybody uses that or not.
             warnings.simplefilter("ignore", RemovedInSDK60Warning)
-            region = openstack.config.OpenStackConfig(config_files=file, load_envvars=False).get_one(cloud=settings.cloud)
+            # Empty words take the file's own scope away.
+            wanted: dict[str, Any] = {**dict.fromkeys(_SCOPES, ""), **scope} if scope else {}
+            known = openstack.config.OpenStackConfig(config_files=file, load_envvars=False)
+            region = known.get_one(cloud=settings.cloud, **wanted)
+        if settings.projects_domain and "applicationcredential" in region.config.get("auth_type", ""):
+            message = "[openstack] projects_domain needs an account with a password: application credentials have one project."
+            raise InvalidInput(message, code="cloud_settings_invalid")
         return SdkConnection(config=region, app_name="yunzhuo", app_version=__version__)
     except (sdk_errors.ConfigException, keystone_errors.ClientException, OSError) as error:
         where = settings.clouds_file or "openstacksdk's clouds.yaml"

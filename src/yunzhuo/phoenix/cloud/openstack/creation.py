@@ -20,7 +20,7 @@ from yunzhuo.phoenix.cloud.openstack import quotas
 from yunzhuo.phoenix.cloud.openstack.connection import CREATE, Connection, Json
 from yunzhuo.phoenix.cloud.openstack.elsewhere import Elsewhere
 from yunzhuo.phoenix.cloud.openstack.flavors import OpenStackFlavors
-from yunzhuo.phoenix.cloud.openstack.images import OpenStackImages
+from yunzhuo.phoenix.cloud.openstack.images import Fitting
 from yunzhuo.phoenix.cloud.openstack.networks import OpenStackNetworks
 from yunzhuo.phoenix.cloud.openstack.server_lookup import ServerLookup, is_desktop_id
 from yunzhuo.phoenix.cloud.openstack.server_states import (
@@ -48,7 +48,7 @@ class Creation:
         connection: Connection,
         lookup: ServerLookup,
         flavors: OpenStackFlavors,
-        images: OpenStackImages,
+        images: Fitting,
         networks: OpenStackNetworks,
     ) -> None:
         self._connection = connection

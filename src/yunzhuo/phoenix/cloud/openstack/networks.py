@@ -18,10 +18,14 @@ _OF_SERVERS = "compute:"
 
 
 class OpenStackNetworks:
-    """The networks with subnets that the project can put servers on; the settings' one first."""
+    """The networks with subnets that the project can put servers on; the settings' one first.
 
-    def __init__(self, connection: Connection) -> None:
+    ``has_own``: it is an organization's project, in which its own networks come before that.
+    """
+
+    def __init__(self, connection: Connection, *, has_own: bool = False) -> None:
         self._connection = connection
+        self._has_own = has_own
         self._all = Catalog(self._ask, seconds=connection.settings.catalog_seconds)
         self._external = Catalog(self._ask_for_external, seconds=connection.settings.catalog_seconds)
         self._keeping = NetworkKeeping(connection)
@@ -115,14 +119,20 @@ class OpenStackNetworks:
                 "network", f"/ports?device_id={router['id']}&device_owner=network:router_interface", "ports"
             )
         }
-        found = [
-            Network(each["id"], each["name"] or each["id"], each["router:external"] or each["id"] in with_way_out)
+        usable = [
+            each
             for each in ask.pages("network", "/networks?status=ACTIVE&admin_state_up=true", "networks")
             # An external network is for floating IPs, unless the cloud shares it.
             if each["subnets"] and (each["shared"] or (each["project_id"] == project and not each["router:external"]))
         ]
         wanted = ask.settings.network
-        if not wanted:
+        if self._has_own:
+            usable.sort(key=lambda each: (each["project_id"] != project, wanted not in (each["id"], each["name"])))
+        found = [
+            Network(each["id"], each["name"] or each["id"], each["router:external"] or each["id"] in with_way_out)
+            for each in usable
+        ]
+        if not wanted or self._has_own:
             return found
         first = [network for network in found if wanted in (network.id, network.name)]
         if not first:

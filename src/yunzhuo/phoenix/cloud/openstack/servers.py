@@ -9,7 +9,7 @@ from yunzhuo.phoenix.cloud.openstack.connection import CREATE, READ, Connection,
 from yunzhuo.phoenix.cloud.openstack.consoles import Consoles
 from yunzhuo.phoenix.cloud.openstack.creation import Creation, encoded_user_data
 from yunzhuo.phoenix.cloud.openstack.flavors import OpenStackFlavors
-from yunzhuo.phoenix.cloud.openstack.images import OpenStackImages
+from yunzhuo.phoenix.cloud.openstack.images import Fitting
 from yunzhuo.phoenix.cloud.openstack.networks import OpenStackNetworks
 from yunzhuo.phoenix.cloud.openstack.server_lookup import ServerLookup
 from yunzhuo.phoenix.cloud.openstack.server_states import IMAGE, LANGUAGE, name_metadata, nova_name
@@ -37,7 +37,7 @@ class OpenStackServers:
         connection: Connection,
         lookup: ServerLookup,
         flavors: OpenStackFlavors,
-        images: OpenStackImages,
+        images: Fitting,
         networks: OpenStackNetworks,
     ) -> None:
         self._connection = connection

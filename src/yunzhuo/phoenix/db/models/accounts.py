@@ -1,6 +1,6 @@
 """Who there is, and what proves it. Secrets are kept as digests only."""
 
-from sqlalchemy import JSON, ForeignKey, Index, String
+from sqlalchemy import JSON, ForeignKey, Index, String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from yunzhuo.phoenix.db.base import Base, Digest, Id, Name, Sequence, Time, Word
@@ -10,6 +10,8 @@ class Organization(Base):
     """A tenant; none sees another's objects. Of a disabled one nobody can sign in.
 
     ``is_default``: the one that people who register, and the command line, are in; the first, whatever its name is by now.
+    ``has_own_project``: its new things are made in a project of its own in the cloud, ``project_id`` (None: still to be made).
+    ``project_quota`` is what the cloud was last told that project may use.
     """
 
     __tablename__ = "organizations"
@@ -19,6 +21,9 @@ class Organization(Base):
     created_at: Mapped[Time]
     disabled_at: Mapped[Time | None]
     is_default: Mapped[bool]
+    has_own_project: Mapped[bool] = mapped_column(default=False, server_default=false())
+    project_id: Mapped[Name | None]
+    project_quota: Mapped[dict[str, int] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class User(Base):

@@ -13,6 +13,7 @@ class Address(Base):
     ``desktop_id`` is the one desktop that it is given to, by a unique index; ``attached_at`` since when it leads there, as far
     as known.
     Nobody's since ``free_since``, it can be given to the next one unless it still leads to ``leaving_server_id``.
+    It is of use in the cloud's project ``project_id`` alone (None: the one that all share).
     ``missing_since`` is when the cloud's list lacked it first. From ``given_up_at`` on nobody
     gets it, and the cloud has it back.
     """
@@ -22,6 +23,7 @@ class Address(Base):
 
     id: Mapped[Id] = mapped_column(primary_key=True)
     network_id: Mapped[Name]
+    project_id: Mapped[Name | None]
     cloud_id: Mapped[Name | None] = mapped_column(unique=True)
     address: Mapped[str | None] = mapped_column(String(45))
     desktop_id: Mapped[Id | None] = mapped_column(ForeignKey("desktops.id"), unique=True)

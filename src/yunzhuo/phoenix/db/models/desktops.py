@@ -12,6 +12,7 @@ class Desktop(Base):
     ``wanted`` is what should be; ``observed_status`` what the cloud said last, at ``observed_at`` (None: nothing yet);
     ``ready_at`` when the guest was last found ready since it was switched on. ``operation_id`` is the latest operation,
     running or ended.
+    ``project_id`` is the cloud's project that its server is made in (None: the one that all share).
     ``host`` and ``server_name`` are where the cloud put its server and what it calls it. Nothing else is a state: what
     people read is computed (``services.rules.lifecycle``).
 
@@ -38,6 +39,7 @@ class Desktop(Base):
     image_id: Mapped[Id] = mapped_column(ForeignKey("images.id"), index=True)
     flavor_id: Mapped[Id] = mapped_column(ForeignKey("flavors.id"))
     wanted: Mapped[Word]
+    project_id: Mapped[Name | None]
     server_id: Mapped[Name | None] = mapped_column(unique=True)
     server_name: Mapped[Name | None]
     host: Mapped[Name | None]

@@ -10,7 +10,8 @@ class PersonalDisk(Base):
     """One person's disk.
 
     ``active_owner_id`` equals ``owner_id`` until the disk is to be deleted (``deleted_at``), then None: its unique index is
-    what keeps a person to one disk. ``volume_id`` None: the cloud has not made it yet. ``desktop_id`` is the one desktop that
+    what keeps a person to one disk. It is in the cloud's project ``project_id`` (None: the one that all share).
+    ``volume_id`` None: the cloud has not made it yet. ``desktop_id`` is the one desktop that
     may have it; ``attached_at`` since when it has, as far as known. On its way there it leaves ``leaving_desktop_id`` first.
     """
 
@@ -21,6 +22,7 @@ class PersonalDisk(Base):
     owner_id: Mapped[Id] = mapped_column(ForeignKey("users.id"), index=True)
     active_owner_id: Mapped[Id | None] = mapped_column(unique=True)
     size_mib: Mapped[int]
+    project_id: Mapped[Name | None]
     volume_id: Mapped[Name | None] = mapped_column(unique=True)
     desktop_id: Mapped[Id | None] = mapped_column(ForeignKey("desktops.id"), unique=True)
     leaving_desktop_id: Mapped[Id | None] = mapped_column(ForeignKey("desktops.id"))
