@@ -53,6 +53,7 @@ ALL = frozenset(
         *(f"security_groups.{verb}" for verb in ("list", "create", "add_rule", "delete_rule", "delete")),
         *(f"image_store.{verb}" for verb in ("list", "get", "create", "upload", "import_from", "download", "update")),
         *(f"image_store.{verb}" for verb in ("deactivate", "reactivate", "share", "unshare", "shared_with", "delete")),
+        "notices.listen",
         "hosts.list",
         *(f"hosts.{verb}" for verb in ("disable", "enable", "force_down", "live_migrate", "migrate", "evacuate")),
         "guest.ready",
@@ -80,7 +81,7 @@ _ALSO_LOCAL = frozenset({"networks.list", "networks.external", "hosts.list"})
 _NOT_LOCAL = frozenset(
     each
     for each in ALL - _ALSO_LOCAL
-    if each.startswith(("addresses.", "networks.", "routers.", "security_groups.", "image_store.", "hosts."))
+    if each.startswith(("addresses.", "networks.", "routers.", "security_groups.", "image_store.", "hosts.", "notices."))
 )
 OFFERS = {
     "memory": ALL,
@@ -125,6 +126,7 @@ def _memory_cloud(folder: Path) -> Iterator[Cloud]:
         snapshot_seconds=0.02,
         roll_back_seconds=0.02,
         delete_seconds=0.02,
+        tells_of_changes=True,
     )
     try:
         yield cloud

@@ -79,6 +79,7 @@ _REQUESTS: dict[str, Callable[[Cloud, str], object]] = {
     "hosts.live_migrate": lambda cloud, server_id: cloud.hosts.live_migrate(server_id),
     "hosts.migrate": lambda cloud, server_id: cloud.hosts.migrate(server_id),
     "hosts.evacuate": lambda cloud, server_id: cloud.hosts.evacuate(server_id),
+    "notices.listen": lambda cloud, _server_id: cloud.notices.listen(0),
     "servers.screenshot": lambda cloud, server_id: cloud.servers.screenshot(server_id),
     "guest.run": lambda cloud, server_id: cloud.guest.run(server_id, ["true"]),
     "guest.write_file": lambda cloud, server_id: cloud.guest.write_file(server_id, "/root/file", b""),
@@ -116,6 +117,7 @@ def test_the_table_knows_every_operation_of_the_interface() -> None:
         "security_groups": interface.SecurityGroups,
         "hosts": interface.Hosts,
         "guest": interface.Guest,
+        "notices": interface.Notices,
         "cloud": interface.Cloud,
     }
     operations = {

@@ -26,6 +26,7 @@ from yunzhuo.services import address_claims, departures, disk_claims, kept_snaps
 from yunzhuo.services.admission import ADVANCE_JOB, Admission
 from yunzhuo.services.agent_book import AgentBook
 from yunzhuo.services.changes import ChangeFeed
+from yunzhuo.services.notice_book import NoticeBook
 from yunzhuo.services.releasing import release_all
 from yunzhuo.services.rules import lifecycle
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, Step
@@ -68,11 +69,13 @@ class OperationEngine:
         settings: OperationSettings,
         admission: Admission,
         agents: AgentBook,
+        notices: NoticeBook,
         *,
         worker: str,
     ) -> None:
         self._db = db
         self._agents = agents
+        self._notices = notices
         self._cloud = cloud
         self._queue = queue
         self._feed = feed
@@ -202,7 +205,7 @@ class OperationEngine:
                 if step.detail != outcome.detail:
                     step.detail = outcome.detail
                     self._feed.desktop_changed(tx, desktop, operation)
-                pause = claim.subject.look_again_seconds(waited)
+                pause = claim.subject.look_again_seconds(waited, is_told=self._notices.is_told_of(claim.step))
                 if claim.subject.waits_for_another:  # which has a deadline of its own
                     operation.deadline_at += timedelta(seconds=pause)
                 self._look_again(tx, operation, now, pause)

@@ -174,6 +174,7 @@ class CloudWithAgents:
         self.routers = cloud.routers
         self.security_groups = cloud.security_groups
         self.hosts = cloud.hosts
+        self.notices = cloud.notices
         self.guest: interface.Guest = GuestWithAgent(cloud.guest, line)
 
     def check(self) -> None:

@@ -24,6 +24,7 @@ from typing import Protocol
 from yunzhuo.phoenix.cloud.host_interface import Hosts
 from yunzhuo.phoenix.cloud.image_interface import Flavors, Images, ImageStore
 from yunzhuo.phoenix.cloud.network_interface import Addresses, Networks, Routers, SecurityGroups
+from yunzhuo.phoenix.cloud.notice_interface import Notices
 from yunzhuo.phoenix.cloud.resources import (
     CommandResult,
     Console,
@@ -50,6 +51,7 @@ __all__ = [
     "ImageStore",
     "Images",
     "Networks",
+    "Notices",
     "Routers",
     "SecurityGroups",
     "Servers",
@@ -378,6 +380,8 @@ class Cloud(Protocol):
     def hosts(self) -> Hosts: ...
     @property
     def guest(self) -> Guest: ...
+    @property
+    def notices(self) -> Notices: ...
 
     def check(self) -> None:
         """Raises CloudUnavailable when the cloud does not answer."""

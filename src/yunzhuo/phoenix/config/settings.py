@@ -65,6 +65,7 @@ class CloudSettings(Section):
 
     driver: str = Field("local", description="An installed cloud driver: local, memory, openstack.")
     poll_seconds: Seconds = Field(1.0, description="How often the reconciler asks the cloud for its list.")
+    told_poll_seconds: Seconds = Field(15, description="How often instead while the cloud tells of changes by itself.")
     timeout_seconds: Seconds = Field(15, description="Longest wait for one call to the cloud.")
     memory_state: str = Field("", description="Driver memory only: file that holds its state; empty: in the state folder.")
 
@@ -92,6 +93,15 @@ class OpenStackSettings(Section):
     )
     volumes: bool = Field(
         False, description="Use the cloud's volumes (Cinder) for personal disks; the images have to mount them by themselves."
+    )
+    notifications_url: str = Field(
+        "",
+        description="Message bus with Nova's versioned notifications (amqp://..., amqps://...); empty: none are listened to.",
+    )
+    notifications_ca: str = Field("", description="CA file of that bus for amqps://; empty: the system's.")
+    notifications_exchange: str = Field("nova", min_length=1, description="Exchange that Nova sends them to.")
+    notifications_topic: str = Field(
+        "versioned_notifications", min_length=1, description="Their topic (Nova's versioned_notifications_topics)."
     )
     catalog_seconds: Seconds = Field(30, description="How long a list of flavors, images and networks is believed.")
 

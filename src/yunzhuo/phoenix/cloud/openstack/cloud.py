@@ -10,6 +10,7 @@ from yunzhuo.phoenix.cloud.openstack.hosts import OpenStackHosts
 from yunzhuo.phoenix.cloud.openstack.image_store import OpenStackImageStore
 from yunzhuo.phoenix.cloud.openstack.images import OpenStackImages
 from yunzhuo.phoenix.cloud.openstack.networks import OpenStackNetworks
+from yunzhuo.phoenix.cloud.openstack.notices import OpenStackNotices
 from yunzhuo.phoenix.cloud.openstack.routers import OpenStackRouters
 from yunzhuo.phoenix.cloud.openstack.security_groups import OpenStackSecurityGroups
 from yunzhuo.phoenix.cloud.openstack.server_lookup import ServerLookup
@@ -40,6 +41,8 @@ class OpenStackCloud:
         self.security_groups: interface.SecurityGroups = OpenStackSecurityGroups(self._connection)
         self.hosts: interface.Hosts = OpenStackHosts(self._connection, lookup)
         self.guest: interface.Guest = OpenStackGuest(self._connection, lookup)
+        self._notices = OpenStackNotices(settings, lambda: self._connection.project_id)
+        self.notices: interface.Notices = self._notices
 
     def check(self) -> None:
         """Raises CloudUnavailable when the cloud does not answer, CloudNotOffered when its Nova is too old."""
@@ -50,4 +53,5 @@ class OpenStackCloud:
 
     def close(self) -> None:
         """Give back connections; may be called twice."""
+        self._notices.close()
         self._connection.close()
