@@ -1,10 +1,10 @@
 """What Nova's notifications are worth: the same desktops with and without them, on the same cloud in the same run.
 
-``python bench/openstack_notices.py [--desktops N] [--rounds N] [--json]``, after `make cloud`. Two Yunzhuos run side by side, of which
-one listens. In each round each makes N desktops on hosts that only pretend, one after the other, then their servers are stopped by
-hand, until the desktops are seen to be stopped, then they are deleted; who begins changes from round to round. Each reaches the
-cloud through proxies of its own, which count its calls; at the end both are left alone for half a minute. With ``--json`` the last
-line is one JSON object; times are seconds, medians, and ratios are *with* to *without*.
+``python bench/openstack_notices.py [--desktops N] [--rounds N] [--json]``, after `make cloud`. Two Yunzhuos run side by side,
+of which one listens. In each round each makes N desktops on hosts that only pretend, one after the other, then servers are
+stopped by hand, until the desktops are seen to be stopped, then they are deleted; who begins changes from round to round. Each
+reaches the cloud through proxies of its own, which count its calls; at the end both are left alone for half a minute. With
+``--json`` the last line is one JSON object; times are seconds, medians, and ratios are *with* to *without*.
 """
 
 import argparse
@@ -23,10 +23,11 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path[0] = str(ROOT)  # not the folder of benchmarks, in which a file has the name of a library
 
-from bench.openstack import PATIENCE, Counter, counted, remove_desktops  # noqa: E402 (the path has to be set first)
+from tests.support.counted_cloud import Counter, counted  # noqa: E402 (the path has to be set first)
 from tests.support.openstack_cloud import PRETENDED, notifications_url  # noqa: E402
 from tests.support.openstack_site import Site, openstack_site  # noqa: E402
 
+PATIENCE = 600.0
 ALONE_SECONDS = 30.0
 OFTEN_SECONDS = 0.1
 
@@ -68,6 +69,11 @@ class Side:
         self.wait(desktop_id, "stopped")
         self.seen_seconds.append(time.monotonic() - began)
 
+    def remove_all(self) -> None:
+        for desktop in self.api.get("desktops?limit=100").json()["items"]:
+            self.api.delete(f"desktops/{desktop['id']}").raise_for_status()
+        often(lambda: not self.api.get("desktops").json()["items"])
+
     def wait(self, desktop_id: str, state: str) -> None:
         often(lambda: self.api.get(f"desktops/{desktop_id}").json()["state"] == state)
 
@@ -107,7 +113,7 @@ def a_round(sides: list[Side], count: int) -> None:
         made = [each.make() for _ in range(count)]
         for desktop_id in made:
             each.stop_by_hand(desktop_id)
-        remove_desktops(each.api)
+        each.remove_all()
 
 
 def main() -> int:
@@ -121,7 +127,7 @@ def main() -> int:
         alone = side(stack, Path(name) / "alone", "")
         for each in (told, alone):  # one that is not measured: the first opens every connection
             each.stop_by_hand(each.make())
-            remove_desktops(each.api)
+            each.remove_all()
             each.create_seconds, each.create_calls, each.seen_seconds = [], [], []
         for number in range(given.rounds):
             a_round([told, alone] if number % 2 == 0 else [alone, told], given.desktops)

@@ -1,8 +1,8 @@
 """Acting on what the cloud tells by itself: a hint that a server may have changed makes somebody look at it now.
 
 Nothing in a hint is believed. An operation that waits for the server is due at once instead of later, and finds out for itself;
-a desktop at rest is looked at, and what differs is written down as the reconciler does. A hint that is lost costs time, one that
-is false a look at the cloud.
+a desktop at rest is looked at, and what differs is written down as the reconciler does. A hint that is lost costs time, a false
+one a look at the cloud.
 """
 
 from collections.abc import Callable, Sequence

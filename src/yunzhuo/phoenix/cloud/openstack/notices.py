@@ -1,8 +1,8 @@
 """Nova's versioned notifications, from its message bus: a queue of our own, which never holds much and goes when we go.
 
 The broker is the cloud's. So the queue is bounded in messages, bytes and age, and is removed by the broker itself when nobody
-has listened for ten minutes; messages are taken without a receipt, as losing one costs little. The exchange is only bound to: our
-account there needs no right to make it.
+has listened for ten minutes; messages are taken without a receipt, as losing one costs little. The exchange is only bound to:
+our account there needs no right to make it.
 """
 
 import ssl
