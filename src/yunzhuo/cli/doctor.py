@@ -145,14 +145,14 @@ def _state(settings: Settings) -> Iterator[Finding]:
         return
     yield good("cloud", "answers")
     if settings.cloud.driver == "openstack" and settings.openstack.notifications_url:
-        yield _notifications(listeners)
+        yield notifications(listeners)
     if "desktops" in missing:
         yield note("desktops", missing["desktops"], "wait: it is built in the background while Yunzhuo runs")
         return
     yield good("desktops", "a new one takes about a second")
 
 
-def _notifications(listeners: Sequence[NoticeListener]) -> Finding:
+def notifications(listeners: Sequence[NoticeListener]) -> Finding:
     """Whether somebody hears what Nova tells by itself."""
     what, seldom = "notifications", "changes are seen a little later until then"
     if not listeners:

@@ -26,7 +26,7 @@ def print_all(context: CommandContext) -> None:
     with acting_in(context, None) as (all_services, itself):
         found = all_services.cloud_images.list(itself)
     rows = [
-        (of.id, of.name, of.version, of.state.value, of.visibility.value, "yes" if of.is_ours else "no", of.size_bytes // 2**20)
+        (of.id, of.name, of.version, _state(of), of.visibility.value, "yes" if of.is_ours else "no", of.size_bytes // 2**20)
         for of in found
     ]
     text = table(("ID", "NAME", "VERSION", "STATE", "WHO SEES IT", "OURS", "MIB"), rows)
@@ -176,6 +176,10 @@ def _progress(step: str, done: int, whole: int, began: float) -> Progress:
     fraction = min(1.0, done / whole) if whole else 1.0
     elapsed = time.monotonic() - began
     return Progress(step, fraction, elapsed / fraction - elapsed if fraction else 0.0)
+
+
+def _state(image: StoredImage) -> str:
+    return f"{image.state.value}: {image.said}" if image.said else image.state.value
 
 
 def _as_data(image: StoredImage) -> dict[str, object]:

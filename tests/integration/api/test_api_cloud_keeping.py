@@ -3,6 +3,8 @@
 from tests.support.api import Api, problem
 from tests.support.installation import Installation
 
+from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
+
 
 def test_a_dead_host_is_evacuated_once_it_is_proved_to_be_dead(yunzhuo: Installation, boss: Api, lin: Api) -> None:
     desktop_id = lin.desktop(name="Maths")
@@ -59,3 +61,18 @@ def test_an_image_is_fetched_and_offered_until_it_is_taken_out_of_use(yunzhuo: I
     assert boss.delete(f"/stored-images/{made['id']}").status_code == 204
     problem(boss.get(f"/stored-images/{made['id']}"), 404, "image_not_found")
     problem(boss.post("/stored-images", json={"name": "x", "url": "file:///etc/passwd"}), 422, "invalid_input")
+
+
+def test_an_image_that_is_not_fetched_says_why_and_a_refused_one_leaves_nothing(yunzhuo: Installation, boss: Api) -> None:
+    wish = {"name": "Fetched", "disk_format": "raw", "url": "https://lin:secret@example.org/disk.raw?signature=secret"}
+    before = boss.get("/stored-images").get_json()["items"]
+    yunzhuo.weather.faults.set(Fault(operation="image_store.import_from", kind=FaultKind.REFUSE))
+    problem(boss.post("/stored-images", json=wish), 409, "refused_by_cloud")
+    assert boss.get("/stored-images").get_json()["items"] == before
+    why = "The web server answered 404."
+    yunzhuo.weather.faults.set(Fault(operation="image_store.import_from", kind=FaultKind.BREAK, reason=why))
+    made = boss.post("/stored-images", json=wish).get_json()
+    assert (made["state"], made["said"]) == ("empty", why)
+    assert boss.get(f"/stored-images/{made['id']}").get_json() == made
+    (entry,) = [each for each in boss.get("/audit?verb=image:create").get_json()["items"] if "url" in str(each["after"])]
+    assert entry["after"] == {"url": "https://example.org/disk.raw"}

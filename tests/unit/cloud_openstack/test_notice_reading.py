@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from yunzhuo.phoenix.cloud.openstack.notice_reading import MAX_BYTES, Told, Unreadable, read
 
-# Recorded from the test cloud's Nova 34; who asked, and the rest of the context, is invented.
+# Recorded from the test cloud's Nova 34; ids, and the context of who asked, are invented.
 RECORDED = Path(__file__).with_name("nova-power-off-end.json").read_bytes()
+ACTIVE = Path(__file__).with_name("nova-update.json").read_bytes()
+NO_NEWS = Path(__file__).with_name("nova-update-noise.json").read_bytes()
 SERVER = "1d5b1e4a-0000-4000-8000-00000000c10d"
 PROJECT = "0a1b2c3d4e5f40718293a4b5c6d7e8f9"
 
@@ -61,6 +63,16 @@ def test_a_notification_that_nova_sent() -> None:
 )
 def test_what_shows_nothing_new_on_a_server_is_nothing(event: str) -> None:
     assert read(enveloped(message(event_type=event))) is None
+
+
+def test_an_update_counts_when_it_says_something_new() -> None:
+    assert read(NO_NEWS) is None
+    told = read(ACTIVE)
+    assert told is not None
+    assert told.event == "instance.update"
+    renamed = json.loads(json.loads(NO_NEWS)["oslo.message"])
+    renamed["payload"]["nova_object.data"]["old_display_name"] = "before"
+    assert read(enveloped(renamed)) is not None
 
 
 @pytest.mark.parametrize("event", ["instance.update", "instance.create.end", "instance.create.error", "instance.delete.end"])

@@ -20,6 +20,7 @@ _EVENT = re.compile(r"instance(\.[a-z_]{1,64}){1,4}")
 _LONGEST_TIME = 40
 # What has only begun shows nothing new; `exists` is told of every server now and then.
 _NOTHING_NEW = (".start", ".exists")
+_UPDATE = "instance.update"
 
 
 class Unreadable(ValueError):
@@ -47,12 +48,25 @@ def read(body: bytes | str) -> Told | None:
     if not _EVENT.fullmatch(event) or event.endswith(_NOTHING_NEW):
         return None
     data = _part(_part(message, "payload"), "nova_object.data")
+    if event == _UPDATE and not _is_news(data):
+        return None
     return Told(
         server_id=_text(data, "uuid", _SERVER_ID),
         project_id=_text(data, "tenant_id", _PROJECT_ID),
         event=event,
         sent_at=_time(message.get("timestamp")),
     )
+
+
+def _is_news(data: Mapping[str, Any]) -> bool:
+    """Whether an update says that a server has another status, task or name than before: most say neither."""
+    if data.get("old_display_name") is not None:
+        return True
+    states = data.get("state_update")
+    found = states.get("nova_object.data") if isinstance(states, dict) else None
+    if not isinstance(found, dict):
+        return True
+    return (found.get("old_state"), found.get("old_task_state")) != (found.get("state"), found.get("new_task_state"))
 
 
 def _object(text: object) -> Mapping[str, Any]:
