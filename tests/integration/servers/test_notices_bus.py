@@ -8,11 +8,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from kombu import Connection, Exchange
+from kombu import Connection, Exchange, Queue
 from tests.support.rabbitmq import RabbitMq
 from tests.support.waiting import eventually
 
 from yunzhuo.phoenix.cloud.errors import CloudUnavailable
+from yunzhuo.phoenix.cloud.notice_interface import Notice
 from yunzhuo.phoenix.cloud.openstack.notices import QUEUE_ARGUMENTS, OpenStackNotices, queue_name
 from yunzhuo.phoenix.config.settings import OpenStackSettings
 
@@ -63,7 +64,8 @@ def test_what_nova_says_of_our_project_is_heard_at_once(rabbitmq: RabbitMq, nova
         send(nova, of_project("f" * 32))
         send(nova, b"nonsense", "error")
         send(nova, RECORDED)
-        began, received, unreadable, heard = time.monotonic(), 0, 0, []
+        began, received, unreadable = time.monotonic(), 0, 0
+        heard: list[Notice] = []
         while received < 3 and time.monotonic() - began < 10:
             said = notices.listen(5)
             received, unreadable = received + said.received, unreadable + said.unreadable
@@ -93,12 +95,17 @@ def test_the_broker_is_never_filled(rabbitmq: RabbitMq, nova: Connection) -> Non
     for _ in range(3):
         send(nova, RECORDED)
     with closing(listener(rabbitmq)) as notices:
-        heard: list[str] = []
-        eventually(lambda: heard.extend(each.server_id for each in notices.listen(1).notices) or len(heard) == 3, 10)
+        heard: list[Notice] = []
+
+        def all_came() -> bool:
+            heard.extend(notices.listen(1).notices)
+            return len(heard) == 3
+
+        eventually(all_came, 10, what="what was sent while nobody listened")
 
 
 def test_a_queue_of_another_release_is_made_anew(rabbitmq: RabbitMq, nova: Connection) -> None:
-    nova.default_channel.queue_declare(QUEUE, durable=True, auto_delete=False)
+    Queue(QUEUE, channel=nova.default_channel, durable=True, auto_delete=False).queue_declare()
     with closing(listener(rabbitmq)) as notices:
         assert notices.listen(0).received == 0
         send(nova, RECORDED)
