@@ -15,23 +15,18 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import yaml
 from playwright.sync_api import Page, expect, sync_playwright
 
 ROOT = Path(__file__).parents[1]
 sys.path[0] = str(ROOT)  # not the folder of benchmarks, in which this file has the name of the library that it measures
 
-from tests.support.breaking_proxy import BreakingProxy, breaking_proxy  # noqa: E402 (the path has to be set first)
-from tests.support.chromium import launch_chromium  # noqa: E402
-from tests.support.openstack_cloud import GUESTS, PRETENDED, asked_directly, clouds_file  # noqa: E402
+from tests.support.chromium import launch_chromium  # noqa: E402 (the path has to be set first)
+from tests.support.counted_cloud import Took, counted  # noqa: E402
+from tests.support.openstack_cloud import GUESTS, PRETENDED, asked_directly  # noqa: E402
 from tests.support.openstack_site import Site, openstack_site  # noqa: E402
 from tests.support.running import PASSWORD  # noqa: E402
 from tests.support.waiting import eventually  # noqa: E402
@@ -39,49 +34,6 @@ from tests.support.waiting import eventually  # noqa: E402
 THREADS = 16
 PATIENCE = 600.0
 SLACK_SECONDS = 2.0
-SERVICES = ("compute", "image", "network")
-
-
-@dataclass
-class Took:
-    """How long it took until all were there, and how many calls the cloud got for it."""
-
-    seconds: float
-    calls: int
-
-
-class Counter:
-    """The proxies' calls."""
-
-    def __init__(self, proxies: list[BreakingProxy]) -> None:
-        self._proxies = proxies
-
-    def measure(self, make: Callable[[], None]) -> Took:
-        before, began = self._calls(), time.monotonic()
-        make()
-        return Took(time.monotonic() - began, self._calls() - before)
-
-    def _calls(self) -> int:
-        return sum(len(proxy.calls) for proxy in self._proxies)
-
-
-@contextmanager
-def counted(folder: Path) -> Iterator[tuple[Counter, Path]]:
-    """A clouds.yaml whose services are reached through proxies that count."""
-    known = yaml.safe_load(clouds_file().read_text())["clouds"]
-    with ExitStack() as stack:
-        proxies = []
-        with asked_directly("yunzhuo") as direct:
-            for service in SERVICES:
-                endpoint = urlsplit(str(getattr(direct, service).get_endpoint()))
-                # Glance tells where its versions are; the others are known by their whole address.
-                path = "" if service == "image" else endpoint.path
-                proxies.append(stack.enter_context(breaking_proxy(f"http://{endpoint.netloc}{path}")))
-                known["yunzhuo"][f"{service}_endpoint_override"] = proxies[-1].url
-        file = folder / "clouds.yaml"
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600), "w") as out:
-            yaml.safe_dump({"clouds": known}, out)
-        yield Counter(proxies), file
 
 
 def one_by_one(sdk: Any, count: int) -> None:

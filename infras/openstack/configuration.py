@@ -3,13 +3,15 @@
 ``@{name}`` is replaced, whatever else a file has (Nova's own ``$my_ip``, uWSGI's ``%t``) stays as it is.
 """
 
+import base64
+import hashlib
 import json
 import re
 import shutil
 import uuid
 from pathlib import Path
 
-from infras.openstack.layout import ADDRESS, FAKE_HOSTS, PORTS, REAL_HOST, REGION, SHARE, Layout
+from infras.openstack.layout import ADDRESS, FAKE_HOSTS, NOTIFICATIONS, PORTS, REAL_HOST, REGION, SHARE, Layout
 
 _TEXTS = Path(__file__).parent / "etc"
 _NAME = re.compile(r"@\{([a-z_]+)\}")
@@ -77,12 +79,15 @@ def _values(layout: Layout, secrets: dict[str, str]) -> dict[str, str]:
         "sbdb": layout.ovs("sb"),
         "share": SHARE,
         "rabbitmq_url": f"rabbit://openstack:{secrets['rabbitmq']}@{ADDRESS}:{PORTS['rabbitmq']}/",
+        "notifications_vhost": NOTIFICATIONS,
+        "notifications_url": f"rabbit://openstack:{secrets['rabbitmq']}@{ADDRESS}:{PORTS['rabbitmq']}/{NOTIFICATIONS}",
         "keystone_url": keystone,
         # Of this state folder, so that libvirt does not see another computer each time.
         "host_uuid": str(uuid.uuid5(uuid.NAMESPACE_URL, str(layout.state))),
     }
     values |= {f"port_{name}": str(port) for name, port in PORTS.items()}
     values |= {f"secret_{name}": secret for name, secret in secrets.items()}
+    values |= {f"rabbitmq_hash_{name}": rabbitmq_hash(secrets[name]) for name in ("rabbitmq", "notifications")}
     values |= {
         f"database_{name}": database_url(layout, name)
         for name in ("keystone", "placement", "glance", "neutron", "nova", "nova_api", "cinder")
@@ -109,6 +114,12 @@ def _values(layout: Layout, secrets: dict[str, str]) -> dict[str, str]:
             ]
         )
     return values
+
+
+def rabbitmq_hash(secret: str) -> str:
+    """A password as RabbitMQ's definitions hold it (rabbit_password_hashing_sha256), always the same for the same password."""
+    salt = hashlib.sha256(b"salt" + secret.encode()).digest()[:4]
+    return base64.b64encode(salt + hashlib.sha256(salt + secret.encode()).digest()).decode()
 
 
 def facts(layout: Layout) -> str:

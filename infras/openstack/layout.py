@@ -9,6 +9,7 @@ ADDRESS = "127.0.0.1"
 REGION = "RegionOne"
 REAL_HOST = "real1"  # libvirt and QEMU, and the gateway of the network
 FAKE_HOSTS = ("fake1", "fake2")
+NOTIFICATIONS = "notifications"  # the virtual host of RabbitMQ, apart from where the services call each other
 SHARE = f"{ADDRESS}:/volumes"  # what Cinder takes for a share of NFS
 
 #: Uncommon ones, so that nothing else on a developer's computer is met.

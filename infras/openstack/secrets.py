@@ -5,7 +5,7 @@ import os
 import secrets
 from pathlib import Path
 
-NAMES = ("admin", "services", "tenant", "rabbitmq", "application_credential")
+NAMES = ("admin", "services", "tenant", "rabbitmq", "application_credential", "notifications")
 
 
 def read_or_make(path: Path) -> dict[str, str]:

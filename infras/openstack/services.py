@@ -55,7 +55,7 @@ def start_web(layout: Layout, processes: Processes, name: str) -> None:
     if name == "neutron":
         environment["OS_NEUTRON_CONFIG_FILES"] = "neutron.conf;ml2_conf.ini"
     if name == "nova":
-        environment["OS_NOVA_CONFIG_FILES"] = "api-paste.ini;nova.conf;consoles.conf;database.conf"
+        environment["OS_NOVA_CONFIG_FILES"] = "api-paste.ini;nova.conf;consoles.conf;notifications.conf;database.conf"
     processes.start(name, [layout.venv / "bin" / "uwsgi", "--ini", layout.etc / "uwsgi" / f"{name}.ini"], environment)
 
 
@@ -67,7 +67,7 @@ def wait_for_web(processes: Processes, name: str) -> None:
 def start_workers(layout: Layout, processes: Processes) -> None:
     """Nova's conductor and scheduler, Neutron's maintenance of OVN, Cinder's scheduler and its volumes."""
     for name in ("conductor", "scheduler"):
-        processes.start(f"nova-{name}", [f"nova-{name}", *_nova(layout, "nova", "database")])
+        processes.start(f"nova-{name}", [f"nova-{name}", *_nova(layout, "nova", "notifications", "database")])
     neutron = [part for name in ("neutron", "ml2_conf") for part in ("--config-file", _neutron(layout, name))]
     processes.start("neutron-ovn-maintenance", ["neutron-ovn-maintenance-worker", *neutron])
     processes.start("cinder-scheduler", ["cinder-scheduler", *_cinder(layout)])
@@ -78,7 +78,7 @@ def start_workers(layout: Layout, processes: Processes) -> None:
 def start_fake_hosts(layout: Layout, processes: Processes) -> None:
     """One nova-compute for each host that only pretends."""
     for host in FAKE_HOSTS:
-        command = ["nova-compute", *_nova(layout, "nova", "consoles", f"compute-{host}")]
+        command = ["nova-compute", *_nova(layout, "nova", "consoles", "notifications", f"compute-{host}")]
         processes.start(f"nova-compute-{host}", command, {"YUNZHUO_OVN_SOUTHBOUND": layout.ovs("sb")})
 
 
@@ -98,7 +98,7 @@ def start_real_host(layout: Layout, processes: Processes) -> None:
         command: list[object] = ["unshare", "--mount", "--propagation", "private", "sh", "-c", f"{mounts} && {program}"]
         processes.start(name, command)
     processes.wait_for("libvirt", 30, lambda: succeeds(["virsh", "-c", layout.libvirt_uri, "uri"], layout))
-    command = ["nova-compute", *_nova(layout, "nova", "consoles", f"compute-{REAL_HOST}")]
+    command = ["nova-compute", *_nova(layout, "nova", "consoles", "notifications", f"compute-{REAL_HOST}")]
     processes.start(f"nova-compute-{REAL_HOST}", command)
 
 

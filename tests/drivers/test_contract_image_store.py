@@ -7,6 +7,7 @@ from hashlib import sha512
 
 import pytest
 
+from tests.support.served import served
 from tests.support.waiting import eventually
 from yunzhuo.phoenix.cloud.errors import ImageInUse, ImageNotFound
 from yunzhuo.phoenix.cloud.image_resources import DiskFormat, ImageChanges, ImageRequest, ImageState, StoredImage, Visibility
@@ -129,6 +130,25 @@ def test_what_cannot_be_fetched_is_no_image(cloud: Cloud, empty: StoredImage) ->
         with pytest.raises(InvalidInput):
             cloud.image_store.import_from(empty.id, wrong)
     assert cloud.image_store.get(empty.id).state is ImageState.EMPTY
+
+
+@pytest.mark.needs("image_store.import_from")
+def test_an_image_is_fetched_by_the_cloud(cloud: Cloud, empty: StoredImage, patience: float) -> None:
+    with served(b"content of an image" * 1000) as url:
+        cloud.image_store.import_from(empty.id, url)
+        arrived = eventually(lambda: _if_active(cloud, empty.id), patience, what="an image that is fetched")
+    assert arrived.size_bytes > 0
+    assert arrived.said == ""
+    assert b"".join(cloud.image_store.download(empty.id))
+    with pytest.raises(ImageInUse):
+        cloud.image_store.import_from(empty.id, url)
+
+
+def _if_active(cloud: Cloud, image_id: str) -> StoredImage | None:
+    image = cloud.image_store.get(image_id)
+    assert image.state is not ImageState.BROKEN
+    assert not (image.state is ImageState.EMPTY and image.said), image.said
+    return image if image.state is ImageState.ACTIVE else None
 
 
 @pytest.mark.parametrize("unknown", ["no-such-thing", "", "../x", "云", "00000000-0000-4000-8000-000000000000"])

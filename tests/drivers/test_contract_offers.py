@@ -79,6 +79,7 @@ _REQUESTS: dict[str, Callable[[Cloud, str], object]] = {
     "hosts.live_migrate": lambda cloud, server_id: cloud.hosts.live_migrate(server_id),
     "hosts.migrate": lambda cloud, server_id: cloud.hosts.migrate(server_id),
     "hosts.evacuate": lambda cloud, server_id: cloud.hosts.evacuate(server_id),
+    "notices.listen": lambda cloud, _server_id: cloud.notices.listen(0),
     "servers.screenshot": lambda cloud, server_id: cloud.servers.screenshot(server_id),
     "projects.list": lambda cloud, _server_id: cloud.projects.list(),
     "projects.create": lambda cloud, _server_id: cloud.projects.create("organization", "name"),
@@ -123,6 +124,7 @@ def test_the_table_knows_every_operation_of_the_interface() -> None:
         "hosts": interface.Hosts,
         "guest": interface.Guest,
         "projects": interface.Projects,
+        "notices": interface.Notices,
         "cloud": interface.Cloud,
     }
     operations = {

@@ -4,6 +4,7 @@
 the settings would. A cloud that does not answer, or has not what is named, fails the tests: nothing is skipped.
 """
 
+import json
 import os
 import secrets
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from typing import Any
 
 import openstack
 import pytest
-from infras.openstack.layout import Layout
+from infras.openstack.layout import ADDRESS, NOTIFICATIONS, PORTS, Layout
 from openstack.connection import Connection
 from tests.support.waiting import eventually
 
@@ -59,6 +60,14 @@ def clouds_file() -> Path:
     file = Path(named) if named else Layout.of_this_computer().clouds_file
     assert file.is_file(), f"{file} is not there: `make cloud` brings up this computer's, OPENSTACK_TEST_CLOUDS names another"
     return file
+
+
+def notifications_url() -> str:
+    """Where the cloud to be tested tells of changes by itself; empty: nowhere that we know of."""
+    if os.environ.get("OPENSTACK_TEST_CLOUDS"):
+        return load(None, os.environ, {}).openstack.notifications_url
+    secrets_of_cloud = json.loads(Layout.of_this_computer().secrets_file.read_text(encoding="ascii"))
+    return f"amqp://yunzhuo:{secrets_of_cloud['notifications']}@{ADDRESS}:{PORTS['rabbitmq']}/{NOTIFICATIONS}"
 
 
 def openstack_settings(home: Path = Path("var"), **changes: Any) -> Settings:

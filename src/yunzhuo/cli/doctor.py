@@ -4,7 +4,7 @@ import importlib.metadata
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from yunzhuo.cli.checks import Finding, Verdict, bad, good, note
 from yunzhuo.cli.context import Command, CommandContext, pass_context, print_answer
 from yunzhuo.phoenix.common.errors import YunzhuoError
 from yunzhuo.phoenix.config.settings import Settings
+from yunzhuo.phoenix.db.models import NoticeListener
 from yunzhuo.services import assembly
 
 _STYLES = {Verdict.GOOD: "green", Verdict.NOTE: "yellow", Verdict.BAD: "red"}
@@ -126,6 +127,7 @@ def _state(settings: Settings) -> Iterator[Finding]:
     try:
         with assembly.services(settings) as services:
             missing = services.health.missing()
+            listeners = services.notice_book.listeners() if "database" not in missing else ()
             database = services.health.database()
     except (YunzhuoError, SQLAlchemyError, OSError, ImportError) as error:
         yield bad("database", f"cannot be used: {error}", "check [database] url and its server")
@@ -142,10 +144,27 @@ def _state(settings: Settings) -> Iterator[Finding]:
         yield note("cloud", missing["cloud"], "does `yunzhuo host` run? start it: make run")
         return
     yield good("cloud", "answers")
+    if settings.cloud.driver == "openstack" and settings.openstack.notifications_url:
+        yield notifications(listeners)
     if "desktops" in missing:
         yield note("desktops", missing["desktops"], "wait: it is built in the background while Yunzhuo runs")
         return
     yield good("desktops", "a new one takes about a second")
+
+
+def notifications(listeners: Sequence[NoticeListener]) -> Finding:
+    """Whether somebody hears what Nova tells by itself."""
+    what, seldom = "notifications", "changes are seen a little later until then"
+    if not listeners:
+        return note(what, "no scheduler listens", f"start one: make run; {seldom}")
+    failures = [each.failure for each in listeners if each.failure is not None]
+    if failures:
+        return bad(what, failures[0], f"check [openstack] notifications_url and its account's rights; {seldom}")
+    heard = [each for each in listeners if each.heard_at is not None]
+    if not heard:
+        return note(what, "listened to, and nothing came yet", "where nothing comes for long, look at Nova's [notifications]")
+    latest = max(heard, key=lambda each: each.heard_at or each.reported_at)
+    return good(what, f"heard, the latest {1000 * (latest.lag_seconds or 0):.0f} ms after it was sent")
 
 
 def _print_table(findings: Iterable[Finding]) -> None:

@@ -12,10 +12,11 @@ from yunzhuo.cli.context import Command, CommandContext, pass_context, print_ans
 from yunzhuo.cli.organizations import acting_in
 from yunzhuo.cli.tables import table
 from yunzhuo.host.image_progress import Progress, Report
-from yunzhuo.phoenix.common.errors import InvalidInput
-from yunzhuo.services.cloud_images import DiskFormat, ImageChanges, ImageRequest, StoredImage, Visibility
+from yunzhuo.phoenix.common.errors import Inconsistent, InvalidInput
+from yunzhuo.services.cloud_images import DiskFormat, ImageChanges, ImageRequest, ImageState, StoredImage, Visibility
 
 _PIECE_BYTES = 1024 * 1024
+_LOOK_SECONDS = 1.0
 _FORMATS = click.Choice([each.value for each in DiskFormat])
 _IMAGE = click.argument("image_id", metavar="ID")
 
@@ -25,7 +26,7 @@ def print_all(context: CommandContext) -> None:
     with acting_in(context, None) as (all_services, itself):
         found = all_services.cloud_images.list(itself)
     rows = [
-        (of.id, of.name, of.version, of.state.value, of.visibility.value, "yes" if of.is_ours else "no", of.size_bytes // 2**20)
+        (of.id, of.name, of.version, _state(of), of.visibility.value, "yes" if of.is_ours else "no", of.size_bytes // 2**20)
         for of in found
     ]
     text = table(("ID", "NAME", "VERSION", "STATE", "WHO SEES IT", "OURS", "MIB"), rows)
@@ -67,13 +68,25 @@ def upload(
 @click.argument("url")
 @click.option("--name", required=True, help="What people read when they choose it.")
 @click.option("--format", "disk_format", type=_FORMATS, default="qcow2", show_default=True)
+@click.option("--wait/--no-wait", "is_waited_for", default=True, help="Wait until it is there.", show_default=True)
 @pass_context
-def fetch(context: CommandContext, url: str, name: str, disk_format: str) -> None:
-    """Let the cloud fetch an image from URL; `yunzhuo image list` says when it is there."""
+def fetch(context: CommandContext, url: str, name: str, disk_format: str, is_waited_for: bool) -> None:
+    """Let the cloud fetch an image from URL. Whoever stops waiting finds it in `yunzhuo image list`."""
     with acting_in(context, None) as (all_services, itself):
-        made = all_services.cloud_images.create(itself, ImageRequest(name, DiskFormat(disk_format)))
-        stored = all_services.cloud_images.import_from(itself, made.id, url)
-    print_answer(_as_data(stored), f"{stored.id} is on its way.", as_json=context.json_output)
+        images = all_services.cloud_images
+        stored, told = images.fetch(itself, ImageRequest(name, DiskFormat(disk_format)), url), ""
+        while is_waited_for and stored.state is not ImageState.ACTIVE:
+            if stored.state is not ImageState.ARRIVING and (stored.said or stored.state is not ImageState.EMPTY):
+                images.delete(itself, stored.id)
+                raise Inconsistent("image_not_fetched", f"The cloud could not fetch it: {stored.said or stored.state}")
+            if stored.said != told:
+                told = stored.said
+                click.echo(told, err=True)
+            time.sleep(_LOOK_SECONDS)
+            stored = images.get(itself, stored.id)
+    is_there = stored.state is ImageState.ACTIVE
+    text = f"{stored.id} is {stored.name} now." if is_there else f"{stored.id} is on its way."
+    print_answer(_as_data(stored), text, as_json=context.json_output)
 
 
 @click.command("download", cls=Command)
@@ -163,6 +176,10 @@ def _progress(step: str, done: int, whole: int, began: float) -> Progress:
     fraction = min(1.0, done / whole) if whole else 1.0
     elapsed = time.monotonic() - began
     return Progress(step, fraction, elapsed / fraction - elapsed if fraction else 0.0)
+
+
+def _state(image: StoredImage) -> str:
+    return f"{image.state.value}: {image.said}" if image.said else image.state.value
 
 
 def _as_data(image: StoredImage) -> dict[str, object]:

@@ -37,6 +37,7 @@ LATE_AGAIN_SECONDS = 300.0
 # How old the knowledge of the queue's length may be.
 BACKLOG_SECONDS = 0.5
 QUEUE_SECONDS = 5.0
+NOTICES_SECONDS = 0.02
 CATALOG_SECONDS = 5.0
 AUDIT_SECONDS = 2.0
 USAGE_SECONDS = 60.0
@@ -200,7 +201,8 @@ def timers(settings: Settings, all_services: Services) -> list[Timer]:
         Timer("due", DUE_SECONDS, Waker(all_services.engine, all_services.health).wake_due),
         Timer("queue", QUEUE_SECONDS, all_services.health.mend_queue),
         Timer("admission", ADMISSION_SECONDS, all_services.admission.round),
-        Timer("reconcile", settings.cloud.poll_seconds, all_services.reconciler.round),
+        *_notices(settings, all_services),
+        Timer("reconcile", settings.cloud.poll_seconds, all_services.notice_keeper.compare),
         Timer("disks", DISKS_SECONDS, all_services.disk_upkeep.round),
         Timer("pools", POOLS_SECONDS, all_services.pool_keeper.round),
         Timer("pool_samples", POOL_SAMPLES_SECONDS, all_services.pool_history.sample),
@@ -224,6 +226,12 @@ def timers(settings: Settings, all_services: Services) -> list[Timer]:
     ]
 
 
+def _notices(settings: Settings, all_services: Services) -> list[Timer]:
+    """Where the cloud tells of changes by itself: a turn listens, so that between two there is hardly a pause."""
+    is_told = settings.cloud.driver == "openstack" and settings.openstack.notifications_url
+    return [Timer("notices", NOTICES_SECONDS, all_services.notice_keeper.round)] if is_told else []
+
+
 def run(settings: Settings, supervised: bool, *, clock: Clock | None = None) -> int:
     """Keep time until told to end. The exit code is 0."""
     configure("scheduler", level=settings.log.level, style=settings.log.style)
@@ -242,6 +250,7 @@ def run(settings: Settings, supervised: bool, *, clock: Clock | None = None) -> 
             thread.join()
         try:
             all_services.timers.leave()
+            all_services.notice_keeper.leave()
         except YunzhuoError as error:
             log.warning("timers_not_forgotten", code=error.code, reason=error.message)
     return 0

@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from celery import Celery
@@ -28,7 +29,7 @@ from yunzhuo.services.access import Role
 from yunzhuo.services.accounts import AccountService, Views
 from yunzhuo.services.address_upkeep import AddressUpkeep
 from yunzhuo.services.addresses import AddressService
-from yunzhuo.services.admission import Admission, limits_of
+from yunzhuo.services.admission import ADVANCE_JOB, Admission, limits_of
 from yunzhuo.services.agent_book import AgentBook
 from yunzhuo.services.agent_door import agent_door
 from yunzhuo.services.agents import AgentService
@@ -69,6 +70,8 @@ from yunzhuo.services.license_book import LicenseBook
 from yunzhuo.services.license_renewal import LicenseRenewal
 from yunzhuo.services.licensing import LicensingService, installation_key
 from yunzhuo.services.mailing import Outbox
+from yunzhuo.services.notice_book import NoticeBook
+from yunzhuo.services.notices import NoticeKeeper
 from yunzhuo.services.operation_desk import OperationDesk
 from yunzhuo.services.operations import OperationEngine
 from yunzhuo.services.organizations import OrganizationService
@@ -157,6 +160,8 @@ class Services:
     leftovers: Leftovers
     license_renewal: LicenseRenewal
     licensing: LicensingService
+    notice_book: NoticeBook
+    notice_keeper: NoticeKeeper
     organizations: OrganizationService
     outbox: Outbox
     overview: OverviewService
@@ -242,11 +247,14 @@ def services(
     snapshots = SnapshotService(db, wishes, audit, clock, settings.limits, quotas)
     addresses = AddressService(db, wishes, audit, clock, quotas)
     gateways, policies = GatewayService(db, audit, clock, license_book), PolicyBook(settings.consoles)
-    pools = PoolService(db, wishes, audit, clock, license_book)
     limits = limits_of(settings.admission)
     schedules, quota_service = ScheduleService(db, audit, clock), QuotaService(db, quotas, audit)
-    timers = TimerService(db, audit, clock, scheduler=worker)
+    timers, notice_book = TimerService(db, audit, clock, scheduler=worker), NoticeBook(db, clock, scheduler=worker)
     health = HealthService(db, queue, connected, catalog, accounts)
+    pools, reconciler = (
+        PoolService(db, wishes, audit, clock, license_book),
+        Reconciler(db, connected, leftovers, feed, audit, clock),
+    )
     try:
         yield Services(
             settings=settings,
@@ -280,6 +288,7 @@ def services(
                 settings.operations,
                 admission,
                 AgentBook(agent_keys, agent_door(settings)),
+                notice_book,
                 worker=worker,
             ),
             events=events,
@@ -299,10 +308,14 @@ def services(
             leftovers=leftovers,
             license_renewal=LicenseRenewal(db, licensing, own_key, pin, audit, clock, settings.license),
             licensing=licensing,
+            notice_book=notice_book,
+            notice_keeper=NoticeKeeper(
+                db, connected, notice_book, reconciler, partial(queue.send, ADVANCE_JOB), clock, settings.cloud
+            ),
             operations=OperationDesk(db, desktops, snapshots, addresses, wishes, admission, feed, audit, clock),
             organizations=OrganizationService(db, audit, clock, with_projects=settings.cloud.project_per_organization),
             outbox=outbox,
-            overview=OverviewService(db, connected, health, timers, audit, clock, settings),
+            overview=OverviewService(db, connected, health, timers, notice_book, audit, clock, settings),
             passkeys=passkeys,
             people=people,
             people_import=PeopleImport(db, people, audit, clock, settings.accounts, passwords, license_book),
@@ -318,7 +331,7 @@ def services(
             project_upkeep=ProjectUpkeep(db, connected, audit),
             projects=ProjectService(db, connected, audit),
             proofs=proofs,
-            reconciler=Reconciler(db, connected, leftovers, feed, audit, clock),
+            reconciler=reconciler,
             regaining=RegainService(*by_link),
             registration=RegistrationService(*by_link),
             roles=RoleService(db, audit, clock),

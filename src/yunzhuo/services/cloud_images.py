@@ -1,6 +1,7 @@
 """The cloud's images as operators keep them. The cloud alone keeps them; here is who may, and the record."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from urllib.parse import urlsplit
 
 from yunzhuo.phoenix.cloud.image_resources import (
     DiskFormat,
@@ -11,7 +12,7 @@ from yunzhuo.phoenix.cloud.image_resources import (
     Visibility,
 )
 from yunzhuo.phoenix.cloud.interface import Cloud
-from yunzhuo.phoenix.common.errors import InvalidInput
+from yunzhuo.phoenix.common.errors import InvalidInput, Refused
 from yunzhuo.phoenix.db.session import Database, retried_when_contended
 from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
@@ -21,6 +22,12 @@ from yunzhuo.services.stated import needs
 __all__ = ["DiskFormat", "ImageChanges", "ImageKeepingService", "ImageRequest", "ImageState", "StoredImage", "Visibility"]
 
 _LONGEST_URL = 2000
+
+
+def _without_secrets(url: str) -> str:
+    """An address as it may be written down: without a password, and without what signs it."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 class ImageKeepingService:
@@ -70,13 +77,19 @@ class ImageKeepingService:
         return stored
 
     @needs("image:create")
-    def import_from(self, actor: Actor, image_id: str, url: str) -> StoredImage:
-        """Let the cloud fetch an image's content from an address of the web."""
+    def fetch(self, actor: Actor, request: ImageRequest, url: str) -> StoredImage:
+        """Make an image whose content the cloud fetches from an address of the web; a refused one leaves nothing behind."""
         if not url.startswith(("http://", "https://")) or len(url) > _LONGEST_URL:
             raise InvalidInput("Images are fetched from http:// or https://.", fields={"url": "not such an address"})
-        self._cloud.image_store.import_from(image_id, url)
-        self._record(actor, "image:create", image_id, {"url": url})
-        return self._cloud.image_store.get(image_id)
+        made = self.create(actor, request)
+        try:
+            self._cloud.image_store.import_from(made.id, url)
+        except Refused:
+            self._cloud.image_store.delete(made.id)
+            self._record(actor, "image:delete", made.id, {"change": "the cloud does not fetch it"})
+            raise
+        self._record(actor, "image:create", made.id, {"url": _without_secrets(url)})
+        return self._cloud.image_store.get(made.id)
 
     @needs("image:update")
     def update(self, actor: Actor, image_id: str, changes: ImageChanges) -> StoredImage:

@@ -25,6 +25,7 @@ from yunzhuo.services import address_claims, build_tries, departures, disk_claim
 from yunzhuo.services.admission import ADVANCE_JOB, Admission
 from yunzhuo.services.agent_book import AgentBook
 from yunzhuo.services.changes import ChangeFeed
+from yunzhuo.services.notice_book import NoticeBook
 from yunzhuo.services.outcomes import Outcome, ServerFailed, Subject
 from yunzhuo.services.releasing import release_all
 from yunzhuo.services.rules import lifecycle
@@ -68,11 +69,13 @@ class OperationEngine:
         settings: OperationSettings,
         admission: Admission,
         agents: AgentBook,
+        notices: NoticeBook,
         *,
         worker: str,
     ) -> None:
         self._db = db
         self._agents = agents
+        self._notices = notices
         self._cloud = cloud
         self._queue = queue
         self._feed = feed
@@ -213,7 +216,7 @@ class OperationEngine:
                 if step.detail != outcome.detail:
                     step.detail = outcome.detail
                     self._feed.desktop_changed(tx, desktop, operation)
-                pause = claim.subject.look_again_seconds(waited)
+                pause = claim.subject.look_again_seconds(waited, is_told=self._notices.is_told_of(claim.step))
                 if claim.subject.waits_for_another:  # which has a deadline of its own
                     operation.deadline_at += timedelta(seconds=pause)
                 self._look_again(tx, operation, now, pause)

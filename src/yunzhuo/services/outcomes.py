@@ -40,9 +40,12 @@ class Subject:
         """Whether the step can do nothing before another desktop's operation has ended."""
         return self.disk is not None and self.disk.is_waiting
 
-    def look_again_seconds(self, waited: float) -> float:
-        """How long until the next look at what the step waits for, ``waited`` seconds into it."""
-        return check_delay_seconds(waited, of_another=self.waits_for_another)
+    def look_again_seconds(self, waited: float, *, is_told: bool = False) -> float:
+        """How long until the next look at what the step waits for, ``waited`` seconds into it.
+
+        ``is_told``: the cloud says when there is something to see.
+        """
+        return check_delay_seconds(waited, of_another=self.waits_for_another, is_told=is_told)
 
 
 @dataclass(frozen=True, slots=True)

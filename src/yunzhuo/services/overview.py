@@ -19,6 +19,7 @@ from yunzhuo.services.access import Actor, scope_of
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.desktop_views import DesktopView, desktop_views
 from yunzhuo.services.health import HealthService
+from yunzhuo.services.notice_book import NoticeBook
 from yunzhuo.services.rules import lifecycle, schedules
 from yunzhuo.services.rules.lifecycle import Observed, OperationStatus, State
 from yunzhuo.services.stated import needs
@@ -124,6 +125,7 @@ class OverviewService:
         cloud: Cloud,
         health: HealthService,
         timers: TimerService,
+        notices: NoticeBook,
         audit: AuditLog,
         clock: Clock,
         settings: Settings,
@@ -133,6 +135,7 @@ class OverviewService:
         self._cloud = cloud
         self._health = health
         self._timers = timers
+        self._notices = notices
         self._clock = clock
         self._settings = settings
 
@@ -175,7 +178,7 @@ class OverviewService:
     @needs("host:read")
     def counts(self, actor: Actor) -> Mapping[str, int]:
         """How many there are of what in the whole installation, for its metrics."""
-        return {**self._health.figures(), "timers_late": len(self._timers.late())}
+        return {**self._health.figures(), "timers_late": len(self._timers.late()), **self._notices.figures()}
 
     @needs("overview:read")
     def catalog_use(self, actor: Actor) -> Mapping[str, int]:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.cloud.errors import CloudNotOffered, GuestUnreachable, ServerNotFound
 from yunzhuo.phoenix.cloud.interface import Cloud
+from yunzhuo.phoenix.cloud.resources import Server
 from yunzhuo.phoenix.cloud.resources import Snapshot as SeenSnapshot
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.logging import get_logger
@@ -49,18 +50,7 @@ class Reconciler:
         """Ask the cloud for its list once and answer what differs; nothing is changed. Raises the cloud's errors."""
         with self._db.reading() as tx:
             known = {desktop.id: desktop for desktop in _known(tx, Desktop.deleted_at.is_(None))}
-        servers = [
-            SeenServer(
-                id=server.id,
-                desktop_id=server.desktop_id,
-                status=Observed(server.status),
-                fault=server.fault,
-                fault_code=server.fault_code,
-                name=server.name,
-                host=server.host or None,
-            )
-            for server in self._cloud.servers.list()
-        ]
+        servers = [_seen(server) for server in self._cloud.servers.list()]
         # Deleted ones, and those that are younger than the first look.
         unknown = sorted({server.desktop_id for server in servers} - known.keys())
         with self._db.reading() as tx:
@@ -78,9 +68,25 @@ class Reconciler:
             self._write_down({finding.desktop_id: finding for finding in part}, now)
         left = [finding for finding in findings if finding.kind in LEFTOVERS]
         self._leftovers.found(Thing.SERVER, left, now, self._cloud.servers.delete)
-        self._look_for_ready()
+        self.look_for_ready()
         self._look_at_snapshots()
         return findings
+
+    def look_at(self, desktop_id: str, server_id: str) -> bool:
+        """Look at one desktop's server now, and write down what differs, as a round does. Raises the cloud's errors.
+
+        Answers whether it is there. One that is not is left to the rounds: missing is what the list has not had, twice.
+        """
+        try:
+            server = self._cloud.servers.get(server_id)
+        except ServerNotFound:
+            return False
+        with self._db.reading() as tx:
+            known = {desktop.id: desktop for desktop in _known(tx, Desktop.id == desktop_id)}
+        findings = {each.desktop_id: each for each in compare(known, [_seen(server)]) if each.kind not in LEFTOVERS}
+        if findings:
+            self._write_down(findings, self._clock.now())
+        return True
 
     @retried_when_contended
     def _write_down(self, findings: dict[str, Finding], now: datetime) -> None:
@@ -128,7 +134,7 @@ class Reconciler:
         if is_news or finding.kind not in (FindingKind.RENAMED, FindingKind.MOVED):
             self._feed.desktop_changed(tx, desktop, operation)
 
-    def _look_for_ready(self) -> None:
+    def look_for_ready(self) -> None:
         """Desktops that run again without an operation of ours (started behind our back) are asked whether they are ready,
         so many a round, taking turns: each is a call to the cloud."""
         query = (
@@ -195,6 +201,18 @@ class Reconciler:
 def _is_another(desktop: KnownDesktop | None, server: SeenServer) -> bool:
     """Whether a desktop that is there has another server, or none, as far as it knows."""
     return desktop is not None and not desktop.is_deleted and desktop.server_id != server.id
+
+
+def _seen(server: Server) -> SeenServer:
+    return SeenServer(
+        id=server.id,
+        desktop_id=server.desktop_id,
+        status=Observed(server.status),
+        fault=server.fault,
+        fault_code=server.fault_code,
+        name=server.name,
+        host=server.host or None,
+    )
 
 
 def _parts(things: Sequence[_Thing]) -> Iterator[Sequence[_Thing]]:

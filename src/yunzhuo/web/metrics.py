@@ -23,6 +23,13 @@ _FIGURES = {
     "operations_active": "Operations that have not ended.",
     "operations_waiting": "Operations that wait to be let in.",
     "leftovers": "Things in the cloud that no desktop owns.",
+    "notices_listening": "Schedulers that hear the cloud's notifications.",
+    "notices_received": "Notifications that they received since their start.",
+    "notices_unreadable": "Those among them that could not be read.",
+    "notices_about_us": "Hints about desktops.",
+    "notices_hastened": "Operations that went on sooner for a hint.",
+    "notices_looked_at": "Desktops at rest that were looked at for a hint.",
+    "notices_lag_milliseconds": "How old the latest notification was when it was heard.",
     "sessions_open": "Sessions that people have open through a gateway.",
 }
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

@@ -3,6 +3,8 @@
 from tests.support.api import Api, problem
 from tests.support.installation import Installation
 
+from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
+
 
 def test_a_dead_host_is_evacuated_once_it_is_proved_to_be_dead(yunzhuo: Installation, boss: Api, lin: Api) -> None:
     desktop_id = lin.desktop(name="Maths")
@@ -78,3 +80,18 @@ def test_an_organization_is_given_a_project_of_its_own_and_loses_it(yunzhuo: Ins
     assert boss.get(f"{path}/project").get_json()["id"] is None
     assert not yunzhuo.cloud.projects.list()
     problem(boss.get("/organizations/nowhere/project"), 404, "organization_not_found")
+
+
+def test_an_image_that_is_not_fetched_says_why_and_a_refused_one_leaves_nothing(yunzhuo: Installation, boss: Api) -> None:
+    wish = {"name": "Fetched", "disk_format": "raw", "url": "https://lin:secret@example.org/disk.raw?signature=secret"}
+    before = boss.get("/stored-images").get_json()["items"]
+    yunzhuo.weather.faults.set(Fault(operation="image_store.import_from", kind=FaultKind.REFUSE))
+    problem(boss.post("/stored-images", json=wish), 409, "refused_by_cloud")
+    assert boss.get("/stored-images").get_json()["items"] == before
+    why = "The web server answered 404."
+    yunzhuo.weather.faults.set(Fault(operation="image_store.import_from", kind=FaultKind.BREAK, reason=why))
+    made = boss.post("/stored-images", json=wish).get_json()
+    assert (made["state"], made["said"]) == ("empty", why)
+    assert boss.get(f"/stored-images/{made['id']}").get_json() == made
+    (entry,) = [each for each in boss.get("/audit?verb=image:create").get_json()["items"] if "url" in str(each["after"])]
+    assert entry["after"] == {"url": "https://example.org/disk.raw"}

@@ -1,6 +1,7 @@
 """``yunzhuo hosts``, ``network``, ``router``, ``security-group`` and, where a cloud keeps the images, ``image``."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import pytest
 from tests.support.installation import installation
 
 from yunzhuo.cli import main
+from yunzhuo.phoenix.cloud.memory import Fault, FaultKind, control
+from yunzhuo.phoenix.config.loader import load
 
 
 @pytest.fixture(autouse=True)
@@ -90,3 +93,18 @@ def test_an_image_is_uploaded_changed_downloaded_and_deleted(capsys: pytest.Capt
     fetched = answer(capsys, "image", "fetch", "https://example.org/disk.raw", "--name", "Fetched", "--format", "raw")
     listed = {image["id"] for image in answer(capsys, "image", "list")["items"]}
     assert (fetched["id"] in listed, made["id"] in listed) == (True, False)
+
+
+def test_an_image_that_does_not_come_is_said_and_gone(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    weather = control(load(None, os.environ, {}))
+    before = answer(capsys, "image", "list")["items"]
+    lost = Fault(operation="image_store.import_from", kind=FaultKind.BREAK, reason="404 of the web server", count=2)
+    weather.faults.set(lost)
+    assert main(["image", "fetch", "https://example.org/disk.raw", "--name", "Lost"]) != 0
+    assert "404 of the web server" in capsys.readouterr().err
+    assert answer(capsys, "image", "list")["items"] == before
+    left = answer(capsys, "image", "fetch", "https://example.org/disk.raw", "--name", "Lost", "--no-wait")
+    assert (left["state"], left["said"]) == ("empty", "404 of the web server")
+    assert main(["image", "list"]) == 0
+    assert "empty: 404" in capsys.readouterr().out
+    weather.close()

@@ -149,6 +149,15 @@ def test_looking_again_waits_between_a_twentieth_and_two_seconds(elapsed: float)
     assert delay <= lifecycle.check_delay_seconds(elapsed, of_another=True) <= 10
 
 
+@given(st.floats(0, 1e6))
+def test_what_will_be_told_is_looked_at_after_one_to_five_seconds(elapsed: float) -> None:
+    delay = lifecycle.check_delay_seconds(elapsed, is_told=True)
+    assert 1 <= delay <= 5
+    assert delay >= min(elapsed, 5)
+    others = lifecycle.check_delay_seconds(elapsed, of_another=True)
+    assert lifecycle.check_delay_seconds(elapsed, of_another=True, is_told=True) == others
+
+
 @pytest.mark.parametrize(
     ("attempts", "seconds"), [(0, 0.5), (1, 0.5), (2, 1.0), (3, 2.0), (4, 4.0), (5, 8.0), (6, 15.0), (10**6, 15.0)]
 )

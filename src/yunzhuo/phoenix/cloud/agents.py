@@ -175,6 +175,7 @@ class CloudWithAgents:
         self.security_groups = cloud.security_groups
         self.hosts = cloud.hosts
         self.projects = cloud.projects
+        self.notices = cloud.notices
         self.guest: interface.Guest = GuestWithAgent(cloud.guest, line)
 
     def check(self) -> None:

@@ -51,7 +51,11 @@ class ImageStore(Protocol):
         ...
 
     def import_from(self, image_id: str, url: str) -> None:
-        """Let the cloud fetch an empty image's content; ``get`` tells how far it is. Raises as ``upload``, and InvalidInput."""
+        """Let the cloud fetch an empty image's content; ``get`` tells how far it is.
+
+        What does not come leaves the image empty, with the reason in ``said``, and can be asked for again. Raises as
+        ``upload``, and InvalidInput for an address from which the cloud fetches nothing.
+        """
         ...
 
     def download(self, image_id: str) -> Iterator[bytes]:

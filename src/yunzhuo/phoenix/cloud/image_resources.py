@@ -61,7 +61,8 @@ class ImageChanges:
 class StoredImage:
     """An image in the cloud's store, offered to people or not. ``is_ours``: of our project, so that it can be changed.
 
-    ``checksum`` is SHA-512 in hexadecimal, empty where the cloud does not tell.
+    ``checksum`` is SHA-512 in hexadecimal, empty where the cloud does not tell. ``said`` is what the cloud says of content that
+    it fetches: how far it is while the image is ARRIVING, why it did not come where it is EMPTY; else empty.
     """
 
     id: str
@@ -77,3 +78,4 @@ class StoredImage:
     min_memory_mib: int
     min_disk_mib: int
     created_at: datetime
+    said: str = ""

@@ -24,6 +24,7 @@ from typing import Protocol
 from yunzhuo.phoenix.cloud.host_interface import Hosts
 from yunzhuo.phoenix.cloud.image_interface import Flavors, Images, ImageStore
 from yunzhuo.phoenix.cloud.network_interface import Addresses, Networks, Routers, SecurityGroups
+from yunzhuo.phoenix.cloud.notice_interface import Notices
 from yunzhuo.phoenix.cloud.project_interface import Projects
 from yunzhuo.phoenix.cloud.resources import (
     CommandResult,
@@ -51,6 +52,7 @@ __all__ = [
     "ImageStore",
     "Images",
     "Networks",
+    "Notices",
     "Projects",
     "Routers",
     "SecurityGroups",
@@ -384,6 +386,8 @@ class Cloud(Protocol):
     def guest(self) -> Guest: ...
     @property
     def projects(self) -> Projects: ...
+    @property
+    def notices(self) -> Notices: ...
 
     def check(self) -> None:
         """Raises CloudUnavailable when the cloud does not answer."""

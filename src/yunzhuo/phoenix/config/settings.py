@@ -65,6 +65,7 @@ class CloudSettings(Section):
 
     driver: str = Field("local", description="An installed cloud driver: local, memory, openstack.")
     poll_seconds: Seconds = Field(1.0, description="How often the reconciler asks the cloud for its list.")
+    told_poll_seconds: Seconds = Field(15, description="How often instead while the cloud tells of changes by itself.")
     timeout_seconds: Seconds = Field(15, description="Longest wait for one call to the cloud.")
     project_per_organization: bool = Field(
         False, description="Keep each new organization's desktops in a project of its own, where the driver has such."
@@ -103,6 +104,15 @@ class OpenStackSettings(Section):
         "",
         pattern=r"^(\d{1,3}(\.\d{1,3}){3}/\d{1,2})?$",
         description="Range of the network that each of these gets; empty: Yunzhuo's own network is shared with them.",
+    )
+    notifications_url: str = Field(
+        "",
+        description="Message bus with Nova's versioned notifications (amqp://..., amqps://...); empty: none are listened to.",
+    )
+    notifications_ca: str = Field("", description="CA file of that bus for amqps://; empty: the system's.")
+    notifications_exchange: str = Field("nova", min_length=1, description="Exchange that Nova sends them to.")
+    notifications_topic: str = Field(
+        "versioned_notifications", min_length=1, description="Their topic (Nova's versioned_notifications_topics)."
     )
     catalog_seconds: Seconds = Field(30, description="How long a list of flavors, images and networks is believed.")
 

@@ -28,6 +28,9 @@ class StoredImage(BaseModel):
     min_memory_mib: int
     min_disk_mib: int
     created_at: datetime
+    said: str = Field(
+        description="Of content that the cloud fetches: how far it is, or (of an `empty` image) why it did not come."
+    )
 
 
 class StoredImageList(BaseModel):

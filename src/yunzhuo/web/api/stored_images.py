@@ -30,9 +30,8 @@ def index() -> models.StoredImageList:
 def create(json_data: models.NewImage) -> models.StoredImage:
     """Make an image, and let the cloud fetch its content"""
     images, person = services().cloud_images, actor()
-    made = images.create(person, json_data.asked())
-    if json_data.url is not None:
-        made = images.import_from(person, made.id, json_data.url)
+    request, url = json_data.asked(), json_data.url
+    made = images.create(person, request) if url is None else images.fetch(person, request, url)
     return models.StoredImage.model_validate(made)
 
 

@@ -52,6 +52,7 @@ _TIMERS: Mapping[str, LazyString] = {
     "mail": lazy_gettext("Sends letters"),
     "pools": lazy_gettext("Keeps pools' spares"),
     "queue": lazy_gettext("Watches the queue of jobs"),
+    "notices": lazy_gettext("Hears what the cloud tells by itself"),
     "reconcile": lazy_gettext("Compares desktops with the cloud"),
     "renewal": lazy_gettext("Renews the license"),
     "schedules": lazy_gettext("Does what schedules say"),

@@ -10,6 +10,7 @@ from yunzhuo.phoenix.cloud.local.hosts import LocalHosts
 from yunzhuo.phoenix.cloud.local.image_store import LocalImageStore
 from yunzhuo.phoenix.cloud.local.images import LocalImages
 from yunzhuo.phoenix.cloud.local.networks import LocalNetworks
+from yunzhuo.phoenix.cloud.local.notices import LocalNotices
 from yunzhuo.phoenix.cloud.local.projects import LocalProjects
 from yunzhuo.phoenix.cloud.local.servers import LocalServers
 from yunzhuo.phoenix.cloud.local.topology import LocalRouters, LocalSecurityGroups
@@ -33,6 +34,7 @@ class LocalCloud:
         self.hosts = LocalHosts(self._connection)
         self.guest = LocalGuest(self._connection)
         self.projects = LocalProjects()
+        self.notices = LocalNotices()
 
     def check(self) -> None:
         """Raises CloudUnavailable when the host process does not answer."""

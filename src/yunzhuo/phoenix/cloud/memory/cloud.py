@@ -12,6 +12,7 @@ from yunzhuo.phoenix.cloud.memory.host_keeping import Hosts
 from yunzhuo.phoenix.cloud.memory.image_store import ImageStore
 from yunzhuo.phoenix.cloud.memory.images import Images
 from yunzhuo.phoenix.cloud.memory.networks import Networks
+from yunzhuo.phoenix.cloud.memory.notices import Notices
 from yunzhuo.phoenix.cloud.memory.projects import Projects
 from yunzhuo.phoenix.cloud.memory.security_groups import SecurityGroups
 from yunzhuo.phoenix.cloud.memory.servers import Servers
@@ -39,6 +40,7 @@ class MemoryCloud:
         self.hosts: interface.Hosts = Hosts(self._gate)
         self.guest: interface.Guest = Guest(self._gate)
         self.projects: interface.Projects = Projects(self._gate)
+        self.notices: interface.Notices = Notices(self._gate, self._state)
         self.control = Control(self._state)
 
     def check(self) -> None:

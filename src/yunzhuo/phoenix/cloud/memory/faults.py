@@ -23,12 +23,14 @@ class FaultKind(StrEnum):
     ``FAIL_AFTER``          CloudUnavailable, and it happened
     ``TIMEOUT``             CloudUnavailable after ``seconds``; whether it happened is left to chance
     ``REFUSE``              a refusal: NoCapacity where room is needed, else ServerBusy (servers) or Conflict
-    ``BREAK``               accepted, and what it started ends in ERROR with ``reason``
+    ``BREAK``               accepted, and what it started ends in ERROR with ``reason``; what ``image_store.import_from``
+                            fetches does not come
     ``LIE``                 get, find and list of servers answer ``status``, or when it is None the status from before the
                             last change; those of addresses say that one leads where it led before; ``guest.ready`` and
-                            ``images.is_prepared`` answer the opposite
+                            ``images.is_prepared`` answer the opposite; ``notices.listen`` tells of every server, twice,
+                            and of one that never was
     ``FORGET``              get and find do not know the server or address; list leaves out ``subject``, or one drawn by
-                            chance
+                            chance; ``notices.listen`` tells of nothing that has happened until then
     ``LEAK``                a server is deleted, and its port stays
     ``HANG``                the server is made and stays BUILDING for ever
     ``CRASH``               it happened, and before there is an answer the calling process is killed
@@ -58,9 +60,9 @@ _LISTS = frozenset({"servers.list", "addresses.list"})
 
 #: Kinds that mean something in some operations only; elsewhere they do not strike and are not counted.
 _STRIKES_ONLY = {
-    FaultKind.LIE: _READS | {"guest.ready", "images.is_prepared"},
-    FaultKind.FORGET: _READS,
-    FaultKind.BREAK: _CHANGES,
+    FaultKind.LIE: _READS | {"guest.ready", "images.is_prepared", "notices.listen"},
+    FaultKind.FORGET: _READS | {"notices.listen"},
+    FaultKind.BREAK: _CHANGES | {"image_store.import_from"},
     FaultKind.LEAK: {"servers.delete"},
     FaultKind.HANG: {"servers.create"},
 }

@@ -9,6 +9,7 @@ from yunzhuo.phoenix.cloud.errors import ImageInUse, ImageNotFound
 from yunzhuo.phoenix.cloud.image_resources import DiskFormat, ImageChanges, ImageRequest, ImageState, StoredImage, Visibility
 from yunzhuo.phoenix.cloud.memory import things
 from yunzhuo.phoenix.cloud.memory.calls import Gate
+from yunzhuo.phoenix.cloud.memory.faults import FaultKind, Plan
 from yunzhuo.phoenix.cloud.memory.options import ImageOption
 from yunzhuo.phoenix.cloud.memory.records import as_time
 from yunzhuo.phoenix.cloud.memory.state import Transaction
@@ -34,6 +35,7 @@ class MadeImage(Thing):
     size_bytes: int = 0
     checksum: str = ""
     shared_with: tuple[str, ...] = ()
+    said: str = ""
 
 
 class ImageStore:
@@ -85,7 +87,14 @@ class ImageStore:
         """This cloud reaches nothing: what is fetched is the address itself."""
         if not url.startswith(("http://", "https://")):
             raise InvalidInput("The cloud does not fetch that.", code="cloud_refused")
-        self.upload(image_id, [url.encode()])
+
+        def fetch(transaction: Transaction, plan: Plan) -> bool:
+            image, breaks = _ours(transaction, image_id), plan.get(FaultKind.BREAK)
+            things.write(transaction, image.model_copy(update={"said": breaks.reason if breaks else ""}))
+            return breaks is None
+
+        if self._gate.perform("image_store.import_from", fetch, subject=image_id):
+            self.upload(image_id, [url.encode()])
 
     def download(self, image_id: str) -> Iterator[bytes]:
         def check(transaction: Transaction) -> None:
@@ -266,6 +275,7 @@ def _as_stored(image: MadeImage) -> StoredImage:
         min_memory_mib=image.min_memory_mib,
         min_disk_mib=image.min_disk_mib,
         created_at=as_time(image.created_at),
+        said=image.said,
     )
 
 

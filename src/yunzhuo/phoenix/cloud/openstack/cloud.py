@@ -5,6 +5,7 @@ from yunzhuo.phoenix.cloud.errors import CloudNotOffered
 from yunzhuo.phoenix.cloud.openstack.connection import CREATE, Connection
 from yunzhuo.phoenix.cloud.openstack.domain import Domain
 from yunzhuo.phoenix.cloud.openstack.image_store import OpenStackImageStore
+from yunzhuo.phoenix.cloud.openstack.notices import OpenStackNotices
 from yunzhuo.phoenix.cloud.openstack.places import Places
 from yunzhuo.phoenix.cloud.openstack.projects import OpenStackProjects
 from yunzhuo.phoenix.cloud.openstack.spread_networks import SpreadAddresses, SpreadNetworks, SpreadVolumes
@@ -34,6 +35,8 @@ class OpenStackCloud:
         self.hosts: interface.Hosts = SpreadHosts(self._places)
         self.guest: interface.Guest = SpreadGuest(self._places)
         self.projects: interface.Projects = OpenStackProjects(domain, self._places)
+        self._notices = OpenStackNotices(settings, lambda: self._connection.project_id, self._places.told_id)
+        self.notices: interface.Notices = self._notices
 
     def check(self) -> None:
         """Raises CloudUnavailable when the cloud does not answer, CloudNotOffered when its Nova is too old."""
@@ -44,4 +47,5 @@ class OpenStackCloud:
 
     def close(self) -> None:
         """Give back connections; may be called twice."""
+        self._notices.close()
         self._places.close()

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from yunzhuo.phoenix.cloud.errors import CloudNotOffered, ImageInUse, ImageNotFound
 from yunzhuo.phoenix.cloud.image_resources import ImageChanges, ImageRequest, ImageState, StoredImage, Visibility
@@ -14,6 +15,7 @@ from yunzhuo.phoenix.common.errors import Forbidden, InvalidInput, NotFound, Yun
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PATCH = "application/openstack-images-v2.1-json-patch"
 _MIB_OF_GIB = 1024
+_LONGEST_WORD = 500
 _STATES = {
     "queued": ImageState.EMPTY,
     "saving": ImageState.ARRIVING,
@@ -35,9 +37,12 @@ class OpenStackImageStore:
     def list(self) -> Sequence[StoredImage]:
         path = "/images?sort=name:asc,created_at:desc,id:asc&limit=500"
         found = (each for each in self._connection.pages("image", path, "images") if _is_image(each))
-        return tuple(self._read(each) for each in found)
+        return tuple(self._with_word(self._read(each)) for each in found)
 
     def get(self, image_id: str) -> StoredImage:
+        return self._with_word(self._find(image_id))
+
+    def _find(self, image_id: str) -> StoredImage:
         if not _ID.fullmatch(image_id):
             raise ImageNotFound(image_id)
         found = self._ask("GET", f"/images/{image_id}", None, {404: _no_image(image_id)})
@@ -75,7 +80,7 @@ class OpenStackImageStore:
         if "web-download" not in offered["import-methods"]["value"]:
             raise CloudNotOffered("fetching images from elsewhere (Glance's import method web-download)")
         refusals: Refusals = {
-            400: lambda said, **details: InvalidInput(f"The cloud does not fetch that: {said}", code="cloud_refused"),
+            400: _not_fetched,
             404: _no_image(image_id),
             409: lambda said, **details: ImageInUse(f"The image takes no content: {said}", image_id=image_id, **details),
         }
@@ -158,13 +163,25 @@ class OpenStackImageStore:
         self._forget()
 
     def _ours(self, image_id: str) -> StoredImage:
-        image = self.get(image_id)
+        image = self._find(image_id)
         if not image.is_ours:
             raise Forbidden("image_of_others", "The image is another project's.", image_id=image_id)
         return image
 
     def _ask(self, method: str, path: str, body: Json | None, refusals: Refusals) -> Json:
         return self._connection.ask("image", method, path, body, refusals=refusals)
+
+    def _with_word(self, image: StoredImage) -> StoredImage:
+        """An image of ours that has no content yet, with what Glance's latest task says of that."""
+        if not image.is_ours or image.state not in (ImageState.EMPTY, ImageState.ARRIVING):
+            return image
+        with suppress(NotFound):  # the image, by now, or a Glance that does not tell (before API 2.12)
+            tasks = self._ask("GET", f"/images/{image.id}/tasks", None, {404: _no_image(image.id)})["tasks"]
+            latest = max(tasks, key=lambda task: str(task["created_at"]), default=None)
+            if latest is not None and (image.state is ImageState.ARRIVING or latest["status"] == "failure"):
+                said = " ".join(str(latest.get("message") or "").split())[:_LONGEST_WORD]
+                return replace(image, said=said or str(latest["status"]))
+        return image
 
     def _read(self, found: Json) -> StoredImage:
         return StoredImage(
@@ -187,6 +204,12 @@ class OpenStackImageStore:
 def _is_image(found: Json) -> bool:
     """Neither a snapshot, ours or another's, nor gone."""
     return SNAPSHOT_OF not in found and found.get("image_type") != "snapshot" and found["status"] not in _GONE
+
+
+def _not_fetched(said: str, **details: object) -> InvalidInput:
+    refused = InvalidInput(f"The cloud does not fetch that: {said}", code="cloud_refused")
+    refused.details = {**refused.details, **details}
+    return refused
 
 
 def _gib(size_mib: int) -> int:

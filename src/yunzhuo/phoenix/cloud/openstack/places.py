@@ -91,6 +91,14 @@ class Places:
             raise ProjectNotFound(project_id or "")
         return place
 
+    def told_id(self, project_id: str, own_id: str) -> str | None:
+        """By which a thing is known that the cloud tells of; None: it is not in any project that we know now. Asks nobody:
+        most of what a cloud tells is about others."""
+        if project_id == self.home.connection.project_id:
+            return own_id
+        with self._lock:
+            return full_id(project_id, own_id) if project_id in self._known else None
+
     def gather(self, ask: Callable[[Place], Sequence[_Found]]) -> Sequence[_Found]:
         """What all places answer: all of it, or the error of one. Those that the cloud has closed are left out."""
         if not self._domain.is_offered:

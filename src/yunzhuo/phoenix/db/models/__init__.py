@@ -14,6 +14,7 @@ from yunzhuo.phoenix.db.models.leases import LeaseTerms
 from yunzhuo.phoenix.db.models.leftovers import Leftover
 from yunzhuo.phoenix.db.models.licensing import Installation
 from yunzhuo.phoenix.db.models.mail import EmailProof, OutgoingMail
+from yunzhuo.phoenix.db.models.notices import NoticeListener
 from yunzhuo.phoenix.db.models.operations import AdmissionLane, AdmissionTurn, Operation, OperationStep
 from yunzhuo.phoenix.db.models.personal_disks import DiskSnapshot, PersonalDisk
 from yunzhuo.phoenix.db.models.pools import Pool, PoolMember, PoolRollout, PoolSample
@@ -52,6 +53,7 @@ __all__ = [
     "Installation",
     "LeaseTerms",
     "Leftover",
+    "NoticeListener",
     "Operation",
     "OperationStep",
     "Organization",
