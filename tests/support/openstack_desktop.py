@@ -1,4 +1,4 @@
-"""A real desktop as an image of the test cloud: the light one with the agent's package in it, built of infras/openstack/desktop."""
+"""A real desktop as an image of the test cloud: the light one with the agent in it (infras/openstack/desktop)."""
 
 import json
 import subprocess

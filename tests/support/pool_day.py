@@ -1,6 +1,6 @@
-"""A day at a floating pool: a crowd comes and goes (tests/support/pool_people.py judges what they find) while the machine of one of
-them is killed, then a spare's, then the host process.
+"""A day at a floating pool: a crowd comes and goes, and things are killed.
 
+First the machine of one of them, then a spare's, then the host process; tests/support/pool_people.py judges what they find.
 Counted from outside: what the pool says of itself a few times a second, who had which desktop, how long each waited from the
 click. How long anybody waits depends on what else the computer does, which is printed, too.
 """
@@ -211,9 +211,8 @@ def rows(yunzhuo: Running, statement: object, **values: object) -> list[tuple[st
 def tell(crowd: Crowd, pool: Pool, ways: dict[str, Way]) -> None:
     """The figures, whatever they are, and however the day ended."""
     print(f"{len(crowd.visits)} visits; {dict(crowd.tally)}")
-    print(
-        f"load average {' '.join(f'{each:.1f}' for each in os.getloadavg())}; visits of each: {sorted(count_by_person(crowd.visits, pool.emails))}"
-    )
+    load = " ".join(f"{each:.1f}" for each in os.getloadavg())
+    print(f"load average {load}; visits of each: {sorted(count_by_person(crowd.visits, pool.emails))}")
     for way in Way:
         visits = [visit for visit in crowd.visits if ways.get(visit.desktop_id) is way]
         if visits:

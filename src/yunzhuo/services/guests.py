@@ -10,10 +10,10 @@ from yunzhuo.phoenix.config.settings import GuestSettings
 from yunzhuo.phoenix.db.session import Database, retried_when_contended
 from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
-from yunzhuo.services.changes import state_of
+from yunzhuo.services.changes import facts_of, state_of
 from yunzhuo.services.desktop_views import visible_desktop
 from yunzhuo.services.policy_book import PolicyBook
-from yunzhuo.services.rules import file_names
+from yunzhuo.services.rules import file_names, lifecycle
 from yunzhuo.services.rules.session_policy import Permission
 from yunzhuo.services.stated import needs
 
