@@ -221,9 +221,24 @@ def tell(crowd: Crowd, pool: Pool, ways: dict[str, Way]) -> None:
             files = [visit.files_seconds for visit in visits if visit.files_seconds is not None]
             print(f"{way}: {len(visits)} visits; click to page {spread(page)}")
             print(f"  click to picture {spread(picture)}; click to personal files {spread(files)}")
+    for name, seconds in sorted(_steps_of(crowd.yunzhuo, pool).items()):
+        print(f"  step {name}: {len(seconds)} times, {spread(seconds)}")
     standing = [visit for visit in crowd.visits if pool.had_one_for(visit, crowd)]
     if standing:
         print(f"a spare stood ready for {len(standing)}: click to page {spread([visit.page_seconds for visit in standing])}")
+
+
+def _steps_of(yunzhuo: Running, pool: Pool) -> dict[str, list[float]]:
+    """How long the steps of the changes of the pool's desktops took, seconds."""
+    seconds = "CAST((julianday(s.ended_at) - julianday(s.started_at)) * 86400 AS TEXT)"
+    asked = text(
+        f"SELECT o.action || ' ' || s.name, {seconds} FROM operation_steps s JOIN operations o ON o.id = s.operation_id"
+        " JOIN desktops d ON d.id = o.desktop_id WHERE d.pool_id = :pool AND s.ended_at IS NOT NULL"
+    )
+    found: dict[str, list[float]] = {}
+    for name, took in rows(yunzhuo, asked, pool=pool.id):
+        found.setdefault(name, []).append(float(took))
+    return found
 
 
 def count_by_person(visits: Sequence[Visit], emails: Sequence[str]) -> list[int]:
