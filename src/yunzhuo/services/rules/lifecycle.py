@@ -206,8 +206,8 @@ _ON_DISK = frozenset({Action.REBUILD, Action.ROLL_BACK, Action.DELETE_SNAPSHOT})
 _OF_PERSON = frozenset({Action.DISCONNECT_DISK, Action.RESTORE_DISK})
 _ON_ADDRESS = frozenset({Action.ASSIGN_ADDRESS, Action.RELEASE_ADDRESS})
 
-# What is done to a desktop beside whoever works at it.
-_BESIDE_WORK = frozenset({State.CHANGING_DISK, State.CHANGING_ADDRESS})
+# What is done to a desktop that is ready beside whoever works at it.
+_BESIDE_WORK = frozenset({State.BUILDING, State.CHANGING_DISK, State.CHANGING_ADDRESS})
 
 # What may be asked for in each state. Deletion supersedes whatever is running; everything else waits its turn.
 ALLOWED: Mapping[State, frozenset[Action]] = {
@@ -266,7 +266,8 @@ def state(facts: Facts) -> State:
 def is_reachable(facts: Facts) -> bool:
     """Whether somebody can work at the desktop: its screen opens, and files and clipboard are carried.
 
-    So it is also while its personal disk or its address comes or goes: its machine runs on meanwhile.
+    So it is also while its personal disk or its address comes or goes, and when a new one is ready and waits for its disk alone:
+    the machine runs on meanwhile.
     """
     found = state(facts)
     is_up = facts.observed is Observed.RUNNING and facts.is_ready
