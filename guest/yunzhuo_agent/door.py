@@ -23,7 +23,7 @@ _USER_DATA = Path("openstack/latest/user_data")
 _MOST_BYTES = 64 * 1024
 _MOUNT_SECONDS = 30
 # So late may a drive come up that is looked for at the start of the system.
-_DRIVE_SECONDS = 20.0
+_DRIVE_SECONDS = 60.0
 _LOOK_SECONDS = 0.5
 
 
