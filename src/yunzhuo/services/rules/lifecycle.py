@@ -266,8 +266,8 @@ def state(facts: Facts) -> State:
 def is_reachable(facts: Facts) -> bool:
     """Whether somebody can work at the desktop: its screen opens, and files and clipboard are carried.
 
-    So it is also while its personal disk or its address comes or goes, and when a new one is ready and waits for its disk alone:
-    the machine runs on meanwhile.
+    So it is also while its personal disk or its address comes or goes, and when a new one is ready and waits for its disk
+    alone: the machine runs on meanwhile.
     """
     found = state(facts)
     is_up = facts.observed is Observed.RUNNING and facts.is_ready
