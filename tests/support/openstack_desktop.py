@@ -33,18 +33,19 @@ def uploaded(sdk: Any, made: Path) -> Iterator[str]:
     kernel_args = json.loads((made / "image.json").read_text(encoding="utf-8"))["kernel_args"]
     ids: list[str] = []
 
-    def put(name: str, file: str, disk_format: str, **properties: object) -> str:
-        image = sdk.create_image(
-            name, filename=str(made / file), disk_format=disk_format, container_format="bare", wait=True, **properties
-        )
+    def put(name: str, file: str, disk_format: str, container_format: str, **properties: object) -> str:
+        kinds = {"disk_format": disk_format, "container_format": container_format}
+        with (made / file).open("rb") as data:
+            image = sdk.image.create_image(name, data=data, wait=True, **kinds, **properties)
         ids.append(image.id)
         return str(image.id)
 
     try:
-        boot = {"kernel_id": put(f"{NAME}, kernel", "vmlinuz", "raw"), "ramdisk_id": put(f"{NAME}, initrd", "initrd.gz", "raw")}
+        kernel = put(f"{NAME}, kernel", "vmlinuz", "aki", "aki")
+        boot = {"kernel_id": kernel, "ramdisk_id": put(f"{NAME}, initrd", "initrd.gz", "ari", "ari")}
         screen = {"hw_video_model": "virtio", "hw_rng_model": "virtio"}
         needs = {"min_ram": 512, "min_disk": 4}
-        yield put(NAME, "disk.qcow2", "qcow2", os_command_line=kernel_args, **boot, **screen, **needs)
+        yield put(NAME, "disk.qcow2", "qcow2", "bare", os_command_line=kernel_args, **boot, **screen, **needs)
     finally:
         for image_id in ids:
             sdk.image.delete_image(image_id)
