@@ -46,6 +46,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
         "AGENTS__PORT": str(ports["agents"]),
         "AGENTS__LOCAL_PORT": str(ports["line"]),
         "OPERATIONS__CREATE_DEADLINE_SECONDS": str(int(_BOOT_SECONDS)),
+        "OPERATIONS__DEFAULT_DEADLINE_SECONDS": str(int(_BOOT_SECONDS)),
     }
     with asked_directly("yunzhuo") as sdk, openstack_desktop.uploaded(sdk, made), port_outside(ports["agents"]):
         settings = {"images": (openstack_desktop.NAME,), "flavors": ("real.desktop",), "ready_pattern": "^no such line$"}
