@@ -15,12 +15,14 @@ import httpx
 import pytest
 from infras.openstack.layout import Layout
 from playwright.sync_api import Page, expect, sync_playwright
+from sqlalchemy import text
 from tests.support import openstack_desktop
 from tests.support.chromium import launch_chromium
 from tests.support.desktop_agent import door_of
 from tests.support.openstack_cloud import OF_THE_SDK, asked_directly
 from tests.support.openstack_outside import OUTSIDE, port_outside
 from tests.support.openstack_site import Site, openstack_site
+from tests.support.pool_day import rows
 from tests.support.running import PASSWORD, answer_of, free_ports
 from tests.support.waiting import eventually
 
@@ -67,7 +69,10 @@ def test_the_agent_in_a_guest(site: Site, tmp_path: Path) -> None:
     assert 0 < told["agent"]["memory_used_mib"] < told["agent"]["memory_mib"] <= 768
     assert told["agent"]["load"] >= 0
     _carry(lin, desktop_id)
-    _show_message(site, server.id, desktop_id, tmp_path)
+    with _screen(site, desktop_id) as page:
+        _show_message(site, server.id, page)
+        page.screenshot(path=tmp_path / "message.png")
+        _have_sound(site, desktop_id, page)
 
     old = _door(site, server.id)
     assert _answered(old) == 400, "the key counts, and nothing was said with it"
@@ -95,16 +100,26 @@ def _carry(lin: httpx.Client, desktop_id: str) -> None:
     assert answer_of(lin.get(f"/desktops/{desktop_id}/clipboard"), 200)["text"] == "剪贴板 text\n"
 
 
-def _show_message(site: Site, server_id: str, desktop_id: str, folder: Path) -> None:
+def _show_message(site: Site, server_id: str, page: Page) -> None:
     """A message is a window on the screen, which is looked at in a browser before and after."""
     settings = site.yunzhuo.settings()
     keys = AgentKeys(Keyring(load_or_make(settings.secrets_dir / "account-key")))
     line = AgentLine(settings.agents.local_host, settings.agents.local_port, keys.line_secret())
-    with _screen(site, desktop_id) as page:
-        page.evaluate(_REMEMBER)
-        GuestWithAgent(site.cloud.guest, line).message(server_id, "还有五分钟下课。")
-        page.wait_for_function(_CHANGED, timeout=120_000)
-        page.screenshot(path=folder / "message.png")
+    page.evaluate(_REMEMBER)
+    GuestWithAgent(site.cloud.guest, line).message(server_id, "还有五分钟下课。")
+    page.wait_for_function(_CHANGED, timeout=120_000)
+
+
+def _have_sound(site: Site, desktop_id: str, page: Page) -> None:
+    """The page's sound is SPICE: through the gateway to the port that Nova names, its main channel and the one that plays."""
+    asked = text("SELECT channel, protocol FROM console_sessions WHERE protocol = 'spice' AND desktop_id = :desktop")
+
+    def channels() -> set[str]:
+        return {channel for channel, _ in rows(site.yunzhuo, asked, desktop=desktop_id)}
+
+    page.locator("#sound-switch").click()
+    eventually(lambda: channels() >= {"main", "playback"}, 60, what=lambda: f"SPICE's channels: {channels()}")
+    expect(page.locator("#sound-switch")).to_have_attribute("aria-pressed", "true")
 
 
 @contextmanager

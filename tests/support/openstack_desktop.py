@@ -43,7 +43,7 @@ def uploaded(sdk: Any, made: Path) -> Iterator[str]:
     try:
         kernel = put(f"{NAME}, kernel", "vmlinuz", "aki", "aki")
         boot = {"kernel_id": kernel, "ramdisk_id": put(f"{NAME}, initrd", "initrd.gz", "ari", "ari")}
-        screen = {"hw_video_model": "virtio", "hw_rng_model": "virtio"}
+        screen = {"hw_video_model": "virtio", "hw_sound_model": "ich6", "hw_rng_model": "virtio"}
         needs = {"min_ram": 512, "min_disk": 4}
         yield put(NAME, "disk.qcow2", "qcow2", "bare", os_command_line=kernel_args, **boot, **screen, **needs)
     finally:
