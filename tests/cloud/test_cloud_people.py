@@ -52,6 +52,7 @@ def test_people_come_and_go_on_openstack(site: Site) -> None:
         lambda: _kill_host(layout),
         patience_seconds=_PATIENCE,
         look_again_seconds=(3, 8),
+        has_room=False,  # four desktops that take a minute to build and to remove, for twelve people
     )
     with open_pool(place, capacity=CAPACITY, spares=SPARES) as pool:
         crowd = spend(place, pool)

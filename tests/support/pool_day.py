@@ -39,7 +39,9 @@ _LOOK_SECONDS, _RECENT_SECONDS = 0.4, 3.0
 @dataclass(frozen=True)
 class Place:
     """Where the day is: a Yunzhuo, the processes of its machines by desktop, what kills the host process (and brings it back
-    where nothing else does), and how people work there."""
+    where nothing else does), and how people work there.
+
+    ``has_room``: there are desktops enough for everybody to get one in the time."""
 
     yunzhuo: Running
     hands: Hands
@@ -47,6 +49,7 @@ class Place:
     kill_host: Callable[[], Awaitable[None]]
     patience_seconds: float = 120
     look_again_seconds: tuple[float, float] = (1, 3)
+    has_room: bool = True
 
 
 @dataclass
@@ -125,10 +128,11 @@ def spend(place: Place, pool: Pool) -> Crowd:
     for visit in crowd.visits:
         if ways[visit.desktop_id] is Way.READY:
             assert visit.page_seconds <= LONGEST_WAIT_SECONDS, visit
-    assert {visit.email for visit in crowd.visits} == set(pool.emails), "somebody never got a desktop"
     assert len(crowd.killed) == 2
     _look_at_screens(place.yunzhuo, crowd)
     _look_at_rest(place, pool)
+    if place.has_room:
+        assert {visit.email for visit in crowd.visits} == set(pool.emails), "somebody never got a desktop"
     return crowd
 
 
