@@ -167,16 +167,21 @@ async def _a_day(place: Place, pool: Pool, seed: int) -> Crowd:
 
 
 async def _misfortunes(place: Place, crowd: Crowd) -> None:
-    """A machine that somebody works with, a spare's, and the host process: each is killed, a quarter of the time apart."""
+    """A machine that somebody works with, one that is nobody's, and the host process: each is killed, a quarter of the time
+    apart, or when there is one at last."""
     chance = random.Random(crowd.seed)
-    pause = MINUTES * 60 / 4
-    await asyncio.sleep(pause)
+    quarter = MINUTES * 60 / 4
+    await _until(crowd.ends_at - 3 * quarter)
     await _kill_machine(place, crowd, chance, lambda desktop_id: desktop_id in crowd.at_work, "a machine in use")
-    await asyncio.sleep(pause)
+    await _until(crowd.ends_at - 2 * quarter)
     await _kill_machine(place, crowd, chance, lambda desktop_id: desktop_id not in crowd.holders, "a spare's machine")
-    await asyncio.sleep(pause)
+    await _until(crowd.ends_at - quarter)
     print(f"the host process is killed; {len(crowd.at_work)} at work")
     await place.kill_host()
+
+
+async def _until(moment: float) -> None:
+    await asyncio.sleep(max(0.0, moment - time.monotonic()))
 
 
 async def _kill_machine(place: Place, crowd: Crowd, chance: random.Random, is_meant: Callable[[str], bool], what: str) -> None:
