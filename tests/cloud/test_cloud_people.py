@@ -52,7 +52,10 @@ def test_people_come_and_go_on_openstack(site: Site) -> None:
         lambda: _kill_host(layout),
         patience_seconds=_PATIENCE,
         look_again_seconds=(3, 8),
-        has_room=False,  # four desktops that take a minute to build and to remove, for twelve people
+        # Not all at once, or there would never be a spare: each desktop takes a minute to be built and to be removed.
+        first_seconds=(0, 240),
+        away_seconds=(90, 270),
+        has_room=False,
     )
     with open_pool(place, capacity=CAPACITY, spares=SPARES) as pool:
         crowd = spend(place, pool)

@@ -49,6 +49,8 @@ class Place:
     kill_host: Callable[[], Awaitable[None]]
     patience_seconds: float = 120
     look_again_seconds: tuple[float, float] = (1, 3)
+    first_seconds: tuple[float, float] = (0, 30)
+    away_seconds: tuple[float, float] = (15, 50)
     has_room: bool = True
 
 
@@ -151,6 +153,8 @@ async def _a_day(place: Place, pool: Pool, seed: int) -> Crowd:
                 seed=seed,
                 patience_seconds=place.patience_seconds,
                 look_again_seconds=place.look_again_seconds,
+                first_seconds=place.first_seconds,
+                away_seconds=place.away_seconds,
             )
             leaving.callback(lambda: tell(crowd, pool, ways_of(yunzhuo, pool)))
             boss = yunzhuo.add_user(f"boss-{pool.id}@school.local", "administrator")

@@ -70,8 +70,8 @@ class Crowd:
     """What all people of a pool share, and what was seen of them. ``ends_at``: nobody comes after it (``time.monotonic``).
 
     ``holders`` says whose each desktop is or was, ``at_work`` who works at it now, ``killed`` when its machine was killed.
-    ``patience_seconds``: so long anybody waits for anything; ``look_again_seconds`` (from, to): so often they look whether
-    there is a desktop for them.
+    ``patience_seconds``: so long anybody waits for anything. From and to: ``look_again_seconds``, how often they look whether
+    there is a desktop for them, ``first_seconds``, when they come first, ``away_seconds``, how long they are away.
     """
 
     yunzhuo: Running
@@ -82,6 +82,8 @@ class Crowd:
     seed: int
     patience_seconds: float
     look_again_seconds: tuple[float, float]
+    first_seconds: tuple[float, float]
+    away_seconds: tuple[float, float]
     visits: list[Visit] = field(default_factory=list)
     holders: dict[str, str] = field(default_factory=dict)
     at_work: dict[str, str] = field(default_factory=dict)
@@ -112,10 +114,10 @@ class Person:
 
     async def live(self) -> None:
         """Come and go until nobody comes any more."""
-        await asyncio.sleep(self._chance.uniform(0, 30))
+        await asyncio.sleep(self._chance.uniform(*self._crowd.first_seconds))
         while not self._crowd.is_over:
             await self._come()
-            await asyncio.sleep(self._chance.uniform(15, 50))
+            await asyncio.sleep(self._chance.uniform(*self._crowd.away_seconds))
 
     async def _come(self) -> None:
         context = await self._crowd.browser.new_context(viewport={"width": 1024, "height": 768}, locale="en-US")
