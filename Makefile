@@ -4,7 +4,7 @@ SHELL := /bin/bash
 # Compiled modules are kept, whatever the shell says: without them every process compiles all of Yunzhuo again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-run setup-test image light-image cloud cloud-down cloud-wipe cloud-lock test test-fast test-image test-mariadb test-chaos test-hour lint format docs screenshots docs-pages settings-file lock clean fuzz bench-tools test-cloud test-cloud-pretended test-windows test-people coverage mutation wheel guest-deb
+.PHONY: help run setup setup-run setup-test image light-image cloud cloud-down cloud-wipe cloud-lock test test-fast test-image test-mariadb test-chaos test-hour lint format docs screenshots docs-pages settings-file lock clean fuzz bench-tools test-cloud test-cloud-pretended test-windows test-people test-people-cloud coverage mutation wheel guest-deb
 
 # The first Python that is new enough; its own words when there is none. `make PYTHON=... run` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -59,6 +59,9 @@ test-chaos: setup-test ## Three kills at every moment of every step of every ope
 test-people: setup-test light-image ## Twelve people in twelve browsers at real machines for ten minutes, of which some are killed
 	@$(BIN)/pytest -m people -s tests/e2e/test_twelve_people.py $(ARGS)
 
+test-people-cloud: setup-test ## The same at desktops of the OpenStack of `make cloud`
+	@$(BIN)/pytest -m people -s tests/cloud/test_cloud_people.py $(ARGS)
+
 test-hour: setup-test ## An hour of SPICE through a gateway that changes under it, and a manager that is away for five minutes
 	@YUNZHUO_TEST_SPICE_SECONDS=3600 YUNZHUO_TEST_AWAY_SECONDS=300 $(BIN)/pytest --timeout 5400 tests/gateway/test_holding_out.py $(ARGS)
 
@@ -94,7 +97,7 @@ cloud-wipe:
 	@$(PYTHON) -m infras.openstack wipe
 
 test-cloud: setup-test ## The tests on that OpenStack, or on the one that OPENSTACK_TEST_CLOUDS (a clouds.yaml) names
-	@$(BIN)/pytest -m cloud -k "not pretended and not outages" $(ARGS)
+	@$(BIN)/pytest -m "cloud and not people" -k "not pretended and not outages" $(ARGS)
 	@[ -n "$(ARGS)" ] || printf '%s %s\n' "$$(.ci/cloud-digest)" "$$(date -u +%F)" > tests/cloud/passed
 
 # What hosts that only pretend are enough for: the contract once more, and parts of the cloud that die.

@@ -24,7 +24,6 @@ import { followToolbar } from "./console/toolbar.js";
 import { followTouchBar } from "./console/touch_bar.js";
 import { View } from "./console/view.js";
 
-const CONNECTABLE = "available";
 const RETRY_MS = [250, 500, 1000, 2000, 4000, 8000];
 const LOOK_AGAIN_MS = 5000;
 const STEADY_MS = 5000; // a connection that held this long was a good one: the next loss starts over
@@ -48,7 +47,8 @@ class Console {
     for (const id of ["reconnect-now", "retry-refused"]) {
       document.getElementById(id).addEventListener("click", () => this.connectNow());
     }
-    if (this.body.dataset.state === CONNECTABLE) this.connect();
+    this.isReachable = canBeOpened(this.body.dataset);
+    if (this.isReachable) this.connect();
     else this.waitForChange();
   }
 
@@ -64,7 +64,8 @@ class Console {
     if (id !== this.body.dataset.desktop) return;
     this.body.dataset.state = state;
     this.stage.forget();
-    if (state === CONNECTABLE) this.connectNow();
+    this.isReachable = canBeOpened({ state });
+    if (this.isReachable) this.connectNow();
     else if (state === "deleted" || state === "binned") this.leave("gone");
     else this.look();
   }
@@ -76,13 +77,14 @@ class Console {
 
   async isConnectable() {
     const stage = await this.stage.fetch();
-    if (!stage) return this.body.dataset.state === CONNECTABLE;
+    if (!stage) return this.isReachable;
     if (stage === "gone") {
       this.leave("gone");
       return false;
     }
     this.body.dataset.state = stage.state;
-    if (stage.state === CONNECTABLE) return true;
+    this.isReachable = canBeOpened(stage);
+    if (this.isReachable) return true;
     if (!this.screen) this.leave(stage.console);
     return false;
   }
@@ -108,7 +110,7 @@ class Console {
     const answer = await requestConnection(this.body.dataset.connectionsUrl);
     this.asking = false;
     if (round === this.round) this[answer.kind](answer);
-    else if (this.body.dataset.state === CONNECTABLE) this.connectNow();
+    else if (this.isReachable) this.connectNow();
   }
 
   granted({ connection }) {
@@ -165,7 +167,7 @@ class Console {
     clearTimeout(this.steady);
     this.screen = null;
     if (this.resumption.lost(isLine)) this.connect();
-    else if (this.body.dataset.state === CONNECTABLE) this.retryLater();
+    else if (this.isReachable) this.retryLater();
     else this.look();
   }
 
@@ -191,6 +193,11 @@ class Console {
     this.body.dataset.console = state;
     this.stage.tell(state);
   }
+}
+
+/** Whether there is a screen: the portal calls it connecting, also while personal files or an address are on their way. */
+function canBeOpened({ state, console }) {
+  return state === "available" || console === "connecting";
 }
 
 const page = new Console(document.body);

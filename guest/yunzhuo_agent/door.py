@@ -8,7 +8,8 @@ import json
 import os
 import ssl
 import subprocess  # nosec B404 # lists of arguments, never a shell
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,6 +22,9 @@ _DRIVES = (Path("/dev/disk/by-label/config-2"), Path("/dev/disk/by-label/CONFIG-
 _USER_DATA = Path("openstack/latest/user_data")
 _MOST_BYTES = 64 * 1024
 _MOUNT_SECONDS = 30
+# So late may a drive come up that is looked for at the start of the system.
+_DRIVE_SECONDS = 60.0
+_LOOK_SECONDS = 0.5
 
 
 class DoorUnknown(Exception):
@@ -89,7 +93,7 @@ def fetch(target: Path = FETCHED) -> bool:
     Mounts the drive: to be called as root, in a mount namespace of its own.
     """
     target.unlink(missing_ok=True)
-    drive = next((each for each in _DRIVES if each.exists()), None)
+    drive = find_drive(_DRIVES, 0 if WRITTEN.exists() else _DRIVE_SECONDS)
     if drive is None:
         return False
     with _mounted(drive) as folder:
@@ -104,6 +108,17 @@ def fetch(target: Path = FETCHED) -> bool:
         out.write(found)
     partial.replace(target)
     return True
+
+
+def find_drive(drives: Sequence[Path], seconds: float) -> Path | None:
+    """The first of them that is there. Nothing else says that the system still looks for its devices, so they are waited for
+    so long."""
+    until = time.monotonic() + seconds
+    while True:
+        found = next((each for each in drives if each.exists()), None)
+        if found is not None or time.monotonic() >= until:
+            return found
+        time.sleep(_LOOK_SECONDS)
 
 
 @contextlib.contextmanager

@@ -1,175 +1,35 @@
 """Twelve people at a floating pool of eight with three spares, for ten minutes, on real machines: ``make test-people``.
 
-They come and go (tests/support/pool_people.py judges what they find) while the machine of one of them is killed, then a
-spare's, then the host process. Counted from outside: what the pool says of itself a few times a second, who had which desktop,
-how long each waited from the click. The seed is printed; ``YUNZHUO_TEST_SEED``, ``YUNZHUO_TEST_PEOPLE`` and
-``YUNZHUO_TEST_MINUTES`` change the run. How long anybody waits depends on what else the computer does, which is printed, too.
+``YUNZHUO_TEST_SEED``, ``YUNZHUO_TEST_PEOPLE`` and ``YUNZHUO_TEST_MINUTES`` change the run; what happens is in
+tests/support/pool_day.py. On a real OpenStack: tests/cloud/test_cloud_people.py.
 """
 
-import asyncio
-import contextlib
-import math
 import os
-import random
-import secrets
 import signal
-import statistics
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 
-import httpx
 import pytest
-from playwright.async_api import async_playwright
-from sqlalchemy import create_engine, text
-from tests.support.chromium import launch_options
-from tests.support.pool_people import PATIENCE_SECONDS, Crowd, Person, Visit
-from tests.support.running import PASSWORD, Running
-from tests.support.waiting import eventually
+from tests.support.pool_day import MINUTES, PEOPLE, Place, open_pool, spend
+from tests.support.pool_hands_local import LocalHands
+from tests.support.running import Running
 
-from yunzhuo.host.processes import FoundProcess, working_below
+from yunzhuo.host.processes import working_below
 from yunzhuo.phoenix import cloud as clouds
-from yunzhuo.services.access import Role, installation
-from yunzhuo.services.assembly import Services, services
-from yunzhuo.services.pools import PoolWish
-from yunzhuo.services.rules.pools import Way
 
-PEOPLE = int(os.environ.get("YUNZHUO_TEST_PEOPLE") or 12)
-MINUTES = float(os.environ.get("YUNZHUO_TEST_MINUTES") or 10)
 CAPACITY, SPARES = max(2, PEOPLE * 2 // 3), max(1, PEOPLE // 4)
-LONGEST_WAIT_SECONDS = 5.0
-_LOOK_SECONDS, _RECENT_SECONDS = 0.4, 3.0
 
 pytestmark = [pytest.mark.people, pytest.mark.timeout(int(MINUTES * 60) + 1800)]
 
 
-@dataclass
-class Pool:
-    """The pool, and what its own page said of it and when: ``looks`` are moments (``time.monotonic``) and counts."""
+def test_people_come_and_go(yunzhuo: Running) -> None:
+    async def kill_host() -> None:
+        os.kill(yunzhuo.pids()["host"], signal.SIGKILL)  # the supervisor starts it again
 
-    id: str
-    name: str
-    emails: Sequence[str]
-    looks: list[tuple[float, dict[str, int]]] = field(default_factory=list)
-
-    async def follow(self, yunzhuo: Running, email: str) -> None:
-        """Look at the pool until cancelled."""
-        headers = dict(yunzhuo.api(email).headers)
-        async with httpx.AsyncClient(base_url=f"{yunzhuo.url}/api/v1", headers=headers, timeout=30) as api:
-            while True:
-                answer = (await api.get(f"pools/{self.id}")).raise_for_status()
-                counts = answer.json()["counts"]
-                assert sum(counts.values()) <= CAPACITY, counts
-                self.looks.append((time.monotonic(), counts))
-                await asyncio.sleep(_LOOK_SECONDS)
-
-    def had_one_for(self, visit: Visit, crowd: Crowd) -> bool:
-        """Whether a spare stood ready for this person: at the last look before their click there were more of them than were
-        taken by others, or killed, from then until their page was there."""
-        before = [(at, counts["ready"]) for at, counts in self.looks if at <= visit.clicked_at]
-        if not before or visit.clicked_at - before[-1][0] > _RECENT_SECONDS:
-            return False
-        looked_at, ready = before[-1]
-        taken = sum(
-            other is not visit and other.clicked_at <= visit.page_at and other.page_at >= looked_at - _RECENT_SECONDS
-            for other in crowd.visits
-        )
-        killed = sum(looked_at - _RECENT_SECONDS <= at <= visit.page_at for at in crowd.killed.values())
-        return ready > taken + killed
+    place = Place(yunzhuo, LocalHands(), lambda: machines_of(yunzhuo), kill_host)
+    with open_pool(place, capacity=CAPACITY, spares=SPARES) as pool:
+        spend(place, pool)
 
 
-@pytest.fixture
-def pool(yunzhuo: Running) -> Iterator[Pool]:
-    """A pool whose spares stand ready, of people with a personal disk each; nothing of it is left afterwards."""
-    with services(yunzhuo.settings()) as all_services:
-        chief = installation(all_services.accounts.default_organization_id())
-        image, flavor = all_services.catalog.images(chief)[0].id, all_services.catalog.flavors(chief)[0].id
-        name = f"Room {secrets.token_hex(2)}"
-        made = all_services.pools.create(chief, PoolWish(name, image, flavor, capacity=CAPACITY, spares=SPARES))
-        pool = Pool(made.id, name, [_member(all_services, made.id) for _ in range(PEOPLE)])
-        eventually(
-            lambda: all_services.pools.get(chief, pool.id).counts.ready == SPARES,
-            PATIENCE_SECONDS,
-            what="spares that are ready",
-        )
-        yield pool
-        all_services.pools.delete(chief, pool.id)
-
-
-def _member(all_services: Services, pool_id: str) -> str:
-    user = all_services.accounts.add(f"people-{secrets.token_hex(4)}@school.local", PASSWORD, Role.USER)
-    all_services.pools.put_member(installation(user.organization_id), pool_id, user.id)
-    all_services.personal_disks.create(user.actor(client_address="127.0.0.1"))
-    return user.email
-
-
-def test_people_come_and_go(yunzhuo: Running, pool: Pool) -> None:
-    seed = int(os.environ.get("YUNZHUO_TEST_SEED") or random.SystemRandom().randrange(2**32))
-    print(f"YUNZHUO_TEST_SEED={seed}: {PEOPLE} people, {CAPACITY} desktops, {SPARES} spares, {MINUTES:g} minutes")
-    crowd = asyncio.run(a_day(yunzhuo, pool, seed))
-    ways = ways_of(yunzhuo, pool)
-    with_a_spare = [visit for visit in crowd.visits if pool.had_one_for(visit, crowd)]
-    assert with_a_spare, "nobody found a spare, so nothing is shown about it"
-    for visit in with_a_spare:
-        assert ways[visit.desktop_id] is Way.READY, "built for somebody while a spare stood ready"
-    for visit in crowd.visits:
-        if ways[visit.desktop_id] is Way.READY:
-            assert visit.page_seconds <= LONGEST_WAIT_SECONDS, visit
-    assert {visit.email for visit in crowd.visits} == set(pool.emails), "somebody never got a desktop"
-    assert len(crowd.killed) == 2
-    look_at_screens(yunzhuo, crowd)
-    look_at_rest(yunzhuo, pool)
-
-
-async def a_day(yunzhuo: Running, pool: Pool, seed: int) -> Crowd:
-    """All people come and go until the time is over; whatever goes wrong for one of them ends it."""
-    with contextlib.ExitStack() as leaving:
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(**launch_options())
-            crowd = Crowd(yunzhuo, browser, pool.name, time.monotonic() + MINUTES * 60, seed)
-            leaving.callback(lambda: tell(crowd, pool, ways_of(yunzhuo, pool)))
-            looking = asyncio.create_task(
-                pool.follow(yunzhuo, yunzhuo.add_user(f"boss-{pool.id}@school.local", "administrator"))
-            )
-            async with asyncio.TaskGroup() as living:
-                for email in pool.emails:
-                    living.create_task(Person(crowd, email).live())
-                living.create_task(misfortunes(crowd))
-            looking.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await looking
-            await browser.close()
-    return crowd
-
-
-async def misfortunes(crowd: Crowd) -> None:
-    """A machine that somebody works with, a spare's, and the host process: each is killed, a quarter of the time apart."""
-    chance = random.Random(crowd.seed)
-    pause = MINUTES * 60 / 4
-    await asyncio.sleep(pause)
-    await kill_machine(crowd, chance, lambda desktop_id: desktop_id in crowd.at_work, "a machine in use")
-    await asyncio.sleep(pause)
-    await kill_machine(crowd, chance, lambda desktop_id: desktop_id not in crowd.holders, "a spare's machine")
-    await asyncio.sleep(pause)
-    os.kill(crowd.yunzhuo.pids()["host"], signal.SIGKILL)
-    print(f"the host process was killed; {len(crowd.at_work)} at work")
-
-
-async def kill_machine(crowd: Crowd, chance: random.Random, is_meant: Callable[[str], bool], what: str) -> None:
-    """Kill the QEMU of a desktop by chance, as soon as there is one that is meant."""
-    while True:
-        machines = await asyncio.to_thread(machines_of, crowd.yunzhuo)
-        chosen = sorted(filter(is_meant, machines))
-        if chosen:
-            desktop_id = chance.choice(chosen)
-            crowd.killed[desktop_id] = time.monotonic()
-            os.kill(machines[desktop_id].identity.pid, signal.SIGKILL)
-            print(f"{what} was killed: {desktop_id}, of {crowd.holders.get(desktop_id, 'nobody')}")
-            return
-        await asyncio.sleep(0.3)
-
-
-def machines_of(yunzhuo: Running) -> dict[str, FoundProcess]:
+def machines_of(yunzhuo: Running) -> dict[str, int]:
     """The processes of machines by desktop."""
     cloud = clouds.connect(yunzhuo.settings())
     try:
@@ -177,77 +37,4 @@ def machines_of(yunzhuo: Running) -> dict[str, FoundProcess]:
     finally:
         cloud.close()
     found = working_below(yunzhuo.settings().host_dir / "desktops")
-    return {desktops[process.folder.name]: process for process in found if process.folder.name in desktops}
-
-
-def ways_of(yunzhuo: Running, pool: Pool) -> dict[str, Way]:
-    """How each desktop was come by, as the audit log has it."""
-    asked = text(
-        "SELECT desktops.id, json_extract(audit_entries.after, '$.way') FROM audit_entries"
-        " JOIN desktops ON desktops.name = json_extract(audit_entries.after, '$.desktop') AND desktops.pool_id = :pool"
-        " WHERE audit_entries.verb = 'pool:claim' AND audit_entries.object_id = :pool AND audit_entries.after IS NOT NULL"
-    )
-    return {desktop_id: Way(way) for desktop_id, way in rows(yunzhuo, asked, pool=pool.id)}
-
-
-def rows(yunzhuo: Running, statement: object, **values: object) -> list[tuple[str, str]]:
-    engine = create_engine(yunzhuo.settings().database_url)
-    try:
-        with engine.connect() as connection:
-            return [tuple(row) for row in connection.execute(statement, values)]  # type: ignore[call-overload]
-    finally:
-        engine.dispose()
-
-
-def tell(crowd: Crowd, pool: Pool, ways: dict[str, Way]) -> None:
-    """The figures, whatever they are, and however the day ended."""
-    print(f"{len(crowd.visits)} visits; {dict(crowd.tally)}")
-    print(f"load average {os.getloadavg()[0]:.1f}; visits of each: {sorted(count_by_person(crowd.visits, pool.emails))}")
-    for way in Way:
-        visits = [visit for visit in crowd.visits if ways.get(visit.desktop_id) is way]
-        if visits:
-            page = [visit.page_seconds for visit in visits]
-            picture = [visit.picture_seconds for visit in visits if visit.picture_seconds is not None]
-            print(f"{way}: {len(visits)} visits; click to page {spread(page)}; click to picture {spread(picture)}")
-    standing = [visit for visit in crowd.visits if pool.had_one_for(visit, crowd)]
-    if standing:
-        print(f"a spare stood ready for {len(standing)}: click to page {spread([visit.page_seconds for visit in standing])}")
-
-
-def count_by_person(visits: Sequence[Visit], emails: Sequence[str]) -> list[int]:
-    return [sum(visit.email == email for visit in visits) for email in emails]
-
-
-def spread(seconds: Sequence[float]) -> str:
-    """Median, 95 %, most."""
-    if not seconds:
-        return "never"
-    ordered = sorted(seconds)
-    nearly_all = ordered[math.ceil(0.95 * len(ordered)) - 1]
-    return f"{statistics.median(ordered):.2f} s, 95 % {nearly_all:.2f} s, most {ordered[-1]:.2f} s"
-
-
-def look_at_screens(yunzhuo: Running, crowd: Crowd) -> None:
-    """No screen was ever shown to somebody else than whose desktop it was."""
-    asked = text("SELECT DISTINCT s.desktop_id, u.email FROM console_sessions s JOIN users u ON u.id = s.user_id")
-    shown = [(desktop_id, email) for desktop_id, email in rows(yunzhuo, asked) if desktop_id in crowd.holders]
-    assert len(shown) >= len(crowd.visits) - len(crowd.killed)
-    assert all(crowd.holders[desktop_id] == email for desktop_id, email in shown)
-
-
-def look_at_rest(yunzhuo: Running, pool: Pool) -> None:
-    """Everybody has left: spares stand ready, each is one machine, nothing else is there, and all disks are free."""
-    with services(yunzhuo.settings()) as all_services:
-        chief = installation(all_services.accounts.default_organization_id())
-
-        def counts() -> dict[str, int]:
-            found = all_services.pools.get(chief, pool.id).counts
-            return {name: getattr(found, name) for name in ("ready", "coming", "in_use", "leaving", "broken", "lost")}
-
-        at_rest = {"ready": SPARES, "coming": 0, "in_use": 0, "leaving": 0, "broken": 0, "lost": 0}
-        eventually(lambda: counts() == at_rest, PATIENCE_SECONDS, what=lambda: str(counts()))
-        eventually(lambda: len(machines_of(yunzhuo)) == SPARES, 30, what=lambda: str(machines_of(yunzhuo)))
-        for email in pool.emails:
-            person = all_services.accounts.by_email(email).actor(client_address="127.0.0.1")
-            disk = all_services.personal_disks.get(person)
-            assert disk.desktop is None, email
+    return {desktops[each.folder.name]: each.identity.pid for each in found if each.folder.name in desktops}

@@ -1,6 +1,7 @@
 """A line between a page and a server that can be cut in the middle, or fall silent without anybody hanging up."""
 
 import asyncio
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,13 +57,13 @@ class BreakableLine:
 
 
 @contextmanager
-def breakable_line(to_port: int) -> Iterator[BreakableLine]:
-    """A line to a port of loopback, in a thread of its own."""
+def breakable_line(to_port: int, listener: socket.socket | None = None) -> Iterator[BreakableLine]:
+    """A line to a port of loopback, in a thread of its own; its near end is ``listener`` where that is given."""
     line, listening, ending = BreakableLine(to_port), threading.Event(), asyncio.Event()
 
     async def serve() -> None:
         line._loop = asyncio.get_running_loop()
-        server = await asyncio.start_server(line.carry, "127.0.0.1", 0)
+        server = await asyncio.start_server(line.carry, sock=listener or socket.create_server(("127.0.0.1", 0)))
         line.port = server.sockets[0].getsockname()[1]
         listening.set()
         await ending.wait()

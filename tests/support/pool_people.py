@@ -9,29 +9,42 @@ import random
 import re
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from playwright.async_api import Browser, Page, expect
-from tests.support import inside
 from tests.support.running import PASSWORD, Running
 
-from yunzhuo.phoenix.common.errors import Unavailable
-
-PATIENCE_SECONDS = 120
 _DESKTOP = re.compile(r"/desktops/([0-9a-f-]{36})$")
-# Where a mark of whoever had it would be left: on the system disk, in their home and outside of it, and in memory.
-_PLACES = ("/home/user", "/var/tmp", "/tmp")
-_NOTES = "/home/user/Personal"
 
-# The screen is connected, and what it shows is a picture: more than a few colors.
-_SHOWS_A_PICTURE = """() => {
-    const canvas = document.querySelector('canvas')
-    if (document.body.dataset.console !== 'connected' || !canvas || !canvas.width) return false
-    const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data
-    const seen = new Set()
-    for (let i = 0; i < pixels.length; i += 4 * 997) seen.add(pixels[i] << 16 | pixels[i + 1] << 8 | pixels[i + 2])
-    return seen.size > 4
-}"""
+
+@dataclass(frozen=True)
+class Found:
+    """What somebody finds in their desktop: marks of whoever had it before, and their own notes by name (None: their personal
+    files are not there yet)."""
+
+    marks: Sequence[str]
+    notes: Mapping[str, str] | None
+
+
+class Hands(Protocol):
+    """What people do in desktops of one kind. ``picture`` is JavaScript that says whether the page shows the screen.
+
+    Each may raise when the desktop's machine was killed, and looks again itself for what a starved computer or a host that is
+    away keeps from it.
+    """
+
+    picture: str
+
+    async def look(self, crowd: "Crowd", page: Page, desktop_id: str) -> Found:
+        """Look around."""
+
+    async def leave_marks(self, crowd: "Crowd", page: Page, desktop_id: str, mark: str) -> None:
+        """Leave a mark where the next person must not find one: in memory and on the system's disk."""
+
+    async def keep(self, crowd: "Crowd", page: Page, desktop_id: str, name: str, text: str) -> None:
+        """Put a note among one's personal files; it is written out when this returns."""
 
 
 @dataclass
@@ -43,6 +56,8 @@ class Visit:
     clicked_at: float
     page_seconds: float
     picture_seconds: float | None = None
+    files_seconds: float | None = None
+    notes_found: int = 0
 
     @property
     def page_at(self) -> float:
@@ -55,13 +70,20 @@ class Crowd:
     """What all people of a pool share, and what was seen of them. ``ends_at``: nobody comes after it (``time.monotonic``).
 
     ``holders`` says whose each desktop is or was, ``at_work`` who works at it now, ``killed`` when its machine was killed.
+    ``patience_seconds``: so long anybody waits for anything. From and to: ``look_again_seconds``, how often they look whether
+    there is a desktop for them, ``first_seconds``, when they come first, ``away_seconds``, how long they are away.
     """
 
     yunzhuo: Running
+    hands: Hands
     browser: Browser
     pool_name: str
     ends_at: float
     seed: int
+    patience_seconds: float
+    look_again_seconds: tuple[float, float]
+    first_seconds: tuple[float, float]
+    away_seconds: tuple[float, float]
     visits: list[Visit] = field(default_factory=list)
     holders: dict[str, str] = field(default_factory=dict)
     at_work: dict[str, str] = field(default_factory=dict)
@@ -77,26 +99,13 @@ class Crowd:
         holder = self.holders.setdefault(desktop_id, email)
         assert holder == email, f"{desktop_id} was given to {holder} and then to {email}"
 
-    async def ask_inside(self, desktop_id: str, command: str, *, as_person: bool = True) -> str:
-        """What a shell in the desktop says. A host that is away is waited for, unless the machine was killed."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        ask = inside.as_person if as_person else inside.inside
-        while True:
-            try:
-                return await asyncio.to_thread(ask, self.yunzhuo, desktop_id, command)
-            except Unavailable:
-                if desktop_id in self.killed or time.monotonic() > deadline:
-                    raise
-                self.tally["waited for the host"] += 1
-                await asyncio.sleep(0.5)
-
 
 class Person:
     """Somebody with an account, a personal disk, and a mind of their own (which the crowd's seed decides)."""
 
     def __init__(self, crowd: Crowd, email: str) -> None:
         self.email = email
-        self.visits = 0
+        self._name = email.partition("@")[0]
         self._crowd = crowd
         self._chance = random.Random(f"{crowd.seed} {email}")
         self._notes: dict[str, str] = {}
@@ -105,15 +114,15 @@ class Person:
 
     async def live(self) -> None:
         """Come and go until nobody comes any more."""
-        await asyncio.sleep(self._chance.uniform(0, 30))
+        await asyncio.sleep(self._chance.uniform(*self._crowd.first_seconds))
         while not self._crowd.is_over:
             await self._come()
-            await asyncio.sleep(self._chance.uniform(15, 50))
+            await asyncio.sleep(self._chance.uniform(*self._crowd.away_seconds))
 
     async def _come(self) -> None:
         context = await self._crowd.browser.new_context(viewport={"width": 1024, "height": 768}, locale="en-US")
         async with context:
-            context.set_default_timeout(PATIENCE_SECONDS * 1000)
+            context.set_default_timeout(self._crowd.patience_seconds * 1000)
             page = await context.new_page()
             await self._sign_in(page)
             visit = await self._get_desktop(page)
@@ -153,69 +162,52 @@ class Person:
                     self._crowd.visits.append(visit)
                     return visit
             self._crowd.tally["told that all are taken"] += 1
-            await asyncio.sleep(self._chance.uniform(1, 3))
+            await asyncio.sleep(self._chance.uniform(*self._crowd.look_again_seconds))
             await page.reload()
         return None
 
     async def _work(self, page: Page, visit: Visit) -> None:
-        await page.wait_for_function(_SHOWS_A_PICTURE, polling=100)
+        crowd, hands = self._crowd, self._crowd.hands
+        await page.wait_for_function(hands.picture, polling=100)
         visit.picture_seconds = time.monotonic() - visit.clicked_at
-        await self._find_no_trace(visit)
-        await self._find_own_files(visit)
-        self.visits += 1
+        await self._find_own_files(page, visit)
         mark = f"{self._chance.randrange(2**40):010x}"
-        marks = "; ".join(f"echo {self.email} > {place}/mark-{mark}" for place in _PLACES)
-        await self._crowd.ask_inside(visit.desktop_id, f"{marks}; sync")
-        await self._type(page, visit, mark)
+        await hands.leave_marks(crowd, page, visit.desktop_id, mark)
         await asyncio.sleep(self._chance.uniform(2, 12))
-        await self._write_note(visit, mark)
+        self._doubtful[mark] = self._name
+        await hands.keep(crowd, page, visit.desktop_id, mark, self._name)
+        self._notes[mark] = self._doubtful.pop(mark)
 
-    async def _find_no_trace(self, visit: Visit) -> None:
-        looked = f"ls {' '.join(_PLACES)} | grep ^mark- || echo nothing"
-        found = await self._crowd.ask_inside(visit.desktop_id, looked, as_person=False)
-        assert found == "nothing", f"{self.email} found another's traces: {found}"
-
-    async def _find_own_files(self, visit: Visit) -> None:
-        usage = "/etc/desktop/personal usage"
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not await self._crowd.ask_inside(visit.desktop_id, usage, as_person=False):
+    async def _find_own_files(self, page: Page, visit: Visit) -> None:
+        """And nothing of anybody else's."""
+        deadline = time.monotonic() + self._crowd.patience_seconds
+        found = await self._crowd.hands.look(self._crowd, page, visit.desktop_id)
+        while found.notes is None:
+            assert not found.marks, f"{self.email} found another's traces: {found.marks}"
             assert time.monotonic() < deadline, f"{self.email} has no personal files at {visit.desktop_id}"
             await asyncio.sleep(1)
-        told = await self._crowd.ask_inside(visit.desktop_id, f"grep -sH . {_NOTES}/note-* || echo none")
-        lines = (line.removeprefix(f"{_NOTES}/note-").partition(":") for line in told.splitlines() if line != "none")
-        found = {name: text for name, _, text in lines}
-        assert self._notes.items() <= found.items() <= (self._notes | self._doubtful).items(), (self.email, found, self._notes)
-        self._notes, self._doubtful = found, {}
-
-    async def _type(self, page: Page, visit: Visit, mark: str) -> None:
-        """Type into the terminal on the screen. No key of it needs Shift, which automation does not press.
-
-        On a starved computer seconds may lie between a key's going down and up, and the guest repeats it: a person would see
-        that and type again, and so do we. What never came is counted, and is no fault of the pool's.
-        """
-        typed = f"/var/tmp/mark-typed-{mark}"
-        for _ in range(2):
-            await page.locator("canvas").click(position={"x": 300, "y": 300})
-            for key in f"\ntouch {typed}\n":
-                await page.keyboard.type(key)
-                await asyncio.sleep(0.03)
-            look_until = time.monotonic() + 10
-            while time.monotonic() < look_until:
-                if await self._crowd.ask_inside(visit.desktop_id, f"ls {typed} 2>/dev/null || echo nothing") == typed:
-                    self._crowd.tally["typed"] += 1
-                    return
-                await asyncio.sleep(1)
-            self._crowd.tally["typed again"] += 1
-        self._crowd.tally["typed in vain"] += 1
-
-    async def _write_note(self, visit: Visit, mark: str) -> None:
-        self._doubtful[mark] = self.email
-        await self._crowd.ask_inside(visit.desktop_id, f"echo {self.email} > {_NOTES}/note-{mark}; sync")
-        self._notes[mark] = self._doubtful.pop(mark)
+            found = await self._crowd.hands.look(self._crowd, page, visit.desktop_id)
+        assert not found.marks, f"{self.email} found another's traces: {found.marks}"
+        visit.files_seconds = time.monotonic() - visit.clicked_at
+        visit.notes_found = len(found.notes)
+        assert self._notes.items() <= found.notes.items() <= (self._notes | self._doubtful).items(), (
+            self.email,
+            found.notes,
+            self._notes,
+        )
+        self._notes, self._doubtful = dict(found.notes), {}
 
     async def _give_back(self, page: Page) -> None:
         await page.goto(f"{self._crowd.yunzhuo.url}/desktops")
         leave = page.get_by_role("article", name=self._crowd.pool_name).get_by_role("link", name="Give back…")
         await leave.click()
         await page.locator("#confirm-release").click()
-        await expect(leave).to_have_count(0, timeout=PATIENCE_SECONDS * 1000)
+        await expect(leave).to_have_count(0, timeout=self._crowd.patience_seconds * 1000)
+
+
+async def type_line(page: Page, line: str) -> None:
+    """Type a line into the screen and end it. No key of it may need Shift, which automation does not press."""
+    await page.locator("canvas").click(position={"x": 300, "y": 300})
+    for key in f"{line}\n":
+        await page.keyboard.type(key)
+        await asyncio.sleep(0.03)

@@ -15,12 +15,12 @@ dpkg -x linux-image-*.deb kernel
 version=$(ls kernel/lib/modules)
 depmod -b kernel "$version"
 
-mkdir -p root/bin root/sbin root/proc root/sys root/dev root/etc/acpi/PWRF root/tmp root/www root/modules
+mkdir -p root/bin root/sbin root/proc root/sys root/dev root/etc/acpi/PWRF root/tmp root/www root/modules root/personal
 cp /bin/busybox root/bin/
 for name in $(/bin/busybox --list); do
     [ "$name" = busybox ] || ln -sf /bin/busybox "root/bin/$name"
 done
-for module in button evdev virtio_pci virtio_net virtio_blk virtio_rng e1000 af_packet; do
+for module in button evdev virtio_pci virtio_net virtio_blk virtio_rng e1000 af_packet ext4 crc32c_generic; do
     modprobe -d "$PWD/kernel" -S "$version" --show-depends "$module" | sed -n 's/^insmod \([^ ]*\).*/\1/p'
 done | awk '!seen[$0]++' | while read -r file; do
     cp "$file" root/modules/
@@ -30,8 +30,8 @@ echo '<html><body>guest of the test cloud</body></html>' > root/www/index.html
 printf '#!/bin/sh\npoweroff -f\n' > root/etc/acpi/PWRF/00000080
 cp "$here/init" root/init
 cp "$here/dhcp" root/etc/dhcp
-cp "$here/say" "$here/disks" root/bin/
-chmod 755 root/init root/bin/say root/bin/disks root/etc/dhcp root/etc/acpi/PWRF/00000080
+for name in say disks look mark keep; do install -m 755 "$here/$name" root/bin/; done
+chmod 755 root/init root/etc/dhcp root/etc/acpi/PWRF/00000080
 (cd root && find . | cpio -o -H newc --quiet | gzip -6) > initrd.gz
 
 # One FAT partition with a boot loader.

@@ -32,6 +32,7 @@ FLAVORS = (
     ("fake.large", 4, 4096, 20, "fake"),
     ("real.tiny", 1, 128, 1, "real"),
     ("real.small", 1, 256, 1, "real"),
+    ("real.desktop", 1, 768, 4, "real"),
 )
 
 

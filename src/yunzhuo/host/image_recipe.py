@@ -2,7 +2,7 @@
 
 ::
 
-    recipe.toml          name, sizes, languages, kernel arguments; ``extends`` names another recipe's folder
+    recipe.toml          name, sizes, languages, kernel arguments; ``extends`` names another recipe's folder, beside it
     packages.txt         Debian packages
     excluded-paths.txt   what of them is left out
     guest/               files laid over the packages
@@ -127,7 +127,7 @@ def _chain(folder: Path) -> list[Path]:
     """``folder`` and the recipes it extends, the most general last."""
     chain = [folder]
     while base := _read_facts(chain[-1]).get("extends"):
-        chain.append(folder.parent / base)
+        chain.append(chain[-1].parent / base)
     return chain
 
 

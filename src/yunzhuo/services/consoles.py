@@ -19,15 +19,15 @@ from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_conte
 from yunzhuo.phoenix.security.secrets import digest
 from yunzhuo.services.access import Actor, Role, forbidden
 from yunzhuo.services.audit import REFUSED, AuditLog
-from yunzhuo.services.changes import state_of
+from yunzhuo.services.changes import facts_of, state_of
 from yunzhuo.services.desktop_views import may_with, visible_desktop
 from yunzhuo.services.gateways import GatewayService
 from yunzhuo.services.license_book import LicenseBook
 from yunzhuo.services.policy_book import PolicyBook
 from yunzhuo.services.reach import widened
 from yunzhuo.services.resuming import Shown, resumed
+from yunzhuo.services.rules import lifecycle
 from yunzhuo.services.rules.licensing import Reach
-from yunzhuo.services.rules.lifecycle import State
 from yunzhuo.services.rules.session_policy import Bound, Policy, stricter
 from yunzhuo.services.stated import needs
 
@@ -130,8 +130,8 @@ class ConsoleService:
             desktop, operation = visible_desktop(tx, actor, desktop_id, "desktop:connect")
             if protocol not in _CARRIED:
                 raise NotOffered("protocol_not_offered", f"Screens cannot be opened by {protocol} here.", protocol=protocol)
-            state = state_of(desktop, operation)
-            if state is not State.AVAILABLE:
+            if not lifecycle.is_reachable(facts_of(desktop, operation)):
+                state = state_of(desktop, operation)
                 raise Conflict(
                     "desktop_not_available", f"The desktop's screen cannot be opened while it is {state}.", state=state
                 )

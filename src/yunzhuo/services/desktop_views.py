@@ -30,7 +30,8 @@ Pair = tuple[Desktop, Operation]
 
 @dataclass(frozen=True, slots=True)
 class DesktopView:
-    """A desktop as a person sees it. ``operation`` is the latest, running or ended; ``actions`` what may be asked now.
+    """A desktop as a person sees it. ``operation`` is the latest, running or ended; ``actions`` what may be asked now;
+    ``is_reachable``: its screen can be opened, also while its state says that something is on its way.
 
     ``ends_at`` is when it is taken away (None: never), which ``is_ending`` says is near; its person may put that off
     ``extensions_left`` times. When it is deleted it waits ``bin_days`` in the bin (0: it does not), as it does until
@@ -52,6 +53,7 @@ class DesktopView:
     flavor_id: str
     flavor_name: str
     state: State
+    is_reachable: bool
     wanted: Wanted
     fault: str | None
     fault_code: str | None
@@ -165,6 +167,7 @@ def desktop_views(tx: Session, actor: Actor, rows: Sequence[Pair], *, with_place
             flavor_id=desktop.flavor_id,
             flavor_name=flavors[desktop.flavor_id].name,
             state=state_of(desktop, operation),
+            is_reachable=lifecycle.is_reachable(facts_of(desktop, operation)),
             wanted=Wanted(desktop.wanted),
             fault=desktop.observed_fault,
             fault_code=desktop.observed_fault_code,

@@ -10,11 +10,10 @@ from yunzhuo.phoenix.config.settings import GuestSettings
 from yunzhuo.phoenix.db.session import Database, retried_when_contended
 from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
-from yunzhuo.services.changes import state_of
+from yunzhuo.services.changes import facts_of, state_of
 from yunzhuo.services.desktop_views import visible_desktop
 from yunzhuo.services.policy_book import PolicyBook
-from yunzhuo.services.rules import file_names
-from yunzhuo.services.rules.lifecycle import State
+from yunzhuo.services.rules import file_names, lifecycle
 from yunzhuo.services.rules.session_policy import Permission
 from yunzhuo.services.stated import needs
 
@@ -144,8 +143,8 @@ class GuestService:
         with self._db.transaction() as tx:
             desktop, operation = visible_desktop(tx, actor, desktop_id, verb)
             self._policies.require(tx, actor.user_id, desktop, permission)
-            state = state_of(desktop, operation)
-            if state is not State.AVAILABLE or desktop.server_id is None:
+            if not lifecycle.is_reachable(facts_of(desktop, operation)) or desktop.server_id is None:
+                state = state_of(desktop, operation)
                 raise Conflict("desktop_not_running", f"The desktop cannot be reached while it is {state}.", state=state)
             return desktop.server_id
 

@@ -11,6 +11,7 @@ from tests.support.personal_disks import OPEN, act, place, read, server_of, volu
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
 from yunzhuo.phoenix.common.errors import Conflict, Forbidden, InvalidInput, LimitReached, NotFound, YunzhuoError
 from yunzhuo.services.access import Actor
+from yunzhuo.services.consoles import ConsoleProtocol
 from yunzhuo.services.people import DesktopsOfDeleted
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, State, Step
 from yunzhuo.services.rules.personal_disks import DiskState
@@ -97,6 +98,7 @@ def test_brought_to_a_second_desktop_the_files_are_there(yunzhuo: Installation, 
     second = yunzhuo.available(lin)
     asked = disks.connect(lin, second)
     assert asked.desktop.state is State.CHANGING_DISK
+    assert yunzhuo.services.consoles.open(lin, second, ConsoleProtocol.VNC).ticket, "nobody waits for files to see the screen"
     assert place(disks.get(lin)) == (DiskState.MOVING, first)
     yunzhuo.run()
     assert place(disks.get(lin)) == (DiskState.CONNECTED, second)

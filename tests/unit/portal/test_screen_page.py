@@ -32,6 +32,19 @@ def test_the_page_shows_the_steps_and_then_opens_the_screen_by_itself(
     assert 'data-console="connecting"' in visitor.get(f"/desktops/{desktop_id}/stage", headers=PART).html
 
 
+def test_the_screen_opens_while_personal_files_are_on_their_way(visitor: Visitor, yunzhuo: Installation, lin: Actor) -> None:
+    yunzhuo.services.personal_disks.create(lin)
+    disks, desktop_id = yunzhuo.services.personal_disks, yunzhuo.available(lin)
+    disks.disconnect(lin)
+    yunzhuo.run()
+    disks.connect(lin, desktop_id)
+    for path in (f"/desktops/{desktop_id}", f"/desktops/{desktop_id}/stage"):
+        html = visitor.get(path).html
+        assert 'data-state="changing_disk"' in html
+        assert 'data-console="connecting"' in html
+    assert ask(visitor, desktop_id).status_code == 201
+
+
 def test_changes_after_the_page_was_made_are_not_missed(visitor: Visitor, yunzhuo: Installation, lin: Actor) -> None:
     desktop_id = yunzhuo.request(lin).desktop.id
     latest = yunzhuo.services.events.latest_id()

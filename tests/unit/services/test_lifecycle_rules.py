@@ -124,6 +124,19 @@ def test_available_means_running_and_ready() -> None:
             assert facts.status not in lifecycle.ACTIVE
 
 
+def test_a_desktop_is_worked_at_while_its_disk_or_its_address_is_on_the_way() -> None:
+    beside_work = {State.BUILDING, State.CHANGING_DISK, State.CHANGING_ADDRESS}
+    seen = set()
+    for facts in ALL_FACTS:
+        state = lifecycle.state(facts)
+        is_up = facts.observed is Observed.RUNNING and facts.is_ready
+        expected = state is State.AVAILABLE or (state in beside_work and is_up)
+        assert lifecycle.is_reachable(facts) is expected
+        if expected:
+            seen.add(state)
+    assert seen == {State.AVAILABLE, *beside_work}
+
+
 def test_a_failed_create_is_an_error_whatever_the_cloud_says() -> None:
     for facts in ALL_FACTS:
         if (

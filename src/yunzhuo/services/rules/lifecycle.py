@@ -211,6 +211,9 @@ _ON_DISK = frozenset({Action.REBUILD, Action.ROLL_BACK, Action.DELETE_SNAPSHOT})
 _OF_PERSON = frozenset({Action.DISCONNECT_DISK, Action.RESTORE_DISK})
 _ON_ADDRESS = frozenset({Action.ASSIGN_ADDRESS, Action.RELEASE_ADDRESS})
 
+# What is done to a desktop that is ready beside whoever works at it.
+_BESIDE_WORK = frozenset({State.BUILDING, State.CHANGING_DISK, State.CHANGING_ADDRESS})
+
 # What may be asked for in each state. Deletion supersedes whatever is running; everything else waits its turn.
 ALLOWED: Mapping[State, frozenset[Action]] = {
     **dict.fromkeys(STATE_DURING.values(), _REMOVALS),
@@ -263,6 +266,17 @@ def state(facts: Facts) -> State:
     if _was_never_made(facts) or (facts.status is OperationStatus.FAILED and facts.action in _REMOVALS):
         return State.ERROR
     return _state_at_rest(facts)
+
+
+def is_reachable(facts: Facts) -> bool:
+    """Whether somebody can work at the desktop: its screen opens, and files and clipboard are carried.
+
+    So it is also while its personal disk or its address comes or goes, and when a new one is ready and waits for its disk
+    alone: the machine runs on meanwhile.
+    """
+    found = state(facts)
+    is_up = facts.observed is Observed.RUNNING and facts.is_ready
+    return found is State.AVAILABLE or (found in _BESIDE_WORK and is_up)
 
 
 def _was_never_made(facts: Facts) -> bool:

@@ -21,7 +21,6 @@ from yunzhuo.webkit.statuses import problem_of
 
 # What the page shows first; from then on its script says (body[data-console]).
 _FIRST = {
-    State.AVAILABLE: "connecting",
     State.STOPPED: "stopped",
     State.SUSPENDED: "stopped",
     State.BINNED: "stopped",
@@ -87,7 +86,9 @@ def _limits() -> dict[str, int]:
 
 def console_state(desktop: DesktopView) -> str:
     """What the page of this desktop shows first to whoever asks."""
-    return _FIRST.get(desktop.state, "failed") if may_connect(desktop) else "closed"
+    if not may_connect(desktop):
+        return "closed"
+    return "connecting" if desktop.is_reachable else _FIRST.get(desktop.state, "failed")
 
 
 def may_connect(desktop: DesktopView) -> bool:

@@ -36,6 +36,8 @@ class Consoles:
             raise CloudUnavailable("The cloud does not say where the screen is.")
         if not port:
             raise CloudNotOffered(f"{protocol.value} consoles without TLS between gateway and host")
+        if int(port) < 1:  # libvirt's word for a machine that has just ended, which Nova has not noticed yet
+            raise ServerBusy("The server has no screen now.", server_id=server_id)
         return Console(protocol, host=host, port=int(port))
 
     def _kind(self, protocol: ConsoleProtocol) -> tuple[str, str]:
