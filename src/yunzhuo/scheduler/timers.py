@@ -227,8 +227,8 @@ def timers(settings: Settings, all_services: Services) -> list[Timer]:
 
 
 def _notices(settings: Settings, all_services: Services) -> list[Timer]:
-    """Where the cloud tells of changes by itself: a turn listens, so that between two there is hardly a pause."""
-    is_told = settings.cloud.driver == "openstack" and settings.openstack.notifications_url
+    """Where the cloud tells of changes: a turn listens, so that between two there is hardly a pause."""
+    is_told = settings.cloud.driver == "openstack"
     return [Timer("notices", NOTICES_SECONDS, all_services.notice_keeper.round)] if is_told else []
 
 

@@ -16,10 +16,10 @@ def make(cloud: Cloud, subject: Subject) -> Outcome:
     """Ask for the server, or find the one that an earlier try of this step has made."""
     build = subject.build
     given_up = build.given_up if build else ()
-    failed = cloud.servers.find(subject.desktop_id, subject.project_id)
-    if failed is not None and failed.status is ServerStatus.ERROR and failed.id not in given_up:
+    found = cloud.servers.find(subject.desktop_id, subject.project_id)
+    if found is not None and found.status is ServerStatus.ERROR and found.id not in given_up:
         # What an earlier try left broken never becomes whole: it makes room for a new one.
-        cloud.servers.delete(failed.id)
+        cloud.servers.delete(found.id)
         return Outcome(done=False, detail="Removing what failed before.")
     server = cloud.servers.create(
         ServerRequest(
@@ -33,6 +33,7 @@ def make(cloud: Cloud, subject: Subject) -> Outcome:
             project_id=subject.project_id,
             avoid_hosts=build.avoid_hosts if build else (),
             given_up=given_up,
+            is_absent=found is None,
         )
     )
     return seen(server, done=True)

@@ -85,7 +85,7 @@ def test_a_hint_that_is_lost_costs_time_and_nothing_else(told: Installation, lin
     told.weather.disturb.finish(server_id)
     listen(told)
     assert not told.services.engine.due()
-    told.run(6)
+    told.run(11)
     assert state(told, lin, desktop_id) is State.AVAILABLE
 
 

@@ -379,7 +379,7 @@ def retry_delay_seconds(attempts: int) -> float:
 CHECK_LONGEST_SECONDS = 2.0
 CHECK_OTHERS_LONGEST_SECONDS = 10.0
 CHECK_TOLD_SHORTEST_SECONDS = 1.0
-CHECK_TOLD_LONGEST_SECONDS = 5.0
+CHECK_TOLD_LONGEST_SECONDS = 10.0
 
 #: What a cloud that tells of changes to servers tells the end of.
 TOLD = frozenset({Step.RUNNING, Step.STOPPED, Step.SUSPENDED, Step.REBUILT, Step.RESIZED, Step.ROLLED_BACK, Step.GONE})

@@ -2,6 +2,7 @@
 
 from yunzhuo.phoenix.cloud import interface
 from yunzhuo.phoenix.cloud.errors import CloudNotOffered
+from yunzhuo.phoenix.cloud.openstack.changed_servers import ChangedServers
 from yunzhuo.phoenix.cloud.openstack.connection import CREATE, Connection
 from yunzhuo.phoenix.cloud.openstack.domain import Domain
 from yunzhuo.phoenix.cloud.openstack.image_store import OpenStackImageStore
@@ -35,7 +36,11 @@ class OpenStackCloud:
         self.hosts: interface.Hosts = SpreadHosts(self._places)
         self.guest: interface.Guest = SpreadGuest(self._places)
         self.projects: interface.Projects = OpenStackProjects(domain, self._places)
-        self._notices = OpenStackNotices(settings, lambda: self._connection.project_id, self._places.told_id)
+        self._notices = (
+            OpenStackNotices(settings, lambda: self._connection.project_id, self._places.told_id)
+            if settings.notifications_url
+            else ChangedServers(self._places)
+        )
         self.notices: interface.Notices = self._notices
 
     def check(self) -> None:

@@ -65,7 +65,7 @@ class Creation:
         if not is_desktop_id(request.desktop_id):
             raise InvalidInput("A desktop's id has 1 to 40 letters, digits, _ or -.", fields={"desktop_id": "not a tag"})
         with self._locks[crc32(request.desktop_id.encode()) % _LOCKS]:
-            there = self._tagged(request)
+            there = () if request.is_absent else self._tagged(request)
             if there:
                 usable = self._usable(there[0])
                 return replace(usable, request_id=self._request_of(usable.id))

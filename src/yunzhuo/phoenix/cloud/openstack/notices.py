@@ -17,7 +17,7 @@ from amqp.exceptions import AMQPError, PreconditionFailed
 from kombu import Connection as Broker
 from kombu.exceptions import KombuError
 
-from yunzhuo.phoenix.cloud.errors import CloudNotOffered, CloudUnavailable
+from yunzhuo.phoenix.cloud.errors import CloudUnavailable
 from yunzhuo.phoenix.cloud.notice_interface import Heard, Notice
 from yunzhuo.phoenix.cloud.openstack.notice_reading import Unreadable, read
 from yunzhuo.phoenix.config.settings import OpenStackSettings
@@ -58,8 +58,6 @@ class OpenStackNotices:
         self._why = ""
 
     def listen(self, seconds: float) -> Heard:
-        if not self._settings.notifications_url:
-            raise CloudNotOffered("word of changes ([openstack] notifications_url)")
         with self._listening:
             bodies = self._hear(seconds, self._project_id())
         return _understood(bodies, self._told_id)

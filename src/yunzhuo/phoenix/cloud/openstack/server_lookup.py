@@ -1,7 +1,7 @@
 """Looking at servers: whatever is asked for by id, tag or list, only ours are ever seen."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from yunzhuo.phoenix.cloud.errors import ServerNotFound
@@ -10,6 +10,8 @@ from yunzhuo.phoenix.cloud.openstack.server_states import Seen, desktop_tag, rea
 from yunzhuo.phoenix.common.errors import NotFound
 
 _SERVER_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+#: What of a server tells that it is another than it was.
+_TELLING = ("updated", "status", "OS-EXT-STS:task_state", "OS-EXT-STS:power_state")
 _DESKTOP_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 
@@ -52,6 +54,13 @@ class ServerLookup:
     def all(self) -> Sequence[Seen]:
         """All of ours."""
         return self._list(self._owner_tag)
+
+    def changed_since(self, moment: datetime) -> Mapping[str, str]:
+        """See ``OpenStackServers.changed_since``."""
+        since = f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        path = f"/servers/detail?tags={self._owner_tag}&changes-since={since}"
+        found = self._connection.pages("compute", path, "servers")
+        return {each["id"]: " ".join(str(each.get(name)) for name in _TELLING) for each in found}
 
     def _list(self, tags: str) -> Sequence[Seen]:
         # A server that begins or ends between two pages may be told twice.

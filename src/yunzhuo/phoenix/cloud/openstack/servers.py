@@ -1,7 +1,8 @@
 """Servers of driver ``openstack``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 
 from yunzhuo.phoenix.cloud.errors import CloudNotOffered, ServerBusy, ServerNotFound
 from yunzhuo.phoenix.cloud.openstack import quotas, verbs
@@ -65,6 +66,11 @@ class OpenStackServers:
 
     def list(self) -> Sequence[Server]:
         return tuple(seen.server for seen in self._lookup.all())
+
+    def changed_since(self, moment: datetime) -> Mapping[str, str]:
+        """The ids of ours of which Nova wrote something down at ``moment`` or later, those deleted since among them, each with
+        a word that is another one when something about it is."""
+        return self._lookup.changed_since(moment)
 
     def start(self, server_id: str, *, language: str | None = None) -> None:
         self._asking.act(server_id, verbs.START, language=language)
