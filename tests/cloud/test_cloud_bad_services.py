@@ -1,7 +1,7 @@
 """Bad days of each service but Nova (that is in test_cloud_bad_days.py): answers refused, late, lost or broken."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -34,8 +34,8 @@ class Service:
     look: Callable[[Cloud], object]
     asks_for: str
     wish: Callable[[Cloud, str], Any]
-    count: Callable[[Cloud, str], int]
-    remove: Callable[[Cloud, str], object]
+    found: Callable[[Cloud, str], Sequence[str]]
+    delete: Callable[[Cloud, str], None]
 
 
 def _groups(cloud: Cloud, name: str) -> list[str]:
@@ -57,8 +57,8 @@ SERVICES = (
         lambda cloud: cloud.security_groups.list(),
         r"POST .*/security-groups$",
         lambda cloud, name: cloud.security_groups.create(name, "of a bad day", ()),
-        lambda cloud, name: len(_groups(cloud, name)),
-        lambda cloud, name: [cloud.security_groups.delete(each) for each in _groups(cloud, name)],
+        _groups,
+        lambda cloud, thing: cloud.security_groups.delete(thing),
     ),
     Service(
         "image",
@@ -66,8 +66,8 @@ SERVICES = (
         lambda cloud: cloud.image_store.list(),
         r"POST .*/images$",
         lambda cloud, name: cloud.image_store.create(ImageRequest(name)),
-        lambda cloud, name: len(_images(cloud, name)),
-        lambda cloud, name: [cloud.image_store.delete(each) for each in _images(cloud, name)],
+        _images,
+        lambda cloud, thing: cloud.image_store.delete(thing),
     ),
     Service(
         "block_storage",
@@ -75,8 +75,8 @@ SERVICES = (
         lambda cloud: cloud.volumes.list(),
         r"POST .*/volumes$",
         lambda cloud, name: cloud.volumes.create(VolumeRequest(name, name, 1024)),
-        lambda cloud, name: len(_volumes(cloud, name)),
-        lambda cloud, name: [cloud.volumes.delete(each) for each in _volumes(cloud, name)],
+        _volumes,
+        lambda cloud, thing: cloud.volumes.delete(thing),
     ),
 )
 _EACH = pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
@@ -121,7 +121,8 @@ def name(cloud: Cloud, proxies: dict[str, BreakingProxy]) -> Iterator[str]:
     for proxy in proxies.values():
         proxy.clear()
     for service in SERVICES:
-        service.remove(cloud, name)
+        for thing in service.found(cloud, name):
+            service.delete(cloud, thing)
 
 
 @_EACH
@@ -151,7 +152,7 @@ def test_a_wish_that_meets_trouble_is_asked_once(
         service.wish(cloud, name)
     assert failure.value.details["cloud_request_id"] == _REQUEST
     assert sum(call.startswith("POST") for call in proxy.calls) == 1
-    assert service.count(cloud, name) == 0
+    assert not service.found(cloud, name)
 
 
 @_EACH
@@ -163,7 +164,7 @@ def test_a_wish_whose_answer_is_lost_is_not_asked_again_by_itself(
     with pytest.raises(CloudUnavailable):
         service.wish(cloud, name)
     assert sum(call.startswith("POST") for call in proxies[service.name].calls) == 1
-    assert service.count(cloud, name) == 1
+    assert len(service.found(cloud, name)) == 1
 
 
 @_EACH

@@ -129,7 +129,7 @@ def test_whatever_dies_in_the_middle_of_creates_on_pretended_and_real_hosts(site
     assert len(site.cloud.volumes.list()) == 1
 
 
-def test_a_cloud_outages_of_all_services_loses_nothing(site: Site) -> None:
+def test_a_cloud_that_is_away_loses_nothing(site: Site) -> None:
     """All its doors are closed for longer than a step is tried again: an hour, shortened to a minute and a half."""
     api = site.yunzhuo.api(site.yunzhuo.add_user("patient@school.local"))
     pretended, _ = wishes(api)

@@ -24,7 +24,7 @@ _DESKTOPS = 4
 _PATIENCE = 400.0
 #: Long enough for the other host, however busy this computer is. Of one that stands still Nova hears nothing for 30 s
 #: here; until then it goes on giving it builds.
-_BUILD_SECONDS = 60
+_BUILD_SECONDS = 40
 
 
 @pytest.fixture

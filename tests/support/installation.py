@@ -137,7 +137,9 @@ class Installation:
     def failed(self, actor: Actor, kind: FaultKind = FaultKind.REFUSE, **wishes: str) -> str:
         """A desktop whose making fails in the cloud, whatever else is being made; answers its id."""
         desktop_id = self.request(actor, **wishes).desktop.id
-        self.weather.faults.set(Fault(operation="servers.create", kind=kind, subject=desktop_id))
+        # What breaks on one host is made on another: it has to break on each.
+        count = len(self.cloud.hosts.list()) if kind is FaultKind.BREAK else 1
+        self.weather.faults.set(Fault(operation="servers.create", kind=kind, subject=desktop_id, count=count))
         self.run()
         return desktop_id
 
