@@ -190,7 +190,7 @@ class OperationEngine:
     @retried_when_contended
     def record_outcome(self, claim: Claim, outcome: Outcome) -> None:
         """Write down what came of a step and give the lease back; nothing when it is another worker's by now."""
-        now = self._clock.now()
+        now, is_told = self._clock.now(), self._notices.is_told_of(claim.step)
         with self._db.transaction() as tx:
             held = self._held(tx, claim)
             if held is None:
@@ -216,7 +216,7 @@ class OperationEngine:
                 if step.detail != outcome.detail:
                     step.detail = outcome.detail
                     self._feed.desktop_changed(tx, desktop, operation)
-                pause = claim.subject.look_again_seconds(waited, is_told=self._notices.is_told_of(claim.step))
+                pause = claim.subject.look_again_seconds(waited, is_told=is_told)
                 if claim.subject.waits_for_another:  # which has a deadline of its own
                     operation.deadline_at += timedelta(seconds=pause)
                 self._look_again(tx, operation, now, pause)

@@ -200,3 +200,29 @@ def test_what_a_cloud_that_tells_nothing_of_us_says_is_no_reason_to_wait(tmp_pat
         assert yunzhuo.services.notice_book.figures()["notices_listening"] == 1
         yunzhuo.services.notice_keeper.leave()
         assert yunzhuo.services.notice_book.figures() == {}
+
+
+@pytest.mark.slow
+def test_a_create_asks_a_sixth_and_ends_no_later(tmp_path: Path) -> None:
+    asked, took = {}, {}
+    for is_told in (False, True):
+        with installation(tmp_path / str(is_told)) as yunzhuo:
+            yunzhuo.weather.change_options(tells_of_changes=True, build_seconds=0.1, ready_seconds=0)
+            if is_told:
+                listen(yunzhuo)
+                yunzhuo.available(yunzhuo.person("first"))
+                listen(yunzhuo)
+                yunzhuo.pass_time(10)
+            yunzhuo.weather.change_options(build_seconds=6)
+            actor, before, began = yunzhuo.person("lin"), yunzhuo.weather.calls.last_id(), yunzhuo.clock.now()
+            desktop_id = yunzhuo.request(actor).desktop.id
+            while state(yunzhuo, actor, desktop_id) is not State.AVAILABLE:
+                yunzhuo.work()
+                yunzhuo.pass_time(0.05)
+                if is_told:
+                    listen(yunzhuo)
+            asked[is_told] = yunzhuo.weather.calls.count("servers.get", after_id=before)
+            took[is_told] = (yunzhuo.clock.now() - began).total_seconds()
+    assert took[True] <= 6.2
+    assert took[True] < took[False]
+    assert 6 * asked[True] <= asked[False] + 6

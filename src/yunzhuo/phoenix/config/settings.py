@@ -107,6 +107,7 @@ class OpenStackSettings(Section):
     )
     notifications_url: str = Field(
         "",
+        pattern=r"^(amqps?://.+)?$",
         description="Message bus with Nova's versioned notifications (amqp://..., amqps://...); empty: none are listened to.",
     )
     notifications_ca: str = Field("", description="CA file of that bus for amqps://; empty: the system's.")
