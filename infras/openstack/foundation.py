@@ -164,6 +164,9 @@ def _make_outside(layout: Layout, processes: Processes) -> None:
     run("br-ex", [*inside, "addr", "replace", "10.99.0.1/24", "dev", "br-ex"], layout)
     for device in ("br-ex", "lo"):
         run("br-ex", [*inside, "link", "set", device, "up"], layout)
+    if "outside" in processes.started:
+        # OVN remembers for ever at which card an address was: guests would call one of before, and nobody would answer.
+        run("OVN", ["ovn-sbctl", f"--db={layout.ovs('sb')}", "--all", "destroy", "mac_binding"], layout)
 
 
 def _pretend_chassis(layout: Layout) -> None:

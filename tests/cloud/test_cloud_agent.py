@@ -117,7 +117,8 @@ def _have_sound(site: Site, desktop_id: str, page: Page) -> None:
     def channels() -> set[str]:
         return {channel for channel, _ in rows(site.yunzhuo, asked, desktop=desktop_id)}
 
-    page.locator("#sound-switch").click()
+    page.locator("#sound-switch").focus()
+    page.keyboard.press("Enter")
     eventually(lambda: channels() >= {"main", "playback"}, 60, what=lambda: f"SPICE's channels: {channels()}")
     expect(page.locator("#sound-switch")).to_have_attribute("aria-pressed", "true")
 

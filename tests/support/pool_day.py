@@ -101,13 +101,15 @@ def open_pool(place: Place, *, capacity: int, spares: int) -> Iterator[Pool]:
         made = all_services.pools.create(chief, PoolWish(name, image, flavor, capacity=capacity, spares=spares))
         emails = [_member(all_services, made.id) for _ in range(PEOPLE)]
         pool = Pool(made.id, name, emails, capacity, spares)
-        eventually(
-            lambda: all_services.pools.get(chief, pool.id).counts.ready == spares,
-            place.patience_seconds,
-            what="spares that are ready",
-        )
-        yield pool
-        all_services.pools.delete(chief, pool.id)
+        try:
+            eventually(
+                lambda: all_services.pools.get(chief, pool.id).counts.ready == spares,
+                place.patience_seconds,
+                what="spares that are ready",
+            )
+            yield pool
+        finally:  # or spares would be built for as long as Yunzhuo runs
+            all_services.pools.delete(chief, pool.id)
 
 
 def _member(all_services: Services, pool_id: str) -> str:
