@@ -2,16 +2,19 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 from tests.support.breaking_proxy import BreakingProxy, breaking_proxy
 from tests.support.openstack_cloud import GUESTS, OF_THE_SDK, asked_directly, clouds_file, openstack_settings
+from tests.support.waiting import eventually
 
-from yunzhuo.phoenix.cloud.errors import CloudUnavailable
+from yunzhuo.phoenix.cloud.errors import CloudUnavailable, VolumeBusy
 from yunzhuo.phoenix.cloud.image_resources import ImageRequest
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.openstack import connect
@@ -87,6 +90,8 @@ def proxies() -> Iterator[dict[str, BreakingProxy]]:
     """One in front of each service, and of Keystone."""
     with asked_directly("admin") as admin, ExitStack() as stack:
         targets = {service.name: getattr(admin, service.name).get_endpoint() for service in SERVICES}
+        # Glance tells its versions at its root alone.
+        targets["image"] = urlsplit(targets["image"])._replace(path="").geturl()
         targets["identity"] = admin.config.get_auth_args()["auth_url"]
         yield {name: stack.enter_context(breaking_proxy(target)) for name, target in targets.items()}
 
@@ -122,7 +127,15 @@ def name(cloud: Cloud, proxies: dict[str, BreakingProxy]) -> Iterator[str]:
         proxy.clear()
     for service in SERVICES:
         for thing in service.found(cloud, name):
-            service.delete(cloud, thing)
+            eventually(partial(_goes, service, cloud, thing), 60, what="a thing that goes")
+
+
+def _goes(service: Service, cloud: Cloud, thing: str) -> bool:
+    """A volume has to be made before it can be deleted."""
+    with suppress(VolumeBusy):
+        service.delete(cloud, thing)
+        return True
+    return False
 
 
 @_EACH
