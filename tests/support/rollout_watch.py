@@ -135,8 +135,11 @@ class RolloutWatch:
                 self.told[desktop_id] = renews_at
 
     def _look_at_new_ones(self, since: datetime, *, is_as_before: bool) -> None:
-        """A roll-out that rests makes nothing new, and one that goes on no more than its stage allows."""
+        """A roll-out that rests makes nothing new, and one that goes on no more than its stage allows. The way back leads to
+        what is known, of which everything is made at any time."""
         assert self.last is not None
+        if self.last.is_back:
+            return
         query = select(Desktop.id, Desktop.created_at).where(
             Desktop.pool_id == self.pool_id, Desktop.image_id == self._leads_to(), Desktop.wanted != Wanted.GONE
         )

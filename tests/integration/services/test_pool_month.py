@@ -310,7 +310,9 @@ class School:
         _, deed = max(runs)
         servers = {server.desktop_id: server for server in self.yunzhuo.cloud.servers.list()}
         for user_id, desktop_id in self.kept.items():
-            server = servers[desktop_id]
+            server = servers.get(desktop_id)
+            if server is None:  # asked for in a storm, it was never built
+                continue
             if deed is Deed.STOP:
                 at_work = user_id in self.desks
                 assert (server.status is ServerStatus.STOPPED) is not at_work, "off in the evening, but for who works late"
