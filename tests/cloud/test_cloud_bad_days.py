@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from tests.support.breaking_proxy import BreakingProxy, breaking_proxy
 from tests.support.openstack_cloud import OF_THE_SDK, PRETENDED, asked_directly, clouds_file, openstack_settings
 from tests.support.waiting import eventually
 
-from yunzhuo.phoenix.cloud.errors import CloudNotOffered, CloudUnavailable, NoCapacity, ServerBusy
+from yunzhuo.phoenix.cloud.errors import CloudNotOffered, CloudUnavailable, NoCapacity, ServerBusy, ServerNotFound
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.openstack import connect
 from yunzhuo.phoenix.cloud.resources import ConsoleProtocol, RebootKind, ServerStatus
@@ -259,5 +260,7 @@ def _create(cloud: Cloud, request: Any) -> str | None:
 
 
 def _failed(cloud: Cloud, server_id: str) -> str | None:
-    server = cloud.servers.get(server_id)
-    return server.fault if server.status is ServerStatus.ERROR else None
+    with suppress(ServerNotFound):  # for a moment, while Nova puts it where it keeps what no host took
+        server = cloud.servers.get(server_id)
+        return server.fault if server.status is ServerStatus.ERROR else None
+    return None

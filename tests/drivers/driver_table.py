@@ -168,7 +168,13 @@ def _pretended_openstack(_folder: Path) -> Iterator[Cloud]:
 _OPENSTACK = (pytest.mark.cloud, pytest.mark.timeout(900))
 DRIVERS = (
     Driver("memory", _memory_cloud, patience_seconds=5),
-    Driver("local", _local_cloud, patience_seconds=240, marks=(pytest.mark.machine, pytest.mark.timeout(900))),
+    Driver(
+        "local",
+        _local_cloud,
+        patience_seconds=240,
+        marks=(pytest.mark.machine, pytest.mark.timeout(900)),
+        has_other_hosts=False,
+    ),
     # The same cloud twice: real guests, and hosts that only pretend.
     Driver("openstack", _openstack, patience_seconds=180, marks=_OPENSTACK, has_passwords=False, has_other_hosts=False),
     Driver("openstack-pretended", _pretended_openstack, patience_seconds=120, marks=_OPENSTACK, has_passwords=False),

@@ -73,16 +73,13 @@ class School:
     kept: dict[str, str] = field(default_factory=dict)
     ends: dict[str, datetime] = field(default_factory=dict)
     binned: dict[str, datetime] = field(default_factory=dict)
+    built: set[str | None] = field(default_factory=set)
     down: tuple[str, datetime] | None = None
     storm_until: datetime = BEGIN
 
     @property
     def now(self) -> datetime:
         return self.yunzhuo.clock.now()
-
-    @property
-    def is_stormy(self) -> bool:
-        return self.now < self.storm_until
 
     def come(self, person: Actor) -> None:
         """Get a desktop of the floating pool and open its screen, if it is there. A dead one is started or given back."""
@@ -178,7 +175,7 @@ class School:
     def weather(self) -> None:
         """Sometimes builds fail, now and then all of them for hours; a host dies with all its machines, and comes back later
         without them."""
-        if self.is_stormy:
+        if self.now < self.storm_until:
             pass
         elif self.chance.random() < 0.05:
             self.storm_until = self.now + timedelta(hours=self.chance.uniform(2, 8))
@@ -205,7 +202,7 @@ class School:
 
     def clear_up(self) -> None:
         """Builds go well again, unless there is a storm."""
-        if not self.is_stormy:
+        if self.now >= self.storm_until:
             self.yunzhuo.weather.faults.clear()
 
     def set_problems(self, host: str, problems: tuple[str, ...]) -> None:
@@ -248,7 +245,10 @@ class School:
                 assert self.now < self.ends[desktop_id] + SLACK, "what is over ends"
                 continue
             assert self.now >= self.ends[desktop_id], "taken away before its time"
-            assert desktop_id in in_bin, "what ended waits in the bin"
+            if desktop_id not in in_bin:
+                assert desktop_id not in self.built, "what ended waits in the bin, if it was ever more than a wish"
+                del self.kept[user_id]
+                continue
             self.binned[desktop_id] = self.now + timedelta(days=2) - timedelta(minutes=max(PAUSES) + 5)
             del self.kept[user_id]
             self.tally["ended"] += 1
@@ -294,6 +294,7 @@ class School:
             present = set(connection.exec_driver_sql("SELECT id FROM desktops WHERE deleted_at IS NULL").scalars())
         servers = {server.desktop_id: server for server in self.yunzhuo.cloud.servers.list()}
         assert servers.keys() <= present, "a machine was left behind"
+        self.built |= servers.keys()
         running = {desktop_id for desktop_id, server in servers.items() if server.status is ServerStatus.RUNNING}
         assert not running & self.binned.keys(), "what is in the bin is stopped"
 
@@ -387,7 +388,7 @@ def test_every_rule_is_kept(tmp_path: Path) -> None:
             school.clear_up()
             school.tend(rounds=3)
             school.look()
-            if not school.is_stormy:
+            if school.now >= school.storm_until:
                 school.look_at_rest()
             school.look_at_last_deed(since)
         print(f"{len(school.holders)} desktops given; {dict(school.tally)}")
