@@ -41,11 +41,12 @@ image: setup-run ## Build the image that desktops start from, unless it stands
 light-image: setup-run
 	@$(BIN)/yunzhuo image build light
 
-# Virtual machines have the computer to themselves: their tests measure time.
+# Virtual machines are waited for most of the time, so two tests of them at once take little more than one.
 test: lint light-image ## Set up what is missing, lint, and run all tests
 	@$(FAST) $(ARGS)
 	@$(BIN)/pytest -n 2 --dist loadgroup -m "($(SLOW)) and not (machine or $(LONG))" $(ARGS)
-	@$(BIN)/pytest -m "machine and not ($(LONG))" $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile -m "machine and not (alone or $(LONG))" $(ARGS)
+	@$(BIN)/pytest -m "machine and alone and not ($(LONG))" $(ARGS)
 
 test-image: setup-test ## Build images and goldens, boot them, look into them; takes minutes, for whoever changes recipes
 	@$(BIN)/pytest -m image $(ARGS)

@@ -167,6 +167,7 @@ def test_a_host_killed_in_the_middle_leaves_before_or_after(
         assert read_both(cloud, server) == ["one", "one"]
 
 
+@pytest.mark.alone
 def test_a_disk_without_room_refuses_what_needs_it(host: HostProcess, cloud: Cloud, desktops: Desktops) -> None:
     server = desktops.create_ready()
     before = host.settings
