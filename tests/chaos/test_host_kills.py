@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.local_cloud import open_files
 from tests.support.running import Running, answer_of, running_yunzhuo
 from tests.support.waiting import eventually
 from yunzhuo.host.processes import working_below
@@ -175,5 +176,4 @@ def answers(cloud: Cloud) -> bool:
 
 def has_a_volume(pid: int) -> bool:
     """Whether a process has a disk of the folder of volumes open."""
-    links = [link for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]
-    return any("/host/volumes/" in str(link.readlink()) for link in links)
+    return any("/host/volumes/" in name for name in open_files(pid).values())

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -181,3 +181,12 @@ def local_cloud(home: Path) -> Iterator[Cloud]:
 def pids_working_below(folder: Path) -> list[int]:
     """Pids of living processes whose working directory is in ``folder``."""
     return [found.identity.pid for found in working_below(folder)]
+
+
+def open_files(pid: int) -> dict[Path, str]:
+    """What a process has open, by its descriptor's link in /proc; what it closes meanwhile is left out."""
+    found = {}
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found[link] = str(link.readlink())
+    return found

@@ -129,9 +129,11 @@ def spend(place: Place, pool: Pool) -> Crowd:
     assert with_a_spare, "nobody found a spare, so nothing is shown about it"
     for visit in with_a_spare:
         assert ways[visit.desktop_id] is Way.READY, "built for somebody while a spare stood ready"
+    ready_at = ready_moments(place.yunzhuo, pool)
     for visit in crowd.visits:
         if ways[visit.desktop_id] is Way.READY:
-            assert visit.page_seconds <= LONGEST_WAIT_SECONDS, visit
+            waited = visit.waited_seconds(ready_at[visit.desktop_id])
+            assert waited <= LONGEST_WAIT_SECONDS, (waited, visit)
     assert len(crowd.killed) == 2
     _look_at_screens(place.yunzhuo, crowd)
     _look_at_rest(place, pool)
@@ -214,6 +216,16 @@ def ways_of(yunzhuo: Running, pool: Pool) -> dict[str, Way]:
     return {desktop_id: Way(way) for desktop_id, way in rows(yunzhuo, asked, pool=pool.id)}
 
 
+def ready_moments(yunzhuo: Running, pool: Pool) -> dict[str, float]:
+    """When each desktop was ready for whoever gets it (``time.monotonic``)."""
+    asked = text(
+        "SELECT o.desktop_id, CAST((julianday(o.ended_at) - 2440587.5) * 86400 AS TEXT) FROM operations o"
+        " JOIN desktops d ON d.id = o.desktop_id WHERE d.pool_id = :pool AND o.action = 'create' AND o.status = 'succeeded'"
+    )
+    began = time.time() - time.monotonic()
+    return {desktop_id: float(ended_at) - began for desktop_id, ended_at in rows(yunzhuo, asked, pool=pool.id)}
+
+
 def rows(yunzhuo: Running, statement: object, **values: object) -> list[tuple[str, str]]:
     engine = create_engine(yunzhuo.settings().database_url)
     try:
@@ -238,6 +250,9 @@ def tell(crowd: Crowd, pool: Pool, ways: dict[str, Way]) -> None:
             print(f"  click to picture {spread(picture)}; click to personal files {spread(files)}")
     for name, seconds in sorted(_steps_of(crowd.yunzhuo, pool).items()):
         print(f"  step {name}: {len(seconds)} times, {spread(seconds)}")
+    ready_at = ready_moments(crowd.yunzhuo, pool)
+    waits = [each.waited_seconds(ready_at[each.desktop_id]) for each in crowd.visits if ways.get(each.desktop_id) is Way.READY]
+    print(f"waited while their spare was there, {len(waits)} of them: {spread(waits)}")
     standing = [visit for visit in crowd.visits if pool.had_one_for(visit, crowd)]
     if standing:
         print(f"a spare stood ready for {len(standing)}: click to page {spread([visit.page_seconds for visit in standing])}")

@@ -64,6 +64,10 @@ class Visit:
         """When the desktop's page was there."""
         return self.clicked_at + self.page_seconds
 
+    def waited_seconds(self, ready_at: float) -> float:
+        """How long they waited while the desktop that they got was there, which was ready at that moment."""
+        return self.page_at - max(self.clicked_at, ready_at)
+
 
 @dataclass
 class Crowd:

@@ -16,7 +16,8 @@ def make(cloud: Cloud, subject: Subject) -> Outcome:
     """Ask for the server, or find the one that an earlier try of this step has made."""
     build = subject.build
     given_up = build.given_up if build else ()
-    found = cloud.servers.find(subject.desktop_id, subject.project_id)
+    is_unasked = build is not None and build.is_unasked
+    found = None if is_unasked else cloud.servers.find(subject.desktop_id, subject.project_id)
     if found is not None and found.status is ServerStatus.ERROR and found.id not in given_up:
         # What an earlier try left broken never becomes whole: it makes room for a new one.
         cloud.servers.delete(found.id)

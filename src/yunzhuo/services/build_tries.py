@@ -28,7 +28,7 @@ class BuildTry:
     """The try that a step of a create belongs to, one of at most ``most``; ``waited_seconds`` in this step so far.
 
     ``host`` is where the present server was seen (None: not told), ``avoid_hosts`` where those before were, ``given_up`` are
-    these, the latest last.
+    these, the latest last. ``is_unasked``: nothing has ever been asked of the cloud for this desktop, so nothing can be there.
     """
 
     number: int
@@ -38,6 +38,7 @@ class BuildTry:
     host: str | None = None
     avoid_hosts: tuple[str, ...] = ()
     given_up: tuple[str, ...] = ()
+    is_unasked: bool = False
 
     @property
     def is_late(self) -> bool:
@@ -54,16 +55,23 @@ class Lost:
 
 
 def begin(
-    tx: Session, desktop: Desktop, operation: Operation, step: OperationStep, now: datetime, settings: OperationSettings
+    tx: Session,
+    desktop: Desktop,
+    operation: Operation,
+    step: OperationStep,
+    now: datetime,
+    settings: OperationSettings,
+    *,
+    is_begun: bool,
 ) -> BuildTry | None:
-    """The try that a step belongs to; None: nothing is built in it."""
+    """The try that a step belongs to; None: nothing is built in it. ``is_begun``: somebody took this step before."""
     if operation.action != Action.CREATE or step.name not in _STEPS:
         return None
     number = build_try(operation.position)
     hosts: tuple[str, ...] = ()
     given_up: tuple[str, ...] = ()
-    # A create that is asked for again may follow one that gave servers up.
-    if number > 1 or step.name == Step.GIVEN_UP or "wanted_before" in operation.arguments:
+    is_again = "wanted_before" in operation.arguments  # and may follow a create that gave servers up
+    if number > 1 or step.name == Step.GIVEN_UP or is_again:
         mine = select(OperationStep.host).where(OperationStep.operation_id == operation.id, OperationStep.host.is_not(None))
         hosts = tuple(host for host in tx.scalars(mine.order_by(OperationStep.position)) if host)
         had = select(DepartedServer).where(DepartedServer.desktop_id == desktop.id).order_by(DepartedServer.departed_at)
@@ -76,6 +84,7 @@ def begin(
         host=desktop.host,
         avoid_hosts=hosts,
         given_up=given_up,
+        is_unasked=step.name == Step.SERVER and number == 1 and not (is_begun or is_again),
     )
 
 

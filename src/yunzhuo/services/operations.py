@@ -152,6 +152,7 @@ class OperationEngine:
         image = tx.get_one(Image, operation.arguments.get("image", image.id))
         flavor = tx.get_one(Flavor, operation.arguments.get("flavor", flavor.id))
         is_called_off = _is_called_off(owner, operation, step)
+        is_begun = step.started_at is not None
         if step.started_at is None:
             if operation_rows.is_first(operation):  # however long it had to wait for its turn: rather late than never
                 operation.deadline_at = now + (operation.deadline_at - (operation.admitted_at or operation.created_at))
@@ -182,7 +183,7 @@ class OperationEngine:
                 address=address_claims.begin(tx, desktop, operation, Step(step.name)),
                 language=owner.language,
                 user_data=self._agents.begin(tx, desktop, operation, Step(step.name)),
-                build=build_tries.begin(tx, desktop, operation, step, now, self._settings),
+                build=build_tries.begin(tx, desktop, operation, step, now, self._settings, is_begun=is_begun),
             ),
             is_called_off=is_called_off,
         )

@@ -7,14 +7,13 @@ import threading
 import time
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
 import pytest
 
 from tests.drivers.desktops import Desktops
 from tests.drivers.waiting import eventually_is
 from tests.integration.host.conftest import PATIENCE_SECONDS
-from tests.support.local_cloud import HostProcess, pids_working_below
+from tests.support.local_cloud import HostProcess, open_files, pids_working_below
 from tests.support.waiting import eventually
 from yunzhuo.host import server as host_server
 from yunzhuo.host.processes import working_below
@@ -35,8 +34,8 @@ def machines(host: HostProcess) -> dict[str, list[int]]:
 
 def golden_memory(pid: int) -> set[tuple[str, int]]:
     """Names and inodes of the goldens' memory that a process has open."""
-    links = [link for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]
-    return {(str(link.readlink()), link.stat().st_ino) for link in links if "yunzhuo-golden" in str(link.readlink())}
+    goldens = [(name, link) for link, name in open_files(pid).items() if "yunzhuo-golden" in name]
+    return {(name, link.stat().st_ino) for name, link in goldens}
 
 
 def test_machines_outlive_a_killed_host_and_are_adopted(host: HostProcess, cloud: Cloud, desktops: Desktops) -> None:

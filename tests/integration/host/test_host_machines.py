@@ -10,7 +10,7 @@ import pytest
 
 from tests.drivers.desktops import Desktops
 from tests.drivers.waiting import eventually_is
-from tests.support.local_cloud import HostProcess
+from tests.support.local_cloud import HostProcess, open_files
 from tests.support.waiting import eventually
 from yunzhuo.host import sockets
 from yunzhuo.host.processes import working_below
@@ -92,7 +92,7 @@ def test_qemu_runs_without_rights(host: HostProcess, cloud: Cloud, desktops: Des
 def test_a_machine_can_change_nothing_of_its_golden_or_its_neighbours(host: HostProcess, desktops: Desktops) -> None:
     server, neighbour = desktops.create_running(), desktops.create_running()
     pid = qemu_of(host, server)
-    memory = next(fd for fd in Path(f"/proc/{pid}/fd").iterdir() if "yunzhuo-golden" in str(fd.readlink()))
+    memory = next(link for link, name in open_files(pid).items() if "yunzhuo-golden" in name)
     with pytest.raises(PermissionError), memory.open("r+b", buffering=0) as golden:
         golden.write(b"poison")
     if os.geteuid() != 0:

@@ -29,6 +29,17 @@ def test_an_answer_that_got_lost_makes_no_second_server(yunzhuo: Installation, l
     assert [server.desktop_id for server in yunzhuo.cloud.servers.list()] == [desktop_id]
 
 
+def test_only_what_may_be_there_already_is_looked_for(yunzhuo: Installation, lin: Actor) -> None:
+    yunzhuo.request(lin)
+    yunzhuo.run()
+    assert yunzhuo.weather.calls.count("servers.find") == 0, "nothing was ever asked for this desktop"
+    yunzhuo.weather.faults.set(Fault(operation="servers.create", kind=FaultKind.FAIL_AFTER, count=1))
+    yunzhuo.request(lin)
+    yunzhuo.run()
+    assert yunzhuo.weather.calls.count("servers.find") == 1
+    assert len(yunzhuo.cloud.servers.list()) == 2
+
+
 def test_what_was_refused_fails_at_once_and_can_be_tried_again(yunzhuo: Installation, lin: Actor) -> None:
     yunzhuo.weather.faults.set(Fault(operation="servers.create", kind=FaultKind.REFUSE, count=1))
     desktop_id = yunzhuo.available(lin)

@@ -141,8 +141,8 @@ class ServerRequest:
     ``user_data`` is what its first boot is told (text for cloud-init, with a key in it), where the cloud has such a way.
 
     ``avoid_hosts`` (``Server.host`` of earlier ones) is where it should not be put: a wish, not a law. ``given_up`` are servers
-    with this tag that were deleted and may be there for a while still: they count as gone. ``is_absent``: the caller has just
-    looked for the tag in vain, and the driver need not do so once more before it asks.
+    with this tag that were deleted and may be there for a while still: they count as gone. ``is_absent``: the caller knows
+    that nothing has the tag, and the driver need not look before it asks.
     ``project_id`` is the project that it is made in; None: the one that all share.
     """
 
