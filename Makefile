@@ -4,7 +4,7 @@ SHELL := /bin/bash
 # Compiled modules are kept, whatever the shell says: without them every process compiles all of Yunzhuo again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-run setup-test image light-image cloud cloud-down cloud-wipe cloud-lock test test-fast test-image test-mariadb test-chaos test-hour lint format docs screenshots docs-pages settings-file lock clean fuzz bench-tools test-cloud test-cloud-pretended test-windows test-people test-people-cloud coverage mutation wheel guest-deb
+.PHONY: help run setup setup-run setup-test image light-image cloud cloud-down cloud-wipe cloud-lock test test-fast test-image test-mariadb test-chaos test-hour lint format docs screenshots docs-pages settings-file lock clean fuzz bench-tools test-cloud test-cloud-pretended test-windows test-people test-people-cloud coverage coverage-told mutation wheel guest-deb
 
 # The first Python that is new enough; its own words when there is none. `make PYTHON=... run` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -16,6 +16,7 @@ SETUP = $(PYTHON) -m infras.setup
 SLOW := slow or machine or browser or servers
 # In no ordinary run: each takes many minutes.
 LONG := image or chaos or cloud or windows or people
+ON_CLOUD := -m "cloud and not people" -k "not pretended and not outages"
 STATEFUL := tests/integration/services tests/integration/api tests/unit/portal
 # More than there are cores: many tests wait for something.
 FAST = $(BIN)/pytest -n 3 -m "not ($(SLOW) or $(LONG))"
@@ -69,12 +70,23 @@ test-hour: setup-test ## An hour of SPICE through a gateway that changes under i
 test-fast: setup-test ## Under a minute: what needs no virtual machine, browser or server, and does not look closely at one part
 	@$(FAST) $(ARGS)
 
-# What needs no virtual machine and no browser. Each process that Yunzhuo starts leaves a file of counts in the folder.
+# All of `make test`, and `make test-cloud` where that cloud is up: without it phoenix/cloud is under its mark. Over an hour. Each
+# process that Yunzhuo starts leaves a file of counts in the folder; a test that fails fails this in the end.
+COUNTED = $(BIN)/coverage run -m pytest
 coverage: export COVERAGE_FILE := $(CURDIR)/.coverage/data
-coverage: setup-test ## Which branches the tests take that need no machine or browser, package by package; fails under the marks
+coverage: setup-test light-image ## Which branches the tests take, package by package; fails under the marks
 	@rm -rf .coverage && mkdir .coverage
-	@$(BIN)/coverage run -m pytest -n 2 --dist loadgroup -m "not (machine or browser or $(LONG))" $(ARGS)
-	@$(BIN)/coverage combine --quiet
+	@$(COUNTED) -n 2 --dist loadgroup -m "not (machine or $(LONG))" $(ARGS) || touch .coverage/failed
+	@$(COUNTED) -n 2 --dist loadfile -m "machine and not (alone or $(LONG))" $(ARGS) || touch .coverage/failed
+	@$(COUNTED) -m "machine and alone and not ($(LONG))" $(ARGS) || touch .coverage/failed
+	@if $(PYTHON) -m infras.openstack status > /dev/null; then $(COUNTED) $(ON_CLOUD) $(ARGS) || touch .coverage/failed; fi
+	@$(MAKE) --no-print-directory coverage-told
+	@test ! -e .coverage/failed
+
+# Of what the folder has by now.
+coverage-told: export COVERAGE_FILE := $(CURDIR)/.coverage/data
+coverage-told:
+	@$(BIN)/coverage combine --keep --quiet
 	@$(BIN)/coverage json --quiet -o .coverage/told.json
 	@$(BIN)/python -m tests.scores.packages .coverage/told.json
 
@@ -98,7 +110,7 @@ cloud-wipe:
 	@$(PYTHON) -m infras.openstack wipe
 
 test-cloud: setup-test ## The tests on that OpenStack, or on the one that OPENSTACK_TEST_CLOUDS (a clouds.yaml) names
-	@$(BIN)/pytest -m "cloud and not people" -k "not pretended and not outages" $(ARGS)
+	@$(BIN)/pytest $(ON_CLOUD) $(ARGS)
 	@[ -n "$(ARGS)" ] || printf '%s %s\n' "$$(.ci/cloud-digest)" "$$(date -u +%F)" > tests/cloud/passed
 
 # What hosts that only pretend are enough for: the contract once more, and parts of the cloud that die.
