@@ -70,13 +70,13 @@ test-hour: setup-test ## An hour of SPICE through a gateway that changes under i
 test-fast: setup-test ## Under a minute: what needs no virtual machine, browser or server, and does not look closely at one part
 	@$(FAST) $(ARGS)
 
-# All of `make test`, and `make test-cloud` where that cloud is up: without it phoenix/cloud is under its mark. Over an hour. Each
-# process that Yunzhuo starts leaves a file of counts in the folder; a test that fails fails this in the end.
+# All of `make test` without a browser, and `make test-cloud` where that cloud is up: without it phoenix/cloud is under its mark. Over
+# an hour. Each process that Yunzhuo starts leaves a file of counts in the folder; a test that fails fails this in the end.
 COUNTED = $(BIN)/coverage run -m pytest
 coverage: export COVERAGE_FILE := $(CURDIR)/.coverage/data
 coverage: setup-test light-image ## Which branches the tests take, package by package; fails under the marks
 	@rm -rf .coverage && mkdir .coverage
-	@$(COUNTED) -n 2 --dist loadgroup -m "not (machine or $(LONG))" $(ARGS) || touch .coverage/failed
+	@$(COUNTED) -n 2 --dist loadgroup -m "not (machine or browser or $(LONG))" $(ARGS) || touch .coverage/failed
 	@$(COUNTED) -n 2 --dist loadfile -m "machine and not (alone or $(LONG))" $(ARGS) || touch .coverage/failed
 	@$(COUNTED) -m "machine and alone and not ($(LONG))" $(ARGS) || touch .coverage/failed
 	@if $(PYTHON) -m infras.openstack status > /dev/null; then $(COUNTED) $(ON_CLOUD) $(ARGS) || touch .coverage/failed; fi
