@@ -1,9 +1,10 @@
 """What is done for pools in time: spares are built and removed, broken ones replaced, floating desktops given back."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, exists, false, not_, or_, select
+from sqlalchemy import ColumnElement, and_, exists, false, func, not_, or_, select
 from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.common.clock import Clock
@@ -30,7 +31,16 @@ log = get_logger()
 
 # How many desktops of a pool are begun, or ended, in one round: a transaction is short, and the queue paces them anyway.
 AT_ONCE = 20
-_TYPICAL_FOR = timedelta(minutes=1)
+_PACE_FOR = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pace:
+    """How long building a desktop takes (0: nothing was ever built), and on how many hosts desktops are, at a moment."""
+
+    seen_at: datetime
+    build_seconds: float
+    hosts: int
 
 
 class PoolKeeper:
@@ -47,7 +57,7 @@ class PoolKeeper:
         limits: Limits,
     ) -> None:
         self._limits = limits
-        self._typical = (clock.now() - _TYPICAL_FOR, 0.0)
+        self._pace = _Pace(clock.now() - _PACE_FOR, 0.0, 1)
         self._db = db
         self._rollouts = rollouts
         self._desktops = desktops
@@ -127,15 +137,18 @@ class PoolKeeper:
     def _wanted(self, tx: Session, pool: Pool, now: datetime) -> int:
         """How many should stand ready. Spares of an hour to come are begun so much earlier as building them takes."""
         most = max((window.spares for window in pools.windows_of(pool.hours)), default=0)
-        ahead = admission.lead(most, self._limits, 1, self._typical_seconds(tx, now)) if most else timedelta(0)
+        if not most:
+            return wanted_now(pool, now)
+        pace = self._pace_at(tx, now)
+        ahead = admission.lead(most, self._limits, pace.hosts, pace.build_seconds)
         return max(wanted_now(pool, now), wanted_now(pool, now + ahead))
 
-    def _typical_seconds(self, tx: Session, now: datetime) -> float:
-        """How long building takes, looked up now and then; 0 where nothing was ever built."""
-        looked_at, _ = self._typical
-        if now - looked_at >= _TYPICAL_FOR:
-            self._typical = (now, typical_seconds(tx, Lane.BUILD) or 0.0)
-        return self._typical[1]
+    def _pace_at(self, tx: Session, now: datetime) -> _Pace:
+        """Looked up now and then."""
+        if now - self._pace.seen_at >= _PACE_FOR:
+            hosts = tx.scalar(select(func.count(Desktop.host.distinct())).where(Desktop.deleted_at.is_(None))) or 0
+            self._pace = _Pace(now, typical_seconds(tx, Lane.BUILD) or 0.0, hosts)
+        return self._pace
 
     def _build(self, tx: Transaction, pool: Pool, image_id: str, count: int) -> Refused | None:
         """Ask for so many spares. What is refused (the quota, an image that is gone) is answered, and stops nothing else of the

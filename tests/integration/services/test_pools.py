@@ -192,6 +192,25 @@ def test_spares_follow_the_hours(yunzhuo: Installation, boss: Actor, lin: Actor)
     assert len(yunzhuo.cloud.servers.list()) == 2
 
 
+def test_spares_of_an_hour_to_come_are_begun_as_early_as_all_hosts_need(tmp_path: Path) -> None:
+    with installation(tmp_path / "home", admission={"builds_per_host": 1, "builds_per_cloud": 0}) as yunzhuo:
+        boss, lin, mei = yunzhuo.person("boss", Role.ADMINISTRATOR), yunzhuo.person("lin"), yunzhuo.person("mei")
+        yunzhuo.weather.change_options(build_seconds=60.0)
+        yunzhuo.clock.set(datetime(2026, 3, 9, 7, 0, tzinfo=UTC))
+        pool_id = make_pool(
+            yunzhuo, boss, members=[lin, mei], capacity=6, spares=0, hours=["mon-fri 08:00-12:00 4"], release_after_minutes=600
+        )
+        for person in (lin, mei):
+            yunzhuo.services.claims.claim(person, pool_id)
+        settle(yunzhuo)
+        assert len({server.host for server in yunzhuo.cloud.servers.list()}) == 2
+        # Four builds of a minute, two at once: two minutes and a little. One host alone would need four.
+        for minute, begun in ((56, 0), (57, 0), (58, 4)):
+            yunzhuo.clock.set(datetime(2026, 3, 9, 7, minute, tzinfo=UTC))
+            yunzhuo.services.pool_keeper.round()
+            assert counts(yunzhuo, boss, pool_id).coming == begun
+
+
 def test_a_desktop_left_alone_is_given_back_and_one_in_use_is_not(
     yunzhuo: Installation, boss: Actor, lin: Actor, mei: Actor
 ) -> None:
