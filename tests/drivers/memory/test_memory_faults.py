@@ -140,6 +140,17 @@ def test_break_is_accepted_and_ends_in_error(bench: Bench) -> None:
     assert bench.cloud.servers.list() == ()
 
 
+def test_an_unplugged_server_runs_and_its_guest_does_not_get_ready_however_often_it_boots(bench: Bench) -> None:
+    bench.control.faults.set(Fault(operation="servers.create", kind=FaultKind.UNPLUG))
+    unplugged, whole = bench.cloud.servers.create(make_request()), bench.create_ready("two")
+    assert [port.is_up for port in bench.cloud.networks.ports(unplugged.id)] == [False]
+    assert [port.is_up for port in bench.cloud.networks.ports(whole.id)] == [True]
+    bench.cloud.servers.reboot(unplugged.id, RebootKind.HARD)
+    bench.wait(1e6)
+    assert bench.cloud.servers.get(unplugged.id).status is ServerStatus.RUNNING
+    assert not bench.cloud.guest.ready(unplugged.id)
+
+
 def test_a_host_that_hangs_makes_nothing_for_ever_and_another_one_does(bench: Bench) -> None:
     first = bench.cloud.hosts.list()[0].id
     bench.control.faults.set(Fault(operation="servers.create", kind=FaultKind.HANG, host=first, count=None))
