@@ -77,7 +77,7 @@ def page(known: Mapping[str, Mapping[str, str]]) -> str:
         "Made by the contract suite (`tests/drivers`), which every driver has to pass: *verified* calls have answered on that",
         "driver in a run of it, for `openstack` on the [real cloud](../how-to/openstack.md) of `make cloud`, with real guests",
         "and once more on hosts that only pretend. What is *not offered* says so, and that was seen, too. There is one host",
-        "for real guests: a server that is to move, or to be made anew elsewhere, is seen to stay there; pretended ones do move.",
+        "for real guests: a server that is to move, or to be made anew elsewhere, is seen to stay; pretended ones do move.",
         "",
         f"| call | {' | '.join(names)} |",
         f"|---|{'---|' * len(names)}",

@@ -11,7 +11,7 @@ from tests.drivers.memory.conftest import Bench, make_request
 from yunzhuo.phoenix.cloud import memory
 from yunzhuo.phoenix.cloud.errors import CloudUnavailable, NoCapacity, ServerBusy, ServerNotFound
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind, ImageOption, MemoryCloud
-from yunzhuo.phoenix.cloud.resources import ServerStatus
+from yunzhuo.phoenix.cloud.resources import RebootKind, ServerStatus
 from yunzhuo.phoenix.common.errors import Conflict, Refused
 
 
