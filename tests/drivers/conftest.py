@@ -1,7 +1,9 @@
 """One suite for every driver: a test that asks for ``cloud`` runs once on each driver that offers what it ``needs``."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
 
 import pytest
 
@@ -15,6 +17,7 @@ from yunzhuo.phoenix.cloud.resources import Server
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(*operations): runs only on drivers that offer these operations")
+    config.addinivalue_line("markers", "kills_hosts: runs only on drivers whose hosts are ours to kill")
     config.addinivalue_line("markers", "lacks(operation): runs only on drivers that do not offer this operation")
 
 
@@ -45,6 +48,8 @@ def _is_meant(item: pytest.Item) -> bool:
     driver = callspec.params.get("driver") if callspec else None
     if not isinstance(driver, Driver):
         return True
+    if driver.without_host is None and item.get_closest_marker("kills_hosts"):
+        return False
     return driver.offers >= _marked(item, "needs") and driver.offers.isdisjoint(_marked(item, "lacks"))
 
 
@@ -63,10 +68,24 @@ def driver(request: pytest.FixtureRequest) -> Driver:
 
 
 @pytest.fixture(scope="session")
-def cloud(driver: Driver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """A connected cloud of the driver, the same for all its tests in this process."""
-    with driver.connect(tmp_path_factory.mktemp(driver.name)) as cloud, noting(driver.name, cloud) as noted:
+def connected(driver: Driver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """A connected cloud of the driver, as it is."""
+    with driver.connect(tmp_path_factory.mktemp(driver.name)) as cloud:
+        yield cloud
+
+
+@pytest.fixture(scope="session")
+def cloud(driver: Driver, connected: Cloud) -> Iterator[Cloud]:
+    """It with its calls noted, the same for all its tests in this process."""
+    with noting(driver.name, connected) as noted:
         yield noted
+
+
+@pytest.fixture
+def without_host(driver: Driver, connected: Cloud) -> Callable[[str], AbstractContextManager[None]]:
+    """Keeps a host from being heard of; for tests that are marked ``kills_hosts``."""
+    assert driver.without_host is not None
+    return partial(driver.without_host, connected)
 
 
 @pytest.fixture

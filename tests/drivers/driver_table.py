@@ -1,5 +1,6 @@
 """The drivers that the contract suite runs on, and what each of them offers."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -101,6 +102,7 @@ class Driver:
     """A driver under test. ``patience_seconds`` is the longest that any accepted change may take on it.
 
     ``has_passwords``: whether its screens ask for one. ``has_other_hosts``: whether its servers have anywhere to move to.
+    ``without_host`` keeps a host of the connected cloud from being heard of, for as long; None where no host is ours to kill.
     """
 
     name: str
@@ -109,6 +111,7 @@ class Driver:
     marks: tuple[pytest.MarkDecorator, ...] = ()
     has_passwords: bool = True
     has_other_hosts: bool = True
+    without_host: Callable[[Cloud, str], AbstractContextManager[None]] | None = None
 
     @property
     def offers(self) -> frozenset[str]:
@@ -140,6 +143,18 @@ def _memory_cloud(folder: Path) -> Iterator[Cloud]:
 
 
 @contextmanager
+def _without_memory_host(cloud: Cloud, host_id: str) -> Iterator[None]:
+    assert isinstance(cloud, memory.MemoryCloud)
+    before = cloud.control.options.hosts
+    hosts = [host.model_copy(update={"is_up": False}) if host.id == host_id else host for host in before]
+    cloud.control.change_options(hosts=hosts)
+    try:
+        yield
+    finally:
+        cloud.control.change_options(hosts=before)
+
+
+@contextmanager
 def _local_cloud(folder: Path) -> Iterator[Cloud]:
     # Imported late: what it needs is not there where only the fast tests run.
     from tests.support.local_cloud import local_cloud
@@ -165,9 +180,19 @@ def _pretended_openstack(_folder: Path) -> Iterator[Cloud]:
         yield cloud
 
 
+@contextmanager
+def _without_openstack_host(_cloud: Cloud, host_id: str) -> Iterator[None]:
+    from tests.support.openstack_hosts import killed_host
+
+    with killed_host(host_id):
+        yield
+
+
+# Hosts of another cloud than that of `make cloud` are not ours to kill.
+_WITHOUT_HOST = None if os.environ.get("OPENSTACK_TEST_CLOUDS") else _without_openstack_host
 _OPENSTACK = (pytest.mark.cloud, pytest.mark.timeout(900))
 DRIVERS = (
-    Driver("memory", _memory_cloud, patience_seconds=5),
+    Driver("memory", _memory_cloud, patience_seconds=5, without_host=_without_memory_host),
     Driver(
         "local",
         _local_cloud,
@@ -176,6 +201,21 @@ DRIVERS = (
         has_other_hosts=False,
     ),
     # The same cloud twice: real guests, and hosts that only pretend.
-    Driver("openstack", _openstack, patience_seconds=180, marks=_OPENSTACK, has_passwords=False, has_other_hosts=False),
-    Driver("openstack-pretended", _pretended_openstack, patience_seconds=120, marks=_OPENSTACK, has_passwords=False),
+    Driver(
+        "openstack",
+        _openstack,
+        patience_seconds=180,
+        marks=_OPENSTACK,
+        has_passwords=False,
+        has_other_hosts=False,
+        without_host=_WITHOUT_HOST,
+    ),
+    Driver(
+        "openstack-pretended",
+        _pretended_openstack,
+        patience_seconds=120,
+        marks=_OPENSTACK,
+        has_passwords=False,
+        without_host=_WITHOUT_HOST,
+    ),
 )

@@ -125,7 +125,11 @@ def test_a_server_that_is_deleted_lets_go(cloud: Cloud, desktops: Desktops, ip: 
 @_PORTS
 def test_ports_are_told_of_and_only_a_servers_own_is_removed(cloud: Cloud, desktops: Desktops, patience: float) -> None:
     server = desktops.create_running()
+    eventually(lambda: all(port.is_up for port in cloud.networks.ports(server.id)), patience, what="a port that is up")
     (port,) = [port for port in cloud.networks.ports() if port.server_id == server.id]
+    assert list(cloud.networks.ports(server.id)) == [port]
+    for nobody in (new_id(), "no-such-thing", "../x"):
+        assert not cloud.networks.ports(nobody)
     assert port.address in {address.address for address in cloud.servers.get(server.id).addresses}
     cloud.networks.delete_port(port.id, new_id())
     cloud.networks.delete_port(new_id(), server.id)

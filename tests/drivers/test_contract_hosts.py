@@ -1,6 +1,7 @@
 """Hosts: closed and opened again, and their servers moved; nothing is made anew while its host may still run it."""
 
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 
 import pytest
 
@@ -11,6 +12,7 @@ from tests.support.waiting import eventually
 from yunzhuo.phoenix.cloud.errors import HostNotDown, HostNotFound, NoCapacity, ServerBusy, ServerNotFound
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.resources import Host, RebootKind, Server, ServerStatus
+from yunzhuo.phoenix.common.errors import Conflict
 from yunzhuo.phoenix.common.ids import new_id
 
 
@@ -37,6 +39,38 @@ def test_a_host_that_is_heard_of_is_neither_down_nor_evacuated(cloud: Cloud, sha
         cloud.hosts.evacuate(shared_server.id)
     assert not _host(cloud, host_id).is_forced_down
     assert cloud.servers.get(shared_server.id).status is ServerStatus.RUNNING
+
+
+@pytest.mark.kills_hosts
+@pytest.mark.needs("hosts.force_down", "hosts.evacuate", "hosts.enable")
+def test_a_dead_host_is_evacuated_after_it_was_proved_to_be_dead(
+    cloud: Cloud,
+    driver: Driver,
+    desktops: Desktops,
+    without_host: Callable[[str], AbstractContextManager[None]],
+    patience: float,
+) -> None:
+    server = desktops.create_running()
+    dead = cloud.servers.get(server.id).host
+    try:
+        with without_host(dead):
+            eventually(lambda: not _host(cloud, dead).is_up, patience, what="a host that is not heard of")
+            with pytest.raises(HostNotDown):
+                cloud.hosts.evacuate(server.id)  # nobody has said that it is down
+            cloud.hosts.force_down(dead)
+            assert (_host(cloud, dead).is_forced_down, _host(cloud, dead).is_enabled) == (True, False)
+            if driver.has_other_hosts:
+                cloud.hosts.evacuate(server.id)
+                eventually(lambda: _has_moved(cloud, server.id, dead), patience, what="another host")
+                eventually_is(cloud, server.id, ServerStatus.RUNNING, patience)
+            else:
+                with suppress(NoCapacity):  # the cloud may take the wish and find only then that there is nowhere to go
+                    cloud.hosts.evacuate(server.id)
+                    eventually_is(cloud, server.id, ServerStatus.ERROR, patience)
+    finally:
+        eventually(lambda: _opens(cloud, dead), patience, what="a host that has let go of what is elsewhere now")
+    eventually(lambda: (_host(cloud, dead).is_up, _host(cloud, dead).is_enabled) == (True, True), patience, what="all well")
+    assert (cloud.servers.get(server.id).host == dead) is not driver.has_other_hosts
 
 
 @pytest.mark.needs("hosts.live_migrate")
@@ -90,6 +124,13 @@ def test_what_is_not_there_or_cannot_move_is_said(cloud: Cloud, desktops: Deskto
 
 def _host(cloud: Cloud, host_id: str) -> Host:
     return next(host for host in cloud.hosts.list() if host.id == host_id)
+
+
+def _opens(cloud: Cloud, host_id: str) -> bool:
+    with suppress(Conflict):
+        cloud.hosts.enable(host_id)
+        return True
+    return False
 
 
 def _has_moved(cloud: Cloud, server_id: str, began: str) -> bool:

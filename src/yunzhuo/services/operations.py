@@ -30,7 +30,7 @@ from yunzhuo.services.outcomes import Outcome, ServerFailed, Subject
 from yunzhuo.services.releasing import release_all
 from yunzhuo.services.rules import lifecycle
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, Step
-from yunzhuo.services.steps import perform
+from yunzhuo.services.steps import perform, too_late
 
 log = get_logger()
 
@@ -90,7 +90,7 @@ class OperationEngine:
         if claim is None:
             return
         if claim.deadline_at <= self._clock.now():
-            self.record_failure(claim, "operation_timed_out", lifecycle.TOO_LATE.get(claim.step, "This took too long."))
+            self.record_failure(claim, *too_late(claim.step, self._cloud, claim.subject))
             return
         if claim.is_called_off:
             reason = "The account that asked for this was disabled."
@@ -184,6 +184,7 @@ class OperationEngine:
                 language=owner.language,
                 user_data=self._agents.begin(tx, desktop, operation, Step(step.name)),
                 build=build_tries.begin(tx, desktop, operation, step, now, self._settings, is_begun=is_begun),
+                waited_seconds=(now - step.started_at).total_seconds(),
             ),
             is_called_off=is_called_off,
         )

@@ -18,6 +18,7 @@ class Subject:
 
     Image and flavor are those that the operation leads to, the language is what its person reads now; ``user_data`` is what the
     step tells the server's first boot. ``build`` is the try that it belongs to, where a server is made.
+    ``waited_seconds`` is how long this step takes so far.
     """
 
     desktop_id: str
@@ -34,6 +35,7 @@ class Subject:
     language: str | None = None
     user_data: str | None = field(default=None, repr=False)
     build: BuildTry | None = None
+    waited_seconds: float = 0.0
 
     @property
     def waits_for_another(self) -> bool:

@@ -1,6 +1,7 @@
 """What each step of an operation does: one look at the cloud or one wish to it, never a wait."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from yunzhuo.phoenix.cloud.errors import CloudNotOffered, GuestUnreachable, ServerBusy, ServerNotFound
@@ -9,7 +10,12 @@ from yunzhuo.phoenix.cloud.resources import RebootKind, Server, ServerStatus, Sn
 from yunzhuo.phoenix.common.errors import Inconsistent, Unavailable
 from yunzhuo.services import address_steps, build_steps, disk_steps
 from yunzhuo.services.outcomes import Outcome, ServerFailed, Subject, seen
+from yunzhuo.services.rules import lifecycle
 from yunzhuo.services.rules.lifecycle import Observed, Step
+
+# Whoever gets ready sooner, as most do, costs no look at the network.
+_PLUGGED_SECONDS = 20.0
+_UNPLUGGED = "Its network port is down: the cloud's network has not plugged it in."
 
 
 def perform(step: Step, cloud: Cloud, subject: Subject) -> Outcome:
@@ -27,6 +33,14 @@ def perform(step: Step, cloud: Cloud, subject: Subject) -> Outcome:
         if server is None or server.status not in _POSSIBLE_IN[step]:
             raise
         return Outcome(done=False, detail="The virtual machine is still busy with the change before.")
+
+
+def too_late(step: Step, cloud: Cloud, subject: Subject) -> tuple[str, str]:
+    """Code and message of the reason why an operation ends whose time is over in this step, as far as there is one to see."""
+    message = lifecycle.TOO_LATE.get(step, "This took too long.")
+    if step is Step.READY and _is_unplugged(cloud, subject):
+        return "port_down", f"{message} {_UNPLUGGED}"
+    return "operation_timed_out", message
 
 
 def _reserve(_cloud: Cloud, _subject: Subject) -> Outcome:
@@ -148,7 +162,8 @@ def _ready(cloud: Cloud, subject: Subject) -> Outcome:
         raise ServerFailed(
             "server_ended", f"The virtual machine ended while it started: {server.fault or server.status}.", server
         )
-    return seen(server, done=False, detail="The system inside is starting.")
+    is_unplugged = subject.waited_seconds >= _PLUGGED_SECONDS and _is_unplugged(cloud, subject)
+    return seen(server, done=False, detail=_UNPLUGGED if is_unplugged else "The system inside is starting.")
 
 
 def _stopped(cloud: Cloud, subject: Subject) -> Outcome:
@@ -210,6 +225,13 @@ def _unbroken(cloud: Cloud, subject: Subject, otherwise: str) -> Server:
     if server.status is ServerStatus.ERROR and subject.arguments.get("from") != Observed.ERROR:
         raise ServerFailed("server_failed", f"{otherwise}: {server.fault or server.status}", server)
     return server
+
+
+def _is_unplugged(cloud: Cloud, subject: Subject) -> bool:
+    """Whether the network says that nothing goes through the server's port; not where it cannot be asked."""
+    with suppress(Exception):  # whatever it is: what explains an end must never keep it from coming
+        return any(not port.is_up for port in cloud.networks.ports(_server_id(subject)))
+    return False
 
 
 def _snapshots_if_offered(cloud: Cloud, server_id: str) -> Sequence[Snapshot]:

@@ -11,7 +11,7 @@ from tests.drivers.memory.conftest import Bench, make_request
 from yunzhuo.phoenix.cloud import memory
 from yunzhuo.phoenix.cloud.errors import CloudUnavailable, NoCapacity, ServerBusy, ServerNotFound
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind, ImageOption, MemoryCloud
-from yunzhuo.phoenix.cloud.resources import ServerStatus
+from yunzhuo.phoenix.cloud.resources import RebootKind, ServerStatus
 from yunzhuo.phoenix.common.errors import Conflict, Refused
 
 
@@ -138,6 +138,17 @@ def test_break_is_accepted_and_ends_in_error(bench: Bench) -> None:
     bench.cloud.servers.delete(server.id)
     bench.wait(1)
     assert bench.cloud.servers.list() == ()
+
+
+def test_an_unplugged_server_runs_and_its_guest_does_not_get_ready_however_often_it_boots(bench: Bench) -> None:
+    bench.control.faults.set(Fault(operation="servers.create", kind=FaultKind.UNPLUG))
+    unplugged, whole = bench.cloud.servers.create(make_request()), bench.create_ready("two")
+    assert [port.is_up for port in bench.cloud.networks.ports(unplugged.id)] == [False]
+    assert [port.is_up for port in bench.cloud.networks.ports(whole.id)] == [True]
+    bench.cloud.servers.reboot(unplugged.id, RebootKind.HARD)
+    bench.wait(1e6)
+    assert bench.cloud.servers.get(unplugged.id).status is ServerStatus.RUNNING
+    assert not bench.cloud.guest.ready(unplugged.id)
 
 
 def test_a_host_that_hangs_makes_nothing_for_ever_and_another_one_does(bench: Bench) -> None:

@@ -81,6 +81,29 @@ def test_a_guest_that_never_gets_ready_fails_at_its_deadline_and_can_be_deleted(
         assert yunzhuo.cloud.servers.list() == ()
 
 
+@pytest.mark.slow
+def test_a_desktop_whose_port_stays_down_says_so_while_it_waits_and_when_it_ends(tmp_path: Path) -> None:
+    with installation(tmp_path / "home", operations={"create_deadline_seconds": 60}) as yunzhuo:
+        lin = yunzhuo.person("lin")
+        yunzhuo.weather.faults.set(Fault(operation="servers.create", kind=FaultKind.UNPLUG))
+        accepted = yunzhuo.request(lin)
+        yunzhuo.run(seconds=15)
+        assert _last_detail(yunzhuo, lin, accepted.operation.id) == "The system inside is starting."
+        assert yunzhuo.weather.calls.count("networks.ports") == 0
+        yunzhuo.run(seconds=15)
+        assert "network port is down" in _last_detail(yunzhuo, lin, accepted.operation.id)
+        yunzhuo.weather.faults.set(Fault(operation="networks.ports", kind=FaultKind.FAIL_BEFORE))
+        yunzhuo.run(seconds=60)
+        failure = yunzhuo.services.desktops.get(lin, accepted.desktop.id).failure
+        assert failure is not None
+        assert failure.code == "port_down"
+        assert "did not get ready in time" in failure.message
+        assert "network port is down" in failure.message
+        asked = yunzhuo.weather.calls.count("networks.ports")
+        assert yunzhuo.services.desktops.get(lin, yunzhuo.available(lin)).state is State.AVAILABLE
+        assert yunzhuo.weather.calls.count("networks.ports") == asked, "whoever gets ready in time costs no look"
+
+
 def test_a_machine_that_breaks_on_every_host_is_made_anew_on_the_next_wish(yunzhuo: Installation, lin: Actor) -> None:
     yunzhuo.weather.faults.set(Fault(operation="servers.create", kind=FaultKind.BREAK, reason="no boot disk", count=2))
     desktop = yunzhuo.services.desktops.get(lin, yunzhuo.available(lin))
@@ -287,3 +310,8 @@ def test_while_workers_do_not_keep_up_only_what_is_overdue_for_long_is_woken(yun
     for _ in range(3):
         waker.wake_due()
     assert len(list(messages.iterdir())) == 2, "late rather than never"
+
+
+def _last_detail(yunzhuo: Installation, actor: Actor, operation_id: str) -> str:
+    begun = [step for step in yunzhuo.services.desktops.operation(actor, operation_id).steps if step.detail]
+    return begun[-1].detail or ""

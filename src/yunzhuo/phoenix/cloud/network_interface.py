@@ -59,8 +59,11 @@ class Networks(Protocol):
         """Networks that floating IPs are taken from, the one to be used first; none: this cloud has no floating IPs for us."""
         ...
 
-    def ports(self) -> Sequence[Port]:
-        """All places on networks that our project has for servers, be these ours, others' or gone, in one call."""
+    def ports(self, server_id: str | None = None) -> Sequence[Port]:
+        """All places on networks that our project has for servers, be these ours, others' or gone, in one call.
+
+        With ``server_id`` that server's alone, none for one that is not there.
+        """
         ...
 
     def delete_port(self, port_id: str, server_id: str) -> None:

@@ -123,12 +123,17 @@ class FloatingIp:
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """A server's place on a network, as the cloud made it for ``server_id``, whether that server is there or not."""
+    """A server's place on a network, as the cloud made it for ``server_id``, whether that server is there or not.
+
+    ``is_up`` False: the network says that nothing goes through it. Some networks never say otherwise; so it explains what goes
+    wrong, and proves nothing of what goes well.
+    """
 
     id: str
     server_id: str
     address: str
     created_at: datetime
+    is_up: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,6 +220,7 @@ FAILED: Mapping[Action, LazyString] = {
 
 REASONS: Mapping[str, LazyString] = {
     "operation_timed_out": lazy_gettext("It took too long."),
+    "port_down": lazy_gettext("It did not get ready: the cloud's network has not plugged it in (its network port is down)."),
     "server_failed": lazy_gettext("Its virtual machine did not start."),
     "server_not_made": lazy_gettext("No host made its virtual machine in time."),
     "server_ended": lazy_gettext("Its virtual machine ended while it was starting."),

@@ -21,7 +21,7 @@ class LocalNetworks:
     def external(self) -> Sequence[Network]:
         return ()
 
-    def ports(self) -> Sequence[Port]:
+    def ports(self, server_id: str | None = None) -> Sequence[Port]:
         raise CloudNotOffered("ports")
 
     def delete_port(self, port_id: str, server_id: str) -> None:

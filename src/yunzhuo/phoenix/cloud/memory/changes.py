@@ -143,7 +143,8 @@ def _make(transaction: Transaction, plan: Plan, request: ServerRequest) -> Serve
     ends = ServerStatus.ERROR if pace.breaks else ServerStatus.RUNNING
     hangs = _FOR_EVER_SECONDS if plan.on_host(FaultKind.HANG, host_id) else 0
     due_at = transaction.now + options.build_seconds + pace.extra_seconds + hangs
-    ready_at = due_at + options.ready_seconds if options.guests_get_ready else None
+    is_plugged = not plan.on_host(FaultKind.UNPLUG, host_id)
+    ready_at = due_at + options.ready_seconds if options.guests_get_ready and is_plugged else None
     return ServerRecord(
         id=transaction.draw_id(),
         desktop_id=request.desktop_id,
@@ -166,6 +167,7 @@ def _make(transaction: Transaction, plan: Plan, request: ServerRequest) -> Serve
         previous_status=ServerStatus.BUILDING,
         change=Change(verb="create", status=ends, due_at=due_at, ready_at=ready_at, fault=pace.breaks),
         ready_at=None,
+        is_plugged=is_plugged,
         frees_at=frees_at(ServerStatus.BUILDING, ends, due_at),
         identity=transaction.draw().hex(),
         boot_id=transaction.draw_id(),

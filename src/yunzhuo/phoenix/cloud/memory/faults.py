@@ -33,6 +33,7 @@ class FaultKind(StrEnum):
                             chance; ``notices.listen`` tells of nothing that has happened until then
     ``LEAK``                a server is deleted, and its port stays
     ``HANG``                the server is made and stays BUILDING for ever
+    ``UNPLUG``              the server is made and runs, its port stays down, and its guest does not get ready
     ``CRASH``               it happened, and before there is an answer the calling process is killed
     ======================= ==========================================================================================
     """
@@ -47,6 +48,7 @@ class FaultKind(StrEnum):
     FORGET = "forget"
     LEAK = "leak"
     HANG = "hang"
+    UNPLUG = "unplug"
     CRASH = "crash"
 
 
@@ -65,6 +67,7 @@ _STRIKES_ONLY = {
     FaultKind.BREAK: _CHANGES | {"image_store.import_from"},
     FaultKind.LEAK: {"servers.delete"},
     FaultKind.HANG: {"servers.create"},
+    FaultKind.UNPLUG: {"servers.create"},
 }
 
 
@@ -73,7 +76,8 @@ class Fault(BaseModel):
 
     It strikes ``count`` times (None: until cleared), each matching call with ``probability``. ``subject`` keeps it to one
     server: the desktop's id for create and find, either id for list, the server's id for all else; so with addresses.
-    ``host`` keeps what becomes of a create (``BREAK``, ``HANG``) to servers that are put on that host; others are counted, too.
+    ``host`` keeps what becomes of a create (``BREAK``, ``HANG``, ``UNPLUG``) to servers that are put on that host; others are
+    counted, too.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

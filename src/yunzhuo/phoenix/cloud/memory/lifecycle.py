@@ -81,7 +81,7 @@ def accept(record: ServerRecord, verb: str, *, now: float, options: Options, pac
     due_at = now + rule.duration(options) + pace.extra_seconds
     ready_at = max(due_at, record.ready_at) if record.ready_at is not None else None
     if rule.boots:
-        ready_at = due_at + options.ready_seconds if options.guests_get_ready else None
+        ready_at = due_at + options.ready_seconds if options.guests_get_ready and record.is_plugged else None
     pictured_at = now if record.status is _RUNNING else record.pictured_at
     return record.model_copy(
         update={

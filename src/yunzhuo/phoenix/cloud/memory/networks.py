@@ -30,8 +30,11 @@ class Networks:
             "networks.external", lambda transaction, _: tuple(map(_as_network, transaction.options.external_networks))
         )
 
-    def ports(self) -> Sequence[Port]:
-        return self._gate.perform("networks.ports", lambda transaction, _: _ports(transaction))
+    def ports(self, server_id: str | None = None) -> Sequence[Port]:
+        def look(transaction: Transaction, _plan: Plan) -> Sequence[Port]:
+            return tuple(port for port in _ports(transaction) if server_id in (None, port.server_id))
+
+        return self._gate.perform("networks.ports", look, subject=server_id or "")
 
     def delete_port(self, port_id: str, server_id: str) -> None:
         def delete(transaction: Transaction) -> None:
@@ -101,11 +104,16 @@ def _as_network(network: NetworkOption) -> Network:
 def _ports(transaction: Transaction) -> Sequence[Port]:
     """Each server's, and what was left behind of servers that are gone."""
     store.purge(transaction)
-    of_servers = transaction.rows("SELECT id, record ->> '$.address', record ->> '$.created_at' FROM servers")
+    of_servers = transaction.rows(
+        """SELECT id, record ->> '$.address', record ->> '$.created_at', COALESCE(record ->> '$.is_plugged', 1) FROM servers"""
+    )
     left = transaction.rows(
         "SELECT id, server_id, address, created_at FROM ports WHERE server_id NOT IN (SELECT id FROM servers)"
     )
     return (
-        *(Port(f"port-{server_id}", server_id, address, as_time(float(made_at))) for server_id, address, made_at in of_servers),
+        *(
+            Port(f"port-{server_id}", server_id, address, as_time(float(made_at)), is_up=bool(is_plugged))
+            for server_id, address, made_at, is_plugged in of_servers
+        ),
         *(Port(port_id, server_id, address, as_time(made_at)) for port_id, server_id, address, made_at in left),
     )

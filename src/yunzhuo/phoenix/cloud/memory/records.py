@@ -63,6 +63,8 @@ class ServerRecord(_Record):
     language: str | None = None
     user_data: str | None = None
     pictured_at: float | None = None
+    # Whether anything goes through its port: without that its guest does not get ready.
+    is_plugged: bool = True
     # How much of its processors the guest has used since ``load_since``, and their seconds until then.
     load_percent: float = 0.0
     load_since: float | None = None

@@ -13,6 +13,7 @@ from yunzhuo.phoenix.cloud.resources import Network, Port
 from yunzhuo.phoenix.common.errors import InvalidInput, NotFound
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_FIELDS = ("id", "device_id", "device_owner", "fixed_ips", "created_at", "status")
 # What Nova makes for a server is owned by `compute:` and the server's availability zone.
 _OF_SERVERS = "compute:"
 
@@ -43,9 +44,12 @@ class OpenStackNetworks:
             raise NotFound("network_not_found", "The cloud has no such external network.", network_id=network_id)
         return found
 
-    def ports(self) -> Sequence[Port]:
-        fields = "&".join(f"fields={name}" for name in ("id", "device_id", "device_owner", "fixed_ips", "created_at"))
-        path = f"/ports?project_id={self._connection.project_id}&{fields}"
+    def ports(self, server_id: str | None = None) -> Sequence[Port]:
+        if server_id is not None and not _ID.fullmatch(server_id):
+            return ()
+        fields = "&".join(f"fields={name}" for name in _FIELDS)
+        only = "" if server_id is None else f"&device_id={server_id}"
+        path = f"/ports?project_id={self._connection.project_id}&{fields}{only}"
         found = {each["id"]: each for each in self._connection.pages("network", path, "ports")}
         return tuple(
             Port(
@@ -53,6 +57,8 @@ class OpenStackNetworks:
                 server_id=each["device_id"],
                 address=next((fixed["ip_address"] for fixed in each["fixed_ips"]), ""),
                 created_at=read_time(each["created_at"]),
+                # BUILD is on its way, N/A is not told.
+                is_up=each["status"] != "DOWN",
             )
             for each in found.values()
             if each["device_owner"].startswith(_OF_SERVERS) and each["device_id"]

@@ -119,7 +119,10 @@ class SpreadNetworks:
     def external(self) -> Sequence[Network]:
         return self._home.external()
 
-    def ports(self) -> Sequence[Port]:
+    def ports(self, server_id: str | None = None) -> Sequence[Port]:
+        if server_id is not None:
+            place, own_id = self._places.of(server_id)
+            return () if place is None else [_port(place, port) for port in place.networks.ports(own_id)]
         return self._places.gather(lambda place: [_port(place, port) for port in place.networks.ports()])
 
     def delete_port(self, port_id: str, server_id: str) -> None:
