@@ -9,6 +9,7 @@ from yunzhuo.phoenix.cloud.openstack.image_store import OpenStackImageStore
 from yunzhuo.phoenix.cloud.openstack.notices import OpenStackNotices
 from yunzhuo.phoenix.cloud.openstack.places import Places
 from yunzhuo.phoenix.cloud.openstack.projects import OpenStackProjects
+from yunzhuo.phoenix.cloud.openstack.spread_care import SpreadCare
 from yunzhuo.phoenix.cloud.openstack.spread_networks import SpreadAddresses, SpreadNetworks, SpreadVolumes
 from yunzhuo.phoenix.cloud.openstack.spread_servers import SpreadGuest, SpreadHosts, SpreadServers
 from yunzhuo.phoenix.config.settings import OpenStackSettings
@@ -25,6 +26,7 @@ class OpenStackCloud:
         self._places = Places(self._connection, domain)
         home = self._places.home
         self.servers: interface.Servers = SpreadServers(self._places)
+        self.care: interface.ServerCare = SpreadCare(self._places)
         self.volumes: interface.Volumes = SpreadVolumes(self._places)
         self.addresses: interface.Addresses = SpreadAddresses(self._places)
         self.flavors: interface.Flavors = self._places.flavors

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from yunzhuo.phoenix.cloud.errors import CloudNotOffered, ProjectNotFound
 from yunzhuo.phoenix.cloud.openstack.addresses import OpenStackAddresses
+from yunzhuo.phoenix.cloud.openstack.care import OpenStackCare
 from yunzhuo.phoenix.cloud.openstack.connection import Connection
 from yunzhuo.phoenix.cloud.openstack.domain import Domain
 from yunzhuo.phoenix.cloud.openstack.flavors import OpenStackFlavors
@@ -58,6 +59,7 @@ class Place:
         self.addresses = OpenStackAddresses(connection, lookup, self.networks)
         self.routers = OpenStackRouters(connection, self.networks.forget)
         self.security_groups = OpenStackSecurityGroups(connection)
+        self.care = OpenStackCare(connection, lookup, images, self.security_groups)
         self.hosts = OpenStackHosts(connection, lookup)
         self.guest = OpenStackGuest(connection, lookup)
 

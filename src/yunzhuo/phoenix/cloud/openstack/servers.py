@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 
-from yunzhuo.phoenix.cloud.errors import CloudNotOffered, ServerBusy, ServerNotFound
+from yunzhuo.phoenix.cloud.errors import CloudNotOffered, ServerBusy, ServerLocked, ServerNotFound
 from yunzhuo.phoenix.cloud.openstack import quotas, verbs
 from yunzhuo.phoenix.cloud.openstack.connection import CREATE, READ, Connection, Json
 from yunzhuo.phoenix.cloud.openstack.consoles import Consoles
@@ -135,6 +135,8 @@ class OpenStackServers:
         seen = self._lookup.see_if_there(server_id)
         if seen is None:
             return
+        if seen.server.is_locked:
+            raise ServerLocked(server_id)
         self._snapshots.delete_all(server_id)
         with suppress(ServerNotFound):
             if seen.nova_status == "SOFT_DELETED":
