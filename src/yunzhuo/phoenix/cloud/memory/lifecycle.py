@@ -75,7 +75,7 @@ def is_already(record: ServerRecord, verb: str) -> bool:
 
 
 def accept(record: ServerRecord, verb: str, *, now: float, options: Options, pace: Pace) -> ServerRecord:
-    """The settled record with the verb under way. Raises ServerBusy when the table does not allow it, and what else forbids it."""
+    """The settled record with the verb under way. Raises ServerBusy (the table), ServerLocked, ServerShelved."""
     rule = RULES[verb]
     if record.gone_at is not None:
         raise ServerBusy("The server is being deleted.", server_id=record.id)

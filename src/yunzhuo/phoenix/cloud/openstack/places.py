@@ -22,6 +22,7 @@ from yunzhuo.phoenix.cloud.openstack.images import OpenStackImages
 from yunzhuo.phoenix.cloud.openstack.networks import OpenStackNetworks
 from yunzhuo.phoenix.cloud.openstack.routers import OpenStackRouters
 from yunzhuo.phoenix.cloud.openstack.security_groups import OpenStackSecurityGroups
+from yunzhuo.phoenix.cloud.openstack.server_groups import ServerGroups
 from yunzhuo.phoenix.cloud.openstack.server_lookup import ServerLookup
 from yunzhuo.phoenix.cloud.openstack.servers import OpenStackServers
 from yunzhuo.phoenix.cloud.openstack.shown_images import ShownImages
@@ -54,7 +55,8 @@ class Place:
         lookup = ServerLookup(connection)
         self.networks = OpenStackNetworks(connection, has_own=project_id is not None)
         fitting = images if project_id is None else ShownImages(images, project_id)
-        self.servers = OpenStackServers(connection, lookup, flavors, fitting, self.networks)
+        self.server_groups = ServerGroups(connection)
+        self.servers = OpenStackServers(connection, lookup, flavors, fitting, self.networks, self.server_groups)
         self.volumes = OpenStackVolumes(connection, lookup)
         self.addresses = OpenStackAddresses(connection, lookup, self.networks)
         self.routers = OpenStackRouters(connection, self.networks.forget)

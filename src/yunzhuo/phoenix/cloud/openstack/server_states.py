@@ -71,6 +71,7 @@ class Seen:
     nova_status: str
     task: str | None
     metadata: Mapping[str, str]
+    has_volume: bool = False  # its disk is one
 
     @property
     def heading_for(self) -> ServerStatus:
@@ -122,7 +123,7 @@ def read(found: Mapping[str, Any], *, owner_tag: str, observed_at: datetime) -> 
         language=metadata.get(LANGUAGE) or None,
         is_locked=bool(found.get("locked")),
     )
-    return Seen(server, found["status"], found.get("OS-EXT-STS:task_state"), metadata)
+    return Seen(server, found["status"], found.get("OS-EXT-STS:task_state"), metadata, has_volume=not found.get("image"))
 
 
 def _fault(fault: Mapping[str, Any] | None) -> str:
