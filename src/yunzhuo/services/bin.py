@@ -16,7 +16,7 @@ from yunzhuo.services.rules import leases, lifecycle
 from yunzhuo.services.rules.lifecycle import State
 from yunzhuo.services.rules.quota import Resource
 from yunzhuo.services.stated import needs
-from yunzhuo.services.wishes import Accepted, WishBook, accepted
+from yunzhuo.services.wishes import Accepted, WishBook, accepted, require_unlocked
 
 
 class BinService:
@@ -39,6 +39,7 @@ class BinService:
         LimitReached when the person's bin is full.
         """
         desktop, latest = visible_desktop(tx, actor, desktop_id, "desktop:delete")
+        require_unlocked(desktop)
         terms, now = terms_for(tx, desktop), self._clock.now()
         days = max(terms.bin_days, leases.LEAST_BIN_DAYS) if ended else terms.bin_days
         is_spare = desktop.pool_id is not None and desktop.claimant_id is None

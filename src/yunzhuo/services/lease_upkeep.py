@@ -85,7 +85,8 @@ class LeaseKeeper:
 
     def _to_end(self, now: datetime) -> Sequence[str]:
         with self._db.reading() as tx:
-            query = select(Desktop.id).where(*_living(), Desktop.ends_at <= now, Desktop.warned_at <= now - leases.NOTICE)
+            over = (Desktop.ends_at <= now, Desktop.warned_at <= now - leases.NOTICE)
+            query = select(Desktop.id).where(*_living(), *over, Desktop.is_locked.is_(False))
             return list(tx.scalars(query.order_by(Desktop.ends_at)))
 
     def _to_empty(self, now: datetime) -> Sequence[str]:
@@ -184,7 +185,7 @@ def _living() -> tuple[ColumnElement[bool], ...]:
 
 
 def _binned() -> tuple[ColumnElement[bool], ...]:
-    return Desktop.binned_at.is_not(None), Desktop.deleted_at.is_(None)
+    return Desktop.binned_at.is_not(None), Desktop.deleted_at.is_(None), Desktop.is_locked.is_(False)
 
 
 def _locked(tx: Transaction, desktop_id: str) -> tuple[Desktop, Operation]:

@@ -24,7 +24,23 @@ def test_tables_are_complete() -> None:
     }
     assert set(lifecycle.WANTED_AFTER) | lifecycle.KEEPS_POWER | changes_nothing == set(Action)
     assert set(lifecycle.ALLOWED) == set(State)
-    assert set(lifecycle.ALLOWED_IN_ERROR) | {Observed.STOPPED, Observed.SUSPENDED} == {None, *Observed}
+    at_rest = {Observed.STOPPED, Observed.SUSPENDED, Observed.RESCUED}
+    assert set(lifecycle.ALLOWED_IN_ERROR) | at_rest == {None, *Observed}
+
+
+def test_what_is_locked_keeps_its_state_and_is_changed_by_nobody() -> None:
+    for facts in ALL_FACTS:
+        locked = replace(facts, is_locked=True)
+        assert lifecycle.allowed_actions(locked) == frozenset()
+        assert lifecycle.state(locked) is lifecycle.state(facts)
+        assert lifecycle.is_reachable(locked) is lifecycle.is_reachable(facts)
+
+
+def test_a_rescued_desktop_is_reached_and_only_removed() -> None:
+    rescued = Facts(Wanted.RUNNING, Observed.RESCUED, False, Action.CREATE, OperationStatus.SUCCEEDED)
+    assert lifecycle.state(rescued) is State.RESCUED
+    assert lifecycle.is_reachable(rescued)
+    assert lifecycle.allowed_actions(rescued) == {Action.DELETE, Action.FORCE_DELETE}
 
 
 def test_every_combination_has_a_state_and_can_be_deleted_unless_it_is_gone() -> None:
