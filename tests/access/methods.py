@@ -11,7 +11,7 @@ from tests.support.installation import PASSWORD, START
 from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.audit_search import AuditWish
 from yunzhuo.services.bulk import Outcome
-from yunzhuo.services.care import Deed
+from yunzhuo.services.care import Deed as CareDeed
 from yunzhuo.services.consoles import ConsoleProtocol
 from yunzhuo.services.desktop_table import TableWish
 from yunzhuo.services.desktops import NewDesktop
@@ -115,8 +115,7 @@ METHODS: Mapping[str, Ask] = {
     "desktops.rename": lambda w, a, t: desktops(w).rename(a, t.desktop, "Renamed"),
     "desktops.request": _request,
     "care.console_log": lambda w, a, t: care(w).console_log(a, t.desktop),
-    "care.do": lambda w, a, t: care(w).do(a, t.desktop, Deed.PAUSE),
-    "care.do lock": lambda w, a, t: care(w).do(a, t.desktop, Deed.LOCK),
+    "care.do": lambda w, a, t: care(w).do(a, t.desktop, CareDeed.UNLOCK),
     "care.security_groups": lambda w, a, t: care(w).security_groups(a, t.desktop),
     "care.set_security_groups": lambda w, a, t: care(w).set_security_groups(a, t.desktop, []),
     "desktops.resize": lambda w, a, t: desktops(w).resize(a, t.desktop, _flavor(w, 1)),

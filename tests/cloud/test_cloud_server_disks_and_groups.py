@@ -24,12 +24,12 @@ def test_servers_are_spread_by_a_group_of_our_own() -> None:
         Desktops(cloud, _PATIENCE).all_removed() as desktops,
         asked_directly("yunzhuo") as nova,
     ):
-        made = [desktops.create_running() for _ in range(3)]
+        made = [desktops.create_running() for _ in range(2)]
         (group,) = [each for each in nova.compute.server_groups() if each.member_ids and made[0].id in each.member_ids]
         try:
             assert set(group.member_ids) == {server.id for server in made}
             assert group.policy == "soft-anti-affinity"
-            assert len({cloud.servers.get(server.id).host for server in made}) == 3
+            assert len({cloud.servers.get(server.id).host for server in made}) == 2
         finally:
             nova.compute.delete_server_group(group.id)
 

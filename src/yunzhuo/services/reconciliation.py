@@ -108,7 +108,8 @@ class Reconciler:
         if finding.kind is FindingKind.MISSING_FIRST:
             desktop.missing_since = now
             return
-        was = {"status": desktop.observed_status, "name": desktop.server_name, "locked": desktop.is_locked}
+        was: dict[str, object] = {"status": desktop.observed_status, "name": desktop.server_name}
+        was_locked = desktop.is_locked
         server = finding.server
         if server is None:
             desktop.observed_status, desktop.observed_fault, desktop.observed_fault_code = Observed.MISSING, None, None
@@ -122,9 +123,11 @@ class Reconciler:
         operation.note_code = desktop.observed_fault_code
         if desktop.observed_status != Observed.RUNNING:
             desktop.ready_at = None
-        now_is = {"status": desktop.observed_status, "name": desktop.server_name, "locked": desktop.is_locked}
+        now_is: dict[str, object] = {"status": desktop.observed_status, "name": desktop.server_name}
+        if was_locked is not desktop.is_locked:
+            was, now_is = {**was, "locked": was_locked}, {**now_is, "locked": desktop.is_locked}
         # A name that was never heard before is no news.
-        is_other = any(was[each] != now_is[each] for each in ("status", "locked"))
+        is_other = was["status"] != now_is["status"] or was_locked is not desktop.is_locked
         is_news = is_other or was["name"] not in (None, now_is["name"])
         if is_news:
             organization = desktop.organization_id

@@ -14,7 +14,7 @@ from yunzhuo.services.rules.lifecycle import Action, State, Wanted
 
 
 def _settled(yunzhuo: Installation) -> None:
-    yunzhuo.clock.advance(seconds=5)
+    yunzhuo.pass_time(5)
     yunzhuo.services.reconciler.round()
 
 

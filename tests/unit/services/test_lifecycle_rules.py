@@ -146,11 +146,11 @@ def test_a_desktop_is_worked_at_while_its_disk_or_its_address_is_on_the_way() ->
     for facts in ALL_FACTS:
         state = lifecycle.state(facts)
         is_up = facts.observed is Observed.RUNNING and facts.is_ready
-        expected = state is State.AVAILABLE or (state in beside_work and is_up)
+        expected = state in (State.AVAILABLE, State.RESCUED) or (state in beside_work and is_up)
         assert lifecycle.is_reachable(facts) is expected
         if expected:
             seen.add(state)
-    assert seen == {State.AVAILABLE, *beside_work}
+    assert seen == {State.AVAILABLE, State.RESCUED, *beside_work}
 
 
 def test_a_failed_create_is_an_error_whatever_the_cloud_says() -> None:
@@ -209,7 +209,7 @@ def test_a_server_ends_as_it_was() -> None:
 
 
 def test_what_rests_is_as_the_cloud_says() -> None:
-    words = {Observed.STOPPED: State.STOPPED, Observed.SUSPENDED: State.SUSPENDED}
+    words = {Observed.STOPPED: State.STOPPED, Observed.SUSPENDED: State.SUSPENDED, Observed.RESCUED: State.RESCUED}
     for facts in ALL_FACTS:
         if facts.status is OperationStatus.SUCCEEDED and facts.action not in (Action.DELETE, Action.FORCE_DELETE):
             if facts.wanted is Wanted.GONE:
