@@ -53,8 +53,10 @@ class OpenStackCare:
             return
         verbs.check(seen, verbs.RESCUE)
         wanted: Json = {"rescue_image_ref": image_id} if image_id else {}
-        refusals: Refusals = {400: _cannot, 404: gone(ImageNotFound, image_id or "")} if image_id else {400: _cannot}
-        # Of a server whose disk is a volume since Nova's API 2.87; `null` there means no particulars.
+        refusals: Refusals = {400: _not_on_volumes if seen.has_volume else _cannot}
+        if image_id:
+            refusals = {**refusals, 404: gone(ImageNotFound, image_id)}
+        # Of a server whose disk is a volume since Nova's API 2.87, with images that are made for it.
         self._asking.wish(server_id, {"rescue": wanted or None}, refusals, version=CREATE)
 
     def unrescue(self, server_id: str) -> None:
@@ -98,6 +100,10 @@ def _cannot(said: str, **details: object) -> InvalidInput:
     error = InvalidInput(f"This server cannot be rescued so: {said}", code="cannot_be_rescued")
     error.details = {**error.details, **details}
     return error
+
+
+def _not_on_volumes(said: str, **_details: object) -> CloudNotOffered:
+    return CloudNotOffered(f"rescuing a server whose disk is a volume with this image ({said})")
 
 
 def _no_log_now(said: str, **details: object) -> ServerBusy:

@@ -23,6 +23,11 @@ class ServerGroups:
         """The group of a new server, None: the settings want none. Raises InvalidInput (``no_server_group``)."""
         return str(self._chosen.items()[0]["id"]) if self._connection.settings.server_group else None
 
+    def check(self) -> None:
+        """Raises InvalidInput when a group that the settings name is not there. Makes none."""
+        if self._connection.settings.server_group not in ("", _SPREAD):
+            self._choose()
+
     def check_room(self, group_id: str | None, refused: Forbidden) -> None:
         """Raises NoCapacity when a refused server was one too many for its group: Nova says 403 of that, too."""
         if group_id is None:
