@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy import ColumnElement, exists, func, select
 
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.common.clock import Clock
@@ -86,7 +86,8 @@ class LeaseKeeper:
     def _to_end(self, now: datetime) -> Sequence[str]:
         with self._db.reading() as tx:
             over = (Desktop.ends_at <= now, Desktop.warned_at <= now - leases.NOTICE)
-            query = select(Desktop.id).where(*_living(), *over, Desktop.is_locked.is_(False))
+            is_being_repaired = func.coalesce(Desktop.observed_status, "") == Observed.RESCUED
+            query = select(Desktop.id).where(*_living(), *over, Desktop.is_locked.is_(False), ~is_being_repaired)
             return list(tx.scalars(query.order_by(Desktop.ends_at)))
 
     def _to_empty(self, now: datetime) -> Sequence[str]:

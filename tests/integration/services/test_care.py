@@ -1,15 +1,21 @@
 """Looking after one desktop's server: what its owner, others and the installation itself can do to it meanwhile."""
 
+import json
+from datetime import timedelta
+from pathlib import Path
+
 import pytest
 from sqlalchemy import select
-from tests.support.installation import Installation
+from tests.support.installation import Installation, installation
 
+from yunzhuo.cli import main
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
 from yunzhuo.phoenix.common.errors import Conflict, Forbidden, NotFound, Unavailable
 from yunzhuo.phoenix.db.models import AuditEntry
 from yunzhuo.phoenix.db.session import Database
-from yunzhuo.services.access import Actor
+from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.care import Deed
+from yunzhuo.services.rules.leases import Terms
 from yunzhuo.services.rules.lifecycle import Action, State, Wanted
 
 
@@ -85,6 +91,52 @@ def test_a_rescued_desktop_comes_back_as_it_was(yunzhuo: Installation, lin: Acto
     _settled(yunzhuo)
     _settled(yunzhuo)
     assert yunzhuo.services.desktops.get(lin, desktop_id).state is State.AVAILABLE
+
+
+def test_a_rescued_desktop_is_not_put_into_the_bin(yunzhuo: Installation, lin: Actor, boss: Actor) -> None:
+    desktop_id = yunzhuo.available(lin)
+    yunzhuo.services.leases.put_terms(boss, boss.organization_id, Terms(bin_days=3))
+    yunzhuo.services.care.do(boss, desktop_id, Deed.RESCUE)
+    _settled(yunzhuo)
+    with pytest.raises(Conflict) as refusal:
+        yunzhuo.services.desktops.act(lin, desktop_id, Action.DELETE)
+    assert refusal.value.code == "not_possible_now"
+    yunzhuo.services.desktops.act(lin, desktop_id, Action.DELETE, for_good=True)
+    yunzhuo.run()
+    assert yunzhuo.cloud.servers.list() == ()
+
+
+def test_a_locked_desktop_outlives_its_end_until_it_is_unlocked(yunzhuo: Installation, lin: Actor, boss: Actor) -> None:
+    desktop_id = yunzhuo.available(lin)
+    yunzhuo.services.leases.set_end(boss, desktop_id, yunzhuo.clock.now() + timedelta(days=2))
+    yunzhuo.services.care.do(boss, desktop_id, Deed.LOCK)
+    for _ in range(6):
+        yunzhuo.services.lease_keeper.round()
+        yunzhuo.pass_time(86_400)
+    assert yunzhuo.services.desktops.get(lin, desktop_id).state is State.AVAILABLE
+    yunzhuo.services.care.do(boss, desktop_id, Deed.UNLOCK)
+    yunzhuo.services.lease_keeper.round()
+    assert yunzhuo.services.desktops.get(lin, desktop_id).state is not State.AVAILABLE
+
+
+def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("YUNZHUO_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("YUNZHUO_CLOUD__DRIVER", "memory")
+    with installation(tmp_path / "home") as yunzhuo:
+        monkeypatch.setenv("YUNZHUO_DATABASE__URL", yunzhuo.settings.database.url)
+        yunzhuo.person("boss", Role.ADMINISTRATOR)
+        desktop_id = yunzhuo.available(yunzhuo.person("lin"), name="Maths")
+    assert main(["desktop", "lock", "Maths"]) == 0
+    assert main(["desktop", "shelve", "Maths"]) == 1
+    assert "locked" in capsys.readouterr().err
+    assert main(["desktop", "unlock", "Maths"]) == 0
+    assert main(["desktop", "console-log", desktop_id]) == 0
+    assert "boot" in capsys.readouterr().out
+    assert main(["desktop", "rescue", "Maths", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"desktop_id": desktop_id, "deed": "rescue"}
+    assert main(["desktop", "--as", "lin@school.local", "unrescue", "Maths"]) == 1
+    assert main(["desktop", "security-groups", "Maths"]) == 0
+    assert "none" in capsys.readouterr().out
 
 
 def test_what_is_being_changed_or_never_was_is_not_looked_after(yunzhuo: Installation, lin: Actor, boss: Actor) -> None:
