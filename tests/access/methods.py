@@ -11,6 +11,7 @@ from tests.support.installation import PASSWORD, START
 from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.audit_search import AuditWish
 from yunzhuo.services.bulk import Outcome
+from yunzhuo.services.care import Deed as CareDeed
 from yunzhuo.services.consoles import ConsoleProtocol
 from yunzhuo.services.desktop_table import TableWish
 from yunzhuo.services.desktops import NewDesktop
@@ -70,6 +71,7 @@ desktops, groups, guests, organizations = _of("desktops"), _of("groups"), _of("g
 addresses, configuration = _of("addresses"), _of("configuration")
 gateways, licensing, screens = _of("gateways"), _of("licensing"), _of("screens")
 overview, people, lists, quotas = _of("overview"), _of("people"), _of("people_import"), _of("quotas")
+care = _of("care")
 bulk, operations, disks = _of("bulk"), _of("operations"), _of("personal_disks")
 factors, passkeys, registration = _of("factors"), _of("passkeys"), _of("registration")
 sessions, tokens = _of("sessions"), _of("tokens")
@@ -112,6 +114,10 @@ METHODS: Mapping[str, Ask] = {
     "desktops.rebuild": lambda w, a, t: desktops(w).rebuild(a, t.desktop),
     "desktops.rename": lambda w, a, t: desktops(w).rename(a, t.desktop, "Renamed"),
     "desktops.request": _request,
+    "care.console_log": lambda w, a, t: care(w).console_log(a, t.desktop),
+    "care.do": lambda w, a, t: care(w).do(a, t.desktop, CareDeed.UNLOCK),
+    "care.security_groups": lambda w, a, t: care(w).security_groups(a, t.desktop),
+    "care.set_security_groups": lambda w, a, t: care(w).set_security_groups(a, t.desktop, []),
     "desktops.resize": lambda w, a, t: desktops(w).resize(a, t.desktop, _flavor(w, 1)),
     "desktops.sizes": lambda w, a, t: desktops(w).sizes(a, t.desktop),
     "events.missed_by": lambda w, a, t: w.yunzhuo.services.events.missed_by(a, 0),

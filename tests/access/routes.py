@@ -68,6 +68,8 @@ CONTENT: Mapping[str, Content] = {
     "POST /api/v1/desktops/actions": lambda world, target: {"json": {"ids": [target.desktop], "action": "stop"}},
     "POST /api/v1/desktops/bulk": lambda world, target: {"json": {**_wish(world, target)["json"], "desktops": [{}]}},
     "POST /api/v1/operations/actions": lambda world, target: {"json": {"ids": [target.operation], "action": "cancel"}},
+    "POST /api/v1/desktops/<desktop_id>/care": _json(deed="unlock"),
+    "PUT /api/v1/desktops/<desktop_id>/security-groups": _json(ids=[]),
     "POST /api/v1/hosts/<host_id>": _json(change="disable", reason="new memory"),
     "POST /api/v1/hosts/<host_id>/moves": _json(how="live"),
     "POST /api/v1/networks": _json(name="new", subnet={"cidr": "10.77.0.0/24"}),

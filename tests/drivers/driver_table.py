@@ -35,6 +35,8 @@ ALL = frozenset(
         "servers.delete_snapshot",
         "servers.delete",
         "servers.console",
+        *(f"care.{verb}" for verb in ("console_log", "pause", "shelve", "lock", "unlock", "rescue", "unrescue")),
+        *(f"care.{verb}" for verb in ("security_groups", "set_security_groups")),
         *(f"volumes.{verb}" for verb in ("create", "find", "get", "list", "attach", "detach", "delete")),
         *(f"volumes.{verb}" for verb in ("snapshot", "snapshots", "restore", "delete_snapshot")),
         *(f"addresses.{verb}" for verb in ("create", "find", "list", "associate", "dissociate", "delete")),
@@ -85,7 +87,10 @@ _NOT_LOCAL = frozenset(
     each
     for each in ALL - _ALSO_LOCAL
     if each.startswith(
-        ("addresses.", "networks.", "routers.", "security_groups.", "image_store.", "hosts.", "projects.", "notices.")
+        (
+            *("addresses.", "networks.", "routers.", "security_groups.", "image_store.", "hosts.", "projects."),
+            *("notices.", "care."),
+        )
     )
 )
 OFFERS = {

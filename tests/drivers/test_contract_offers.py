@@ -25,6 +25,15 @@ _REQUESTS: dict[str, Callable[[Cloud, str], object]] = {
     "servers.snapshots": lambda cloud, server_id: cloud.servers.snapshots(server_id),
     "servers.roll_back": lambda cloud, server_id: cloud.servers.roll_back(server_id, "snapshot"),
     "servers.delete_snapshot": lambda cloud, server_id: cloud.servers.delete_snapshot(server_id, "snapshot"),
+    "care.console_log": lambda cloud, server_id: cloud.care.console_log(server_id, max_bytes=1),
+    "care.pause": lambda cloud, server_id: cloud.care.pause(server_id),
+    "care.shelve": lambda cloud, server_id: cloud.care.shelve(server_id),
+    "care.lock": lambda cloud, server_id: cloud.care.lock(server_id),
+    "care.unlock": lambda cloud, server_id: cloud.care.unlock(server_id),
+    "care.rescue": lambda cloud, server_id: cloud.care.rescue(server_id),
+    "care.unrescue": lambda cloud, server_id: cloud.care.unrescue(server_id),
+    "care.security_groups": lambda cloud, server_id: cloud.care.security_groups(server_id),
+    "care.set_security_groups": lambda cloud, server_id: cloud.care.set_security_groups(server_id, []),
     "volumes.create": lambda cloud, server_id: cloud.volumes.create(VolumeRequest(server_id, "name", 64)),
     "volumes.find": lambda cloud, server_id: cloud.volumes.find(server_id),
     "volumes.get": lambda cloud, _server_id: cloud.volumes.get("volume"),
@@ -115,6 +124,7 @@ def test_what_is_not_offered_says_so(cloud: Cloud, shared_server: Server, operat
 def test_the_table_knows_every_operation_of_the_interface() -> None:
     parts = {
         "servers": interface.Servers,
+        "care": interface.ServerCare,
         "volumes": interface.Volumes,
         "addresses": interface.Addresses,
         "flavors": interface.Flavors,

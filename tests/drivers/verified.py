@@ -15,7 +15,7 @@ from yunzhuo.phoenix.cloud.interface import Cloud
 
 FILE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "drivers.json"
 _PARTS = (
-    *("servers", "volumes", "addresses", "flavors", "images", "image_store"),
+    *("servers", "care", "volumes", "addresses", "flavors", "images", "image_store"),
     *("networks", "routers", "security_groups", "hosts", "guest", "projects", "notices"),
 )
 #: What was seen in this process, by driver and call: "verified", or "not offered".

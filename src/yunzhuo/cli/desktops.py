@@ -2,7 +2,7 @@
 
 import click
 
-from yunzhuo.cli import addresses
+from yunzhuo.cli import addresses, care
 from yunzhuo.cli.asking import acting, all_desktops, as_data, chosen, following, found, sentence, sure, told
 from yunzhuo.cli.bulk import bulk, create_many
 from yunzhuo.cli.carrying import clipboard, get, put
@@ -176,5 +176,5 @@ def history(context: CommandContext, reference: str, limit: int, cursor: str | N
     print_answer(data, text + more, as_json=context.json_output)
 
 
-for command in (snapshot, put, get, clipboard, addresses.assign, addresses.release, bulk, create_many):
+for command in (snapshot, put, get, clipboard, addresses.assign, addresses.release, bulk, create_many, *care.COMMANDS):
     desktop.add_command(command)

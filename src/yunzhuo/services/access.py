@@ -198,6 +198,8 @@ _ADMINISTRATORS: Mapping[str, Scope] = {
     "desktop:force_delete": Scope.ORGANIZATION,
     "desktop:hand_over": Scope.ORGANIZATION,
     "desktop:create_for": Scope.ORGANIZATION,
+    # What its owner would not expect, and what may say more of it than its owner would.
+    **dict.fromkeys(("desktop:care", "desktop:console_log"), Scope.ORGANIZATION),
     # Whoever is outside reaches a desktop by it: that is for those to say who answer for the network.
     **dict.fromkeys(("desktop:assign_address", "desktop:release_address", "address:read"), Scope.ORGANIZATION),
     # Who works on it, what the cloud said word by word, its request ids.

@@ -39,6 +39,7 @@ from yunzhuo.services.audit_chain import AuditKeeper
 from yunzhuo.services.audit_search import AuditReader
 from yunzhuo.services.bin import BinService
 from yunzhuo.services.bulk import BulkService
+from yunzhuo.services.care import CareService
 from yunzhuo.services.catalog import CatalogService
 from yunzhuo.services.changes import ChangeFeed
 from yunzhuo.services.claims import ClaimService
@@ -132,6 +133,7 @@ class Services:
     audit_reader: AuditReader
     bin: BinService
     bulk: BulkService
+    care: CareService
     catalog: CatalogService
     claims: ClaimService
     configuration: ConfigurationService
@@ -269,6 +271,7 @@ def services(
             audit_reader=AuditReader(db, audit),
             bin=bin_service,
             bulk=BulkService(db, desktops, admission, audit),
+            care=CareService(db, connected, feed, audit),
             catalog=catalog,
             claims=ClaimService(db, desktops, wishes, feed, audit, clock),
             configuration=ConfigurationService(db, pools, schedules, quota_service, audit, clock),

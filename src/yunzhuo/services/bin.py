@@ -13,10 +13,10 @@ from yunzhuo.services.desktop_views import DesktopView, desktop_views, visible_d
 from yunzhuo.services.lease_book import kind_of, terms_for
 from yunzhuo.services.quota_book import QuotaBook, size_of
 from yunzhuo.services.rules import leases, lifecycle
-from yunzhuo.services.rules.lifecycle import State
+from yunzhuo.services.rules.lifecycle import Action, State
 from yunzhuo.services.rules.quota import Resource
 from yunzhuo.services.stated import needs
-from yunzhuo.services.wishes import Accepted, WishBook, accepted
+from yunzhuo.services.wishes import Accepted, WishBook, accepted, refused, require_unlocked
 
 
 class BinService:
@@ -36,14 +36,18 @@ class BinService:
         """Put a desktop into the bin instead of deleting it; None: its terms have no bin for it, and it is to be deleted.
 
         ``ended``: nobody asked for it, its time was over. A desktop of a pool leaves it. Raises NotFound, Forbidden,
-        LimitReached when the person's bin is full.
+        LimitReached when the person's bin is full, Conflict when it is locked, or another system runs in it.
         """
         desktop, latest = visible_desktop(tx, actor, desktop_id, "desktop:delete")
+        require_unlocked(desktop)
+        facts = facts_of(desktop, latest)
         terms, now = terms_for(tx, desktop), self._clock.now()
         days = max(terms.bin_days, leases.LEAST_BIN_DAYS) if ended else terms.bin_days
         is_spare = desktop.pool_id is not None and desktop.claimant_id is None
-        if is_spare or not leases.goes_to_bin(facts_of(desktop, latest), kind_of(tx, desktop), days):
+        if is_spare or not leases.goes_to_bin(facts, kind_of(tx, desktop), days):
             return None
+        if lifecycle.state(facts) is State.RESCUED:  # what is in the bin is stopped, and this cannot be
+            raise refused(Action.DELETE, State.RESCUED)
         if not ended:
             self._check_room(tx, desktop.owner_id)
         until = leases.bin_until(now, terms, ended=ended)

@@ -75,6 +75,7 @@ def facts_of(desktop: Desktop, operation: Operation) -> Facts:
         action=Action(operation.action),
         status=OperationStatus(operation.status),
         is_binned=desktop.binned_at is not None,
+        is_locked=desktop.is_locked,
     )
 
 

@@ -24,6 +24,7 @@ _LONGEST_PAUSE_SECONDS = 1.0
 _READY_SECONDS = 300.0
 _CHANGE_SECONDS = 120.0
 _VOLUME_MIB = 1024
+_LOG_BYTES = 1024
 
 
 class Verdict(StrEnum):
@@ -122,6 +123,12 @@ class _Made:
             ("servers.resize", self._resize),
             ("servers.stop", lambda: self._do(lambda: servers.stop(server_id), ServerStatus.STOPPED)),
             ("servers.start", lambda: self._do(lambda: servers.start(server_id), ServerStatus.RUNNING)),
+            ("care.console_log", lambda: self._cloud.care.console_log(server_id, max_bytes=_LOG_BYTES)),
+            ("care.security_groups", self._regroup),
+            ("care.lock", self._lock),
+            ("care.pause", self._pause),
+            ("care.shelve", self._shelve),
+            ("care.rescue", self._rescue),
         )
 
     def remove(self) -> None:
@@ -145,6 +152,25 @@ class _Made:
 
     def _wait_ready(self) -> None:
         _until(lambda: self._cloud.guest.ready(self._server_id), _READY_SECONDS, "ready")
+
+    def _regroup(self) -> None:
+        self._cloud.care.set_security_groups(self._server_id, self._cloud.care.security_groups(self._server_id))
+
+    def _lock(self) -> None:
+        self._cloud.care.lock(self._server_id)
+        self._cloud.care.unlock(self._server_id)
+
+    def _pause(self) -> None:
+        self._do(lambda: self._cloud.care.pause(self._server_id), ServerStatus.SUSPENDED)
+        self._do(lambda: self._cloud.servers.resume(self._server_id), ServerStatus.RUNNING)
+
+    def _shelve(self) -> None:
+        self._do(lambda: self._cloud.care.shelve(self._server_id), ServerStatus.STOPPED)
+        self._do(lambda: self._cloud.servers.start(self._server_id), ServerStatus.RUNNING)
+
+    def _rescue(self) -> None:
+        self._do(lambda: self._cloud.care.rescue(self._server_id), ServerStatus.RESCUED)
+        self._do(lambda: self._cloud.care.unrescue(self._server_id), ServerStatus.RUNNING)
 
     def _rebuild(self) -> None:
         self._cloud.servers.rebuild(self._server_id, self._cloud.servers.get(self._server_id).image_id)

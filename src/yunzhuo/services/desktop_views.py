@@ -41,6 +41,7 @@ class DesktopView:
 
     ``address`` is its floating IP. ``server_name`` and ``host`` are what the cloud calls its server and where it put it; None:
     not for the one who looks. ``agent`` is what the agent inside said last, where there is one.
+    ``is_locked``: nobody changes it.
     """
 
     id: str
@@ -72,6 +73,7 @@ class DesktopView:
     renews_at: datetime | None = None
     idle_until: datetime | None = None
     agent: AgentView | None = None
+    is_locked: bool = False
 
     @property
     def failure(self) -> Failure | None:
@@ -191,6 +193,7 @@ def desktop_views(tx: Session, actor: Actor, rows: Sequence[Pair], *, with_place
             renews_at=desktop.renews_at,
             idle_until=desktop.idle_ends_at if state_of(desktop, operation) is State.AVAILABLE else None,
             agent=agents.get(desktop.id),
+            is_locked=desktop.is_locked,
         )
         for desktop, operation in rows
     ]

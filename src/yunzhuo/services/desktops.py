@@ -38,7 +38,7 @@ from yunzhuo.services.rules.leases import end_of
 from yunzhuo.services.rules.lifecycle import Action, Observed, State, Wanted
 from yunzhuo.services.rules.quota import Resource
 from yunzhuo.services.stated import needs
-from yunzhuo.services.wishes import Accepted, Arguments, WishBook, accepted, refused
+from yunzhuo.services.wishes import Accepted, Arguments, WishBook, accepted, refused, require_unlocked
 
 # RebootKind is for routes, which know no clouds; NewDesktop is what is asked of this service.
 __all__ = ["Accepted", "DesktopService", "NewDesktop", "RebootKind"]
@@ -271,6 +271,7 @@ class DesktopService:
         if desktop.wanted == Wanted.GONE:
             raise refused(Action.DELETE, lifecycle.state(facts_of(desktop, latest)))
         if disk_claims.at_desktop(tx, desktop.id) is not None:
+            require_unlocked(desktop)
             # A personal disk stays with its person. What is open on it is theirs, and they are not asked any more.
             if latest.status in lifecycle.ACTIVE:
                 raise refused(Action.DISCONNECT_DISK, lifecycle.state(facts_of(desktop, latest)))

@@ -93,7 +93,7 @@ class DiskUpkeep:
             return
         if state_of(desktop, operation) in (State.STOPPED, State.SUSPENDED, State.DELETED):
             disk.desktop_id = None
-        elif state_of(desktop, operation) is State.AVAILABLE and not _was_tried(operation):
+        elif state_of(desktop, operation) is State.AVAILABLE and not desktop.is_locked and not _was_tried(operation):
             # A change was cut off between taking the disk away and giving it back.
             person = replace(installation(disk.organization_id), user_id=disk.owner_id)
             self._wishes.add(tx, person, desktop, Action.CONNECT_DISK, {})

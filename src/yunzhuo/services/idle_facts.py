@@ -43,6 +43,7 @@ def seen(tx: Session, now: datetime, desktop_id: str | None = None) -> Sequence[
         .outerjoin(Pool, Pool.id == Desktop.pool_id)
         .where(
             Desktop.deleted_at.is_(None),
+            Desktop.is_locked.is_(False),
             Desktop.binned_at.is_(None),
             Desktop.wanted == Wanted.RUNNING,
             or_(Desktop.organization_id.in_(terms), Desktop.pool_id.in_(terms)),

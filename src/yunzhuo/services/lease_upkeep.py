@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy import ColumnElement, exists, func, select
 
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.common.clock import Clock
@@ -85,7 +85,9 @@ class LeaseKeeper:
 
     def _to_end(self, now: datetime) -> Sequence[str]:
         with self._db.reading() as tx:
-            query = select(Desktop.id).where(*_living(), Desktop.ends_at <= now, Desktop.warned_at <= now - leases.NOTICE)
+            over = (Desktop.ends_at <= now, Desktop.warned_at <= now - leases.NOTICE)
+            is_being_repaired = func.coalesce(Desktop.observed_status, "") == Observed.RESCUED
+            query = select(Desktop.id).where(*_living(), *over, Desktop.is_locked.is_(False), ~is_being_repaired)
             return list(tx.scalars(query.order_by(Desktop.ends_at)))
 
     def _to_empty(self, now: datetime) -> Sequence[str]:
@@ -184,7 +186,7 @@ def _living() -> tuple[ColumnElement[bool], ...]:
 
 
 def _binned() -> tuple[ColumnElement[bool], ...]:
-    return Desktop.binned_at.is_not(None), Desktop.deleted_at.is_(None)
+    return Desktop.binned_at.is_not(None), Desktop.deleted_at.is_(None), Desktop.is_locked.is_(False)
 
 
 def _locked(tx: Transaction, desktop_id: str) -> tuple[Desktop, Operation]:

@@ -108,7 +108,8 @@ class Reconciler:
         if finding.kind is FindingKind.MISSING_FIRST:
             desktop.missing_since = now
             return
-        was = {"status": desktop.observed_status, "name": desktop.server_name}
+        was: dict[str, object] = {"status": desktop.observed_status, "name": desktop.server_name}
+        was_locked = desktop.is_locked
         server = finding.server
         if server is None:
             desktop.observed_status, desktop.observed_fault, desktop.observed_fault_code = Observed.MISSING, None, None
@@ -116,15 +117,18 @@ class Reconciler:
             desktop.server_id, desktop.missing_since = server.id, None
             desktop.observed_status = server.status
             desktop.observed_fault, desktop.observed_fault_code = server.fault, server.fault_code
-            desktop.server_name, desktop.host = server.name, server.host
+            desktop.server_name, desktop.host, desktop.is_locked = server.name, server.host, server.is_locked
         desktop.observed_at = now
         # The history says of the last change what became of it later.
         operation.note_code = desktop.observed_fault_code
         if desktop.observed_status != Observed.RUNNING:
             desktop.ready_at = None
-        now_is = {"status": desktop.observed_status, "name": desktop.server_name}
+        now_is: dict[str, object] = {"status": desktop.observed_status, "name": desktop.server_name}
+        if was_locked is not desktop.is_locked:
+            was, now_is = {**was, "locked": was_locked}, {**now_is, "locked": desktop.is_locked}
         # A name that was never heard before is no news.
-        is_news = was["status"] != now_is["status"] or was["name"] not in (None, now_is["name"])
+        is_other = was["status"] != now_is["status"] or was_locked is not desktop.is_locked
+        is_news = is_other or was["name"] not in (None, now_is["name"])
         if is_news:
             organization = desktop.organization_id
             self._audit.record(
@@ -212,6 +216,7 @@ def _seen(server: Server) -> SeenServer:
         fault_code=server.fault_code,
         name=server.name,
         host=server.host or None,
+        is_locked=server.is_locked,
     )
 
 
@@ -235,6 +240,7 @@ def _known(tx: Session, which: ColumnElement[bool]) -> Iterator[KnownDesktop]:
             Operation.status,
             Desktop.server_name,
             Desktop.host,
+            Desktop.is_locked,
         )
         .join(Operation, Operation.id == Desktop.operation_id)
         .where(which)
@@ -252,4 +258,5 @@ def _known(tx: Session, which: ColumnElement[bool]) -> Iterator[KnownDesktop]:
             is_changing=row.status in _ACTIVE,
             server_name=row.server_name,
             host=row.host,
+            is_locked=row.is_locked,
         )

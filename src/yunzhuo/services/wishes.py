@@ -68,11 +68,12 @@ class WishBook:
     ) -> Accepted:
         """Write down a change of a desktop; ``arguments`` is asked for its particulars once the desktop's row is held.
 
-        Raises NotFound, Forbidden, Conflict when the state does not allow it now, and what ``arguments`` raises.
+        Raises NotFound, Forbidden, Conflict when it is locked or its state does not allow it, and what ``arguments`` raises.
         """
         verb = verb_for(action)
         desktop, latest = visible_desktop(tx, actor, desktop_id, verb)
         facts = facts_of(desktop, latest)
+        require_unlocked(desktop)
         if action not in lifecycle.allowed_actions(facts):
             raise refused(action, lifecycle.state(facts))
         particulars = {"wanted_before": _wanted_at_rest(desktop, latest), "from": desktop.observed_status or ""}
@@ -240,6 +241,12 @@ def accepted(tx: Transaction, actor: Actor, desktop: Desktop, operation: Operati
     """What whoever asked is told. Where it stands in the queue is decided after this transaction only."""
     view = desktop_views(tx, actor, [(desktop, operation)], with_places=False)[0]
     return Accepted(view, view.operation)
+
+
+def require_unlocked(desktop: Desktop) -> None:
+    """Raises Conflict: the cloud would refuse what is wished for, and a wish that cannot come true is not written down."""
+    if desktop.is_locked:
+        raise Conflict("desktop_locked", "The desktop is locked: nobody changes it until an administrator unlocks it.")
 
 
 def refused(action: Action, state: State) -> Conflict:

@@ -95,3 +95,22 @@ def test_an_image_that_is_not_fetched_says_why_and_a_refused_one_leaves_nothing(
     assert boss.get(f"/stored-images/{made['id']}").get_json() == made
     (entry,) = [each for each in boss.get("/audit?verb=image:create").get_json()["items"] if "url" in str(each["after"])]
     assert entry["after"] == {"url": "https://example.org/disk.raw"}
+
+
+def test_one_desktop_is_looked_after(yunzhuo: Installation, boss: Api, lin: Api) -> None:
+    desktop_id = lin.desktop(name="Maths")
+    yunzhuo.run()
+    path = f"/desktops/{desktop_id}"
+    problem(lin.post(f"{path}/care", json={"deed": "lock"}), 403, "forbidden")
+    assert boss.post(f"{path}/care", json={"deed": "lock"}).status_code == 204
+    assert lin.get(path).get_json()["is_locked"] is True
+    problem(lin.post(f"{path}/actions", json={"action": "stop"}), 409, "desktop_locked")
+    assert boss.post(f"{path}/care", json={"deed": "unlock"}).status_code == 204
+    assert "YUNZHUO READY" in boss.get(f"{path}/console-log").get_json()["text"]
+    problem(boss.post(f"{path}/care", json={"deed": "dance"}), 422, "invalid_input")
+    problem(boss.post(f"{path}/care", json={"deed": "rescue", "image": "none"}), 422, "image_not_found")
+
+    group = boss.post("/security-groups", json={"name": "exam", "template": "closed"}).get_json()
+    asked = boss.ask("PUT", f"{path}/security-groups", json={"ids": [group["id"]]})
+    assert asked.get_json() == boss.get(f"{path}/security-groups").get_json() == {"ids": [group["id"]]}
+    problem(boss.delete(f"/security-groups/{group['id']}"), 409, "network_in_use")

@@ -24,7 +24,23 @@ def test_tables_are_complete() -> None:
     }
     assert set(lifecycle.WANTED_AFTER) | lifecycle.KEEPS_POWER | changes_nothing == set(Action)
     assert set(lifecycle.ALLOWED) == set(State)
-    assert set(lifecycle.ALLOWED_IN_ERROR) | {Observed.STOPPED, Observed.SUSPENDED} == {None, *Observed}
+    at_rest = {Observed.STOPPED, Observed.SUSPENDED, Observed.RESCUED}
+    assert set(lifecycle.ALLOWED_IN_ERROR) | at_rest == {None, *Observed}
+
+
+def test_what_is_locked_keeps_its_state_and_is_changed_by_nobody() -> None:
+    for facts in ALL_FACTS:
+        locked = replace(facts, is_locked=True)
+        assert lifecycle.allowed_actions(locked) == frozenset()
+        assert lifecycle.state(locked) is lifecycle.state(facts)
+        assert lifecycle.is_reachable(locked) is lifecycle.is_reachable(facts)
+
+
+def test_a_rescued_desktop_is_reached_and_only_removed() -> None:
+    rescued = Facts(Wanted.RUNNING, Observed.RESCUED, False, Action.CREATE, OperationStatus.SUCCEEDED)
+    assert lifecycle.state(rescued) is State.RESCUED
+    assert lifecycle.is_reachable(rescued)
+    assert lifecycle.allowed_actions(rescued) == {Action.DELETE, Action.FORCE_DELETE}
 
 
 def test_every_combination_has_a_state_and_can_be_deleted_unless_it_is_gone() -> None:
@@ -130,11 +146,11 @@ def test_a_desktop_is_worked_at_while_its_disk_or_its_address_is_on_the_way() ->
     for facts in ALL_FACTS:
         state = lifecycle.state(facts)
         is_up = facts.observed is Observed.RUNNING and facts.is_ready
-        expected = state is State.AVAILABLE or (state in beside_work and is_up)
+        expected = state in (State.AVAILABLE, State.RESCUED) or (state in beside_work and is_up)
         assert lifecycle.is_reachable(facts) is expected
         if expected:
             seen.add(state)
-    assert seen == {State.AVAILABLE, *beside_work}
+    assert seen == {State.AVAILABLE, State.RESCUED, *beside_work}
 
 
 def test_a_failed_create_is_an_error_whatever_the_cloud_says() -> None:
@@ -193,7 +209,7 @@ def test_a_server_ends_as_it_was() -> None:
 
 
 def test_what_rests_is_as_the_cloud_says() -> None:
-    words = {Observed.STOPPED: State.STOPPED, Observed.SUSPENDED: State.SUSPENDED}
+    words = {Observed.STOPPED: State.STOPPED, Observed.SUSPENDED: State.SUSPENDED, Observed.RESCUED: State.RESCUED}
     for facts in ALL_FACTS:
         if facts.status is OperationStatus.SUCCEEDED and facts.action not in (Action.DELETE, Action.FORCE_DELETE):
             if facts.wanted is Wanted.GONE:

@@ -165,6 +165,7 @@ class CloudWithAgents:
     def __init__(self, cloud: interface.Cloud, line: AgentLine) -> None:
         self._cloud = cloud
         self.servers = cloud.servers
+        self.care = cloud.care
         self.volumes = cloud.volumes
         self.addresses = cloud.addresses
         self.flavors = cloud.flavors

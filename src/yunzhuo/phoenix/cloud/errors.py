@@ -144,6 +144,20 @@ class ServerBusy(Conflict):
         super().__init__("server_busy", message, **details)
 
 
+class ServerLocked(Conflict):
+    """Somebody has locked the server: it is changed by nobody until it is unlocked, however long one waits."""
+
+    def __init__(self, server_id: str) -> None:
+        super().__init__("server_locked", "The server is locked; unlock it first.", server_id=server_id)
+
+
+class ServerShelved(Conflict):
+    """The server is shelved: it is nowhere, and can be started or deleted alone."""
+
+    def __init__(self, server_id: str) -> None:
+        super().__init__("server_shelved", "The server is shelved; start it first.", server_id=server_id)
+
+
 class VolumeBusy(Conflict):
     """The volume is attached, or is changing, and this needs it not to be."""
 

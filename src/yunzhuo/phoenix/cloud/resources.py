@@ -6,12 +6,16 @@ from enum import StrEnum
 
 
 class ServerStatus(StrEnum):
-    """What the cloud says of a server; the small set that every cloud can be mapped to."""
+    """What the cloud says of a server; the small set that every cloud can be mapped to.
+
+    ``RESCUED``: another system runs in it, to repair its own. A paused server is ``SUSPENDED``, a shelved one ``STOPPED``.
+    """
 
     BUILDING = "building"
     RUNNING = "running"
     STOPPED = "stopped"
     SUSPENDED = "suspended"
+    RESCUED = "rescued"
     ERROR = "error"
     UNKNOWN = "unknown"
 
@@ -181,6 +185,8 @@ class Server:
 
     In another status it says that something of the server was lost, and ``fault_code`` what.
 
+    ``is_locked``: nobody changes it until it is unlocked.
+
     ``language`` is what its sessions begin in; None: whatever its image speaks. ``request_id`` is the cloud's id of the request
     that asked for it, for whoever asks the cloud's own people; only ``create`` tells it, where the cloud has such ids.
     """
@@ -198,6 +204,7 @@ class Server:
     fault: str | None = None
     fault_code: FaultCode | None = None
     language: str | None = None
+    is_locked: bool = False
     request_id: str | None = field(default=None, compare=False)
 
 

@@ -73,6 +73,9 @@ class CloudSettings(Section):
     memory_state: str = Field("", description="Driver memory only: file that holds its state; empty: in the state folder.")
 
 
+Hint = Annotated[str, Field(pattern=r"^[A-Za-z0-9_:-]+=.+$")]
+
+
 class OpenStackSettings(Section):
     """The OpenStack that desktops run on (driver openstack). Credentials, region and CA stand in a clouds.yaml, never here."""
 
@@ -90,6 +93,19 @@ class OpenStackSettings(Section):
     availability_zone: str = Field("", description="Where servers are built; empty: the cloud's choice.")
     security_groups: tuple[str, ...] = Field((), description="Names or ids of desktops' security groups; empty: default.")
     key_name: str = Field("", description="Nova's key pair whose public key new servers get; empty: none.")
+    server_group: str = Field(
+        "",
+        description="Name or id of the server group that new servers join; `spread`: our own, over many hosts.",
+    )
+    scheduler_hints: tuple[Hint, ...] = Field(
+        (), description="More words for Nova's scheduler when servers are made, each `name=value`."
+    )
+    boot_volume_gib: int = Field(
+        0,
+        ge=0,
+        le=16384,
+        description="New servers' disk is a volume of this size, made of the image; 0: it is on the host.",
+    )
     ready_pattern: str = Field(
         r"YUNZHUO READY|Cloud-init v\..* finished at ",
         description="Regular expression; a desktop is ready when a line of its serial console matches. Empty: once it runs.",

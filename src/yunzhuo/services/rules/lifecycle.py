@@ -21,6 +21,7 @@ class Observed(StrEnum):
     RUNNING = "running"
     STOPPED = "stopped"
     SUSPENDED = "suspended"
+    RESCUED = "rescued"
     ERROR = "error"
     UNKNOWN = "unknown"
     MISSING = "missing"
@@ -117,6 +118,7 @@ class State(StrEnum):
     ROLLING_BACK = "rolling_back"
     CHANGING_DISK = "changing_disk"
     CHANGING_ADDRESS = "changing_address"
+    RESCUED = "rescued"
     BINNED = "binned"
     DELETING = "deleting"
     DELETED = "deleted"
@@ -224,6 +226,7 @@ ALLOWED: Mapping[State, frozenset[Action]] = {
     | {Action.STOP, Action.REBOOT, Action.SUSPEND, Action.RESIZE, Action.SNAPSHOT, Action.CONNECT_DISK},
     State.STOPPED: _REMOVALS | _ON_DISK | _OF_PERSON | _ON_ADDRESS | {Action.START, Action.RESIZE, Action.SNAPSHOT},
     State.SUSPENDED: _REMOVALS | _ON_ADDRESS | {Action.RESUME, Action.DELETE_SNAPSHOT},
+    State.RESCUED: _REMOVALS,
     State.BINNED: _REMOVALS,
     State.DELETING: frozenset({Action.FORCE_DELETE}),
     State.DELETED: frozenset(),
@@ -245,7 +248,10 @@ ALLOWED_IN_ERROR: Mapping[Observed | None, frozenset[Action]] = {
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a desktop's state is computed from: the wanted, the observed, the latest operation, and whether it is in the bin."""
+    """What a desktop's state is computed from: the wanted, the observed, the latest operation, whether it is in the bin.
+
+    ``is_locked`` is no state: it goes on as it was, and nobody changes it.
+    """
 
     wanted: Wanted
     observed: Observed | None
@@ -253,6 +259,7 @@ class Facts:
     action: Action
     status: OperationStatus
     is_binned: bool = False
+    is_locked: bool = False
 
 
 def state(facts: Facts) -> State:
@@ -271,12 +278,12 @@ def state(facts: Facts) -> State:
 def is_reachable(facts: Facts) -> bool:
     """Whether somebody can work at the desktop: its screen opens, and files and clipboard are carried.
 
-    So it is also while its personal disk or its address comes or goes, and when a new one is ready and waits for its disk
-    alone: the machine runs on meanwhile.
+    So it is also while its personal disk or its address comes or goes, when a new one is ready and waits for its disk alone,
+    and while another system runs in it to repair its own.
     """
     found = state(facts)
     is_up = facts.observed is Observed.RUNNING and facts.is_ready
-    return found is State.AVAILABLE or (found in _BESIDE_WORK and is_up)
+    return found in (State.AVAILABLE, State.RESCUED) or (found in _BESIDE_WORK and is_up)
 
 
 def _was_never_made(facts: Facts) -> bool:
@@ -291,6 +298,8 @@ def _state_at_rest(facts: Facts) -> State:
             return State.STOPPED
         case Observed.SUSPENDED:
             return State.SUSPENDED
+        case Observed.RESCUED:
+            return State.RESCUED
         case _:
             return State.ERROR
 
@@ -298,8 +307,10 @@ def _state_at_rest(facts: Facts) -> State:
 def allowed_actions(facts: Facts) -> frozenset[Action]:
     """What may be asked for now. A desktop that was never made can only be tried again or deleted.
 
-    What waits to be let in has changed nothing yet: another wish takes its place.
+    What waits to be let in has changed nothing yet: another wish takes its place. One that is locked is changed by nobody.
     """
+    if facts.is_locked:
+        return frozenset()
     present = state(facts)
     if present is State.BINNED:
         return ALLOWED[present]

@@ -23,6 +23,7 @@ class KnownDesktop:
     is_changing: bool
     server_name: str | None = None
     host: str | None = None
+    is_locked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class SeenServer:
     fault_code: str | None
     name: str = ""
     host: str | None = None
+    is_locked: bool = False
 
 
 class Thing(StrEnum):
@@ -135,8 +137,8 @@ def _kind_of(desktop: KnownDesktop | None, server: SeenServer) -> FindingKind | 
         return FindingKind.ADOPTED
     if desktop.server_id != server.id:
         return FindingKind.DOUBLE
-    knew = (desktop.observed, desktop.fault, desktop.fault_code, desktop.missing_since)
-    if knew != (server.status, server.fault, server.fault_code, None):
+    knew = (desktop.observed, desktop.fault, desktop.fault_code, desktop.missing_since, desktop.is_locked)
+    if knew != (server.status, server.fault, server.fault_code, None, server.is_locked):
         return FindingKind.CHANGED
     if desktop.server_name != server.name:
         return FindingKind.RENAMED

@@ -253,6 +253,7 @@ class Desktop(BaseModel):
     )
     idle_until: datetime | None = Field(None, description="Nobody uses it: it is switched off or suspended then.")
     agent: Agent | None = Field(None, description="Null: no agent of it was ever heard of.")
+    is_locked: bool = Field(False, description="An administrator has locked it: nobody changes it until it is unlocked.")
 
     @classmethod
     def of(cls, view: DesktopView) -> Self:
@@ -281,6 +282,7 @@ class Desktop(BaseModel):
             renews_at=view.renews_at,
             idle_until=view.idle_until,
             agent=Agent.of(view.agent) if view.agent else None,
+            is_locked=view.is_locked,
         )
 
 

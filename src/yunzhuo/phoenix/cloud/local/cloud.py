@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from yunzhuo.phoenix.cloud.local.addresses import LocalAddresses
+from yunzhuo.phoenix.cloud.local.care import LocalCare
 from yunzhuo.phoenix.cloud.local.connection import Connection
 from yunzhuo.phoenix.cloud.local.flavors import LocalFlavors
 from yunzhuo.phoenix.cloud.local.guest import LocalGuest
@@ -23,6 +24,7 @@ class LocalCloud:
     def __init__(self, socket: Path, *, timeout_seconds: float) -> None:
         self._connection = Connection(socket, timeout_seconds=timeout_seconds)
         self.servers = LocalServers(self._connection)
+        self.care = LocalCare()
         self.volumes = LocalVolumes(self._connection)
         self.addresses = LocalAddresses()
         self.flavors = LocalFlavors(self._connection)

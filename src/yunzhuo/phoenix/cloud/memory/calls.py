@@ -184,6 +184,6 @@ def _unavailable(what: str, operation: str) -> CloudUnavailable:
 def _refusal(operation: str) -> Refused:
     if operation in _NEED_ROOM:
         return NoCapacity("No host has room for it now.", operation=operation)
-    if operation.startswith("servers."):
+    if operation.startswith(("servers.", "care.")):
         return ServerBusy("The cloud does not allow this now.", operation=operation)
     return Conflict("refused_by_cloud", "The cloud does not allow this now.", operation=operation)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from yunzhuo.phoenix.cloud.errors import NoCapacity, ServerBusy, ServerNotFound
+from yunzhuo.phoenix.cloud.errors import NoCapacity, ServerBusy, ServerLocked, ServerNotFound
 from yunzhuo.phoenix.cloud.memory import projects, store
 from yunzhuo.phoenix.cloud.memory.faults import FaultKind, Plan
 from yunzhuo.phoenix.cloud.memory.flavors import choose_flavor
@@ -124,6 +124,8 @@ def delete(transaction: Transaction, plan: Plan, server_id: str) -> None:
     except ServerNotFound:
         return
     if record.gone_at is None:
+        if record.is_locked:
+            raise ServerLocked(server_id)
         gone_at = transaction.now + transaction.options.delete_seconds + plan.extra_seconds
         takes_room = record.frees_at is None or record.frees_at > transaction.now
         leaving = {"change": None, "gone_at": gone_at, "frees_at": None if takes_room else record.frees_at}

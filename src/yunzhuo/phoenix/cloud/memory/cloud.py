@@ -5,6 +5,7 @@ from pathlib import Path
 from yunzhuo.phoenix.cloud import interface
 from yunzhuo.phoenix.cloud.memory.addresses import Addresses
 from yunzhuo.phoenix.cloud.memory.calls import Gate
+from yunzhuo.phoenix.cloud.memory.care import Care
 from yunzhuo.phoenix.cloud.memory.control import Control
 from yunzhuo.phoenix.cloud.memory.flavors import Flavors
 from yunzhuo.phoenix.cloud.memory.guest import Guest
@@ -29,6 +30,7 @@ class MemoryCloud:
         self._state = StateFile(path, clock, timeout_seconds=timeout_seconds)
         self._gate = Gate(self._state, timeout_seconds=timeout_seconds)
         self.servers: interface.Servers = Servers(self._gate)
+        self.care: interface.ServerCare = Care(self._gate)
         self.volumes: interface.Volumes = Volumes(self._gate)
         self.addresses: interface.Addresses = Addresses(self._gate)
         self.flavors: interface.Flavors = Flavors(self._gate)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from yunzhuo.phoenix.cloud.errors import HostNotDown, HostNotFound, ServerBusy
+from yunzhuo.phoenix.cloud.errors import HostNotDown, HostNotFound, ServerBusy, ServerLocked
 from yunzhuo.phoenix.cloud.memory import changes, store, things
 from yunzhuo.phoenix.cloud.memory.calls import Gate
 from yunzhuo.phoenix.cloud.memory.faults import Plan
@@ -95,6 +95,8 @@ def _settled(transaction: Transaction, server_id: str) -> ServerRecord:
     record = store.read_server(transaction, server_id)
     if record.change is not None or record.gone_at is not None:
         raise ServerBusy("The server is still changing.", server_id=server_id)
+    if record.is_locked:
+        raise ServerLocked(server_id)
     return record
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from yunzhuo.phoenix.cloud.errors import ServerBusy
+from yunzhuo.phoenix.cloud.errors import ServerBusy, ServerLocked, ServerShelved
 from yunzhuo.phoenix.cloud.memory.options import Options
 from yunzhuo.phoenix.cloud.memory.records import Change, ServerRecord
 from yunzhuo.phoenix.cloud.resources import ServerStatus
@@ -12,10 +12,12 @@ _BUILDING = ServerStatus.BUILDING
 _RUNNING = ServerStatus.RUNNING
 _STOPPED = ServerStatus.STOPPED
 _SUSPENDED = ServerStatus.SUSPENDED
+_RESCUED = ServerStatus.RESCUED
 _ERROR = ServerStatus.ERROR
 
 #: Servers that take memory and vCPU of their host.
-TAKES_ROOM = frozenset({_BUILDING, _RUNNING})
+TAKES_ROOM = frozenset({_BUILDING, _RUNNING, _RESCUED})
+_OF_SHELVED = frozenset({"start", "shelve"})
 # After these the screen shows another desktop than before.
 _FORGET_PICTURE = frozenset({"rebuild", "roll back", "roll back to memory"})
 
@@ -48,6 +50,12 @@ RULES: dict[str, Rule] = {
     "snapshot": Rule(frozenset({_RUNNING, _STOPPED}), lambda o: o.snapshot_seconds),
     "roll back": Rule(frozenset({_RUNNING, _STOPPED, _ERROR}), lambda o: o.roll_back_seconds, boots=True),
     "roll back to memory": Rule(frozenset({_RUNNING, _STOPPED, _ERROR}), lambda o: o.roll_back_seconds, ends=_RUNNING),
+    "pause": Rule(frozenset({_RUNNING}), lambda o: o.suspend_seconds, already=_SUSPENDED, ends=_SUSPENDED),
+    "shelve": Rule(frozenset({_RUNNING, _STOPPED, _SUSPENDED}), lambda o: o.stop_seconds, ends=_STOPPED),
+    "rescue": Rule(
+        frozenset({_RUNNING, _STOPPED, _ERROR}), lambda o: o.reboot_seconds, already=_RESCUED, ends=_RESCUED, boots=True
+    ),
+    "unrescue": Rule(frozenset({_RESCUED}), lambda o: o.reboot_seconds, already=_RUNNING, ends=_RUNNING, boots=True),
 }
 
 
@@ -67,12 +75,16 @@ def is_already(record: ServerRecord, verb: str) -> bool:
 
 
 def accept(record: ServerRecord, verb: str, *, now: float, options: Options, pace: Pace) -> ServerRecord:
-    """The settled record with the verb under way. Raises ServerBusy when the table does not allow it."""
+    """The settled record with the verb under way. Raises ServerBusy (the table), ServerLocked, ServerShelved."""
     rule = RULES[verb]
     if record.gone_at is not None:
         raise ServerBusy("The server is being deleted.", server_id=record.id)
+    if record.is_locked:
+        raise ServerLocked(record.id)
     if record.change is not None:
         raise ServerBusy(f"The server is still changing ({record.change.verb}).", server_id=record.id)
+    if record.is_shelved and verb not in _OF_SHELVED:
+        raise ServerShelved(record.id)
     if record.status not in rule.allowed:
         raise ServerBusy(f"A server that is {record.status.value} does not {verb}.", server_id=record.id)
     wanted = rule.ends or (_RUNNING if record.status is _ERROR else record.status)
@@ -87,6 +99,7 @@ def accept(record: ServerRecord, verb: str, *, now: float, options: Options, pac
         update={
             "pictured_at": None if verb in _FORGET_PICTURE else pictured_at,
             "status": status,
+            "is_shelved": verb == "shelve",
             "previous_status": record.status,
             "change": Change(verb=verb, status=ends, due_at=due_at, ready_at=ready_at, fault=pace.breaks),
             "frees_at": frees_at(record.status, ends, due_at),

@@ -65,6 +65,9 @@ class ServerRecord(_Record):
     pictured_at: float | None = None
     # Whether anything goes through its port: without that its guest does not get ready.
     is_plugged: bool = True
+    is_locked: bool = False
+    is_shelved: bool = False
+    group_ids: tuple[str, ...] = ()
     # How much of its processors the guest has used since ``load_since``, and their seconds until then.
     load_percent: float = 0.0
     load_since: float | None = None
@@ -126,6 +129,7 @@ def as_server(record: ServerRecord, now: float) -> Server:
         fault=record.fault,
         fault_code=record.fault_code,
         language=record.language,
+        is_locked=record.is_locked,
     )
 
 

@@ -5,8 +5,8 @@ from dataclasses import asdict, replace
 from ipaddress import ip_network
 from typing import Any, TypeVar
 
-from yunzhuo.phoenix.cloud.errors import SecurityGroupNotFound
-from yunzhuo.phoenix.cloud.memory import things
+from yunzhuo.phoenix.cloud.errors import NetworkInUse, SecurityGroupNotFound
+from yunzhuo.phoenix.cloud.memory import store, things
 from yunzhuo.phoenix.cloud.memory.calls import Gate
 from yunzhuo.phoenix.cloud.memory.state import Transaction
 from yunzhuo.phoenix.cloud.memory.things import Thing
@@ -67,7 +67,12 @@ class SecurityGroups:
         self._perform("delete_rule", group_id, remove)
 
     def delete(self, group_id: str) -> None:
-        self._perform("delete", group_id, lambda transaction: things.remove(transaction, MadeGroup, group_id))
+        def remove(transaction: Transaction) -> None:
+            if any(group_id in server.group_ids for server in store.read_servers(transaction)):
+                raise NetworkInUse("A server is in the security group.", object_id=group_id)
+            things.remove(transaction, MadeGroup, group_id)
+
+        self._perform("delete", group_id, remove)
 
     def _perform(self, verb: str, subject: str, action: Callable[[Transaction], _Result]) -> _Result:
         return self._gate.perform(f"security_groups.{verb}", lambda transaction, _plan: action(transaction), subject=subject)

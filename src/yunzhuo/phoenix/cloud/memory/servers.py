@@ -21,6 +21,8 @@ from yunzhuo.phoenix.cloud.resources import (
     Snapshot,
 )
 
+_WITH_SCREEN = frozenset({ServerStatus.RUNNING, ServerStatus.RESCUED})
+
 
 class Servers:
     """See :class:`yunzhuo.phoenix.cloud.interface.Servers`."""
@@ -180,7 +182,7 @@ def _console(transaction: Transaction, server_id: str, protocol: ConsoleProtocol
     record = store.read_server(transaction, server_id)
     if protocol not in options.console_protocols:
         raise CloudNotOffered(f"{protocol.value} consoles")
-    if record.status is not ServerStatus.RUNNING or record.gone_at is not None:
+    if record.status not in _WITH_SCREEN or record.gone_at is not None:
         raise ServerBusy("The server does not run, so it has no screen.", server_id=server_id)
     password = options.console_password or record.console_password
     if options.console_unix_path:

@@ -3,7 +3,14 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from yunzhuo.phoenix.cloud.errors import ServerBusy, VolumeBusy, VolumeInUse, VolumeNotFound, VolumeSnapshotNotFound
+from yunzhuo.phoenix.cloud.errors import (
+    ServerBusy,
+    ServerLocked,
+    VolumeBusy,
+    VolumeInUse,
+    VolumeNotFound,
+    VolumeSnapshotNotFound,
+)
 from yunzhuo.phoenix.cloud.memory import projects, store
 from yunzhuo.phoenix.cloud.memory.calls import Gate
 from yunzhuo.phoenix.cloud.memory.guest_system import VOLUME_FOLDER
@@ -131,6 +138,8 @@ def _attach(transaction: Transaction, volume_id: str, server_id: str) -> None:
     if volume.server_id is not None:
         raise VolumeBusy("The volume is attached to another server.", volume_id=volume_id)
     projects.check_together(transaction, volume.disk_id, server.desktop_id)
+    if server.is_locked:
+        raise ServerLocked(server_id)
     if server.status is not ServerStatus.RUNNING or server.change is not None or server.gone_at is not None:
         raise ServerBusy("The server does not run, or is changing.", server_id=server_id)
     transaction.execute("UPDATE volumes SET server_id = ? WHERE id = ?", server_id, volume_id)

@@ -35,6 +35,8 @@ Refusals = Mapping[int, Callable[..., YunzhuoError]]
 #: Nova's microversions. Reading: the last in which a server has its flavor's id. Creating: host name and tags (2.90, Xena).
 READ = "2.46"
 CREATE = "2.90"
+#: The first in which a server whose disk is a volume is put back to an image (Zed); before, Nova would leave the disk as it is.
+REBUILD_VOLUME = "2.93"
 #: The last in which a hypervisor says what is left on it.
 HYPERVISORS = "2.87"
 #: The first with `spice-direct` (2025.1); not needed for anything else.

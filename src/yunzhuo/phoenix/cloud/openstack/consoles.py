@@ -7,6 +7,7 @@ from yunzhuo.phoenix.cloud.openstack.connection import READ, SPICE_DIRECT, Conne
 from yunzhuo.phoenix.cloud.openstack.server_lookup import ServerLookup
 from yunzhuo.phoenix.cloud.resources import Console, ConsoleProtocol, ServerStatus
 
+_WITH_SCREEN = frozenset({ServerStatus.RUNNING, ServerStatus.RESCUED})
 _SPICE_DIRECT = tuple(int(part) for part in SPICE_DIRECT.split("."))
 
 
@@ -21,7 +22,7 @@ class Consoles:
         """Raises ServerBusy, CloudNotOffered. Nova gives its screens no password: whoever reaches the port is in."""
         seen = self._lookup.see(server_id)
         kind, version = self._kind(protocol)
-        if seen.server.status is not ServerStatus.RUNNING or seen.is_being_deleted:
+        if seen.server.status not in _WITH_SCREEN or seen.is_being_deleted:
             raise ServerBusy("The server does not run, so it has no screen.", server_id=server_id)
         body = {"remote_console": {"protocol": protocol.value, "type": kind}}
         path = f"/servers/{server_id}/remote-consoles"

@@ -22,6 +22,7 @@ from yunzhuo.phoenix.cloud.openstack.elsewhere import Elsewhere
 from yunzhuo.phoenix.cloud.openstack.flavors import OpenStackFlavors
 from yunzhuo.phoenix.cloud.openstack.images import Fitting
 from yunzhuo.phoenix.cloud.openstack.networks import OpenStackNetworks
+from yunzhuo.phoenix.cloud.openstack.server_groups import ServerGroups
 from yunzhuo.phoenix.cloud.openstack.server_lookup import ServerLookup, is_desktop_id
 from yunzhuo.phoenix.cloud.openstack.server_states import (
     DESKTOP,
@@ -50,12 +51,14 @@ class Creation:
         flavors: OpenStackFlavors,
         images: Fitting,
         networks: OpenStackNetworks,
+        groups: ServerGroups,
     ) -> None:
         self._connection = connection
         self._lookup = lookup
         self._flavors = flavors
         self._images = images
         self._networks = networks
+        self._groups = groups
         self._elsewhere = Elsewhere(connection, lookup)
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
         self._leaving: dict[str, float] = {}  # servers that this process had deleted, and until when that is believed
@@ -99,19 +102,31 @@ class Creation:
         flavor = self._flavors.get(request.flavor_id)
         self._images.check_fit(request.image_id, flavor)
         body = self._body(request, self._networks.choose(request.network_id).id)
+        group_id = self._groups.chosen_id()
+        hints = self._hints(group_id)
         host = self._elsewhere.choose(request, flavor)
         if host is not None:
             # 403: our account has not the role. That has changed nothing, and Nova chooses.
             with suppress(Forbidden):
-                return self._post(body | {"hypervisor_hostname": host})
+                return self._post(body | {"hypervisor_hostname": host}, hints)
         try:
-            return self._post(body)
+            return self._post(body, hints)
         except Forbidden as refused:
+            self._groups.check_room(group_id, refused)
             raise quotas.judge(self._connection, refused, flavor) from refused
 
-    def _post(self, body: Json) -> tuple[str, str | None]:
-        made, request_id = self._connection.ask_noted("compute", "POST", "/servers", {"server": body}, version=CREATE)
+    def _post(self, body: Json, hints: Json) -> tuple[str, str | None]:
+        wanted = {"server": body} | ({"os:scheduler_hints": hints} if hints else {})
+        made, request_id = self._connection.ask_noted("compute", "POST", "/servers", wanted, version=CREATE)
         return str(made["server"]["id"]), request_id
+
+    def _hints(self, group_id: str | None) -> Json:
+        """Nova takes a name's one value as text, and several as a list."""
+        said: dict[str, list[str]] = {"group": [group_id]} if group_id else {}
+        for hint in self._connection.settings.scheduler_hints:
+            name, _, value = hint.partition("=")
+            said.setdefault(name, []).append(value)
+        return {name: values[0] if len(values) == 1 else values for name, values in said.items()}
 
     def _body(self, request: ServerRequest, network_id: str) -> dict[str, Any]:
         settings = self._connection.settings
@@ -128,6 +143,9 @@ class Creation:
             "tags": [settings.tag, desktop_tag(request.desktop_id)],
             "config_drive": True,
         }
+        if settings.boot_volume_gib:
+            del body["imageRef"]
+            body["block_device_mapping_v2"] = [_boot_volume(request.image_id, settings.boot_volume_gib)]
         if request.user_data:
             body["user_data"] = encoded_user_data(request.user_data)
         if settings.availability_zone:
@@ -148,6 +166,18 @@ class Creation:
         self._connection.ask("compute", "DELETE", f"/servers/{server_id}", refusals={404: _gone_already})
         self.leaves(server_id)
         raise CloudUnavailable("The server was asked for twice at the same moment; one of the two is being removed.")
+
+
+def _boot_volume(image_id: str, size_gib: int) -> Json:
+    """A disk that Nova has made of the image, and that goes with the server."""
+    return {
+        "boot_index": 0,
+        "source_type": "image",
+        "uuid": image_id,
+        "destination_type": "volume",
+        "volume_size": size_gib,
+        "delete_on_termination": True,
+    }
 
 
 def encoded_user_data(text: str) -> str:

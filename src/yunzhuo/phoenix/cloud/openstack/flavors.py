@@ -11,7 +11,10 @@ _MIB_OF_GIB = 1024
 
 
 class OpenStackFlavors:
-    """The project's flavors that the settings offer, smallest first. One without a disk needs a volume to boot from."""
+    """The project's flavors that the settings offer, smallest first. One without a disk needs a volume to boot from.
+
+    Where the settings want such volumes, a flavor's disk is the volume.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -27,10 +30,12 @@ class OpenStackFlavors:
         return found
 
     def _ask(self) -> Sequence[Flavor]:
-        found = [_read(each) for each in self._connection.pages("compute", "/flavors/detail", "flavors") if each["disk"]]
+        volume_gib = self._connection.settings.boot_volume_gib
+        all_there = self._connection.pages("compute", "/flavors/detail", "flavors")
+        found = [_read(each, volume_gib or each["disk"]) for each in all_there if volume_gib or each["disk"]]
         offered = chosen(found, self._connection.settings.flavors, lambda flavor: (flavor.id, flavor.name))
         return sorted(offered, key=lambda flavor: (flavor.memory_mib, flavor.vcpus, flavor.disk_mib, flavor.name))
 
 
-def _read(found: Json) -> Flavor:
-    return Flavor(found["id"], found["name"], found["vcpus"], found["ram"], found["disk"] * _MIB_OF_GIB)
+def _read(found: Json, disk_gib: int) -> Flavor:
+    return Flavor(found["id"], found["name"], found["vcpus"], found["ram"], disk_gib * _MIB_OF_GIB)

@@ -51,6 +51,7 @@ class Furnishing:
         for group in place.security_groups.list():
             if group.name in self._settings.security_groups:
                 place.security_groups.delete(group.id)
+        place.server_groups.remove_own()
         self._unshare(place)
 
     def _check(self, place: Place) -> None:

@@ -17,7 +17,12 @@ _LEAST_SECONDS = 0.2
 # After these a guest goes on where it was, and says nothing new.
 _GOES_ON = frozenset({"resume", "unpause", "live-migration"})
 # And after these it starts.
-_STARTS = frozenset({"create", "start", "reboot", "rebuild", "resize", "confirmResize", "revertResize", "unshelve", "migrate"})
+_STARTS = frozenset(
+    {
+        *("create", "start", "reboot", "rebuild", "resize", "confirmResize", "revertResize"),
+        *("unshelve", "unrescue", "migrate"),
+    }
+)
 _LOG_MAX_CHARACTERS = 128 * 1024
 
 

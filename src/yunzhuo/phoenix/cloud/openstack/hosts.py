@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from yunzhuo.phoenix.cloud.errors import HostNotDown, HostNotFound, NoCapacity, ServerBusy, ServerNotFound
 from yunzhuo.phoenix.cloud.openstack.connection import HYPERVISORS, Connection, Json, Refusals
 from yunzhuo.phoenix.cloud.openstack.server_lookup import ServerLookup
-from yunzhuo.phoenix.cloud.openstack.verbs import refusals
+from yunzhuo.phoenix.cloud.openstack.verbs import refusals, refuse_locked
 from yunzhuo.phoenix.cloud.resources import Host, Server, ServerStatus
 from yunzhuo.phoenix.common.errors import Conflict, Forbidden
 
@@ -57,7 +57,9 @@ class OpenStackHosts:
         self._wish(server_id, {"migrate": None})
 
     def evacuate(self, server_id: str) -> None:
-        server = self._lookup.see(server_id).server
+        seen = self._lookup.see(server_id)
+        refuse_locked(seen)
+        server = seen.server
         service = self._find(server.host)
         if service.get("state") == "up" or not service.get("forced_down"):
             raise HostNotDown(server.host)
@@ -65,6 +67,7 @@ class OpenStackHosts:
 
     def _settled(self, server_id: str) -> Server:
         seen = self._lookup.see(server_id)
+        refuse_locked(seen)
         if seen.is_changing:
             raise ServerBusy(f"The server is still changing ({seen.task or seen.nova_status}).", server_id=server_id)
         return seen.server

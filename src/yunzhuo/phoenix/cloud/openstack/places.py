@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from yunzhuo.phoenix.cloud.errors import CloudNotOffered, ProjectNotFound
 from yunzhuo.phoenix.cloud.openstack.addresses import OpenStackAddresses
+from yunzhuo.phoenix.cloud.openstack.care import OpenStackCare
 from yunzhuo.phoenix.cloud.openstack.connection import Connection
 from yunzhuo.phoenix.cloud.openstack.domain import Domain
 from yunzhuo.phoenix.cloud.openstack.flavors import OpenStackFlavors
@@ -21,6 +22,7 @@ from yunzhuo.phoenix.cloud.openstack.images import OpenStackImages
 from yunzhuo.phoenix.cloud.openstack.networks import OpenStackNetworks
 from yunzhuo.phoenix.cloud.openstack.routers import OpenStackRouters
 from yunzhuo.phoenix.cloud.openstack.security_groups import OpenStackSecurityGroups
+from yunzhuo.phoenix.cloud.openstack.server_groups import ServerGroups
 from yunzhuo.phoenix.cloud.openstack.server_lookup import ServerLookup
 from yunzhuo.phoenix.cloud.openstack.servers import OpenStackServers
 from yunzhuo.phoenix.cloud.openstack.shown_images import ShownImages
@@ -53,11 +55,13 @@ class Place:
         lookup = ServerLookup(connection)
         self.networks = OpenStackNetworks(connection, has_own=project_id is not None)
         fitting = images if project_id is None else ShownImages(images, project_id)
-        self.servers = OpenStackServers(connection, lookup, flavors, fitting, self.networks)
+        self.server_groups = ServerGroups(connection)
+        self.servers = OpenStackServers(connection, lookup, flavors, fitting, self.networks, self.server_groups)
         self.volumes = OpenStackVolumes(connection, lookup)
         self.addresses = OpenStackAddresses(connection, lookup, self.networks)
         self.routers = OpenStackRouters(connection, self.networks.forget)
         self.security_groups = OpenStackSecurityGroups(connection)
+        self.care = OpenStackCare(connection, lookup, images, self.security_groups)
         self.hosts = OpenStackHosts(connection, lookup)
         self.guest = OpenStackGuest(connection, lookup)
 

@@ -16,6 +16,7 @@ _BUILDING = ServerStatus.BUILDING
 _RUNNING = ServerStatus.RUNNING
 _STOPPED = ServerStatus.STOPPED
 _SUSPENDED = ServerStatus.SUSPENDED
+_RESCUED = ServerStatus.RESCUED
 
 #: Nova's status (API guide, "Server concepts") and what it is here. A server that is on its way keeps the status from before.
 STATUSES: Mapping[str, ServerStatus] = {
@@ -34,6 +35,7 @@ STATUSES: Mapping[str, ServerStatus] = {
     "SHELVED_OFFLOADED": _STOPPED,
     "SUSPENDED": _SUSPENDED,
     "PAUSED": _SUSPENDED,
+    "RESCUE": _RESCUED,
     "ERROR": ServerStatus.ERROR,
 }
 #: Nova's task and where it leads; other tasks end where they began.
@@ -42,7 +44,14 @@ _HEADING_FOR: Mapping[str, ServerStatus] = {
     "powering-off": _STOPPED,
     "suspending": _SUSPENDED,
     "resuming": _RUNNING,
+    "pausing": _SUSPENDED,
     "unpausing": _RUNNING,
+    "rescuing": _RESCUED,
+    "unrescuing": _RUNNING,
+    "shelving": _STOPPED,
+    "shelving_image_pending_upload": _STOPPED,
+    "shelving_image_uploading": _STOPPED,
+    "shelving_offloading": _STOPPED,
     "unshelving": _RUNNING,
     "scheduling": _RUNNING,
     "networking": _RUNNING,
@@ -62,11 +71,17 @@ class Seen:
     nova_status: str
     task: str | None
     metadata: Mapping[str, str]
+    has_volume: bool = False  # its disk is one
 
     @property
     def heading_for(self) -> ServerStatus:
         """The status it has, or will have when what goes on has ended."""
         return _HEADING_FOR.get(self.task or "", self.server.status)
+
+    @property
+    def is_shelved(self) -> bool:
+        """Whether it is put away, or on its way there."""
+        return self.nova_status.startswith("SHELVED") or (self.task or "").startswith("shelving")
 
     @property
     def is_being_deleted(self) -> bool:
@@ -106,8 +121,9 @@ def read(found: Mapping[str, Any], *, owner_tag: str, observed_at: datetime) -> 
         addresses=_addresses(found.get("addresses") or {}),
         fault=_fault(fault) if status is ServerStatus.ERROR else None,
         language=metadata.get(LANGUAGE) or None,
+        is_locked=bool(found.get("locked")),
     )
-    return Seen(server, found["status"], found.get("OS-EXT-STS:task_state"), metadata)
+    return Seen(server, found["status"], found.get("OS-EXT-STS:task_state"), metadata, has_volume=not found.get("image"))
 
 
 def _fault(fault: Mapping[str, Any] | None) -> str:

@@ -4,14 +4,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 
-from yunzhuo.phoenix.cloud.errors import CloudNotOffered, ServerBusy, ServerNotFound
+from yunzhuo.phoenix.cloud.errors import CloudNotOffered, ServerBusy, ServerLocked, ServerNotFound
 from yunzhuo.phoenix.cloud.openstack import quotas, verbs
-from yunzhuo.phoenix.cloud.openstack.connection import CREATE, READ, Connection, Json
+from yunzhuo.phoenix.cloud.openstack.connection import CREATE, READ, REBUILD_VOLUME, Connection, Json
 from yunzhuo.phoenix.cloud.openstack.consoles import Consoles
 from yunzhuo.phoenix.cloud.openstack.creation import Creation, encoded_user_data
 from yunzhuo.phoenix.cloud.openstack.flavors import OpenStackFlavors
 from yunzhuo.phoenix.cloud.openstack.images import Fitting
 from yunzhuo.phoenix.cloud.openstack.networks import OpenStackNetworks
+from yunzhuo.phoenix.cloud.openstack.server_groups import ServerGroups
 from yunzhuo.phoenix.cloud.openstack.server_lookup import ServerLookup
 from yunzhuo.phoenix.cloud.openstack.server_states import IMAGE, LANGUAGE, name_metadata, nova_name
 from yunzhuo.phoenix.cloud.openstack.snapshots import Snapshots
@@ -40,13 +41,14 @@ class OpenStackServers:
         flavors: OpenStackFlavors,
         images: Fitting,
         networks: OpenStackNetworks,
+        groups: ServerGroups,
     ) -> None:
         self._connection = connection
         self._lookup = lookup
         self._flavors = flavors
         self._images = images
         self._asking = Asking(connection, lookup)
-        self._creation = Creation(connection, lookup, flavors, images, networks)
+        self._creation = Creation(connection, lookup, flavors, images, networks, groups)
         self._snapshots = Snapshots(connection, lookup, self._asking)
         self._consoles = Consoles(connection, lookup)
 
@@ -93,9 +95,10 @@ class OpenStackServers:
         verbs.check(seen, verbs.REBUILD)
         metadata = {**seen.metadata, IMAGE: image_id, **({LANGUAGE: language} if language else {})}
         # Without user data the server keeps what it has; with it Nova's API has to be newer than the one that we read with.
+        version = self._rebuild_version() if seen.has_volume else CREATE if user_data else READ
         told = {"user_data": encoded_user_data(user_data)} if user_data else {}
         wanted = {"rebuild": {"imageRef": image_id, "metadata": metadata, **told}}
-        self._asking.wish(server_id, wanted, version=CREATE if told else READ)
+        self._asking.wish(server_id, wanted, version=version)
 
     def resize(self, server_id: str, flavor_id: str) -> None:
         seen = self._lookup.see(server_id)
@@ -135,6 +138,8 @@ class OpenStackServers:
         seen = self._lookup.see_if_there(server_id)
         if seen is None:
             return
+        if seen.server.is_locked:
+            raise ServerLocked(server_id)
         self._snapshots.delete_all(server_id)
         with suppress(ServerNotFound):
             if seen.nova_status == "SOFT_DELETED":
@@ -153,6 +158,11 @@ class OpenStackServers:
     def cpu_seconds(self, server_id: str) -> float:
         self._lookup.see(server_id)
         raise CloudNotOffered("readings of CPU time")
+
+    def _rebuild_version(self) -> str:
+        if self._connection.max_microversion() < tuple(int(part) for part in REBUILD_VOLUME.split(".")):
+            raise CloudNotOffered(f"restoring a server whose disk is a volume (that needs Nova's API {REBUILD_VOLUME})")
+        return REBUILD_VOLUME
 
 
 def _not_yet(said: str, **details: object) -> ServerBusy:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from yunzhuo.phoenix.cloud.errors import NoCapacity, ServerBusy, SnapshotNotFound
+from yunzhuo.phoenix.cloud.errors import CloudNotOffered, NoCapacity, ServerBusy, SnapshotNotFound
 from yunzhuo.phoenix.cloud.openstack.connection import Connection, Json, Refusals
 from yunzhuo.phoenix.cloud.openstack.images import SNAPSHOT_OF, size_mib
 from yunzhuo.phoenix.cloud.openstack.server_lookup import ServerLookup
@@ -26,7 +26,11 @@ class Snapshots:
         self._asking = asking
 
     def take(self, server_id: str, name: str) -> Snapshot:
-        check(self._lookup.see(server_id), SNAPSHOT)
+        seen = self._lookup.see(server_id)
+        check(seen, SNAPSHOT)
+        if seen.has_volume:
+            # Nova would keep it as a snapshot of the volume, which a rebuild cannot go back to.
+            raise CloudNotOffered("snapshots of a server whose disk is a volume")
         properties = {SNAPSHOT_OF: server_id} | name_metadata(name)
         body = {"createImage": {"name": nova_name(name), "metadata": properties}}
         answer = self._asking.wish(server_id, body, {403: _no_quota})

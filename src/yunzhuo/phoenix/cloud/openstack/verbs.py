@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from yunzhuo.phoenix.cloud.errors import NoCapacity, ServerBusy, ServerNotFound
+from yunzhuo.phoenix.cloud.errors import NoCapacity, ServerBusy, ServerLocked, ServerNotFound, ServerShelved
 from yunzhuo.phoenix.cloud.openstack.connection import READ, Connection, Json, Refusals
 from yunzhuo.phoenix.cloud.openstack.server_lookup import ServerLookup
 from yunzhuo.phoenix.cloud.openstack.server_states import LANGUAGE, Seen
@@ -17,24 +17,28 @@ from yunzhuo.phoenix.cloud.resources import ServerStatus
 _RUNNING = ServerStatus.RUNNING
 _STOPPED = ServerStatus.STOPPED
 _SUSPENDED = ServerStatus.SUSPENDED
+_RESCUED = ServerStatus.RESCUED
 _ERROR = ServerStatus.ERROR
 
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """Allowed in the statuses ``allowed``; in ``already``, or on the way there, it changes nothing. ``body`` is for Nova."""
+    """Allowed in the statuses ``allowed``; in ``already``, or on the way there, it changes nothing. ``body`` is for Nova.
+    ``of_shelved``: it may be asked of a server that is shelved."""
 
     name: str
     allowed: frozenset[ServerStatus]
     already: ServerStatus | None = None
     body: Callable[[Seen], Json] = lambda _seen: {}
+    of_shelved: bool = False
 
 
 START = Verb(
     "start",
     frozenset({_STOPPED}),
     already=_RUNNING,
-    body=lambda seen: {"unshelve": None} if seen.nova_status.startswith("SHELVED") else {"os-start": None},
+    body=lambda seen: {"unshelve": None} if seen.is_shelved else {"os-start": None},
+    of_shelved=True,
 )
 STOP = Verb("stop", frozenset({_RUNNING, _ERROR}), already=_STOPPED, body=lambda _seen: {"os-stop": None})
 REBOOT_SOFT = Verb("reboot", frozenset({_RUNNING}), body=lambda _seen: {"reboot": {"type": "SOFT"}})
@@ -49,6 +53,10 @@ RESUME = Verb(
 REBUILD = Verb("rebuild", frozenset({_RUNNING, _STOPPED, _ERROR}))
 RESIZE = Verb("resize", frozenset({_RUNNING, _STOPPED}))
 SNAPSHOT = Verb("snapshot", frozenset({_RUNNING, _STOPPED}))
+PAUSE = Verb("pause", frozenset({_RUNNING}), already=_SUSPENDED, body=lambda _seen: {"pause": None})
+SHELVE = Verb("shelve", frozenset({_RUNNING, _STOPPED, _SUSPENDED}), body=lambda _seen: {"shelve": None})
+RESCUE = Verb("rescue", frozenset({_RUNNING, _STOPPED, _ERROR}), already=_RESCUED)
+UNRESCUE = Verb("unrescue", frozenset({_RESCUED}), already=_RUNNING, body=lambda _seen: {"unrescue": None})
 
 
 class Asking:
@@ -86,14 +94,23 @@ def is_already(seen: Seen, verb: Verb) -> bool:
 
 
 def check(seen: Seen, verb: Verb) -> None:
-    """Raises ServerBusy when the table does not allow it."""
+    """Raises ServerBusy when the table does not allow it, ServerLocked, ServerShelved."""
     server = seen.server
-    if seen.is_being_deleted:
-        raise ServerBusy("The server is being deleted.", server_id=server.id)
+    refuse_locked(seen)
     if seen.is_changing:
         raise ServerBusy(f"The server is still changing ({seen.task or seen.nova_status}).", server_id=server.id)
+    if seen.is_shelved and not verb.of_shelved:
+        raise ServerShelved(server.id)
     if server.status not in verb.allowed:
         raise ServerBusy(f"A server that is {server.status.value} does not {verb.name}.", server_id=server.id)
+
+
+def refuse_locked(seen: Seen) -> None:
+    """Raises ServerLocked, and ServerBusy for a server that is being deleted: Nova says the same of both, and of all else."""
+    if seen.is_being_deleted:
+        raise ServerBusy("The server is being deleted.", server_id=seen.server.id)
+    if seen.server.is_locked:
+        raise ServerLocked(seen.server.id)
 
 
 def refusals(server_id: str) -> Refusals:

@@ -24,6 +24,7 @@ from yunzhuo.phoenix.cloud.errors import (
 from yunzhuo.phoenix.cloud.openstack.connection import VOLUMES, Connection, Json, Refusals
 from yunzhuo.phoenix.cloud.openstack.server_lookup import ServerLookup, is_desktop_id
 from yunzhuo.phoenix.cloud.openstack.server_states import nova_name, read_time
+from yunzhuo.phoenix.cloud.openstack.verbs import refuse_locked
 from yunzhuo.phoenix.cloud.openstack.volume_snapshots import VolumeSnapshots
 from yunzhuo.phoenix.cloud.resources import ServerStatus, Volume, VolumeRequest, VolumeSnapshot, VolumeStatus
 from yunzhuo.phoenix.common.errors import InvalidInput, NotFound
@@ -91,6 +92,7 @@ class OpenStackVolumes:
             raise VolumeBusy("The volume is attached to another server.", volume_id=volume_id)
         if volume.status is not VolumeStatus.AVAILABLE:
             raise VolumeBusy(f"The volume is {volume.status.value}.", volume_id=volume_id)
+        refuse_locked(seen)
         if seen.server.status is not ServerStatus.RUNNING or seen.is_changing:
             raise ServerBusy("The server does not run, or is changing.", server_id=server_id)
         body = {"volumeAttachment": {"volumeId": volume_id}}
@@ -104,8 +106,10 @@ class OpenStackVolumes:
         if volume is None or volume.server_id != server_id:
             return
         seen = self._lookup.see_if_there(server_id)
-        if seen is not None and seen.is_changing and not seen.is_being_deleted:
-            raise ServerBusy("The server is changing.", server_id=server_id)
+        if seen is not None and not seen.is_being_deleted:
+            refuse_locked(seen)
+            if seen.is_changing:
+                raise ServerBusy("The server is changing.", server_id=server_id)
         if volume.status is VolumeStatus.IN_USE:
             path = f"/servers/{server_id}/os-volume_attachments/{volume_id}"
             refusals: Refusals = {

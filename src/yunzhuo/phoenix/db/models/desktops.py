@@ -10,7 +10,8 @@ class Desktop(Base):
     """What a user is given.
 
     ``wanted`` is what should be; ``observed_status`` what the cloud said last, at ``observed_at`` (None: nothing yet);
-    ``ready_at`` when the guest was last found ready since it was switched on. ``operation_id`` is the latest operation,
+    ``ready_at`` when the guest was last found ready since it was switched on; ``is_locked`` whether the cloud lets nobody
+    change its server. ``operation_id`` is the latest operation,
     running or ended.
     ``project_id`` is the cloud's project that its server is made in (None: the one that all share).
     ``host`` and ``server_name`` are where the cloud put its server and what it calls it. Nothing else is a state: what
@@ -49,6 +50,7 @@ class Desktop(Base):
     observed_at: Mapped[Time | None]
     missing_since: Mapped[Time | None]
     ready_at: Mapped[Time | None]
+    is_locked: Mapped[bool] = mapped_column(default=False)
     # No foreign key: operations already refer to desktops, and the two are written in one transaction.
     operation_id: Mapped[Id]
     # No foreign keys: SQLite cannot add them to a table that others refer to.
