@@ -86,7 +86,7 @@ def test_a_rescued_desktop_comes_back_as_it_was(yunzhuo: Installation, lin: Acto
     yunzhuo.services.care.do(boss, desktop_id, Deed.RESCUE, image_id=image_id)
     _settled(yunzhuo)
     seen = yunzhuo.services.desktops.get(lin, desktop_id)
-    assert (seen.state, seen.is_reachable, seen.actions) == (State.RESCUED, True, {Action.DELETE})
+    assert (seen.state, seen.is_reachable, seen.actions) == (State.RESCUED, True, frozenset({Action.DELETE}))
     yunzhuo.services.care.do(boss, desktop_id, Deed.UNRESCUE)
     _settled(yunzhuo)
     _settled(yunzhuo)
@@ -125,6 +125,8 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     with installation(tmp_path / "home") as yunzhuo:
         monkeypatch.setenv("YUNZHUO_DATABASE__URL", yunzhuo.settings.database.url)
         yunzhuo.person("boss", Role.ADMINISTRATOR)
+        yunzhuo.pass_time(1)
+        yunzhuo.person("op", Role.OPERATOR)
         desktop_id = yunzhuo.available(yunzhuo.person("lin"), name="Maths")
     assert main(["desktop", "lock", "Maths"]) == 0
     assert main(["desktop", "shelve", "Maths"]) == 1
@@ -132,10 +134,11 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     assert main(["desktop", "unlock", "Maths"]) == 0
     assert main(["desktop", "console-log", desktop_id]) == 0
     assert "boot" in capsys.readouterr().out
-    assert main(["desktop", "rescue", "Maths", "--json"]) == 0
+    assert main(["--json", "desktop", "rescue", "Maths"]) == 0
     assert json.loads(capsys.readouterr().out) == {"desktop_id": desktop_id, "deed": "rescue"}
     assert main(["desktop", "--as", "lin@school.local", "unrescue", "Maths"]) == 1
-    assert main(["desktop", "security-groups", "Maths"]) == 0
+    assert main(["desktop", "security-groups", "Maths"]) == 1, "an administrator keeps no networks"
+    assert main(["desktop", "--as", "op@school.local", "security-groups", "Maths"]) == 0
     assert "none" in capsys.readouterr().out
 
 
