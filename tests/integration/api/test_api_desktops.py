@@ -42,6 +42,7 @@ DESKTOP = {
     "renews_at",
     "idle_until",
     "agent",
+    "is_locked",
 }
 OPERATION = {"id", "desktop_id", "action", "status", "position", "steps", "error", "created_at", "ended_at"} | {
     "note_code",

@@ -76,7 +76,8 @@ def test_an_error_has_its_reason_and_what_was_rolled_back_its_first_image() -> N
 
 
 def test_a_status_that_nobody_knows_is_unknown() -> None:
-    assert seen(status="RESCUE").server.status is ServerStatus.UNKNOWN
+    assert seen(status="TELEPORTED").server.status is ServerStatus.UNKNOWN
+    assert seen(status="RESCUE").server.status is ServerStatus.RESCUED
 
 
 @pytest.mark.parametrize(
