@@ -172,7 +172,7 @@ class Person:
 
     async def _work(self, page: Page, visit: Visit) -> None:
         crowd, hands = self._crowd, self._crowd.hands
-        await page.wait_for_function(hands.picture, polling=100)
+        await self._see_picture(page)
         visit.picture_seconds = time.monotonic() - visit.clicked_at
         await self._find_own_files(page, visit)
         mark = f"{self._chance.randrange(2**40):010x}"
@@ -181,6 +181,19 @@ class Person:
         self._doubtful[mark] = self._name
         await hands.keep(crowd, page, visit.desktop_id, mark, self._name)
         self._notes[mark] = self._doubtful.pop(mark)
+
+    async def _see_picture(self, page: Page) -> None:
+        """What could not be made, as its host was killed meanwhile, is tried again: the page offers that."""
+        again = page.get_by_role("button", name="Try again")
+        seen = asyncio.create_task(page.wait_for_function(self._crowd.hands.picture, polling=100))
+        try:
+            while not (await asyncio.wait({seen}, timeout=1))[0]:
+                if await again.is_visible():
+                    self._crowd.tally["not made, and tried again"] += 1
+                    await again.click()
+            await seen
+        finally:
+            seen.cancel()
 
     async def _find_own_files(self, page: Page, visit: Visit) -> None:
         """And nothing of anybody else's."""
