@@ -11,7 +11,7 @@ from tests.support.installation import PASSWORD, START
 from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.audit_search import AuditWish
 from yunzhuo.services.bulk import Outcome
-from yunzhuo.services.care import Deed as CareDeed
+from yunzhuo.services.care import CareDeed
 from yunzhuo.services.consoles import ConsoleProtocol
 from yunzhuo.services.desktop_table import TableWish
 from yunzhuo.services.desktops import NewDesktop

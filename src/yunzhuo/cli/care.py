@@ -4,7 +4,7 @@ import click
 
 from yunzhuo.cli.asking import acting, chosen, following, found, told
 from yunzhuo.cli.context import CommandContext, pass_context, print_answer
-from yunzhuo.services.care import Deed
+from yunzhuo.services.care import CareDeed
 from yunzhuo.services.rules.lifecycle import Action
 
 
@@ -39,8 +39,8 @@ def rescue(context: CommandContext, reference: str, image: str | None) -> None:
         images = {each.id: each.name for each in all_services.catalog.images(actor)}
         image_id = chosen("image", images, image) if image is not None else None
         desktop_id = found(all_services, actor, reference).id
-        all_services.care.do(actor, desktop_id, Deed.RESCUE, image_id=image_id)
-    _say(context, desktop_id, Deed.RESCUE)
+        all_services.care.do(actor, desktop_id, CareDeed.RESCUE, image_id=image_id)
+    _say(context, desktop_id, CareDeed.RESCUE)
 
 
 @click.command("security-groups")
@@ -59,7 +59,7 @@ def security_groups(context: CommandContext, reference: str, wanted: str | None)
     print_answer({"ids": list(ids)}, "\n".join(ids) or "none", as_json=context.json_output)
 
 
-def _command(deed: Deed, summary: str) -> click.Command:
+def _command(deed: CareDeed, summary: str) -> click.Command:
     @click.command(deed.value, help=summary)
     @click.argument("reference", metavar="ID|NAME")
     @pass_context
@@ -72,18 +72,18 @@ def _command(deed: Deed, summary: str) -> click.Command:
     return command
 
 
-def _say(context: CommandContext, desktop_id: str, deed: Deed) -> None:
+def _say(context: CommandContext, desktop_id: str, deed: CareDeed) -> None:
     print_answer({"desktop_id": desktop_id, "deed": deed.value}, f"{deed.value}: accepted", as_json=context.json_output)
 
 
 COMMANDS = (
     console_log,
-    _command(Deed.PAUSE, "Stop its processors where they are; unpause goes on from there."),
+    _command(CareDeed.PAUSE, "Stop its processors where they are; unpause goes on from there."),
     unpause,
-    _command(Deed.SHELVE, "Put its disk away and give its place on the host back; start brings it back."),
-    _command(Deed.LOCK, "Let nobody change it, its owner and schedules included, until it is unlocked."),
-    _command(Deed.UNLOCK, "Let it be changed again."),
+    _command(CareDeed.SHELVE, "Put its disk away and give its place on the host back; start brings it back."),
+    _command(CareDeed.LOCK, "Let nobody change it, its owner and schedules included, until it is unlocked."),
+    _command(CareDeed.UNLOCK, "Let it be changed again."),
     rescue,
-    _command(Deed.UNRESCUE, "Start its own system again after a rescue."),
+    _command(CareDeed.UNRESCUE, "Start its own system again after a rescue."),
     security_groups,
 )

@@ -26,7 +26,7 @@ _VERB = "desktop:care"
 LOG_BYTES = 64 * 1024
 
 
-class Deed(StrEnum):
+class CareDeed(StrEnum):
     """What is done. A paused desktop is suspended, and resumed; a shelved one is stopped, and started."""
 
     PAUSE = "pause"
@@ -38,13 +38,13 @@ class Deed(StrEnum):
 
 
 # What is wanted from then on: it counts against its owner's quota so.
-_WANTED_AFTER: Mapping[Deed, Wanted] = {
-    Deed.PAUSE: Wanted.SUSPENDED,
-    Deed.SHELVE: Wanted.STOPPED,
-    Deed.RESCUE: Wanted.RUNNING,
-    Deed.UNRESCUE: Wanted.RUNNING,
+_WANTED_AFTER: Mapping[CareDeed, Wanted] = {
+    CareDeed.PAUSE: Wanted.SUSPENDED,
+    CareDeed.SHELVE: Wanted.STOPPED,
+    CareDeed.RESCUE: Wanted.RUNNING,
+    CareDeed.UNRESCUE: Wanted.RUNNING,
 }
-_OF_LOCKED = frozenset({Deed.LOCK, Deed.UNLOCK})
+_OF_LOCKED = frozenset({CareDeed.LOCK, CareDeed.UNLOCK})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class CareService:
         self._audit = audit
 
     @needs(_VERB)
-    def do(self, actor: Actor, desktop_id: str, deed: Deed, *, image_id: str | None = None) -> None:
+    def do(self, actor: Actor, desktop_id: str, deed: CareDeed, *, image_id: str | None = None) -> None:
         """Ask the cloud for it; accepted when this returns. ``image_id`` is the system to rescue it with, None: the cloud's.
 
         Raises Conflict while an operation goes on, in the bin, when it is locked, or when the server's state does not allow it;
@@ -71,13 +71,13 @@ class CareService:
         """
         target = self._target(actor, desktop_id, deed, image_id)
         care = self._cloud.care
-        asking: Mapping[Deed, Callable[[str], None]] = {
-            Deed.PAUSE: care.pause,
-            Deed.SHELVE: care.shelve,
-            Deed.LOCK: care.lock,
-            Deed.UNLOCK: care.unlock,
-            Deed.RESCUE: lambda server_id: care.rescue(server_id, target.rescue_image),
-            Deed.UNRESCUE: care.unrescue,
+        asking: Mapping[CareDeed, Callable[[str], None]] = {
+            CareDeed.PAUSE: care.pause,
+            CareDeed.SHELVE: care.shelve,
+            CareDeed.LOCK: care.lock,
+            CareDeed.UNLOCK: care.unlock,
+            CareDeed.RESCUE: lambda server_id: care.rescue(server_id, target.rescue_image),
+            CareDeed.UNRESCUE: care.unrescue,
         }
         asking[deed](target.server_id)
         self._write_down(actor, desktop_id, deed, image_id)
@@ -105,7 +105,7 @@ class CareService:
         return after
 
     @retried_when_contended
-    def _target(self, actor: Actor, desktop_id: str, deed: Deed, image_id: str | None) -> _Target:
+    def _target(self, actor: Actor, desktop_id: str, deed: CareDeed, image_id: str | None) -> _Target:
         with self._db.transaction() as tx:
             desktop, latest = visible_desktop(tx, actor, desktop_id, _VERB)
             if deed not in _OF_LOCKED:
@@ -120,13 +120,13 @@ class CareService:
             return _server_of(visible_desktop(tx, actor, desktop_id, verb)[0])
 
     @retried_when_contended
-    def _write_down(self, actor: Actor, desktop_id: str, deed: Deed, image_id: str | None) -> None:
+    def _write_down(self, actor: Actor, desktop_id: str, deed: CareDeed, image_id: str | None) -> None:
         with self._db.transaction() as tx:
             desktop = tx.get_one(Desktop, desktop_id, with_for_update=True)
             latest = tx.get_one(Operation, desktop.operation_id)
             before = {"wanted": desktop.wanted, "locked": desktop.is_locked}
             if deed in _OF_LOCKED:
-                desktop.is_locked = deed is Deed.LOCK
+                desktop.is_locked = deed is CareDeed.LOCK
             if latest.status not in lifecycle.ACTIVE:  # what was wished for since then counts
                 desktop.wanted = _WANTED_AFTER.get(deed, desktop.wanted)
             after = {"deed": deed.value, "wanted": desktop.wanted, "locked": desktop.is_locked}

@@ -14,7 +14,7 @@ from yunzhuo.phoenix.common.errors import Conflict, Forbidden, NotFound, Unavail
 from yunzhuo.phoenix.db.models import AuditEntry
 from yunzhuo.phoenix.db.session import Database
 from yunzhuo.services.access import Actor, Role
-from yunzhuo.services.care import Deed
+from yunzhuo.services.care import CareDeed
 from yunzhuo.services.rules.leases import Terms
 from yunzhuo.services.rules.lifecycle import Action, State, Wanted
 
@@ -26,7 +26,7 @@ def _settled(yunzhuo: Installation) -> None:
 
 def test_a_paused_desktop_is_suspended_and_resumed_by_its_owner(yunzhuo: Installation, lin: Actor, boss: Actor) -> None:
     desktop_id = yunzhuo.available(lin)
-    yunzhuo.services.care.do(boss, desktop_id, Deed.PAUSE)
+    yunzhuo.services.care.do(boss, desktop_id, CareDeed.PAUSE)
     _settled(yunzhuo)
     seen = yunzhuo.services.desktops.get(lin, desktop_id)
     assert (seen.state, seen.wanted) == (State.SUSPENDED, Wanted.SUSPENDED)
@@ -37,7 +37,7 @@ def test_a_paused_desktop_is_suspended_and_resumed_by_its_owner(yunzhuo: Install
 
 def test_a_shelved_desktop_is_stopped_and_started_by_its_owner(yunzhuo: Installation, lin: Actor, boss: Actor) -> None:
     desktop_id = yunzhuo.available(lin)
-    yunzhuo.services.care.do(boss, desktop_id, Deed.SHELVE)
+    yunzhuo.services.care.do(boss, desktop_id, CareDeed.SHELVE)
     _settled(yunzhuo)
     seen = yunzhuo.services.desktops.get(lin, desktop_id)
     assert (seen.state, seen.wanted) == (State.STOPPED, Wanted.STOPPED)
@@ -53,7 +53,7 @@ def test_a_shelved_desktop_is_stopped_and_started_by_its_owner(yunzhuo: Installa
 
 def test_a_locked_desktop_is_used_and_changed_by_nobody(yunzhuo: Installation, lin: Actor, boss: Actor) -> None:
     desktop_id = yunzhuo.available(lin)
-    yunzhuo.services.care.do(boss, desktop_id, Deed.LOCK)
+    yunzhuo.services.care.do(boss, desktop_id, CareDeed.LOCK)
     seen = yunzhuo.services.desktops.get(lin, desktop_id)
     assert (seen.state, seen.is_locked, seen.is_reachable, seen.actions) == (State.AVAILABLE, True, True, frozenset())
     for actor in (lin, boss):
@@ -62,8 +62,8 @@ def test_a_locked_desktop_is_used_and_changed_by_nobody(yunzhuo: Installation, l
                 yunzhuo.services.desktops.act(actor, desktop_id, action)
             assert refusal.value.code == "desktop_locked"
     with pytest.raises(Conflict):
-        yunzhuo.services.care.do(boss, desktop_id, Deed.SHELVE)
-    yunzhuo.services.care.do(boss, desktop_id, Deed.UNLOCK)
+        yunzhuo.services.care.do(boss, desktop_id, CareDeed.SHELVE)
+    yunzhuo.services.care.do(boss, desktop_id, CareDeed.UNLOCK)
     yunzhuo.services.desktops.act(lin, desktop_id, Action.STOP)
     yunzhuo.run()
     assert yunzhuo.services.desktops.get(lin, desktop_id).state is State.STOPPED
@@ -83,11 +83,11 @@ def test_a_lock_that_was_put_on_in_the_cloud_is_seen(yunzhuo: Installation, lin:
 def test_a_rescued_desktop_comes_back_as_it_was(yunzhuo: Installation, lin: Actor, boss: Actor) -> None:
     desktop_id = yunzhuo.available(lin)
     image_id = yunzhuo.services.desktops.get(lin, desktop_id).image_id
-    yunzhuo.services.care.do(boss, desktop_id, Deed.RESCUE, image_id=image_id)
+    yunzhuo.services.care.do(boss, desktop_id, CareDeed.RESCUE, image_id=image_id)
     _settled(yunzhuo)
     seen = yunzhuo.services.desktops.get(lin, desktop_id)
     assert (seen.state, seen.is_reachable, seen.actions) == (State.RESCUED, True, frozenset({Action.DELETE}))
-    yunzhuo.services.care.do(boss, desktop_id, Deed.UNRESCUE)
+    yunzhuo.services.care.do(boss, desktop_id, CareDeed.UNRESCUE)
     _settled(yunzhuo)
     _settled(yunzhuo)
     assert yunzhuo.services.desktops.get(lin, desktop_id).state is State.AVAILABLE
@@ -96,7 +96,7 @@ def test_a_rescued_desktop_comes_back_as_it_was(yunzhuo: Installation, lin: Acto
 def test_a_rescued_desktop_is_not_put_into_the_bin(yunzhuo: Installation, lin: Actor, boss: Actor) -> None:
     desktop_id = yunzhuo.available(lin)
     yunzhuo.services.leases.put_terms(boss, boss.organization_id, Terms(bin_days=3))
-    yunzhuo.services.care.do(boss, desktop_id, Deed.RESCUE)
+    yunzhuo.services.care.do(boss, desktop_id, CareDeed.RESCUE)
     _settled(yunzhuo)
     with pytest.raises(Conflict) as refusal:
         yunzhuo.services.desktops.act(lin, desktop_id, Action.DELETE)
@@ -109,12 +109,12 @@ def test_a_rescued_desktop_is_not_put_into_the_bin(yunzhuo: Installation, lin: A
 def test_a_locked_desktop_outlives_its_end_until_it_is_unlocked(yunzhuo: Installation, lin: Actor, boss: Actor) -> None:
     desktop_id = yunzhuo.available(lin)
     yunzhuo.services.leases.set_end(boss, desktop_id, yunzhuo.clock.now() + timedelta(days=2))
-    yunzhuo.services.care.do(boss, desktop_id, Deed.LOCK)
+    yunzhuo.services.care.do(boss, desktop_id, CareDeed.LOCK)
     for _ in range(6):
         yunzhuo.services.lease_keeper.round()
         yunzhuo.pass_time(86_400)
     assert yunzhuo.services.desktops.get(lin, desktop_id).state is State.AVAILABLE
-    yunzhuo.services.care.do(boss, desktop_id, Deed.UNLOCK)
+    yunzhuo.services.care.do(boss, desktop_id, CareDeed.UNLOCK)
     yunzhuo.services.lease_keeper.round()
     assert yunzhuo.services.desktops.get(lin, desktop_id).state is not State.AVAILABLE
 
@@ -146,23 +146,23 @@ def test_what_is_being_changed_or_never_was_is_not_looked_after(yunzhuo: Install
     desktop_id = yunzhuo.available(lin)
     yunzhuo.services.desktops.act(lin, desktop_id, Action.STOP)
     with pytest.raises(Conflict) as refusal:
-        yunzhuo.services.care.do(boss, desktop_id, Deed.LOCK)
+        yunzhuo.services.care.do(boss, desktop_id, CareDeed.LOCK)
     assert refusal.value.code == "operation_in_progress"
     yunzhuo.run()
     with pytest.raises(Conflict) as refusal:
-        yunzhuo.services.care.do(boss, desktop_id, Deed.PAUSE)
+        yunzhuo.services.care.do(boss, desktop_id, CareDeed.PAUSE)
     assert refusal.value.code == "server_busy"
     with pytest.raises(Forbidden):
-        yunzhuo.services.care.do(lin, desktop_id, Deed.LOCK)
+        yunzhuo.services.care.do(lin, desktop_id, CareDeed.LOCK)
     with pytest.raises(NotFound):
-        yunzhuo.services.care.do(boss, "no-such-desktop", Deed.LOCK)
+        yunzhuo.services.care.do(boss, "no-such-desktop", CareDeed.LOCK)
 
 
 def test_what_the_cloud_did_not_answer_is_not_believed(yunzhuo: Installation, lin: Actor, boss: Actor) -> None:
     desktop_id = yunzhuo.available(lin)
     yunzhuo.weather.faults.set(Fault(operation="care.lock", kind=FaultKind.FAIL_AFTER))
     with pytest.raises(Unavailable):
-        yunzhuo.services.care.do(boss, desktop_id, Deed.LOCK)
+        yunzhuo.services.care.do(boss, desktop_id, CareDeed.LOCK)
     assert not yunzhuo.services.desktops.get(lin, desktop_id).is_locked
     yunzhuo.services.reconciler.round()
     assert yunzhuo.services.desktops.get(lin, desktop_id).is_locked, "as it is in the cloud"

@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from apiflask import APIBlueprint
 
-from yunzhuo.services.care import Deed
+from yunzhuo.services.care import CareDeed
 from yunzhuo.web.api import care_models as models
 from yunzhuo.web.api.desktops import of_visible_desktop
 from yunzhuo.webkit import actor, services
@@ -25,7 +25,7 @@ def care(desktop_id: str, json_data: models.CareWish) -> tuple[str, int]:
 
     Accepted by the cloud when this answers; what becomes of it the desktop's state says soon after.
     """
-    image_id = json_data.image if json_data.deed is Deed.RESCUE else None
+    image_id = json_data.image if json_data.deed is CareDeed.RESCUE else None
     services().care.do(actor(), desktop_id, json_data.deed, image_id=image_id)
     return "", HTTPStatus.NO_CONTENT
 

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, Field
 
-from yunzhuo.services.care import Deed
+from yunzhuo.services.care import CareDeed
 from yunzhuo.webkit.bodies import Asked
 
 _MOST_GROUPS = 50
@@ -11,7 +11,7 @@ _MOST_GROUPS = 50
 class CareWish(Asked):
     """What is to be done."""
 
-    deed: Deed = Field(description="A paused desktop is resumed, a shelved one started, by its `actions`.")
+    deed: CareDeed = Field(description="A paused desktop is resumed, a shelved one started, by its `actions`.")
     image: str | None = Field(None, max_length=36, description="For `rescue`: the image to start; left out: the cloud chooses.")
 
 
