@@ -80,6 +80,7 @@ class Ended:
     action: str
     status: str
     error_code: str | None
+    error_message: str | None
 
 
 class People:
@@ -137,7 +138,9 @@ class People:
 
     def ended(self) -> list[Ended]:
         """Every operation that ended so far, as the database has it."""
-        query = text("SELECT id, desktop_id, action, status, error_code FROM operations WHERE ended_at IS NOT NULL")
+        query = text(
+            "SELECT id, desktop_id, action, status, error_code, error_message FROM operations WHERE ended_at IS NOT NULL"
+        )
         with self._engine.connect() as connection:
             return [Ended(*row) for row in connection.execute(query)]
 
@@ -177,7 +180,8 @@ class People:
 
     def _latest(self) -> Mapping[str, Ended]:
         query = text(
-            "SELECT o.id, d.id, o.action, o.status, o.error_code FROM desktops d JOIN operations o ON o.id = d.operation_id"
+            "SELECT o.id, d.id, o.action, o.status, o.error_code, o.error_message"
+            " FROM desktops d JOIN operations o ON o.id = d.operation_id"
         )
         with self._engine.connect() as connection:
             return {row[1]: Ended(*row) for row in connection.execute(query)}

@@ -213,7 +213,7 @@ def look(people: People, cloud: Cloud, during: list[Ended], engine: sqlalchemy.E
     # What is cancelled here was replaced by a newer wish: a delete does not wait for a disk that is on its way.
     since = [operation for operation in ended if operation.id not in ended_during and operation.status != CANCELLED]
     for name, operations in (("while there were faults", during), ("since, not counting what a newer wish replaced", since)):
-        failed = Counter((op.action, op.error_code) for op in operations if op.status != SUCCEEDED)
+        failed = Counter((op.action, op.error_code, op.error_message) for op in operations if op.status != SUCCEEDED)
         print(f"{name}: {len(operations)} operations ended, not well: {sum(failed.values())} {dict(failed)}")
     print(f"wishes that got no answer: {people.unavailable}; let be: {dict(people.skipped)}")
     with engine.connect() as connection:

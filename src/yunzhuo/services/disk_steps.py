@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from yunzhuo.phoenix.cloud.errors import ServerBusy, VolumeBusy
+from yunzhuo.phoenix.cloud.errors import CloudNotOffered, ServerBusy, VolumeBusy
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.resources import VolumeStatus
 from yunzhuo.phoenix.common.errors import Conflict, Inconsistent, YunzhuoError
@@ -77,6 +77,20 @@ def restore(cloud: Cloud, disk: ClaimedDisk, _server_id: str | None, arguments: 
     """Put the disk, which no desktop has now, back to a snapshot."""
     cloud.volumes.restore(disk.volume_id, arguments["disk_snapshot_cloud_id"])
     return DiskOutcome(done=True)
+
+
+def take_away_unknown(cloud: Cloud, server_id: str) -> bool:
+    """Take away whatever disk the cloud has at a server that should have none; answers whether there was one.
+
+    Raises VolumeInUse while programs have files open on it. A round of the upkeep gives it back to whom the table says.
+    """
+    try:
+        found = [volume for volume in cloud.volumes.list() if volume.server_id == server_id]
+    except CloudNotOffered:
+        return False
+    for volume in found:
+        cloud.volumes.detach(volume.id, server_id)
+    return bool(found)
 
 
 #: What is said when there is no disk for the step.

@@ -7,7 +7,7 @@ from dataclasses import replace
 from yunzhuo.phoenix.cloud.errors import CloudNotOffered, GuestUnreachable, ServerBusy, ServerNotFound
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.resources import RebootKind, Server, ServerStatus, Snapshot
-from yunzhuo.phoenix.common.errors import Inconsistent, Unavailable
+from yunzhuo.phoenix.common.errors import Inconsistent, Unavailable, YunzhuoError
 from yunzhuo.services import address_steps, build_steps, disk_steps
 from yunzhuo.services.outcomes import Outcome, ServerFailed, Subject, seen
 from yunzhuo.services.rules import lifecycle
@@ -32,6 +32,8 @@ def perform(step: Step, cloud: Cloud, subject: Subject) -> Outcome:
         server = cloud.servers.get(subject.server_id) if step in _POSSIBLE_IN and subject.server_id else None
         if server is None or server.status not in _POSSIBLE_IN[step]:
             raise
+        if step in _WITHOUT_VOLUMES and disk_steps.take_away_unknown(cloud, server.id):
+            return Outcome(done=False, detail="A disk that was not known to be there is taken away first.")
         return Outcome(done=False, detail="The virtual machine is still busy with the change before.")
 
 
@@ -229,7 +231,7 @@ def _unbroken(cloud: Cloud, subject: Subject, otherwise: str) -> Server:
 
 def _is_unplugged(cloud: Cloud, subject: Subject) -> bool:
     """Whether the network says that nothing goes through the server's port; not where it cannot be asked."""
-    with suppress(Exception):  # whatever it is: what explains an end must never keep it from coming
+    with suppress(YunzhuoError):  # what explains an end must never keep it from coming
         return any(not port.is_up for port in cloud.networks.ports(_server_id(subject)))
     return False
 
@@ -323,3 +325,7 @@ _POSSIBLE_IN: Mapping[Step, frozenset[ServerStatus]] = {
     Step.CONNECT_ADDRESS: frozenset({ServerStatus.RUNNING, ServerStatus.STOPPED, ServerStatus.SUSPENDED}),
     Step.DISCONNECT_DISK: frozenset({ServerStatus.RUNNING, ServerStatus.STOPPED}),
 }
+
+# Of a server with a volume these are refused for as long as it has it. Whose disk was known to be there gave it back in a step
+# before; one that came by a call whose answer was lost nobody takes away while the desktop is changing.
+_WITHOUT_VOLUMES = frozenset({Step.SUSPEND, Step.SNAPSHOT, Step.ROLL_BACK})

@@ -73,6 +73,30 @@ def test_when_the_change_is_cancelled_the_cloud_says_where_it_is(
     assert read(yunzhuo, second) == b"mine"
 
 
+@pytest.mark.parametrize("action", [Action.SNAPSHOT, Action.SUSPEND])
+def test_what_the_table_does_not_know_to_be_there_keeps_no_change_waiting(
+    yunzhuo: Installation, lin: Actor, desktops: tuple[str, str], action: Action
+) -> None:
+    """A call to attach it, whose answer was lost, came through after the disk had been given back."""
+    first, _ = desktops
+    disks = yunzhuo.services.personal_disks
+    disks.disconnect(lin)
+    yunzhuo.run()
+    (volume,) = yunzhuo.cloud.volumes.list()
+    yunzhuo.cloud.volumes.attach(volume.id, server_of(yunzhuo, first))
+    if action is Action.SNAPSHOT:
+        yunzhuo.services.snapshots.create(lin, first, "Monday")
+    else:
+        yunzhuo.services.desktops.act(lin, first, action)
+    yunzhuo.run()
+    assert yunzhuo.services.desktops.get(lin, first).operation.status is OperationStatus.SUCCEEDED
+    yunzhuo.services.disk_upkeep.round()
+    # What ends running is given its owner's disk in the end.
+    is_given_again = action is Action.SNAPSHOT
+    assert place(disks.get(lin)) == ((DiskState.CONNECTED, first) if is_given_again else (DiskState.FREE, None))
+    assert volume_holder(yunzhuo) == (server_of(yunzhuo, first) if is_given_again else None)
+
+
 def test_a_round_that_finds_nothing_new_writes_nothing(yunzhuo: Installation, lin: Actor, desktops: tuple[str, str]) -> None:
     yunzhuo.services.disk_upkeep.round()
     before = yunzhuo.everything_stored()

@@ -11,7 +11,7 @@ from yunzhuo.webkit import actor, services
 from yunzhuo.webkit.bearer import bearer
 from yunzhuo.webkit.openapi import BODY, refusals
 
-blueprint = APIBlueprint("care", __name__, tag="Desktops")
+blueprint = APIBlueprint("care", __name__, tag="Care of desktops")
 
 
 @blueprint.post("/desktops/<desktop_id>/care")
