@@ -41,6 +41,7 @@ def address(path: str, world: World, target: Target) -> str:
         "<any('roll-back', 'delete'):verb>": "roll-back",
         "<any('restore', 'delete'):verb>": "restore",
         "<any(cancel, retry, undo):verb>": "cancel",
+        "<any(pause, shelve, lock, unlock, rescue, unrescue):name>": "unlock",
     }
     for name, value in ids.items():
         path = path.replace(name, value)

@@ -15,7 +15,7 @@ from yunzhuo.services import fitting
 from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import ChangeFeed, state_of
-from yunzhuo.services.desktop_views import visible_desktop
+from yunzhuo.services.desktop_views import DesktopView, visible_desktop
 from yunzhuo.services.rules import lifecycle
 from yunzhuo.services.rules.lifecycle import State, Wanted
 from yunzhuo.services.stated import needs
@@ -45,6 +45,23 @@ _WANTED_AFTER: Mapping[CareDeed, Wanted] = {
     CareDeed.UNRESCUE: Wanted.RUNNING,
 }
 _OF_LOCKED = frozenset({CareDeed.LOCK, CareDeed.UNLOCK})
+# In which states a cloud does it. The cloud itself decides; this is what is worth offering.
+_FITS: Mapping[CareDeed, frozenset[State]] = {
+    CareDeed.PAUSE: frozenset({State.AVAILABLE}),
+    CareDeed.SHELVE: frozenset({State.AVAILABLE, State.STOPPED, State.SUSPENDED}),
+    CareDeed.RESCUE: frozenset({State.AVAILABLE, State.STOPPED, State.ERROR}),
+    CareDeed.UNRESCUE: frozenset({State.RESCUED}),
+    CareDeed.LOCK: frozenset({State.AVAILABLE, State.STOPPED, State.SUSPENDED, State.RESCUED, State.ERROR}),
+}
+
+
+def fitting_deeds(desktop: DesktopView) -> Sequence[CareDeed]:
+    """What can be asked for a desktop as it is now."""
+    if desktop.operation.status in lifecycle.ACTIVE:
+        return ()
+    if desktop.is_locked:
+        return (CareDeed.UNLOCK,)
+    return [deed for deed, states in _FITS.items() if desktop.state in states]
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,9 +79,14 @@ def problem_of(error: Exception) -> Problem:
             return _BROKEN
 
 
+def status_of(error: YunzhuoError) -> HTTPStatus:
+    """The status of an error of ours; of one that nobody expects here: 500."""
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
 def _of_ours(error: YunzhuoError) -> Problem:
-    status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), None)
-    if status is None:
+    status = status_of(error)
+    if status is _BROKEN.status:
         return _BROKEN
     headers: dict[str, str] = {}
     if status is HTTPStatus.UNAUTHORIZED:

@@ -69,7 +69,7 @@ def site(app: Flask, yunzhuo: Installation) -> Site:
     own_files += [f"{files}/snapshots/{disk_snapshot.id}/{verb}" for verb in ("restore", "delete")]
     questions += own_files
     details = [f"{running}/details", f"{own[0]}/details", f"{running}/details?cursor={end}"]
-    forced = [f"{running}/confirm/force-delete"]
+    forced = [f"{running}/confirm/force-delete", f"{running}/machine", f"{running}/machine/rescue", f"{running}/console-log"]
     user = f"/admin/users/{lin.user_id}"
     show_a_screen(yunzhuo, lin, ids[-1])
     administration = ["/admin", "/admin/users", "/admin/users?q=zzz", "/admin/users/new", user, f"{user}/delete"]

@@ -20,7 +20,7 @@ from yunzhuo.services.rules.lifecycle import Action
 from yunzhuo.web.portal import messages
 from yunzhuo.web.portal.pages import blueprint, for_those_who, notice, page, require_token, saved
 from yunzhuo.webkit import actor, services
-from yunzhuo.webkit.statuses import STATUS
+from yunzhuo.webkit.statuses import status_of
 
 _Arguments = ParamSpec("_Arguments")
 # What is pressed to try again what failed (the buttons of web/portal/desktops.py).
@@ -67,8 +67,7 @@ def host_list() -> Response:
     try:
         return page("admin/hosts.html", hosts=services().overview.hosts(actor()), problem=None, may_change=may_change)
     except YunzhuoError as error:
-        status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 503)
-        return page("admin/hosts.html", status, hosts=[], problem=messages.refusal(error), may_change=False)
+        return page("admin/hosts.html", status_of(error), hosts=[], problem=messages.refusal(error), may_change=False)
 
 
 @blueprint.post("/admin/hosts/<host_id>")
