@@ -45,7 +45,8 @@ from yunzhuo.phoenix.db.models import Desktop, GroupMember, Pool, User  # noqa: 
 from yunzhuo.phoenix.db.session import Database  # noqa: E402
 from yunzhuo.services import pool_seats  # noqa: E402
 from yunzhuo.services.access import Actor, Role  # noqa: E402
-from yunzhuo.services.assembly import Services, prepare, services  # noqa: E402
+from yunzhuo.services.assembly import Services, services  # noqa: E402
+from yunzhuo.services.first_start import prepare  # noqa: E402
 from yunzhuo.services.pools import PoolWish  # noqa: E402
 from yunzhuo.services.rules.pools import Way  # noqa: E402
 

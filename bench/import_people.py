@@ -18,7 +18,8 @@ from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.phoenix.security.passwords import Passwords, one_time_password
 from yunzhuo.services import list_files
 from yunzhuo.services.access import installation
-from yunzhuo.services.assembly import prepare, services
+from yunzhuo.services.assembly import services
+from yunzhuo.services.first_start import prepare
 from yunzhuo.services.list_files import FileKind
 from yunzhuo.services.people_import import COLUMNS
 

@@ -41,7 +41,8 @@ from yunzhuo.phoenix.common.ids import new_id  # noqa: E402
 from yunzhuo.phoenix.config.settings import Settings  # noqa: E402
 from yunzhuo.phoenix.db.models import Address, Desktop, Operation  # noqa: E402
 from yunzhuo.services.access import Actor, Role  # noqa: E402
-from yunzhuo.services.assembly import Services, prepare, services  # noqa: E402
+from yunzhuo.services.assembly import Services, services  # noqa: E402
+from yunzhuo.services.first_start import prepare  # noqa: E402
 from yunzhuo.services.rules.lifecycle import PLANS, Action  # noqa: E402
 
 WORKERS = 2

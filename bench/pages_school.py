@@ -18,7 +18,8 @@ from yunzhuo.phoenix.db.models import ApiToken, AuthSession, Desktop, Operation,
 from yunzhuo.phoenix.security.passwords import Passwords
 from yunzhuo.phoenix.security.secrets import digest, load_or_make
 from yunzhuo.services.access import Role
-from yunzhuo.services.assembly import prepare, services, web_secret_file
+from yunzhuo.services.assembly import services
+from yunzhuo.services.first_start import prepare, web_secret_file
 from yunzhuo.services.rules.lifecycle import PLANS, Action
 from yunzhuo.webkit import cookies
 

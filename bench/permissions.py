@@ -16,7 +16,8 @@ from pathlib import Path
 from yunzhuo.phoenix.common.logging import configure
 from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.services.access import Role, installation
-from yunzhuo.services.assembly import Services, prepare, services
+from yunzhuo.services.assembly import Services, services
+from yunzhuo.services.first_start import prepare
 from yunzhuo.services.list_files import FileKind
 from yunzhuo.web.app import create_app
 

@@ -30,7 +30,8 @@ from yunzhuo.phoenix import cloud as clouds
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.common.errors import YunzhuoError
 from yunzhuo.services.access import Role
-from yunzhuo.services.assembly import prepare, services
+from yunzhuo.services.assembly import services
+from yunzhuo.services.first_start import prepare
 
 pytestmark = pytest.mark.servers
 SETTLE_SECONDS = 640.0  # an operation that believed a lie waits in vain until its deadline of ten minutes

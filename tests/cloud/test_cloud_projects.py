@@ -25,7 +25,8 @@ from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.project_resources import QuotaKind
 from yunzhuo.phoenix.common.errors import Conflict
 from yunzhuo.services.access import Actor, Role, installation
-from yunzhuo.services.assembly import Services, prepare, services
+from yunzhuo.services.assembly import Services, services
+from yunzhuo.services.first_start import prepare
 from yunzhuo.services.quotas import Resource, Subject
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus
 

@@ -29,7 +29,7 @@ from tests.support.server_process import free_port
 from yunzhuo.gateway.config import GatewayConfig, parse
 from yunzhuo.phoenix.config.loader import freeze
 from yunzhuo.services.access import Role
-from yunzhuo.services.assembly import gateway_key_file
+from yunzhuo.services.first_start import gateway_key_file
 
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.servers]
 

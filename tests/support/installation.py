@@ -20,9 +20,10 @@ from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.phoenix.security.passwords import Passwords
 from yunzhuo.phoenix.security.vendor_pin import VendorPin
 from yunzhuo.services.access import Actor, Role
-from yunzhuo.services.assembly import Services, prepare, services
+from yunzhuo.services.assembly import Services, services
 from yunzhuo.services.catalog import FlavorView, ImageView
 from yunzhuo.services.desktops import Accepted
+from yunzhuo.services.first_start import prepare
 from yunzhuo.services.rules.lifecycle import ACTIVE
 
 PASSWORD = "correct horse battery"

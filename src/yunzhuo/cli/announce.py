@@ -16,7 +16,7 @@ import httpx
 from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.scheduler.console import Level
 from yunzhuo.scheduler.platform import journal
-from yunzhuo.services.assembly import FirstAdministrator, first_password_file
+from yunzhuo.services.first_start import FirstAdministrator, first_password_file
 
 LOG_FOLDER = "logs"
 

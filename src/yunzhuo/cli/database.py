@@ -4,7 +4,7 @@ import click
 
 from yunzhuo.cli.context import CommandContext, Group, pass_context, print_answer
 from yunzhuo.cli.processes import make_home
-from yunzhuo.services import assembly
+from yunzhuo.services import first_start
 
 
 @click.group(cls=Group)
@@ -18,5 +18,5 @@ def upgrade(context: CommandContext) -> None:
     """Bring the database to the schema of this release; twice is harmless."""
     settings = context.settings()
     make_home(settings)
-    assembly.upgrade_database(settings)
+    first_start.upgrade_database(settings)
     print_answer({"ok": True}, "The database is at this release's schema.", as_json=context.json_output)

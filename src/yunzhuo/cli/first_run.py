@@ -15,7 +15,7 @@ from yunzhuo.gateway import config as gateway_config
 from yunzhuo.phoenix.common.errors import Conflict, Unavailable
 from yunzhuo.phoenix.common.lock import LockHeld, hold
 from yunzhuo.phoenix.config.settings import Settings
-from yunzhuo.services import assembly
+from yunzhuo.services import first_start
 
 LOCK_FILE = Path("yunzhuo.lock")
 RUN_FOLDER = Path("run")
@@ -97,9 +97,9 @@ def write_gateway_file(settings: Settings) -> Path:
     """The configuration of the gateway beside the manager, made anew at every start."""
     manager_host = "127.0.0.1" if settings.web.host in {"0.0.0.0", "::"} else settings.web.host  # nosec B104 # compared, not bound
     config = gateway_config.GatewayConfig(
-        name=assembly.LOCAL_GATEWAY,
+        name=first_start.LOCAL_GATEWAY,
         manager_url=f"http://{manager_host}:{settings.web.port}",
-        key_file=assembly.gateway_key_file(settings),
+        key_file=first_start.gateway_key_file(settings),
         allowed_origins=(_origin(settings.public_url),),
         listen=gateway_config.ListenSettings(host=settings.gateway.host, port=settings.gateway.port),
         private=gateway_config.PrivateSettings(enabled=False),

@@ -25,8 +25,8 @@ from yunzhuo.scheduler.console import Console
 from yunzhuo.scheduler.platform import journal, notify
 from yunzhuo.scheduler.supervised import Process
 from yunzhuo.scheduler.supervisor import Supervisor
-from yunzhuo.services import assembly
-from yunzhuo.services.assembly import FirstAdministrator
+from yunzhuo.services import first_start
+from yunzhuo.services.first_start import FirstAdministrator
 
 # In the order of starting; draining goes the other way: doors first, machines last.
 _PROCESSES = ("host", "worker", "scheduler", "stream", "agents", "web", "gateway")
@@ -95,8 +95,8 @@ def _prepare(settings: Settings) -> FirstAdministrator:
     """Everything that has to stand first. What can be refused quickly comes before what takes long."""
     for finding in first_run.require_good(settings):
         warn(f"note: {finding.what}: {finding.found}; {finding.advice}")
-    assembly.prepare(settings)
-    administrator = assembly.ensure_first_administrator(settings)
+    first_start.prepare(settings)
+    administrator = first_start.ensure_first_administrator(settings)
     freeze(settings, settings.home / first_run.FROZEN_FILE)
     if "gateway" not in platform.NOT_HERE:
         first_run.write_gateway_file(settings)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from celery import Celery
 
@@ -16,7 +15,6 @@ from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.common.clock import Clock, SystemClock
 from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.config.settings import Settings
-from yunzhuo.phoenix.db import migrate
 from yunzhuo.phoenix.db.session import Database
 from yunzhuo.phoenix.mail import Mailer
 from yunzhuo.phoenix.queue import Queue, make_app
@@ -25,7 +23,6 @@ from yunzhuo.phoenix.security.keyring import Keyring
 from yunzhuo.phoenix.security.passwords import Passwords
 from yunzhuo.phoenix.security.secrets import load_or_make
 from yunzhuo.phoenix.security.vendor_pin import VendorPin, pinned
-from yunzhuo.services.access import Role
 from yunzhuo.services.accounts import AccountService, Views
 from yunzhuo.services.address_upkeep import AddressUpkeep
 from yunzhuo.services.addresses import AddressService
@@ -112,9 +109,6 @@ from yunzhuo.services.timer_beats import TimerService
 from yunzhuo.services.tokens import TokenService
 from yunzhuo.services.usage import UsageService
 from yunzhuo.services.wishes import WishBook
-
-LOCAL_GATEWAY = "local"
-FIRST_ADMINISTRATOR = "admin@yunzhuo.local"
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,67 +357,3 @@ def _with_agents(cloud: Cloud, settings: Settings, keys: AgentKeys) -> Cloud:
     if not settings.agents.public_url:
         return cloud
     return CloudWithAgents(cloud, AgentLine(settings.agents.local_host, settings.agents.local_port, keys.line_secret()))
-
-
-def upgrade_database(settings: Settings) -> None:
-    """Bring the database to this release's schema. Twice is harmless."""
-    db = Database(settings.database_url)
-    try:
-        migrate.upgrade(db)
-    finally:
-        db.close()
-
-
-@dataclass(frozen=True, slots=True)
-class FirstAdministrator:
-    """The account made at first start; ``one_time_password`` None: it was changed already."""
-
-    email: str
-    one_time_password: str | None
-
-
-def ensure_first_administrator(settings: Settings) -> FirstAdministrator:
-    """Make the first administrator if there is no account yet.
-
-    The one-time password waits in a file of the secrets folder until it has been changed, so that a first start whose
-    output nobody saw is not lost.
-    """
-    waiting = first_password_file(settings)
-    with services(settings) as all_services:
-        accounts = all_services.accounts
-        users = accounts.all()
-        if not users:
-            password = load_or_make(waiting)
-            accounts.add(FIRST_ADMINISTRATOR, password, Role.OPERATOR, must_change_password=True)
-            return FirstAdministrator(FIRST_ADMINISTRATOR, password)
-    administrators = [user for user in users if user.role is Role.OPERATOR] or list(users)
-    first = next((user for user in administrators if user.email == FIRST_ADMINISTRATOR), administrators[0])
-    if first.must_change_password and waiting.exists():
-        return FirstAdministrator(first.email, waiting.read_text().strip())
-    waiting.unlink(missing_ok=True)
-    return FirstAdministrator(first.email, None)
-
-
-def first_password_file(settings: Settings) -> Path:
-    """Where the first administrator's one-time password waits until it has been changed."""
-    return settings.secrets_dir / "first-password"
-
-
-def gateway_key_file(settings: Settings) -> Path:
-    """Where the key of the gateway beside the manager lies."""
-    return settings.secrets_dir / "gateway-key"
-
-
-def prepare(settings: Settings) -> None:
-    """What has to stand before processes start: schema, secrets, the gateway beside the manager."""
-    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    upgrade_database(settings)
-    load_or_make(web_secret_file(settings))
-    key = load_or_make(gateway_key_file(settings))
-    with services(settings) as all_services:
-        all_services.gateways.ensure_gateway(LOCAL_GATEWAY, settings.gateway_url, key)
-
-
-def web_secret_file(settings: Settings) -> Path:
-    """Where the key that signs the portal's cookies lies."""
-    return settings.secrets_dir / "web-key"

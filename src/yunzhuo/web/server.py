@@ -9,7 +9,8 @@ from flask import Flask
 from yunzhuo.phoenix.common.logging import configure, get_logger
 from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.phoenix.security.secrets import load_or_make
-from yunzhuo.services.assembly import services, web_secret_file
+from yunzhuo.services.assembly import services
+from yunzhuo.services.first_start import web_secret_file
 from yunzhuo.services.guests import PIECE_BYTES
 from yunzhuo.web.app import create_app
 from yunzhuo.web.forwarding import EventForwarder

@@ -15,8 +15,9 @@ from yunzhuo.phoenix.common.errors import InvalidInput, NotSignedIn, YunzhuoErro
 from yunzhuo.phoenix.common.logging import configure, get_logger
 from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.phoenix.security.secrets import load_or_make
-from yunzhuo.services.assembly import services, web_secret_file
+from yunzhuo.services.assembly import services
 from yunzhuo.services.events import EventService
+from yunzhuo.services.first_start import web_secret_file
 from yunzhuo.web.event_hub import RESET, Credential, Door, EventHub, Proof, Subscriber, as_message
 from yunzhuo.webkit import serving
 from yunzhuo.webkit.asgi import Receive, Scope, Send, raw_headers, send_problem, until_disconnect

@@ -22,7 +22,8 @@ from tests.support.waiting import eventually
 
 from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.services.access import Role
-from yunzhuo.services.assembly import Services, prepare, services
+from yunzhuo.services.assembly import Services, services
+from yunzhuo.services.first_start import prepare
 
 pytestmark = pytest.mark.servers
 

@@ -17,7 +17,8 @@ from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.phoenix.security import licenses
 from yunzhuo.phoenix.security.licenses import License, Limits
 from yunzhuo.services.access import Role
-from yunzhuo.services.assembly import prepare, services
+from yunzhuo.services.assembly import services
+from yunzhuo.services.first_start import prepare
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 PEOPLE_PER_PROCESS = 25

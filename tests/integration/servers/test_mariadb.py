@@ -18,7 +18,8 @@ from yunzhuo.phoenix.db import migrate
 from yunzhuo.phoenix.db.models import Organization
 from yunzhuo.phoenix.db.session import Contended, Database, retried_when_contended
 from yunzhuo.services.access import Role
-from yunzhuo.services.assembly import Services, prepare, services
+from yunzhuo.services.assembly import Services, services
+from yunzhuo.services.first_start import prepare
 
 pytestmark = pytest.mark.servers
 MOMENT = datetime(2026, 3, 2, 8, 0, 0, 123456, tzinfo=UTC)

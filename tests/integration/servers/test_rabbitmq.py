@@ -20,7 +20,8 @@ from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.phoenix.queue import QUEUE_NAME
 from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.admission import ADVANCE_JOB
-from yunzhuo.services.assembly import Services, prepare, services
+from yunzhuo.services.assembly import Services, services
+from yunzhuo.services.first_start import prepare
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(600)]
 

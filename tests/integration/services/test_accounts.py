@@ -10,7 +10,7 @@ from tests.support.installation import PASSWORD, Installation, installation
 from yunzhuo.phoenix.common.errors import Conflict, Forbidden, InvalidInput, NotSignedIn, TooManyAttempts
 from yunzhuo.phoenix.security.passwords import Passwords
 from yunzhuo.services.access import Actor, Role
-from yunzhuo.services.assembly import ensure_first_administrator
+from yunzhuo.services.first_start import ensure_first_administrator
 
 CLIENT = "192.0.2.7"
 

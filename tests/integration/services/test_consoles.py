@@ -14,8 +14,8 @@ from yunzhuo.phoenix.common.errors import Conflict, Forbidden, NotFound, NotOffe
 from yunzhuo.phoenix.db.models import Ticket
 from yunzhuo.phoenix.db.session import Database
 from yunzhuo.services.access import Actor
-from yunzhuo.services.assembly import gateway_key_file
 from yunzhuo.services.consoles import Connection
+from yunzhuo.services.first_start import gateway_key_file
 from yunzhuo.services.rules.lifecycle import Action
 
 CLIENT = "192.0.2.7"

@@ -11,7 +11,7 @@ from tests.support.pools import make_pool, settle
 from yunzhuo.phoenix.cloud.resources import ConsoleProtocol
 from yunzhuo.phoenix.common.errors import NotFound
 from yunzhuo.services.access import Actor
-from yunzhuo.services.assembly import gateway_key_file
+from yunzhuo.services.first_start import gateway_key_file
 from yunzhuo.services.rules.idle import IdleDeed, Terms
 from yunzhuo.services.rules.lifecycle import State
 from yunzhuo.services.rules.pools import Kind

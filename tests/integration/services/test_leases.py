@@ -13,8 +13,8 @@ from yunzhuo.phoenix.cloud.resources import ConsoleProtocol
 from yunzhuo.phoenix.common.errors import Conflict, Forbidden, InvalidInput, LimitReached, NotFound
 from yunzhuo.services.access import Actor
 from yunzhuo.services.access import installation as itself
-from yunzhuo.services.assembly import gateway_key_file
 from yunzhuo.services.desktop_views import DesktopView
+from yunzhuo.services.first_start import gateway_key_file
 from yunzhuo.services.leases import EndingKind
 from yunzhuo.services.quotas import Resource, Subject
 from yunzhuo.services.rules.leases import MOST_BINNED, Terms

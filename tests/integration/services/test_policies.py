@@ -8,7 +8,7 @@ from tests.support.installation import Installation, installation
 from yunzhuo.phoenix.cloud.resources import ConsoleProtocol
 from yunzhuo.phoenix.common.errors import Forbidden, InvalidInput, NotFound
 from yunzhuo.services.access import Actor
-from yunzhuo.services.assembly import gateway_key_file
+from yunzhuo.services.first_start import gateway_key_file
 from yunzhuo.services.policies import PolicySubject
 
 CLIENT = "192.0.2.7"

@@ -12,7 +12,7 @@ from tests.support.pools import make_pool, settle
 from yunzhuo.phoenix.cloud.resources import ConsoleProtocol
 from yunzhuo.phoenix.common.errors import NotFound
 from yunzhuo.services.access import Actor
-from yunzhuo.services.assembly import gateway_key_file
+from yunzhuo.services.first_start import gateway_key_file
 from yunzhuo.services.rules.pool_times import WaitPhase
 from yunzhuo.web.portal.pool_pictures import day_picture
 

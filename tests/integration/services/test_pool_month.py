@@ -20,8 +20,8 @@ from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
 from yunzhuo.phoenix.cloud.resources import ConsoleProtocol, ServerStatus
 from yunzhuo.phoenix.common.errors import LimitReached
 from yunzhuo.services.access import Actor, Role
-from yunzhuo.services.assembly import gateway_key_file
 from yunzhuo.services.claims import Claimed
+from yunzhuo.services.first_start import gateway_key_file
 from yunzhuo.services.rules.leases import Terms
 from yunzhuo.services.rules.lifecycle import Action, State
 from yunzhuo.services.rules.pools import Counts, Kind, Way

@@ -14,8 +14,8 @@ from yunzhuo.phoenix.cloud.resources import ConsoleProtocol
 from yunzhuo.phoenix.common.errors import Conflict, Forbidden, InvalidInput, LimitReached, NotFound
 from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.access import installation as itself
-from yunzhuo.services.assembly import gateway_key_file
 from yunzhuo.services.audit_search import AuditWish
+from yunzhuo.services.first_start import gateway_key_file
 from yunzhuo.services.people import DesktopsOfDeleted
 from yunzhuo.services.pools import PoolWish
 from yunzhuo.services.quotas import Resource, Subject

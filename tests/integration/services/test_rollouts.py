@@ -13,8 +13,8 @@ from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
 from yunzhuo.phoenix.cloud.resources import ConsoleProtocol
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, NotFound
 from yunzhuo.services.access import Actor
-from yunzhuo.services.assembly import gateway_key_file
 from yunzhuo.services.audit_search import AuditWish
+from yunzhuo.services.first_start import gateway_key_file
 from yunzhuo.services.rollout_book import RolloutView
 from yunzhuo.services.rules.lifecycle import Action, State
 from yunzhuo.services.rules.personal_disks import DiskState

@@ -12,7 +12,8 @@ from yunzhuo.phoenix.cloud.resources import ConsoleProtocol
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, NotFound
 from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.access import installation as itself
-from yunzhuo.services.assembly import gateway_key_file, services
+from yunzhuo.services.assembly import services
+from yunzhuo.services.first_start import gateway_key_file
 from yunzhuo.services.rules.lifecycle import State
 from yunzhuo.services.rules.pools import Kind
 from yunzhuo.services.rules.schedules import Deed, RunStatus, SubjectKind

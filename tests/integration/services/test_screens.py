@@ -11,8 +11,8 @@ from tests.support.installation import PASSWORD, Installation, installation
 from yunzhuo.phoenix.cloud.resources import ConsoleProtocol
 from yunzhuo.phoenix.common.errors import Conflict, Forbidden, NotFound
 from yunzhuo.services.access import Actor, Role
-from yunzhuo.services.assembly import gateway_key_file
 from yunzhuo.services.audit_search import AuditWish
+from yunzhuo.services.first_start import gateway_key_file
 from yunzhuo.services.gateways import GatewayState
 from yunzhuo.services.people import DesktopsOfDeleted
 from yunzhuo.services.rules.leases import Terms
