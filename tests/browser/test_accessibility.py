@@ -15,6 +15,7 @@ import httpx
 import pyotp
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
+from tests.browser.places import NO_PAGES, PLACES
 from tests.browser.test_looks import wait_for
 from tests.support.portal import PASSWORD, Portal, ask_for_desktop
 
@@ -45,103 +46,6 @@ FOUND = """async () => {
     const { violations } = await axe.run(document, { resultTypes: ['violations'] })
     return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target.join(' ')} ${node.failureSummary}`))
 }"""
-
-# Each page of the address table, and who looks at it; {names} are of the people and desktops of `school`.
-PLACES: dict[str, tuple[str, list[str]]] = {
-    "portal.sign_in": ("nobody", ["/sign-in"]),
-    "portal.register": ("nobody", ["/register"]),
-    "portal.welcome": ("nobody", ["{welcome}", "/welcome?proof=nothing"]),
-    "portal.forgot": ("nobody", ["/forgot"]),
-    "portal.reset": ("nobody", ["/reset?proof={reset}", "/reset?proof=nothing"]),
-    "portal.confirm_address": ("nobody", ["/confirm-address?proof={change_address}", "/confirm-address?proof=nothing"]),
-    "portal.give_factor": ("halfway", ["/sign-in/factor"]),
-    "portal.prove": ("newcomer", ["/security/password"]),
-    "portal.security": ("lin", ["/security"]),
-    "portal.add_totp": ("lin", ["/security/totp"]),
-    "portal.add_passkey": ("lin", ["/security/passkeys"]),
-    "portal.sign_in_history": ("lin", ["/security/sign-ins"]),
-    "portal.change_address": ("lin", ["/security/address"]),
-    "portal.add_token": ("lin", ["/security/tokens"]),
-    "portal.change_password": ("lin", ["/password"]),
-    "portal.profile": ("lin", ["/profile"]),
-    "portal.desktop_list": ("lin", ["/desktops", "/desktops?q=zzz", "/desktops?cursor={end}"]),
-    "portal.new_desktop": ("lin", ["/desktops/new"]),
-    "portal.desktop": ("lin", ["/desktops/{stopped}", "/desktops/{suspended}", "/desktops/{failed}", "/desktops/nothing"]),
-    "portal.desktop_details": ("lin", ["/desktops/{available}/details", "/desktops/{failed}/details"]),
-    "portal.machine": ("head", ["/desktops/{available}/machine", "/desktops/{failed}/machine"]),
-    "portal.care_for": ("head", ["/desktops/{available}/machine/rescue", "/desktops/{available}/machine/lock"]),
-    "portal.console_log": ("head", ["/desktops/{available}/console-log", "/desktops/{failed}/console-log"]),
-    "portal.delete_desktop": ("lin", ["/desktops/{stopped}/delete"]),
-    "portal.rename_desktop": ("lin", ["/desktops/{stopped}/name"]),
-    "portal.resize_desktop": ("lin", ["/desktops/{stopped}/size"]),
-    "portal.confirm": ("lin", ["/desktops/{available}/confirm/rebuild", "/desktops/{available}/confirm/hard-reboot"]),
-    "portal.change_snapshot": ("lin", ["/desktops/{available}/snapshots/{snapshot}/delete"]),
-    "portal.personal_files": ("lin", ["/personal-files"]),
-    "portal.connect_disk": ("lin", ["/personal-files/connect/{available}", "/personal-files/connect/{available}?force=yes"]),
-    "portal.disconnect_disk": ("lin", ["/personal-files/disconnect"]),
-    "portal.delete_disk": ("lin", ["/personal-files/delete"]),
-    "portal.change_disk_snapshot": (
-        "lin",
-        ["/personal-files/snapshots/{kept}/restore", "/personal-files/snapshots/{kept}/delete"],
-    ),
-    "portal.sharing": ("lin", ["/sharing"]),
-    "portal.usage": ("lin", ["/usage"]),
-    "portal.group_list": ("head", ["/admin/groups"]),
-    "portal.group": ("head", ["/admin/groups/{group}"]),
-    "portal.release": ("lin", ["/pools/{pool}/release"]),
-    "portal.schedule_list": ("head", ["/admin/schedules"]),
-    "portal.new_schedule": ("head", ["/admin/schedules/new"]),
-    "portal.schedule": ("head", ["/admin/schedules/{schedule}"]),
-    "portal.bin_list": ("lin", ["/bin"]),
-    "portal.lease": ("lin", ["/desktops/{stopped}/lease"]),
-    "portal.idle_rules": ("head", ["/admin/idle"]),
-    "portal.lease_terms": ("head", ["/admin/leases"]),
-    "portal.ending_calendar": ("head", ["/admin/calendar"]),
-    "portal.pool_list": ("head", ["/admin/pools"]),
-    "portal.new_pool": ("head", ["/admin/pools/new"]),
-    "portal.pool": ("head", ["/admin/pools/{pool}", "/admin/pools/{empty_pool}"]),
-    "portal.rollout": ("head", ["/admin/pools/{pool}/rollout"]),
-    "portal.role_list": ("head", ["/admin/roles"]),
-    "portal.quota_list": ("head", ["/admin/quotas"]),
-    "portal.organization_list": ("head", ["/admin/organizations"]),
-    "portal.audit_log": ("head", ["/admin/audit", "/admin/audit?who=zzz"]),
-    "portal.verify_audit_log": ("head", ["/admin/audit/verification"]),
-    "portal.import_users": ("head", ["/admin/users/import"]),
-    "portal.overview": ("head", ["/admin"]),
-    "portal.operation_list": ("head", ["/admin/operations", "/admin/operations?status=failed", "/admin/operations?q=zzz"]),
-    "portal.user_list": ("head", ["/admin/users", "/admin/users?q=zzz"]),
-    "portal.new_user": ("head", ["/admin/users/new"]),
-    "portal.user": ("head", ["/admin/users/{lin}", "/admin/users/{head}"]),
-    "portal.delete_user": ("head", ["/admin/users/{lin}/delete"]),
-    "portal.person_security": ("head", ["/admin/users/{lin}/security"]),
-    "portal.new_service": ("head", ["/admin/users/new-service"]),
-    "portal.invitations": ("head", ["/admin/invitations"]),
-    "portal.all_desktops": ("head", ["/admin/desktops", "/admin/desktops?q=zzz"]),
-    "portal.host_list": ("head", ["/admin/hosts"]),
-    "portal.policy_list": ("head", ["/admin/policies"]),
-    "portal.gateway_list": ("head", ["/admin/gateways"]),
-    "portal.screen_list": ("head", ["/admin/screens"]),
-    "portal.address_list": ("head", ["/admin/addresses"]),
-    "portal.catalog": ("head", ["/admin/catalog"]),
-    "portal.license_page": ("head", ["/admin/license"]),
-    "portal.settings": ("head", ["/admin/settings"]),
-}
-# What a script asks for, or what leads elsewhere at once.
-NO_PAGES = {
-    "portal.start",
-    "portal.desktop_card",
-    "portal.desktop_stage",
-    "portal.get_clipboard",
-    "portal.list_files",
-    "portal.get_folder",
-    "portal.get_file",
-    "portal.get_thumbnail",
-    "portal.export_audit_log",
-    "portal.export_users",
-    "portal.user_list_template",
-    "portal.disk_usage",
-    "portal.host_info",
-}
 
 
 @dataclass(frozen=True)
