@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -23,6 +24,7 @@ _FIRST_PAUSE_SECONDS = 0.02
 _LONGEST_PAUSE_SECONDS = 1.0
 _READY_SECONDS = 300.0
 _CHANGE_SECONDS = 120.0
+_REASON_SECONDS = 5.0
 _VOLUME_MIB = 1024
 _LOG_BYTES = 1024
 
@@ -145,10 +147,16 @@ class _Made:
         def is_it() -> bool:
             server = self._cloud.servers.get(self._server_id)
             if server.status is ServerStatus.ERROR and status is not ServerStatus.ERROR:
-                raise Inconsistent("server_failed", f"The server failed: {server.fault}")
+                raise Inconsistent("server_failed", f"The server failed: {self._why()}")
             return server.status is status
 
         _until(is_it, _READY_SECONDS, status.value)
+
+    def _why(self) -> str:
+        """The cloud's reason, which some clouds say a moment after the status."""
+        with suppress(Unavailable):
+            _until(lambda: self._cloud.servers.get(self._server_id).fault is not None, _REASON_SECONDS, "explained")
+        return self._cloud.servers.get(self._server_id).fault or "the cloud does not say why"
 
     def _wait_ready(self) -> None:
         _until(lambda: self._cloud.guest.ready(self._server_id), _READY_SECONDS, "ready")

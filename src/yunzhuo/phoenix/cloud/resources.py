@@ -181,7 +181,8 @@ class FaultCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A virtual machine of ours as the cloud saw it at ``observed_at``. ``fault`` is the cloud's own reason for ERROR.
+    """A virtual machine of ours as the cloud saw it at ``observed_at``. ``fault`` is the cloud's own reason for ERROR;
+    None: it says none, or not yet (some say it a moment later).
 
     In another status it says that something of the server was lost, and ``fault_code`` what.
 
