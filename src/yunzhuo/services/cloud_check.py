@@ -10,6 +10,7 @@ from yunzhuo.phoenix.cloud.errors import CloudNotOffered, ServerBusy
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.resources import (
     ConsoleProtocol,
+    Lack,
     RebootKind,
     Server,
     ServerRequest,
@@ -52,6 +53,7 @@ def look(cloud: Cloud) -> Iterator[Tried]:
     """Tries what changes nothing."""
     looks: Sequence[tuple[str, Callable[[], object]]] = (
         ("cloud.check", cloud.check),
+        ("cloud.lacks", lambda: _nothing(cloud.lacks())),
         ("flavors.list", lambda: _some(cloud.flavors.list(), "flavor")),
         ("images.list", lambda: _some(cloud.images.list(), "image")),
         ("networks.list", lambda: _some(cloud.networks.list(), "network")),
@@ -69,6 +71,11 @@ def look(cloud: Cloud) -> Iterator[Tried]:
     )
     for call, ask in looks:
         yield _tried(call, ask)
+
+
+def _nothing(lacks: Sequence[Lack]) -> None:
+    if lacks:
+        raise Inconsistent(lacks[0].code, " ".join(lack.message for lack in lacks))
 
 
 def make_and_remove(cloud: Cloud) -> Iterator[Tried]:

@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
+
+from yunzhuo.phoenix.common.errors import InvalidInput
 
 
 class ServerStatus(StrEnum):
@@ -102,6 +105,19 @@ class Host:
     def kind(self) -> tuple[str, tuple[str, ...]]:
         """What hosts have in common that the same servers may be put on, as far as that is told."""
         return (self.zone, self.aggregates)
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """Something that new servers need by the settings, and that the cloud has not: what servers are refused with."""
+
+    code: str
+    message: str
+
+    @classmethod
+    def of(cls, refusal: InvalidInput) -> Self:
+        """What this refusal says."""
+        return cls(refusal.code, refusal.message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from yunzhuo.phoenix.cloud.errors import NoCapacity, ServerBusy, ServerLocked, ServerNotFound
+from yunzhuo.phoenix.cloud.errors import NoCapacity, NoKeyPair, ServerBusy, ServerLocked, ServerNotFound
 from yunzhuo.phoenix.cloud.memory import projects, store
 from yunzhuo.phoenix.cloud.memory.faults import FaultKind, Plan
 from yunzhuo.phoenix.cloud.memory.flavors import choose_flavor
@@ -136,6 +136,8 @@ def delete(transaction: Transaction, plan: Plan, server_id: str) -> None:
 
 def _make(transaction: Transaction, plan: Plan, request: ServerRequest) -> ServerRecord:
     options = transaction.options
+    if options.missing_key_pair:
+        raise NoKeyPair(options.missing_key_pair)
     image = choose_image(transaction, request.image_id)
     flavor = choose_flavor(options, request.flavor_id)
     network = choose_network(transaction, request.network_id)
