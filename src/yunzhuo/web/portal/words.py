@@ -59,9 +59,12 @@ RESOURCES: Mapping[Resource, LazyString] = {
     Resource.DISK_MIB: lazy_gettext("Disk"),
     Resource.SNAPSHOTS: lazy_gettext("Snapshots"),
     Resource.ADDRESSES: lazy_gettext("Floating IPs"),
+    Resource.PERSONAL_DISKS: lazy_gettext("Personal disks"),
+    Resource.PERSONAL_DISK_MIB: lazy_gettext("Personal disks' size"),
+    Resource.PERSONAL_DISK_SNAPSHOTS: lazy_gettext("Personal disks' snapshots"),
     Resource.HOURS: lazy_gettext("Hours this month"),
 }
-SIZES = (Resource.MEMORY_MIB, Resource.DISK_MIB)
+SIZES = (Resource.MEMORY_MIB, Resource.DISK_MIB, Resource.PERSONAL_DISK_MIB)
 
 SUBJECTS: Mapping[Subject, LazyString] = {
     Subject.USER: lazy_gettext("person"),
