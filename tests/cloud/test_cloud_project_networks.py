@@ -1,4 +1,4 @@
-"""What keeps organizations apart in a real OpenStack: a network and a router for each; what a token for one can do to another."""
+"""What keeps organizations apart in a real OpenStack: a network and a router for each, and that no token reaches another."""
 
 import secrets
 from collections.abc import Callable, Iterator
