@@ -1,21 +1,19 @@
 """Projects of organizations on a real OpenStack: each school's things in its own, asked of the cloud past our code."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import openstack
 import pytest
 from openstack import exceptions as sdk_errors
-from openstack.connection import Connection
 from tests.support.openstack_cloud import (
     OF_THE_SDK,
     PRETENDED,
     WITH_PROJECTS,
     asked_directly,
-    clouds_file,
+    in_project,
     openstack_settings,
 )
 from tests.support.waiting import eventually
@@ -112,19 +110,6 @@ def _goes(cloud: Cloud, project_id: str) -> bool:
         cloud.projects.delete(project_id)
         return True
     return False
-
-
-@contextmanager
-def in_project(project_id: str) -> Iterator[Any]:
-    """The cloud through openstacksdk, with a token of Yunzhuo's account for one project."""
-    known = openstack.config.OpenStackConfig(config_files=[str(clouds_file())], load_envvars=False)
-    scope: dict[str, Any] = {"project_id": project_id, "project_name": "", "project_domain_name": ""}
-    connection = Connection(config=known.get_one(cloud=WITH_PROJECTS["cloud"], **scope))
-    try:
-        yield connection
-    finally:
-        connection.close()
-        connection.session.session.close()
 
 
 def test_two_schools_are_apart_limited_apart_and_leave_nothing(yunzhuo: Yunzhuo, admin: Any) -> None:

@@ -34,14 +34,32 @@ def test_servers_are_spread_by_a_group_of_our_own() -> None:
             nova.compute.delete_server_group(group.id)
 
 
-def test_a_server_group_that_is_not_there_is_named() -> None:
-    with pytest.raises(InvalidInput, match="no such group"), openstack_cloud(**PRETENDED, server_group="no such group"):
-        pass
+@pytest.mark.parametrize(("setting", "code"), [("server_group", "no_server_group"), ("key_name", "no_key_pair")])
+def test_what_the_settings_name_and_is_not_there_keeps_new_servers_away_and_nothing_else(setting: str, code: str) -> None:
+    settings: dict[str, Any] = {setting: "no such/thing"}
+    with openstack_cloud(**PRETENDED, **settings) as cloud:
+        assert [lack.code for lack in cloud.lacks()] == [code]
+        with (
+            Desktops(cloud, _PATIENCE).all_removed() as desktops,
+            pytest.raises(InvalidInput, match="no such/thing") as refusal,
+        ):
+            desktops.create()
+        assert refusal.value.code == code
+        assert cloud.servers.list() == []
 
 
-def test_a_key_pair_that_is_not_there_is_named() -> None:
-    with pytest.raises(InvalidInput, match="no such/key"), openstack_cloud(**PRETENDED, key_name="no such/key"):
-        pass
+def test_a_server_group_and_a_key_pair_that_are_there_are_missed_by_nobody() -> None:
+    with asked_directly("yunzhuo") as nova:
+        group = nova.compute.create_server_group(name="there", policy="soft-anti-affinity")
+        pair = nova.compute.create_keypair(name="there")
+        try:
+            with openstack_cloud(**PRETENDED, server_group="there", key_name="there") as cloud:
+                assert list(cloud.lacks()) == []
+                with Desktops(cloud, _PATIENCE).all_removed() as desktops:
+                    assert desktops.create_running().id in nova.compute.get_server_group(group.id).member_ids
+        finally:
+            nova.compute.delete_keypair(pair.name)
+            nova.compute.delete_server_group(group.id)
 
 
 def test_the_disk_of_a_server_is_a_volume_that_goes_with_it() -> None:

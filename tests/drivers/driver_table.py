@@ -16,6 +16,7 @@ from yunzhuo.phoenix.config.settings import Settings
 ALL = frozenset(
     {
         "cloud.check",
+        "cloud.lacks",
         "cloud.close",
         "servers.create",
         "servers.find",

@@ -1,9 +1,11 @@
 """Looking after one server: what it says on its console, and the states that are no part of anybody's day."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
+from tests.drivers.calls import REQUESTS
 from tests.drivers.desktops import Desktops
 from tests.drivers.waiting import eventually_is
 from tests.support.waiting import eventually
@@ -20,24 +22,14 @@ from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.resources import ConsoleProtocol, RebootKind, Server, ServerStatus
 from yunzhuo.phoenix.common.ids import new_id
 
-_VERBS: dict[str, Callable[[Cloud, str], object]] = {
-    "care.console_log": lambda cloud, server_id: cloud.care.console_log(server_id, max_bytes=1),
-    "care.pause": lambda cloud, server_id: cloud.care.pause(server_id),
-    "care.shelve": lambda cloud, server_id: cloud.care.shelve(server_id),
-    "care.lock": lambda cloud, server_id: cloud.care.lock(server_id),
-    "care.unlock": lambda cloud, server_id: cloud.care.unlock(server_id),
-    "care.rescue": lambda cloud, server_id: cloud.care.rescue(server_id),
-    "care.unrescue": lambda cloud, server_id: cloud.care.unrescue(server_id),
-    "care.security_groups": lambda cloud, server_id: cloud.care.security_groups(server_id),
-    "care.set_security_groups": lambda cloud, server_id: cloud.care.set_security_groups(server_id, []),
-}
+_CALLS = [call for call in REQUESTS if call.startswith("care.")]
 
 
-@pytest.mark.parametrize("verb", [pytest.param(verb, marks=pytest.mark.needs(verb)) for verb in _VERBS])
-def test_a_server_that_is_not_there_is_not_looked_after(cloud: Cloud, verb: str) -> None:
+@pytest.mark.parametrize("call", [pytest.param(call, marks=pytest.mark.needs(call)) for call in _CALLS])
+def test_a_server_that_is_not_there_is_not_looked_after(cloud: Cloud, call: str) -> None:
     for server_id in (new_id(), "no id at all"):
         with pytest.raises(ServerNotFound):
-            _VERBS[verb](cloud, server_id)
+            REQUESTS[call](cloud, server_id)
 
 
 @pytest.mark.needs("care.console_log")
@@ -87,7 +79,7 @@ def test_a_shelved_server_is_started_or_deleted_and_nothing_else(cloud: Cloud, d
         lambda: cloud.servers.snapshot(server.id, "shelved"),
         lambda: cloud.care.rescue(server.id),
     ):
-        eventually(lambda verb=verb: _refusal(verb) is ServerShelved, patience, what="a shelved server")  # type: ignore[misc]
+        eventually(partial(_is_refused_as, ServerShelved, verb), patience, what="a shelved server")
     _once_not_busy(lambda: cloud.servers.start(server.id), patience)
     eventually_is(cloud, server.id, ServerStatus.RUNNING, patience)
     desktops.wait_ready(server.id)
@@ -176,6 +168,10 @@ def _refusal(verb: Callable[[], object]) -> type[Exception] | None:
     except (ServerBusy, ServerLocked, ServerShelved) as refusal:
         return type(refusal)
     return None
+
+
+def _is_refused_as(kind: type[Exception], verb: Callable[[], object]) -> bool:
+    return _refusal(verb) is kind
 
 
 def _once_not_busy(verb: Callable[[], object], patience: float) -> None:

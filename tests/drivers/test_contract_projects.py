@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 
 import pytest
 
@@ -20,9 +21,9 @@ from yunzhuo.phoenix.cloud.errors import (
     VolumeNotFound,
 )
 from yunzhuo.phoenix.cloud.interface import Cloud
-from yunzhuo.phoenix.cloud.project_resources import Project, QuotaKind
+from yunzhuo.phoenix.cloud.project_resources import OF_VOLUMES, Project, QuotaKind
 from yunzhuo.phoenix.cloud.resources import RebootKind, ServerRequest, ServerStatus, VolumeRequest
-from yunzhuo.phoenix.common.errors import Conflict
+from yunzhuo.phoenix.common.errors import Conflict, InvalidInput
 from yunzhuo.phoenix.common.ids import new_id
 
 pytestmark = pytest.mark.needs("projects.create", "projects.delete")
@@ -137,6 +138,42 @@ def test_a_quota_limits_its_project_alone(cloud: Cloud, desktops: Desktops, proj
         cloud.projects.set_quota(project.id, {QuotaKind.SERVERS: None, QuotaKind.ADDRESSES: None})
     assert cloud.projects.quota(project.id)[QuotaKind.SERVERS].most == before[QuotaKind.SERVERS].most
     desktops.create(project_id=project.id)
+
+
+def test_a_quota_of_volumes_limits_its_project_alone(
+    cloud: Cloud, project: Project, elsewhere: Project, patience: float
+) -> None:
+    before = cloud.projects.quota(project.id)
+    first, others = cloud.volumes.create(_disk(project.id)), cloud.volumes.create(_disk(elsewhere.id))
+    try:
+        cloud.volumes.snapshot(first.id, "kept")
+        used = {kind: use.used for kind, use in cloud.projects.quota(project.id).items() if kind in OF_VOLUMES}
+        assert used == {QuotaKind.VOLUMES: 1, QuotaKind.VOLUMES_MIB: 2048, QuotaKind.VOLUME_SNAPSHOTS: 1}
+        cloud.projects.set_quota(project.id, {QuotaKind.VOLUMES: 1, QuotaKind.VOLUMES_MIB: 3072, QuotaKind.VOLUME_SNAPSHOTS: 1})
+        told = cloud.projects.quota(project.id)
+        assert {kind: told[kind].most for kind in OF_VOLUMES} == {
+            QuotaKind.VOLUMES: 1,
+            QuotaKind.VOLUMES_MIB: 3072,
+            QuotaKind.VOLUME_SNAPSHOTS: 1,
+        }
+        assert told[QuotaKind.SERVERS] == before[QuotaKind.SERVERS]
+        with pytest.raises(NoCapacity):
+            cloud.volumes.create(_disk(project.id))
+        with pytest.raises(NoCapacity):
+            cloud.volumes.snapshot(first.id, "one too many")
+        for kind, most in ((QuotaKind.VOLUMES, 0), (QuotaKind.VOLUMES_MIB, 1024), (QuotaKind.VOLUMES_MIB, 3000)):
+            with pytest.raises(InvalidInput):
+                cloud.projects.set_quota(project.id, {kind: most})
+        cloud.projects.set_quota(project.id, {QuotaKind.VOLUMES: 9, QuotaKind.VOLUMES_MIB: 2048})
+        with pytest.raises(NoCapacity):
+            cloud.volumes.create(_disk(project.id))
+        cloud.volumes.snapshot(others.id, "of others")
+    finally:
+        cloud.projects.set_quota(project.id, dict.fromkeys(OF_VOLUMES))
+        for volume in (first, others):
+            eventually(partial(_goes, cloud, volume.id), patience, what="a volume that goes")
+    after = cloud.projects.quota(project.id)
+    assert {kind: after[kind].most for kind in OF_VOLUMES} == {kind: before[kind].most for kind in OF_VOLUMES}
 
 
 @pytest.mark.parametrize("unknown", ["no-such-project", "", "../x", "0123456789abcdef0123456789abcdef"])

@@ -245,6 +245,7 @@ def test_rename_changes_the_name_and_nothing_else(cloud: Cloud, desktops: Deskto
 
 def test_check_is_content_with_a_cloud_that_works(cloud: Cloud) -> None:
     cloud.check()
+    assert list(cloud.lacks()) == []
 
 
 def _is_there(cloud: Cloud, server_id: str) -> bool:

@@ -54,6 +54,19 @@ def asked_directly(cloud: str, file: Path | None = None) -> Iterator[Any]:
         connection.session.session.close()
 
 
+@contextmanager
+def in_project(project_id: str) -> Iterator[Any]:
+    """The cloud through openstacksdk, with a token of Yunzhuo's account for one project."""
+    known = openstack.config.OpenStackConfig(config_files=[str(clouds_file())], load_envvars=False)
+    scope: dict[str, Any] = {"project_id": project_id, "project_name": "", "project_domain_name": ""}
+    connection = Connection(config=known.get_one(cloud=WITH_PROJECTS["cloud"], **scope))
+    try:
+        yield connection
+    finally:
+        connection.close()
+        connection.session.session.close()
+
+
 def clouds_file() -> Path:
     """The clouds.yaml of the cloud to be tested."""
     named = os.environ.get("OPENSTACK_TEST_CLOUDS")

@@ -6,25 +6,38 @@ import shutil
 import signal
 import socket
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.support.server_process import ServerProcess, free_port
 
+from yunzhuo.phoenix.security.authority import load_or_make_authority
+
 CONFIGURATION = Path(__file__).parents[2] / "infras" / "rabbitmq" / "rabbitmq.conf"
 PROGRAMS = Path("/usr/lib/rabbitmq/bin")
 START_SECONDS = 120.0
+_TLS = """
+listeners.ssl.default = 127.0.0.1:{port}
+ssl_options.cacertfile = {ca}
+ssl_options.certfile = {server}
+ssl_options.keyfile = {server}
+"""
 
 
 class RabbitMq:
-    """A broker with a port mapper of its own, so that nothing of it stays behind."""
+    """A broker with a port mapper of its own, so that nothing of it stays behind.
+
+    It listens with TLS, too, at ``tls_port``, with a certificate for 127.0.0.1 that the CA in the file ``ca`` vouches for.
+    """
 
     def __init__(self) -> None:
         self._server = ServerProcess("rabbitmq")
-        self.port, epmd_port = free_port(), free_port()
+        self.port, self.tls_port, epmd_port = free_port(), free_port(), free_port()
         folder = self._server.folder
+        self.ca = folder / "ca.pem"
         text = CONFIGURATION.read_text().replace("127.0.0.1:5672", f"127.0.0.1:{self.port}")
         assert str(self.port) in text
-        (folder / "rabbitmq.conf").write_text(text)
+        (folder / "rabbitmq.conf").write_text(text + self._with_tls())
         (folder / "enabled_plugins").write_text("[].\n")
         self._environment = {
             "PATH": os.environ["PATH"],
@@ -45,6 +58,14 @@ class RabbitMq:
         }
         self._server.start(["epmd", "-port", str(epmd_port), "-address", "127.0.0.1"], self._environment)
         self.start()
+
+    def _with_tls(self) -> str:
+        now = datetime.now(UTC)
+        authority = load_or_make_authority(self._server.folder / "authority.pem", "RabbitMQ of the tests", now)
+        server = self._server.folder / "server.pem"
+        server.write_text(authority.vouch("127.0.0.1", now))
+        self.ca.write_text(authority.certificate)
+        return _TLS.format(port=self.tls_port, ca=self.ca, server=server)
 
     @property
     def url(self) -> str:

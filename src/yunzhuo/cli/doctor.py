@@ -129,6 +129,7 @@ def _state(settings: Settings) -> Iterator[Finding]:
             missing = services.health.missing()
             listeners = services.notice_book.listeners() if "database" not in missing else ()
             database = services.health.database()
+            lacks = services.health.lacks() if not missing.keys() & {"database", "cloud"} else {}
     except (YunzhuoError, SQLAlchemyError, OSError, ImportError) as error:
         yield bad("database", f"cannot be used: {error}", "check [database] url and its server")
         return
@@ -144,6 +145,8 @@ def _state(settings: Settings) -> Iterator[Finding]:
         yield note("cloud", missing["cloud"], "does `yunzhuo host` run? start it: make run")
         return
     yield good("cloud", "answers")
+    for said in lacks.values():
+        yield bad("new desktops", said, "make it in the cloud, or change the setting: what is there goes on")
     if settings.cloud.driver == "openstack" and settings.openstack.notifications_url:
         yield notifications(listeners)
     if "desktops" in missing:

@@ -237,7 +237,7 @@ def services(
     by_link = (db, accounts, proofs, outbox, attempts, audit, clock, settings.accounts, passwords)
     bin_service = BinService(db, wishes, feed, quotas, audit, clock)
     desktops = DesktopService(db, wishes, feed, audit, clock, quotas, bin_service)
-    personal_disks = PersonalDiskService(db, connected, wishes, audit, clock, settings.limits, license_book)
+    personal_disks = PersonalDiskService(db, connected, wishes, audit, clock, settings.limits, license_book, quotas)
     people = PeopleService(db, desktops, personal_disks, audit, clock, settings.accounts, passwords, license_book)
     leftovers = Leftovers(db, settings.reconcile)
     snapshots = SnapshotService(db, wishes, audit, clock, settings.limits, quotas)

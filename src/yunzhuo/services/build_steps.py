@@ -5,7 +5,7 @@ from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.resources import Server, ServerRequest, ServerStatus
 from yunzhuo.services import build_tries
 from yunzhuo.services.build_tries import BuildTry
-from yunzhuo.services.outcomes import Outcome, ServerFailed, Subject, seen
+from yunzhuo.services.outcomes import Outcome, ServerFailed, Subject, seen, why
 
 # A host that makes nothing may not delete either. Nobody waits for that: what is still there then carries our tag and has
 # departed, and the reconciler asks for its end again and again.
@@ -49,7 +49,7 @@ def judged(cloud: Cloud, build: BuildTry, server: Server) -> Outcome | None:
         message = f"No host made the virtual machine within {build.build_seconds:.0f} s{build_tries.tried(build)}."
         raise ServerFailed("server_not_made", message, server, hosts=_hosts(build))
     if server.status is ServerStatus.ERROR and build.number > 1:
-        message = f"The virtual machine was not made{build_tries.tried(build)}: {server.fault or server.status}"
+        message = f"The virtual machine was not made{build_tries.tried(build)}: {why(server)}"
         raise ServerFailed("server_failed", message, server, hosts=_hosts(build))
     return None
 

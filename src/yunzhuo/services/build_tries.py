@@ -96,7 +96,7 @@ def judge(cloud: Cloud, build: BuildTry, server: Server) -> Lost | None:
     """
     host = server.host or build.host
     if server.status is ServerStatus.ERROR and host:
-        why = f"Its host could not make the virtual machine: {server.fault or 'it does not say why.'}"
+        why = f"Its host could not make the virtual machine: {server.fault or 'it does not say why'}"
     elif server.status is ServerStatus.BUILDING and build.is_late:
         why = f"Its host did not make the virtual machine within {build.build_seconds:.0f} s."
     else:

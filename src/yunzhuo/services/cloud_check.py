@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -9,6 +10,7 @@ from yunzhuo.phoenix.cloud.errors import CloudNotOffered, ServerBusy
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.resources import (
     ConsoleProtocol,
+    Lack,
     RebootKind,
     Server,
     ServerRequest,
@@ -23,6 +25,7 @@ _FIRST_PAUSE_SECONDS = 0.02
 _LONGEST_PAUSE_SECONDS = 1.0
 _READY_SECONDS = 300.0
 _CHANGE_SECONDS = 120.0
+_REASON_SECONDS = 5.0
 _VOLUME_MIB = 1024
 _LOG_BYTES = 1024
 
@@ -50,6 +53,7 @@ def look(cloud: Cloud) -> Iterator[Tried]:
     """Tries what changes nothing."""
     looks: Sequence[tuple[str, Callable[[], object]]] = (
         ("cloud.check", cloud.check),
+        ("cloud.lacks", lambda: _nothing(cloud.lacks())),
         ("flavors.list", lambda: _some(cloud.flavors.list(), "flavor")),
         ("images.list", lambda: _some(cloud.images.list(), "image")),
         ("networks.list", lambda: _some(cloud.networks.list(), "network")),
@@ -67,6 +71,11 @@ def look(cloud: Cloud) -> Iterator[Tried]:
     )
     for call, ask in looks:
         yield _tried(call, ask)
+
+
+def _nothing(lacks: Sequence[Lack]) -> None:
+    if lacks:
+        raise Inconsistent(lacks[0].code, " ".join(lack.message for lack in lacks))
 
 
 def make_and_remove(cloud: Cloud) -> Iterator[Tried]:
@@ -145,10 +154,16 @@ class _Made:
         def is_it() -> bool:
             server = self._cloud.servers.get(self._server_id)
             if server.status is ServerStatus.ERROR and status is not ServerStatus.ERROR:
-                raise Inconsistent("server_failed", f"The server failed: {server.fault}")
+                raise Inconsistent("server_failed", f"The server failed: {self._why()}")
             return server.status is status
 
         _until(is_it, _READY_SECONDS, status.value)
+
+    def _why(self) -> str:
+        """The cloud's reason, which some clouds say a moment after the status."""
+        with suppress(Unavailable):
+            _until(lambda: self._cloud.servers.get(self._server_id).fault is not None, _REASON_SECONDS, "explained")
+        return self._cloud.servers.get(self._server_id).fault or "the cloud does not say why"
 
     def _wait_ready(self) -> None:
         _until(lambda: self._cloud.guest.ready(self._server_id), _READY_SECONDS, "ready")

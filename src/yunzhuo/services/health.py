@@ -1,5 +1,7 @@
 """Whether this installation works: asked by load balancers, by `yunzhuo doctor` and by whoever waits for a start."""
 
+from contextlib import suppress
+
 from sqlalchemy import func, select
 
 from yunzhuo.phoenix.cloud.interface import Cloud
@@ -40,6 +42,15 @@ class HealthService:
         except YunzhuoError as error:
             missing["cloud"] = error.message
         return missing
+
+    def lacks(self) -> dict[str, str]:
+        """What new desktops need in the cloud by the settings, and is not there, by code; all else works.
+
+        Of a cloud that does not answer nothing is known.
+        """
+        with suppress(YunzhuoError):
+            return {lack.code: lack.message for lack in self._cloud.lacks()}
+        return {}
 
     def database(self) -> str:
         """Which database this is, with its version. Raises Unavailable."""

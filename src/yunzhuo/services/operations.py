@@ -185,6 +185,7 @@ class OperationEngine:
                 user_data=self._agents.begin(tx, desktop, operation, Step(step.name)),
                 build=build_tries.begin(tx, desktop, operation, step, now, self._settings, is_begun=is_begun),
                 waited_seconds=(now - step.started_at).total_seconds(),
+                broken_seconds=_broken_seconds(desktop, now),
             ),
             is_called_off=is_called_off,
         )
@@ -218,7 +219,7 @@ class OperationEngine:
                 if step.detail != outcome.detail:
                     step.detail = outcome.detail
                     self._feed.desktop_changed(tx, desktop, operation)
-                pause = claim.subject.look_again_seconds(waited, is_told=is_told)
+                pause = claim.subject.look_again_seconds(waited, is_told=is_told and not outcome.awaits_reason)
                 if claim.subject.waits_for_another:  # which has a deadline of its own
                     operation.deadline_at += timedelta(seconds=pause)
                 self._look_again(tx, operation, now, pause)
@@ -352,6 +353,12 @@ def _is_called_off(owner: User, operation: Operation, step: OperationStep) -> bo
         return False
     has_begun = operation.position > 0 or step.started_at is not None
     return lifecycle.ends_with_its_owner(Action(operation.action), has_begun=has_begun)
+
+
+def _broken_seconds(desktop: Desktop, now: datetime) -> float | None:
+    """How long its server is known to be broken without a reason; None: it is not, or has one."""
+    is_unexplained = desktop.observed_status == lifecycle.Observed.ERROR and desktop.observed_fault is None
+    return (now - desktop.observed_at).total_seconds() if is_unexplained and desktop.observed_at else None
 
 
 def _observe(tx: Transaction, desktop: Desktop, outcome: Outcome, now: datetime) -> None:

@@ -1,15 +1,18 @@
 """What a step of an operation is about, and what came of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from yunzhuo.phoenix.cloud.resources import Server, Snapshot
+from yunzhuo.phoenix.cloud.resources import Server, ServerStatus, Snapshot
 from yunzhuo.phoenix.common.errors import Inconsistent
 from yunzhuo.services.address_claims import AddressOutcome, ClaimedAddress
 from yunzhuo.services.build_tries import BuildTry, Lost
 from yunzhuo.services.disk_claims import ClaimedDisk
 from yunzhuo.services.rules.lifecycle import Observed, check_delay_seconds
+
+# Nova writes a server's fault after its status: within a second, or a few where it is busy.
+_REASON_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +21,8 @@ class Subject:
 
     Image and flavor are those that the operation leads to, the language is what its person reads now; ``user_data`` is what the
     step tells the server's first boot. ``build`` is the try that it belongs to, where a server is made.
-    ``waited_seconds`` is how long this step takes so far.
+    ``waited_seconds`` is how long this step takes so far, ``broken_seconds`` how long its server is known to be in ERROR
+    without a reason (None: it is not).
     """
 
     desktop_id: str
@@ -36,6 +40,7 @@ class Subject:
     user_data: str | None = field(default=None, repr=False)
     build: BuildTry | None = None
     waited_seconds: float = 0.0
+    broken_seconds: float | None = None
 
     @property
     def waits_for_another(self) -> bool:
@@ -54,7 +59,7 @@ class Subject:
 class Outcome:
     """What came of a step. ``done`` False: look again later. What was observed on the way is written down too.
 
-    ``lost``: the server is given up, and made anew.
+    ``lost``: the server is given up, and made anew. ``awaits_reason``: it has failed, and why may be said in a moment.
     """
 
     done: bool
@@ -72,13 +77,15 @@ class Outcome:
     host: str | None = None
     cloud_request_id: str | None = None
     lost: Lost | None = None
+    awaits_reason: bool = False
 
 
 class ServerFailed(Inconsistent):
-    """The server is not what its operation should have made of it. ``seen`` is how it was found."""
+    """The server is not what its operation should have made of it. ``server`` and ``seen`` are how it was found."""
 
     def __init__(self, code: str, message: str, server: Server, **details: object) -> None:
         super().__init__(code, message, **details)
+        self.server = server
         self.seen = seen(server, done=False)
 
 
@@ -96,3 +103,22 @@ def seen(server: Server, *, done: bool, detail: str | None = None) -> Outcome:
         detail=None if done else detail,
         cloud_request_id=server.request_id,
     )
+
+
+def may_explain(server: Server, subject: Subject) -> bool:
+    """Whether the cloud calls the server broken without a reason, and may still say it."""
+    is_unexplained = server.status is ServerStatus.ERROR and not server.fault
+    return is_unexplained and (subject.broken_seconds or 0.0) < _REASON_SECONDS
+
+
+def unexplained(server: Server, subject: Subject) -> Outcome:
+    """What a look at such a server tells. Since when it is known to be broken is written down by the first look alone."""
+    known = Outcome(done=False) if subject.broken_seconds is not None else seen(server, done=False)
+    return replace(known, detail="The virtual machine failed, and the cloud has not said why yet.", awaits_reason=True)
+
+
+def why(server: Server) -> str:
+    """The cloud's reason for what became of the server, or that it gives none."""
+    if server.status is ServerStatus.ERROR:
+        return server.fault or "the cloud does not say why"
+    return server.fault or server.status

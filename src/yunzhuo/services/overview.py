@@ -86,7 +86,8 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """What is broken now. Each list is bounded; ``not_ready`` is what ``/readyz`` says, by part.
+    """What is broken now. Each list is bounded; ``not_ready`` is what ``/readyz`` says, by part; ``lacks`` are why no new
+    desktop can be made, although the rest works, by code.
 
     ``failed`` are desktops whose latest operation failed, ``faulty`` those in error without one, ``gone`` those whose
     server the cloud no longer has. ``cloud_problem``: why hosts and strangers are not known. ``late_timers`` and
@@ -95,6 +96,7 @@ class Overview:
 
     figures: Figures
     not_ready: Mapping[str, str]
+    lacks: Mapping[str, str]
     failed: Sequence[DesktopView]
     faulty: Sequence[DesktopView]
     gone: Sequence[DesktopView]
@@ -113,7 +115,7 @@ class Overview:
     def is_well(self) -> bool:
         """Whether nothing is broken."""
         broken = (self.not_ready, self.failed, self.faulty, self.gone, self.strangers, self.troubled_hosts, self.late_timers)
-        return self.cloud_problem is None and not any((*broken, self.late_schedules))
+        return self.cloud_problem is None and not any((*broken, self.late_schedules, self.lacks))
 
 
 class OverviewService:
@@ -156,6 +158,7 @@ class OverviewService:
         except YunzhuoError as error:
             cloud_problem = error
         not_ready = self._health.missing()
+        lacks = {} if "cloud" in not_ready else self._health.lacks()
         with self._db.reading() as tx:
             troubled = _troubled(tx, actor)
             strangers = _strangers(tx, servers)
@@ -167,7 +170,19 @@ class OverviewService:
         faulty = [view for view in present if view.state is State.ERROR and not view.failure]
         views = [_host_view(host, smallest_mib) for host in hosts]
         late_timers = self._timers.late() if scope_of(actor, "timer:read") is not None else []
-        return Overview(figures, not_ready, failed, faulty, gone, strangers, views, cloud_problem, late_timers, late_schedules)
+        return Overview(
+            figures=figures,
+            not_ready=not_ready,
+            lacks=lacks,
+            failed=failed,
+            faulty=faulty,
+            gone=gone,
+            strangers=strangers,
+            hosts=views,
+            cloud_problem=cloud_problem,
+            late_timers=late_timers,
+            late_schedules=late_schedules,
+        )
 
     @needs("host:read")
     def hosts(self, actor: Actor) -> Sequence[HostView]:

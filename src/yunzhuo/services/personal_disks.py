@@ -29,10 +29,12 @@ from yunzhuo.services.changes import state_of
 from yunzhuo.services.kept_disk_snapshots import DiskSnapshotView
 from yunzhuo.services.license_book import LicenseBook
 from yunzhuo.services.placing import project_for
+from yunzhuo.services.quota_book import QuotaBook
 from yunzhuo.services.rules import lifecycle, naming
 from yunzhuo.services.rules.licensing import Feature
 from yunzhuo.services.rules.lifecycle import Action, State
 from yunzhuo.services.rules.personal_disks import DiskState
+from yunzhuo.services.rules.quota import Resource
 from yunzhuo.services.stated import needs
 from yunzhuo.services.wishes import Accepted, Arguments, WishBook
 
@@ -86,8 +88,10 @@ class PersonalDiskService:
         clock: Clock,
         limits: LimitSettings,
         license_book: LicenseBook,
+        quotas: QuotaBook,
     ) -> None:
         self._license = license_book
+        self._quotas = quotas
         self._db = db
         self._cloud = cloud
         self._wishes = wishes
@@ -256,6 +260,8 @@ class PersonalDiskService:
         try:
             with self._db.transaction() as tx:
                 self._license.require_feature(tx, Feature.PERSONAL_DISKS)
+                wanted = {Resource.PERSONAL_DISKS: 1, Resource.PERSONAL_DISK_MIB: size_mib}
+                self._quotas.reserve(tx, actor.user_id, actor.organization_id, wanted)
                 disk.project_id = project_for(tx, actor.organization_id)
                 tx.add(disk)
                 self._audit.record(tx, actor, "personal_disk:create", "personal_disk", disk.id, after={"size_mib": size_mib})
@@ -290,6 +296,9 @@ class PersonalDiskService:
         """The disk, and what the cloud is to call its snapshot."""
         try:
             with self._db.transaction() as tx:
+                size_mib = _mine(tx, actor, "personal_disk:snapshot").size_mib
+                wanted = {Resource.PERSONAL_DISK_SNAPSHOTS: 1, Resource.PERSONAL_DISK_MIB: size_mib}
+                self._quotas.reserve(tx, actor.user_id, actor.organization_id, wanted)
                 disk = _mine(tx, actor, "personal_disk:snapshot", locked=True)
                 row = kept_disk_snapshots.reserve(tx, disk, name, self._limits.snapshots_per_disk, self._clock.now())
                 self._record(tx, actor, "personal_disk:snapshot", disk.id, {"name": name})

@@ -10,9 +10,10 @@ from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.project_resources import Project, QuotaKind
 from yunzhuo.phoenix.common.errors import YunzhuoError
 from yunzhuo.phoenix.common.logging import get_logger
-from yunzhuo.phoenix.db.models import Desktop, Flavor, Organization, Quota
+from yunzhuo.phoenix.db.models import Desktop, Flavor, Organization, PersonalDisk, Quota
 from yunzhuo.phoenix.db.session import Database, retried_when_contended
 from yunzhuo.services.audit import AuditLog
+from yunzhuo.services.quota_book import disk_counts
 from yunzhuo.services.rules import project_quota
 from yunzhuo.services.rules.quota import Resource, Subject
 
@@ -22,6 +23,9 @@ _KINDS = {
     Resource.VCPUS: QuotaKind.VCPUS,
     Resource.MEMORY_MIB: QuotaKind.MEMORY_MIB,
     Resource.ADDRESSES: QuotaKind.ADDRESSES,
+    Resource.PERSONAL_DISKS: QuotaKind.VOLUMES,
+    Resource.PERSONAL_DISK_MIB: QuotaKind.VOLUMES_MIB,
+    Resource.PERSONAL_DISK_SNAPSHOTS: QuotaKind.VOLUME_SNAPSHOTS,
 }
 
 
@@ -61,12 +65,20 @@ class ProjectUpkeep:
         if project.description != row.name:
             self._cloud.projects.create(row.id, row.name)
         with self._db.reading() as tx:
-            wanted = project_quota.wanted(_limits(tx, row.id), _binned(tx, project.id))
+            limits, gone_here = (
+                _limits(tx, row.id),
+                {
+                    **_binned(tx, project.id),
+                    **disk_counts(tx, PersonalDisk.project_id == project.id, PersonalDisk.deleted_at.is_not(None)),
+                },
+            )
         told_before = {Resource(resource): most for resource, most in (row.project_quota or {}).items()}
-        if not wanted and not told_before:
+        if not limits.keys() & _KINDS.keys() and not told_before:
             return
-        uses = self._cloud.projects.quota(project.id)
-        present = {resource: uses[kind].most for resource, kind in _KINDS.items()}
+        counted = self._cloud.projects.quota(project.id)
+        uses = {resource: counted[kind] for resource, kind in _KINDS.items() if kind in counted}
+        wanted = project_quota.wanted(limits, gone_here, {resource: use.used for resource, use in uses.items()})
+        present = {resource: use.most for resource, use in uses.items()}
         changes = project_quota.changes(wanted, present, told_before)
         if changes:
             self._cloud.projects.set_quota(project.id, {_KINDS[resource]: most for resource, most in changes.items()})

@@ -12,11 +12,13 @@ from yunzhuo.phoenix.config.settings import LimitSettings
 from yunzhuo.phoenix.db.models import (
     Address,
     Desktop,
+    DiskSnapshot,
     Flavor,
     Group,
     GroupMember,
     Operation,
     Organization,
+    PersonalDisk,
     Quota,
     Snapshot,
     UsageDay,
@@ -138,8 +140,22 @@ def counts(tx: Session, key: _Key, now: datetime) -> _Counts:
         Resource.SNAPSHOTS: tx.scalar(snapshots) or 0,
         Resource.ADDRESSES: tx.scalar(addresses) or 0,
         Resource.HOURS: int(seconds) // _SECONDS_PER_HOUR,
+        **disk_counts(tx, _disks_of(key), PersonalDisk.deleted_at.is_(None)),
     }
     return _with_resizes(tx, owned, found)
+
+
+def disk_counts(tx: Session, *which: ColumnElement[bool]) -> _Counts:
+    """What personal disks and their snapshots take."""
+    disks = select(func.count(), func.sum(PersonalDisk.size_mib)).where(*which)
+    kept = select(func.count(), func.sum(PersonalDisk.size_mib)).select_from(DiskSnapshot)
+    count, disks_mib = tx.execute(disks).one()
+    snapshots, kept_mib = tx.execute(kept.join(PersonalDisk, PersonalDisk.id == DiskSnapshot.disk_id).where(*which)).one()
+    return {
+        Resource.PERSONAL_DISKS: count,
+        Resource.PERSONAL_DISK_MIB: int(disks_mib or 0) + int(kept_mib or 0),
+        Resource.PERSONAL_DISK_SNAPSHOTS: snapshots,
+    }
 
 
 def size_of(flavor: Flavor) -> dict[Resource, int]:
@@ -149,7 +165,7 @@ def size_of(flavor: Flavor) -> dict[Resource, int]:
 
 def reach(wanted: Mapping[Resource, int]) -> Reach:
     """How much the license has to let people do for this: to save is always possible, to use what is there nearly so."""
-    if wanted.keys() <= {Resource.SNAPSHOTS}:
+    if wanted.keys() <= {Resource.SNAPSHOTS} or Resource.PERSONAL_DISK_SNAPSHOTS in wanted:
         return Reach.CLOSE
     return Reach.KEEP if wanted.keys() <= SWITCHED_ON.keys() else Reach.ALL
 
@@ -182,6 +198,18 @@ def _whose(key: _Key) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
             return Desktop.owner_id.in_(members), UsageDay.user_id.in_(members)
         case Subject.ORGANIZATION:
             return Desktop.organization_id == subject_id, UsageDay.organization_id == subject_id
+
+
+def _disks_of(key: _Key) -> ColumnElement[bool]:
+    kind, subject_id = key
+    match kind:
+        case Subject.USER:
+            return PersonalDisk.owner_id == subject_id
+        case Subject.GROUP:
+            members = select(GroupMember.user_id).where(GroupMember.group_id == subject_id)
+            return PersonalDisk.owner_id.in_(members)
+        case Subject.ORGANIZATION:
+            return PersonalDisk.organization_id == subject_id
 
 
 def _subjects(tx: Session, owner_id: str, organization_id: str) -> Sequence[_Key]:

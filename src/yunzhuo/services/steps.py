@@ -9,7 +9,7 @@ from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.resources import RebootKind, Server, ServerStatus, Snapshot
 from yunzhuo.phoenix.common.errors import Inconsistent, Unavailable, YunzhuoError
 from yunzhuo.services import address_steps, build_steps, disk_steps
-from yunzhuo.services.outcomes import Outcome, ServerFailed, Subject, seen
+from yunzhuo.services.outcomes import Outcome, ServerFailed, Subject, may_explain, seen, unexplained, why
 from yunzhuo.services.rules import lifecycle
 from yunzhuo.services.rules.lifecycle import Observed, Step
 
@@ -21,13 +21,18 @@ _UNPLUGGED = "Its network port is down: the cloud's network has not plugged it i
 def perform(step: Step, cloud: Cloud, subject: Subject) -> Outcome:
     """Take one step. Raises the cloud's errors: Refused ends the operation, Broken is tried again.
 
-    A server that could do it, but is still changing, is asked again later. While the operation before, which this one
-    replaced, may be inside a call to the cloud, nothing is asked: what that call makes must be seen here.
+    A server that could do it, but is still changing, is asked again later; so is, for a few seconds, one that has failed and
+    does not say why. While the operation before, which this one replaced, may be inside a call to the cloud, nothing is asked:
+    what that call makes must be seen here.
     """
     if subject.predecessor_at_work and step is not Step.LEAVE:
         return Outcome(done=False, detail="Waiting for the change before to end.")
     try:
         return _STEPS[step](cloud, subject)
+    except ServerFailed as failure:
+        if not may_explain(failure.server, subject):
+            raise
+        return unexplained(failure.server, subject)
     except ServerBusy:
         server = cloud.servers.get(subject.server_id) if step in _POSSIBLE_IN and subject.server_id else None
         if server is None or server.status not in _POSSIBLE_IN[step]:
@@ -144,11 +149,15 @@ def _dropped(cloud: Cloud, subject: Subject) -> Outcome:
 
 def _running(cloud: Cloud, subject: Subject) -> Outcome:
     server = cloud.servers.get(_server_id(subject))
+    # What was broken before is said to be so until it is whole again; what is built is another server.
+    was_broken = subject.build is None and subject.arguments.get("from") == Observed.ERROR
+    if may_explain(server, subject) and not was_broken:
+        return unexplained(server, subject)
     if subject.build is not None and (came := build_steps.judged(cloud, subject.build, server)) is not None:
         return came
-    was_broken = subject.arguments.get("from") == Observed.ERROR  # and is said to be until it is whole again
-    if server.status in (ServerStatus.ERROR, ServerStatus.STOPPED) and server.fault and not was_broken:
-        raise ServerFailed("server_failed", f"The virtual machine did not start: {server.fault}", server)
+    has_failed = server.status is ServerStatus.ERROR or (server.status is ServerStatus.STOPPED and server.fault)
+    if has_failed and not was_broken:
+        raise ServerFailed("server_failed", f"The virtual machine did not start: {why(server)}", server)
     return seen(server, done=server.status is ServerStatus.RUNNING)
 
 
@@ -161,9 +170,7 @@ def _ready(cloud: Cloud, subject: Subject) -> Outcome:
         return Outcome(done=True, is_ready=True)
     server = cloud.servers.get(_server_id(subject))
     if server.status is not ServerStatus.RUNNING:
-        raise ServerFailed(
-            "server_ended", f"The virtual machine ended while it started: {server.fault or server.status}.", server
-        )
+        raise ServerFailed("server_ended", f"The virtual machine ended while it started: {why(server)}.", server)
     is_unplugged = subject.waited_seconds >= _PLUGGED_SECONDS and _is_unplugged(cloud, subject)
     return seen(server, done=False, detail=_UNPLUGGED if is_unplugged else "The system inside is starting.")
 
@@ -176,7 +183,7 @@ def _stopped(cloud: Cloud, subject: Subject) -> Outcome:
 def _suspended(cloud: Cloud, subject: Subject) -> Outcome:
     server = cloud.servers.get(_server_id(subject))
     if server.status in (ServerStatus.ERROR, ServerStatus.STOPPED):
-        raise ServerFailed("server_failed", f"The virtual machine was not suspended: {server.fault or server.status}", server)
+        raise ServerFailed("server_failed", f"The virtual machine was not suspended: {why(server)}", server)
     return seen(server, done=server.status is ServerStatus.SUSPENDED, detail="Its memory is being put to disk.")
 
 
@@ -225,7 +232,7 @@ def _leave(cloud: Cloud, subject: Subject) -> Outcome:
 def _unbroken(cloud: Cloud, subject: Subject, otherwise: str) -> Server:
     server = cloud.servers.get(_server_id(subject))
     if server.status is ServerStatus.ERROR and subject.arguments.get("from") != Observed.ERROR:
-        raise ServerFailed("server_failed", f"{otherwise}: {server.fault or server.status}", server)
+        raise ServerFailed("server_failed", f"{otherwise}: {why(server)}", server)
     return server
 
 

@@ -160,6 +160,8 @@ def test_hosts_and_the_overview(yunzhuo: Installation, boss: Api) -> None:
     assert hosts
     assert {"memory_mib", "disk_mib", "room_for", "problems"} < set(hosts[0])
     assert boss.get("/overview").get_json()["ok"] is True
+    yunzhuo.weather.change_options(missing_key_pair="of the lab")
+    assert list(boss.get("/overview").get_json()["lacks"]) == ["no_key_pair"]
     yunzhuo.weather.faults.set(Fault(operation="hosts.list", kind=FaultKind.FAIL_BEFORE))
     found = boss.get("/overview").get_json()
     assert (found["ok"], found["cloud_problem"]["code"]) == (False, "cloud_unavailable")

@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from yunzhuo.phoenix.cloud.errors import CloudUnavailable
 from yunzhuo.phoenix.cloud.notice_interface import Notice
 from yunzhuo.phoenix.cloud.openstack.notices import QUEUE_ARGUMENTS, OpenStackNotices, queue_name
 from yunzhuo.phoenix.config.settings import OpenStackSettings
+from yunzhuo.phoenix.security.authority import load_or_make_authority
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
 
@@ -44,7 +46,7 @@ def nova(rabbitmq: RabbitMq) -> Iterator[Connection]:
 
 def listener(rabbitmq: RabbitMq, **changes: str) -> OpenStackNotices:
     url = f"amqp://yunzhuo:of-the-test@127.0.0.1:{rabbitmq.port}/{VHOST}"
-    settings = OpenStackSettings.model_validate({"tag": "test", "notifications_url": url, **changes})
+    settings = OpenStackSettings.model_validate({"tag": "test", "notifications_url": url} | changes)
     return OpenStackNotices(settings, lambda: PROJECT, lambda project, server: server if project == PROJECT else None)
 
 
@@ -72,6 +74,45 @@ def test_what_nova_says_of_our_project_is_heard_at_once(rabbitmq: RabbitMq, nova
             heard += said.notices
         assert time.monotonic() - began < 4, "nobody waits for the end of the time"
         assert (received, unreadable, [notice.server_id for notice in heard]) == (3, 1, [SERVER])
+
+
+def over_tls(rabbitmq: RabbitMq, ca: Path | str, host: str = "127.0.0.1") -> OpenStackNotices:
+    url = f"amqps://yunzhuo:of-the-test@{host}:{rabbitmq.tls_port}/{VHOST}"
+    return listener(rabbitmq, notifications_url=url, notifications_ca=str(ca))
+
+
+def test_they_are_heard_over_tls_from_a_broker_that_the_ca_vouches_for(rabbitmq: RabbitMq, nova: Connection) -> None:
+    with closing(over_tls(rabbitmq, rabbitmq.ca)) as notices:
+        assert notices.listen(0).received == 0
+        send(nova, RECORDED)
+        assert [notice.server_id for notice in notices.listen(5).notices] == [SERVER]
+        connections = json.loads(rabbitmq.control("list_connections", "--quiet", "--formatter", "json", "user", "ssl"))
+        assert {"user": "yunzhuo", "ssl": True} in connections
+
+
+@pytest.mark.parametrize("believed", ["another's", "the system's", "no file", "no CA"])
+def test_a_broker_that_the_ca_does_not_vouch_for_is_told_nothing(
+    rabbitmq: RabbitMq, nova: Connection, tmp_path: Path, believed: str
+) -> None:
+    file = tmp_path / "ca.pem"
+    if believed == "another's":
+        file.write_text(load_or_make_authority(tmp_path / "authority.pem", "another", datetime.now(UTC)).certificate)
+    elif believed == "no CA":
+        file.write_text("nothing of that kind")
+    with (
+        closing(over_tls(rabbitmq, "" if believed == "the system's" else file)) as notices,
+        pytest.raises(CloudUnavailable, match="notifications_ca") as refusal,
+    ):
+        notices.listen(0)
+    assert "of-the-test" not in f"{refusal.value.message} {refusal.value.details}"
+
+
+def test_a_broker_of_another_name_is_told_nothing(rabbitmq: RabbitMq, nova: Connection) -> None:
+    with (
+        closing(over_tls(rabbitmq, rabbitmq.ca, host="localhost")) as notices,
+        pytest.raises(CloudUnavailable, match=r"notifications_ca.*'localhost'"),
+    ):
+        notices.listen(0)
 
 
 def test_the_account_can_listen_to_nothing_else(rabbitmq: RabbitMq, nova: Connection) -> None:

@@ -143,3 +143,31 @@ def test_settings_are_shown_without_passwords(tmp_path_factory: pytest.TempPathF
         shown = {setting.name: setting for setting in yunzhuo.services.overview.settings(boss)}
     assert shown["queue.url"].value == "amqp://yunzhuo:***@mq.test/y"
     assert (shown["web.threads"].value, shown["web.threads"].is_default, shown["web.port"].is_default) == (3, False, True)
+
+
+def test_a_key_pair_that_is_missing_keeps_new_desktops_away_and_nothing_else(
+    yunzhuo: Installation, lin: Actor, boss: Actor
+) -> None:
+    desktop_id = yunzhuo.available(lin)
+    yunzhuo.weather.change_options(missing_key_pair="of the lab")
+    assert yunzhuo.services.health.missing() == {}
+    found = yunzhuo.services.overview.look(boss)
+    assert (found.is_well, found.not_ready) == (False, {})
+    assert "of the lab" in found.lacks["no_key_pair"]
+    yunzhuo.services.desktops.act(lin, desktop_id, Action.STOP)
+    accepted = yunzhuo.request(lin)
+    yunzhuo.run()
+    assert yunzhuo.services.desktops.get(lin, desktop_id).state is State.STOPPED
+    failed = yunzhuo.services.desktops.operation(lin, accepted.operation.id)
+    assert failed.error is not None
+    assert (failed.error.code, "of the lab" in failed.error.message) == ("no_key_pair", True)
+    yunzhuo.weather.change_options(missing_key_pair="")
+    assert yunzhuo.services.overview.look(boss).lacks == {}
+
+
+def test_what_a_cloud_lacks_that_does_not_answer_is_not_known(yunzhuo: Installation, boss: Actor) -> None:
+    yunzhuo.weather.change_options(missing_key_pair="of the lab")
+    yunzhuo.weather.faults.set(Fault(operation="cloud.*", kind=FaultKind.FAIL_BEFORE, count=None))
+    assert yunzhuo.services.health.lacks() == {}
+    found = yunzhuo.services.overview.look(boss)
+    assert (found.lacks, "cloud" in found.not_ready) == ({}, True)

@@ -7,7 +7,7 @@ from tests.support.installation import Installation, installation
 
 from yunzhuo.phoenix.cloud.errors import NoCapacity, ProjectInUse
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
-from yunzhuo.phoenix.cloud.project_resources import QuotaKind
+from yunzhuo.phoenix.cloud.project_resources import OF_VOLUMES, QuotaKind
 from yunzhuo.phoenix.cloud.resources import ServerRequest
 from yunzhuo.phoenix.common.errors import Conflict, Forbidden, NotFound, Unavailable
 from yunzhuo.phoenix.common.ids import new_id
@@ -50,10 +50,12 @@ def head_of(yunzhuo: Installation, organization: str) -> Actor:
     return yunzhuo.services.accounts.by_email(made.user.email).actor()
 
 
-def limit(yunzhuo: Installation, chief: Actor, organization: str, most: int | None) -> None:
-    """The desktops that an organization may have."""
+def limit(
+    yunzhuo: Installation, chief: Actor, organization: str, most: int | None, resource: Resource = Resource.DESKTOPS
+) -> None:
+    """How much an organization may have, of desktops if nothing else is said."""
     visiting = yunzhuo.services.organizations.widened(chief, organization)
-    yunzhuo.services.quotas.put(visiting, Subject.ORGANIZATION, organization, Resource.DESKTOPS, most)
+    yunzhuo.services.quotas.put(visiting, Subject.ORGANIZATION, organization, resource, most)
 
 
 def project_of(yunzhuo: Installation, chief: Actor, organization: str) -> str:
@@ -122,6 +124,7 @@ def test_names_and_quotas_are_kept_in_step_by_what_differs(schools: Installation
         QuotaKind.VCPUS: 40,
         QuotaKind.MEMORY_MIB: None,
         QuotaKind.ADDRESSES: None,
+        **dict.fromkeys(OF_VOLUMES),
     }
     assert schools.cloud.projects.get(project).description == "Limited Academy"
 
@@ -139,6 +142,45 @@ def test_names_and_quotas_are_kept_in_step_by_what_differs(schools: Installation
     schools.services.project_upkeep.compare()
     assert schools.cloud.projects.quota(project)[QuotaKind.SERVERS].most is None
     assert schools.cloud.projects.quota(project)[QuotaKind.VCPUS].most == 40
+
+
+def test_a_quota_on_personal_disks_is_the_clouds_on_volumes(schools: Installation, chief: Actor) -> None:
+    organization, head = school(schools, chief, "Disks")
+    project = project_of(schools, chief, organization)
+
+    def told() -> dict[QuotaKind, int | None]:
+        schools.services.project_upkeep.compare()
+        return {kind: use.most for kind, use in schools.cloud.projects.quota(project).items() if kind in OF_VOLUMES}
+
+    limits = {
+        Resource.PERSONAL_DISKS: 1,
+        Resource.PERSONAL_DISK_MIB: 1500,
+        Resource.PERSONAL_DISK_SNAPSHOTS: 1,
+    }
+    for resource, most in limits.items():
+        limit(schools, chief, organization, most, resource)
+    assert told() == {QuotaKind.VOLUMES: 1, QuotaKind.VOLUMES_MIB: 2048, QuotaKind.VOLUME_SNAPSHOTS: 1}
+    schools.services.personal_disks.create(head, size_mib=512)
+    schools.services.personal_disks.take_snapshot(head, "kept")
+    uses = schools.cloud.projects.quota(project)
+    assert {kind: uses[kind].used for kind in OF_VOLUMES} == told()
+
+    # What is there stays when less is allowed, and what is nobody's any more does not keep others from theirs.
+    limit(schools, chief, organization, 0, Resource.PERSONAL_DISKS)
+    calls = schools.weather.calls.count("projects.set_quota")
+    assert told()[QuotaKind.VOLUMES] == 1
+    assert schools.weather.calls.count("projects.set_quota") == calls
+    limit(schools, chief, organization, 1, Resource.PERSONAL_DISKS)
+    schools.weather.faults.set(Fault(operation="volumes.delete", kind=FaultKind.FAIL_BEFORE))
+    with pytest.raises(Unavailable):
+        schools.services.personal_disks.delete(head)
+    assert told() == {QuotaKind.VOLUMES: 2, QuotaKind.VOLUMES_MIB: 3072, QuotaKind.VOLUME_SNAPSHOTS: 2}
+    schools.services.personal_disks.create(head, size_mib=64)
+    schools.services.personal_disks.remove_given_up()
+    assert told() == {QuotaKind.VOLUMES: 1, QuotaKind.VOLUMES_MIB: 2048, QuotaKind.VOLUME_SNAPSHOTS: 1}
+    for resource in limits:
+        limit(schools, chief, organization, None, resource)
+    assert set(told().values()) == {None}
 
 
 def test_an_organization_that_was_there_stays_until_it_is_moved(yunzhuo: Installation) -> None:

@@ -189,3 +189,25 @@ def test_another_organizations_usage_and_quotas_are_not_there(yunzhuo: Installat
     assert yunzhuo.services.overview.look(head).figures.desktops == 0
     with pytest.raises(NotFound):
         yunzhuo.services.quotas.of_user(head, lin.user_id)
+
+
+def test_personal_disks_are_counted_with_their_snapshots(yunzhuo: Installation, lin: Actor, mei: Actor, boss: Actor) -> None:
+    quotas, disks = yunzhuo.services.quotas, yunzhuo.services.personal_disks
+    quotas.put(installation(boss.organization_id), Subject.ORGANIZATION, boss.organization_id, Resource.PERSONAL_DISK_MIB, 400)
+    disks.create(lin, size_mib=128)
+    disks.take_snapshot(lin, "first")
+    with pytest.raises(LimitReached) as full:
+        disks.create(mei, size_mib=256)
+    assert (full.value.details["resource"], full.value.details["used"]) == (Resource.PERSONAL_DISK_MIB, 256)
+    quotas.put(boss, Subject.USER, lin.user_id, Resource.PERSONAL_DISK_SNAPSHOTS, 1)
+    with pytest.raises(LimitReached):
+        disks.take_snapshot(lin, "second")
+    assert [each.name for each in disks.get(lin).snapshots] == ["first"]
+    mine = {each.resource: (each.used, each.most) for each in quotas.mine(lin)}
+    assert (mine[Resource.PERSONAL_DISKS], mine[Resource.PERSONAL_DISK_MIB]) == ((1, None), (256, 400))
+    assert mine[Resource.PERSONAL_DISK_SNAPSHOTS] == (1, 1)
+    disks.delete(lin)
+    disks.create(mei, size_mib=256)
+    quotas.put(boss, Subject.USER, lin.user_id, Resource.PERSONAL_DISKS, 0)
+    with pytest.raises(LimitReached):
+        disks.create(lin, size_mib=64)

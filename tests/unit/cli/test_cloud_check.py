@@ -67,3 +67,10 @@ def test_nothing_is_made_in_a_cloud_that_does_not_answer(weather: Control, capsy
     weather.faults.set(Fault(operation="images.list", kind=FaultKind.FAIL_BEFORE))
     assert "servers.create" not in check(capsys, code=1)
     assert weather.calls.count("servers.create") == 0
+
+
+def test_what_new_servers_need_and_is_not_there_is_named(weather: Control, capsys: pytest.CaptureFixture[str]) -> None:
+    weather.change_options(missing_key_pair="of the lab")
+    tried = check(capsys, "--look-only", code=1)
+    assert {call for call, each in tried.items() if each["result"] == "fails"} == {"cloud.lacks"}
+    assert "of the lab" in tried["cloud.lacks"]["said"]

@@ -150,6 +150,14 @@ def test_the_overview_shows_what_failed_and_tries_it_again(yunzhuo: Installation
     assert "Everything works." in administrator.get("/admin").text
 
 
+def test_what_new_desktops_need_and_is_not_in_the_cloud_is_said(yunzhuo: Installation, administrator: Visitor) -> None:
+    yunzhuo.weather.change_options(missing_key_pair="of the lab")
+    text = administrator.get("/admin").text
+    assert "the cloud has not the key pair that the settings name" in text
+    assert "of the lab" in text
+    assert administrator.client.get("/readyz").status_code == 200
+
+
 def test_a_cloud_that_is_away_is_said(yunzhuo: Installation, administrator: Visitor) -> None:
     yunzhuo.weather.faults.set(Fault(operation="hosts.list", kind=FaultKind.FAIL_BEFORE))
     assert "The cloud does not answer." in administrator.get("/admin").text

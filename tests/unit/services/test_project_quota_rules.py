@@ -12,7 +12,21 @@ _AMOUNTS = st.dictionaries(st.sampled_from(LIMITED), st.integers(0, 1000))
 def test_what_is_in_the_bin_is_there_still() -> None:
     limits = {Resource.DESKTOPS: 10, Resource.VCPUS: 20, Resource.HOURS: 5, Resource.DISK_MIB: 1}
     binned = {Resource.DESKTOPS: 2, Resource.VCPUS: 4, Resource.MEMORY_MIB: 512}
-    assert wanted(limits, binned) == {Resource.DESKTOPS: 12, Resource.VCPUS: 24}
+    assert wanted(limits, binned, dict.fromkeys(LIMITED, 0)) == {Resource.DESKTOPS: 12, Resource.VCPUS: 24}
+
+
+def test_of_volumes_no_less_is_said_than_is_used_and_in_whole_gib() -> None:
+    limits = {Resource.DESKTOPS: 1, Resource.PERSONAL_DISKS: 2, Resource.PERSONAL_DISK_MIB: 1500}
+    used = {Resource.DESKTOPS: 5, Resource.PERSONAL_DISKS: 3, Resource.PERSONAL_DISK_MIB: 1024}
+    assert wanted(limits, {}, used) == {
+        Resource.DESKTOPS: 1,
+        Resource.PERSONAL_DISKS: 3,
+        Resource.PERSONAL_DISK_MIB: 2048,
+    }
+
+
+def test_what_the_cloud_does_not_count_is_not_said() -> None:
+    assert wanted({Resource.PERSONAL_DISKS: 2, Resource.VCPUS: 4}, {}, {Resource.VCPUS: 0}) == {Resource.VCPUS: 4}
 
 
 def test_only_what_differs_is_said() -> None:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from yunzhuo.phoenix.cloud import interface
 from yunzhuo.phoenix.cloud.errors import CloudNotOffered, CloudUnavailable, GuestUnreachable
 from yunzhuo.phoenix.cloud.interface import PIECE_BYTES
-from yunzhuo.phoenix.cloud.resources import CommandResult, FilePiece, GuestFile
+from yunzhuo.phoenix.cloud.resources import CommandResult, FilePiece, GuestFile, Lack
 from yunzhuo.phoenix.common.errors import InvalidInput, LimitReached, NotFound, YunzhuoError
 
 _Result = TypeVar("_Result")
@@ -182,6 +182,10 @@ class CloudWithAgents:
     def check(self) -> None:
         """As the cloud's."""
         self._cloud.check()
+
+    def lacks(self) -> Sequence[Lack]:
+        """As the cloud's."""
+        return self._cloud.lacks()
 
     def close(self) -> None:
         """As the cloud's."""

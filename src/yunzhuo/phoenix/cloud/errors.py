@@ -6,7 +6,7 @@ Refused errors are shown to people; broken ones are retried.
 
 from collections.abc import Sequence
 
-from yunzhuo.phoenix.common.errors import Conflict, LimitReached, NotFound, NotOffered, Unavailable
+from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, LimitReached, NotFound, NotOffered, Unavailable
 
 
 class ServerNotFound(NotFound):
@@ -193,6 +193,14 @@ class NoCapacity(LimitReached):
 
     def __init__(self, message: str, **details: object) -> None:
         super().__init__("no_capacity", message, **details)
+
+
+class NoKeyPair(InvalidInput):
+    """The key pair that the settings give new servers is not there."""
+
+    def __init__(self, name: str) -> None:
+        message = f"Our account has no key pair {name!r} in the cloud ([openstack] key_name)."
+        super().__init__(message, code="no_key_pair")
 
 
 class GuestUnreachable(Unavailable):

@@ -35,6 +35,7 @@ from yunzhuo.phoenix.cloud.resources import (
     ConsoleProtocol,
     FilePiece,
     GuestFile,
+    Lack,
     RebootKind,
     Screenshot,
     Server,
@@ -323,6 +324,13 @@ class Cloud(Protocol):
 
     def check(self) -> None:
         """Raises CloudUnavailable when the cloud does not answer."""
+        ...
+
+    def lacks(self) -> Sequence[Lack]:
+        """What new servers need by the settings, and is not there: they are refused, and all else works.
+
+        Raises CloudUnavailable.
+        """
         ...
 
     def close(self) -> None:

@@ -31,13 +31,17 @@ class Projects(Protocol):
         ...
 
     def quota(self, project_id: str) -> Mapping[QuotaKind, QuotaUse]:
-        """What it uses and may use, of every kind. Raises ProjectNotFound."""
+        """What it uses and may use. Raises ProjectNotFound.
+
+        Of every kind but, where personal disks are no volumes, or servers' own disks are volumes too, those ``OF_VOLUMES``.
+        """
         ...
 
     def set_quota(self, project_id: str, quota: Mapping[QuotaKind, int | None]) -> None:
         """Say how much it may use; None: as much as the cloud gives by itself. Kinds that are left out stay.
 
-        What is there already stays. Raises ProjectNotFound, Forbidden.
+        What is there already stays. Raises ProjectNotFound, Forbidden, and InvalidInput for fewer volumes than there are, and
+        for their MiB when that is no whole GiB.
         """
         ...
 

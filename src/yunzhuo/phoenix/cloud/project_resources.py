@@ -11,6 +11,14 @@ class QuotaKind(StrEnum):
     VCPUS = "vcpus"
     MEMORY_MIB = "memory_mib"
     ADDRESSES = "addresses"
+    VOLUMES = "volumes"
+    VOLUMES_MIB = "volumes_mib"
+    """Of volumes together with their snapshots, in whole GiB."""
+    VOLUME_SNAPSHOTS = "volume_snapshots"
+
+
+#: Of these there may be no less than there is: the cloud refuses it.
+OF_VOLUMES = frozenset({QuotaKind.VOLUMES, QuotaKind.VOLUMES_MIB, QuotaKind.VOLUME_SNAPSHOTS})
 
 
 @dataclass(frozen=True, slots=True)

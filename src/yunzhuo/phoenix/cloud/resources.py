@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
+
+from yunzhuo.phoenix.common.errors import InvalidInput
 
 
 class ServerStatus(StrEnum):
@@ -105,6 +108,19 @@ class Host:
 
 
 @dataclass(frozen=True, slots=True)
+class Lack:
+    """Something that new servers need by the settings, and that the cloud has not: what servers are refused with."""
+
+    code: str
+    message: str
+
+    @classmethod
+    def of(cls, refusal: InvalidInput) -> Self:
+        """What this refusal says."""
+        return cls(refusal.code, refusal.message)
+
+
+@dataclass(frozen=True, slots=True)
 class Address:
     """An address that a server can be reached at."""
 
@@ -181,7 +197,8 @@ class FaultCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A virtual machine of ours as the cloud saw it at ``observed_at``. ``fault`` is the cloud's own reason for ERROR.
+    """A virtual machine of ours as the cloud saw it at ``observed_at``. ``fault`` is the cloud's own reason for ERROR;
+    None: it says none, or not yet (some say it a moment later).
 
     In another status it says that something of the server was lost, and ``fault_code`` what.
 

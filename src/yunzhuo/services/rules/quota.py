@@ -6,7 +6,10 @@ from enum import StrEnum
 
 
 class Resource(StrEnum):
-    """What is counted. ``HOURS`` are those that desktops ran in the present month (UTC)."""
+    """What is counted. ``HOURS`` are those that desktops ran in the present month (UTC).
+
+    ``PERSONAL_DISK_MIB`` is of personal disks together with their snapshots, each as large as its disk.
+    """
 
     DESKTOPS = "desktops"
     RUNNING = "running"
@@ -15,6 +18,9 @@ class Resource(StrEnum):
     DISK_MIB = "disk_mib"
     SNAPSHOTS = "snapshots"
     ADDRESSES = "addresses"
+    PERSONAL_DISKS = "personal_disks"
+    PERSONAL_DISK_MIB = "personal_disk_mib"
+    PERSONAL_DISK_SNAPSHOTS = "personal_disk_snapshots"
     HOURS = "hours"
 
 

@@ -185,6 +185,7 @@ class Overview(BaseModel):
     ok: bool
     figures: Figures
     not_ready: dict[str, str]
+    lacks: dict[str, str] = Field(description="Why no new desktop can be made, although the rest works, by code.")
     failed: list[Desktop] = Field(description="Desktops whose latest operation failed.")
     faulty: list[Desktop] = Field(description="Desktops in error without a failed operation.")
     gone: list[Desktop] = Field(description="Desktops whose server the cloud no longer has.")
@@ -204,6 +205,7 @@ class Overview(BaseModel):
                 desktops=figures.desktops, running=figures.running, people=figures.people, sessions_open=figures.sessions_open
             ),
             not_ready=dict(found.not_ready),
+            lacks=dict(found.lacks),
             failed=[Desktop.of(view) for view in found.failed],
             faulty=[Desktop.of(view) for view in found.faulty],
             gone=[Desktop.of(view) for view in found.gone],

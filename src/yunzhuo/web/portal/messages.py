@@ -224,6 +224,11 @@ def not_ready(part: str) -> str:
     return str(words.NOT_READY.get(part, words.NOT_READY["check"]))
 
 
+def lack(code: str, said: str) -> str:
+    """Why no new desktop can be made, although the rest works, with what names it."""
+    return f"{words.REASONS[code]} ({said})"
+
+
 def size_name(name: str) -> str:
     """What a size is called: the settings' word, translated if it is one that they came with."""
     return str(words.SIZE_NAMES.get(name, name))

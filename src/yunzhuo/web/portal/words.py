@@ -59,9 +59,12 @@ RESOURCES: Mapping[Resource, LazyString] = {
     Resource.DISK_MIB: lazy_gettext("Disk"),
     Resource.SNAPSHOTS: lazy_gettext("Snapshots"),
     Resource.ADDRESSES: lazy_gettext("Floating IPs"),
+    Resource.PERSONAL_DISKS: lazy_gettext("Personal disks"),
+    Resource.PERSONAL_DISK_MIB: lazy_gettext("Personal disks' size"),
+    Resource.PERSONAL_DISK_SNAPSHOTS: lazy_gettext("Personal disks' snapshots"),
     Resource.HOURS: lazy_gettext("Hours this month"),
 }
-SIZES = (Resource.MEMORY_MIB, Resource.DISK_MIB)
+SIZES = (Resource.MEMORY_MIB, Resource.DISK_MIB, Resource.PERSONAL_DISK_MIB)
 
 SUBJECTS: Mapping[Subject, LazyString] = {
     Subject.USER: lazy_gettext("person"),
@@ -225,6 +228,8 @@ REASONS: Mapping[str, LazyString] = {
     "server_failed": lazy_gettext("Its virtual machine did not start."),
     "server_not_made": lazy_gettext("No host made its virtual machine in time."),
     "server_ended": lazy_gettext("Its virtual machine ended while it was starting."),
+    "no_key_pair": lazy_gettext("No new desktop can be made: the cloud has not the key pair that the settings name."),
+    "no_server_group": lazy_gettext("No new desktop can be made: the cloud has not the server group that the settings name."),
     "no_capacity": lazy_gettext("There is no room for it right now. Try again later, or choose a smaller size."),
     "cloud_unavailable": lazy_gettext("The cloud does not answer. Try again in a moment."),
     "internal_error": lazy_gettext("Something went wrong inside Yunzhuo. Your administrator finds more in the log."),

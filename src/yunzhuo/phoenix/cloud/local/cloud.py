@@ -1,5 +1,6 @@
 """The driver's parts, put together."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from yunzhuo.phoenix.cloud.local.addresses import LocalAddresses
@@ -16,6 +17,7 @@ from yunzhuo.phoenix.cloud.local.projects import LocalProjects
 from yunzhuo.phoenix.cloud.local.servers import LocalServers
 from yunzhuo.phoenix.cloud.local.topology import LocalRouters, LocalSecurityGroups
 from yunzhuo.phoenix.cloud.local.volumes import LocalVolumes
+from yunzhuo.phoenix.cloud.resources import Lack
 
 
 class LocalCloud:
@@ -41,6 +43,10 @@ class LocalCloud:
     def check(self) -> None:
         """Raises CloudUnavailable when the host process does not answer."""
         self._connection.call("GET", "/check")
+
+    def lacks(self) -> Sequence[Lack]:
+        """Nothing: what servers need is made here."""
+        return ()
 
     def close(self) -> None:
         """Give back connections; may be called twice."""

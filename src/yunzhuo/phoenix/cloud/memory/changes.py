@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from yunzhuo.phoenix.cloud.errors import NoCapacity, ServerBusy, ServerLocked, ServerNotFound
+from yunzhuo.phoenix.cloud.errors import NoCapacity, NoKeyPair, ServerBusy, ServerLocked, ServerNotFound
 from yunzhuo.phoenix.cloud.memory import projects, store
 from yunzhuo.phoenix.cloud.memory.faults import FaultKind, Plan
 from yunzhuo.phoenix.cloud.memory.flavors import choose_flavor
@@ -12,7 +12,7 @@ from yunzhuo.phoenix.cloud.memory.hosts import Room, check_room, choose_host
 from yunzhuo.phoenix.cloud.memory.images import check_minimum, choose_image
 from yunzhuo.phoenix.cloud.memory.lifecycle import RULES, TAKES_ROOM, Pace, accept, frees_at, is_already
 from yunzhuo.phoenix.cloud.memory.networks import choose_network, next_address
-from yunzhuo.phoenix.cloud.memory.records import Change, ServerRecord, SnapshotRecord, as_server, as_snapshot
+from yunzhuo.phoenix.cloud.memory.records import ServerRecord, SnapshotRecord, as_server, as_snapshot
 from yunzhuo.phoenix.cloud.memory.state import Transaction
 from yunzhuo.phoenix.cloud.project_resources import QuotaKind
 from yunzhuo.phoenix.cloud.resources import Server, ServerRequest, ServerStatus, Snapshot
@@ -136,6 +136,8 @@ def delete(transaction: Transaction, plan: Plan, server_id: str) -> None:
 
 def _make(transaction: Transaction, plan: Plan, request: ServerRequest) -> ServerRecord:
     options = transaction.options
+    if options.missing_key_pair:
+        raise NoKeyPair(options.missing_key_pair)
     image = choose_image(transaction, request.image_id)
     flavor = choose_flavor(options, request.flavor_id)
     network = choose_network(transaction, request.network_id)
@@ -167,7 +169,7 @@ def _make(transaction: Transaction, plan: Plan, request: ServerRequest) -> Serve
         created_at=transaction.now,
         status=ServerStatus.BUILDING,
         previous_status=ServerStatus.BUILDING,
-        change=Change(verb="create", status=ends, due_at=due_at, ready_at=ready_at, fault=pace.breaks),
+        change=pace.change("create", ends, due_at, ready_at),
         ready_at=None,
         is_plugged=is_plugged,
         frees_at=frees_at(ServerStatus.BUILDING, ends, due_at),
@@ -221,7 +223,9 @@ def _size(servers: int, vcpus: int, memory_mib: int) -> Mapping[QuotaKind, int]:
 
 def _pace(plan: Plan, host_id: str | None = None) -> Pace:
     fault = plan.get(FaultKind.BREAK) if host_id is None else plan.on_host(FaultKind.BREAK, host_id)
-    return Pace(extra_seconds=plan.extra_seconds, breaks=fault.reason if fault else None)
+    if fault is None:
+        return Pace(extra_seconds=plan.extra_seconds)
+    return Pace(extra_seconds=plan.extra_seconds, breaks=fault.reason, told_after_seconds=fault.seconds)
 
 
 def _draw_password(transaction: Transaction) -> str:

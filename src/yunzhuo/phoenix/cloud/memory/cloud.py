@@ -1,8 +1,10 @@
 """The memory cloud as one object."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from yunzhuo.phoenix.cloud import interface
+from yunzhuo.phoenix.cloud.errors import NoKeyPair
 from yunzhuo.phoenix.cloud.memory.addresses import Addresses
 from yunzhuo.phoenix.cloud.memory.calls import Gate
 from yunzhuo.phoenix.cloud.memory.care import Care
@@ -20,6 +22,7 @@ from yunzhuo.phoenix.cloud.memory.servers import Servers
 from yunzhuo.phoenix.cloud.memory.state import StateFile
 from yunzhuo.phoenix.cloud.memory.topology import Routers
 from yunzhuo.phoenix.cloud.memory.volumes import Volumes
+from yunzhuo.phoenix.cloud.resources import Lack
 from yunzhuo.phoenix.common.clock import Clock
 
 
@@ -48,6 +51,11 @@ class MemoryCloud:
     def check(self) -> None:
         """Raises CloudUnavailable when the state file cannot be used, or a fault says so."""
         self._gate.perform("cloud.check", lambda _transaction, _plan: None)
+
+    def lacks(self) -> Sequence[Lack]:
+        """What its options say that is lacking."""
+        missing = self._gate.perform("cloud.lacks", lambda transaction, _plan: transaction.options.missing_key_pair)
+        return (Lack.of(NoKeyPair(missing)),) if missing else ()
 
     def close(self) -> None:
         """Give back connections and end what waits."""

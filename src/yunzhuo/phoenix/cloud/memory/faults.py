@@ -23,8 +23,8 @@ class FaultKind(StrEnum):
     ``FAIL_AFTER``          CloudUnavailable, and it happened
     ``TIMEOUT``             CloudUnavailable after ``seconds``; whether it happened is left to chance
     ``REFUSE``              a refusal: NoCapacity where room is needed, else ServerBusy (servers) or Conflict
-    ``BREAK``               accepted, and what it started ends in ERROR with ``reason``; what ``image_store.import_from``
-                            fetches does not come
+    ``BREAK``               accepted, and what it started ends in ERROR with ``reason``, which is told ``seconds``
+                            later; what ``image_store.import_from`` fetches does not come
     ``LIE``                 get, find and list of servers answer ``status``, or when it is None the status from before the
                             last change; those of addresses say that one leads where it led before; ``guest.ready`` and
                             ``images.is_prepared`` answer the opposite; ``notices.listen`` tells of every server, twice,

@@ -61,10 +61,16 @@ RULES: dict[str, Rule] = {
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How an accepted verb goes: later by ``extra_seconds``, or into ERROR with the reason ``breaks``."""
+    """How an accepted verb goes: later by ``extra_seconds``, or into ERROR with the reason ``breaks``, told later still."""
 
     extra_seconds: float = 0
     breaks: str | None = None
+    told_after_seconds: float = 0
+
+    def change(self, verb: str, ends: ServerStatus, due_at: float, ready_at: float | None) -> Change:
+        """The verb under way."""
+        told = self.told_after_seconds
+        return Change(verb=verb, status=ends, due_at=due_at, ready_at=ready_at, fault=self.breaks, told_after_seconds=told)
 
 
 def is_already(record: ServerRecord, verb: str) -> bool:
@@ -101,7 +107,7 @@ def accept(record: ServerRecord, verb: str, *, now: float, options: Options, pac
             "status": status,
             "is_shelved": verb == "shelve",
             "previous_status": record.status,
-            "change": Change(verb=verb, status=ends, due_at=due_at, ready_at=ready_at, fault=pace.breaks),
+            "change": pace.change(verb, ends, due_at, ready_at),
             "frees_at": frees_at(record.status, ends, due_at),
         }
     )

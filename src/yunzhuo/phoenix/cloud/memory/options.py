@@ -85,6 +85,9 @@ class Options(_Part):
 
     guests_get_ready: bool = True
     has_guest_calls: bool = Field(True, description="False: no way into servers but to see whether they are ready (OpenStack).")
+    missing_key_pair: str = Field(
+        "", description="Key pair that new servers need and that is not there; empty: they need none."
+    )
     tells_of_changes: bool = Field(False, description="Whether it tells of changes to servers by itself.")
     floating_ips: int = Field(50_000, ge=0, le=50_000, description="How many addresses an external network has.")
     calls_kept: int = Field(10_000, ge=1)

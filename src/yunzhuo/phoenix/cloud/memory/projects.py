@@ -10,9 +10,11 @@ from yunzhuo.phoenix.cloud.memory import store, things
 from yunzhuo.phoenix.cloud.memory.calls import Gate
 from yunzhuo.phoenix.cloud.memory.state import Transaction
 from yunzhuo.phoenix.cloud.memory.things import Thing
-from yunzhuo.phoenix.cloud.project_resources import Project, QuotaKind, QuotaUse
+from yunzhuo.phoenix.cloud.project_resources import OF_VOLUMES, Project, QuotaKind, QuotaUse
+from yunzhuo.phoenix.common.errors import InvalidInput
 
 _Result = TypeVar("_Result")
+_MIB_OF_GIB = 1024
 
 
 class MadeProject(Thing):
@@ -56,6 +58,7 @@ class Projects:
     def set_quota(self, project_id: str, quota: Mapping[QuotaKind, int | None]) -> None:
         def change(transaction: Transaction) -> None:
             made = _read(transaction, project_id)
+            _check_volumes(transaction, project_id, quota)
             told = {**made.quota, **quota}
             left = {kind: most for kind, most in told.items() if most is not None}
             things.write(transaction, made.model_copy(update={"quota": left}))
@@ -74,6 +77,11 @@ class Projects:
 
     def _perform(self, verb: str, subject: str, action: Callable[[Transaction], _Result]) -> _Result:
         return self._gate.perform(f"projects.{verb}", lambda transaction, _plan: action(transaction), subject=subject)
+
+
+def mib_as_counted(size_mib: int) -> int:
+    """How much of the quota a volume or its snapshot takes: whole GiB."""
+    return -(-size_mib // _MIB_OF_GIB) * _MIB_OF_GIB
 
 
 def place(transaction: Transaction, tag: str, project_id: str | None, wanted: Mapping[QuotaKind, int]) -> None:
@@ -135,13 +143,35 @@ def _contents(transaction: Transaction, project_id: str) -> Mapping[str, Sequenc
 def _quota(transaction: Transaction, project_id: str) -> Mapping[QuotaKind, QuotaUse]:
     made, contents = _read(transaction, project_id), _contents(transaction, project_id)
     servers = [record for record in store.read_servers(transaction) if record.desktop_id in contents["servers"]]
+    sizes = _volumes(transaction, project_id)
     used = {
         QuotaKind.SERVERS: len(servers),
         QuotaKind.VCPUS: sum(record.vcpus for record in servers),
         QuotaKind.MEMORY_MIB: sum(record.memory_mib for record in servers),
         QuotaKind.ADDRESSES: len(contents["floating IPs"]),
+        QuotaKind.VOLUMES: len(sizes),
+        QuotaKind.VOLUMES_MIB: sum(mib_as_counted(size) * (1 + kept) for size, kept in sizes),
+        QuotaKind.VOLUME_SNAPSHOTS: sum(kept for _, kept in sizes),
     }
     return {kind: QuotaUse(used[kind], made.quota.get(kind)) for kind in QuotaKind}
+
+
+def _volumes(transaction: Transaction, project_id: str) -> Sequence[tuple[int, int]]:
+    """The size of each volume, MiB, and how many snapshots it has."""
+    rows = transaction.rows(
+        "SELECT size_mib, (SELECT count(*) FROM volume_snapshots WHERE volume_id = volumes.id)"
+        " FROM volumes JOIN placements ON tag = disk_id WHERE project_id = ?",
+        project_id,
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def _check_volumes(transaction: Transaction, project_id: str, quota: Mapping[QuotaKind, int | None]) -> None:
+    uses = _quota(transaction, project_id)
+    for kind in OF_VOLUMES & quota.keys():
+        most = quota[kind]
+        if most is not None and (most < uses[kind].used or (kind is QuotaKind.VOLUMES_MIB and most % _MIB_OF_GIB)):
+            raise InvalidInput("The cloud refused this quota of volumes.", fields={kind.value: f"{uses[kind].used} are used"})
 
 
 def _as_project(made: MadeProject) -> Project:

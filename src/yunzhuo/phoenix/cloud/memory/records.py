@@ -24,6 +24,8 @@ class Change(_Record):
     due_at: float
     ready_at: float | None
     fault: str | None = None
+    # How long after that the fault is told.
+    told_after_seconds: float = 0.0
 
 
 class ServerRecord(_Record):
@@ -58,6 +60,7 @@ class ServerRecord(_Record):
     console_password: str
     gone_at: float | None = None
     fault: str | None = None
+    fault_told_at: float = 0.0
     clipboard: str = ""
     fault_code: FaultCode | None = None
     language: str | None = None
@@ -106,6 +109,7 @@ def settle(record: ServerRecord, now: float) -> ServerRecord:
             "previous_status": record.status,
             "ready_at": change.ready_at,
             "fault": change.fault,
+            "fault_told_at": change.due_at + change.told_after_seconds,
             "fault_code": None,
             "change": None,
         }
@@ -126,7 +130,7 @@ def as_server(record: ServerRecord, now: float) -> Server:
         created_at=as_time(record.created_at),
         observed_at=as_time(now),
         addresses=(Address(record.network_name, record.address),) if has_address else (),
-        fault=record.fault,
+        fault=record.fault if record.fault_told_at <= now else None,
         fault_code=record.fault_code,
         language=record.language,
         is_locked=record.is_locked,

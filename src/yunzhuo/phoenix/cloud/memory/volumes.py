@@ -16,6 +16,7 @@ from yunzhuo.phoenix.cloud.memory.calls import Gate
 from yunzhuo.phoenix.cloud.memory.guest_system import VOLUME_FOLDER
 from yunzhuo.phoenix.cloud.memory.records import as_time
 from yunzhuo.phoenix.cloud.memory.state import Transaction
+from yunzhuo.phoenix.cloud.project_resources import QuotaKind
 from yunzhuo.phoenix.cloud.resources import ServerStatus, Volume, VolumeRequest, VolumeSnapshot, VolumeStatus
 from yunzhuo.phoenix.common.errors import InvalidInput
 
@@ -118,7 +119,8 @@ def _create(transaction: Transaction, request: VolumeRequest) -> Volume:
         return known
     if not 0 < request.size_mib <= _LARGEST_MIB:
         raise InvalidInput("No volume can have this size.", fields={"size_mib": f"1 to {_LARGEST_MIB}"})
-    projects.place(transaction, request.disk_id, request.project_id, {})
+    wanted = {QuotaKind.VOLUMES: 1, QuotaKind.VOLUMES_MIB: projects.mib_as_counted(request.size_mib)}
+    projects.place(transaction, request.disk_id, request.project_id, wanted)
     volume_id = transaction.draw_id()
     transaction.execute(
         "INSERT INTO volumes (id, disk_id, name, size_mib, created_at) VALUES (?, ?, ?, ?, ?)",
@@ -167,6 +169,8 @@ def _delete(transaction: Transaction, volume_id: str) -> None:
 
 def _snapshot(transaction: Transaction, volume_id: str, name: str) -> VolumeSnapshot:
     volume, snapshot_id = read_volume(transaction, volume_id), transaction.draw_id()
+    wanted = {QuotaKind.VOLUME_SNAPSHOTS: 1, QuotaKind.VOLUMES_MIB: projects.mib_as_counted(volume.size_mib)}
+    projects.check_quota(transaction, projects.project_of(transaction, volume.disk_id), wanted)
     transaction.execute(
         "INSERT INTO volume_snapshots (id, volume_id, name, created_at, size_mib) VALUES (?, ?, ?, ?, ?)",
         snapshot_id,

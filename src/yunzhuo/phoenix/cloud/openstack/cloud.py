@@ -1,6 +1,7 @@
 """The driver's parts, put together."""
 
-from urllib.parse import quote
+from collections.abc import Sequence
+from functools import partial
 
 from yunzhuo.phoenix.cloud import interface
 from yunzhuo.phoenix.cloud.errors import CloudNotOffered
@@ -8,12 +9,14 @@ from yunzhuo.phoenix.cloud.openstack.changed_servers import ChangedServers
 from yunzhuo.phoenix.cloud.openstack.connection import CREATE, Connection
 from yunzhuo.phoenix.cloud.openstack.domain import Domain
 from yunzhuo.phoenix.cloud.openstack.image_store import OpenStackImageStore
+from yunzhuo.phoenix.cloud.openstack.key_pairs import check_key_pair
 from yunzhuo.phoenix.cloud.openstack.notices import OpenStackNotices
 from yunzhuo.phoenix.cloud.openstack.places import Places
 from yunzhuo.phoenix.cloud.openstack.projects import OpenStackProjects
 from yunzhuo.phoenix.cloud.openstack.spread_care import SpreadCare
 from yunzhuo.phoenix.cloud.openstack.spread_networks import SpreadAddresses, SpreadNetworks, SpreadVolumes
 from yunzhuo.phoenix.cloud.openstack.spread_servers import SpreadGuest, SpreadHosts, SpreadServers
+from yunzhuo.phoenix.cloud.resources import Lack
 from yunzhuo.phoenix.common.errors import InvalidInput
 from yunzhuo.phoenix.config.settings import OpenStackSettings
 
@@ -49,28 +52,23 @@ class OpenStackCloud:
         self.notices: interface.Notices = self._notices
 
     def check(self) -> None:
-        """Raises CloudUnavailable when the cloud does not answer, CloudNotOffered when its Nova is too old.
-
-        And InvalidInput for a key pair or server group of the settings that is not there: no server could be made.
-        """
+        """Raises CloudUnavailable when the cloud does not answer, CloudNotOffered when its Nova is too old."""
         newest = self._connection.max_microversion()
         if newest < _NEEDED:
             raise CloudNotOffered(f"what desktops need: Nova's API {CREATE} (it has {newest[0]}.{newest[1]})")
         self._connection.get("compute", "/servers?limit=1")
-        self._check_key_pair()
-        self._places.home.server_groups.check()
+
+    def lacks(self) -> Sequence[Lack]:
+        """A key pair or a server group that the settings name."""
+        found = []
+        for check in (partial(check_key_pair, self._connection), self._places.home.server_groups.check):
+            try:
+                check()
+            except InvalidInput as lack:
+                found.append(Lack.of(lack))
+        return tuple(found)
 
     def close(self) -> None:
         """Give back connections; may be called twice."""
         self._notices.close()
         self._places.close()
-
-    def _check_key_pair(self) -> None:
-        name = self._connection.settings.key_name
-        if name:
-            path = f"/os-keypairs/{quote(name, safe='')}"
-            self._connection.ask("compute", "GET", path, refusals={404: lambda _said, **_details: _no_key_pair(name)})
-
-
-def _no_key_pair(name: str) -> InvalidInput:
-    return InvalidInput(f"Our account has no key pair {name!r} in the cloud ([openstack] key_name).", code="no_key_pair")

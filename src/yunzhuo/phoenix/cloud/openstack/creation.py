@@ -21,6 +21,7 @@ from yunzhuo.phoenix.cloud.openstack.connection import CREATE, Connection, Json
 from yunzhuo.phoenix.cloud.openstack.elsewhere import Elsewhere
 from yunzhuo.phoenix.cloud.openstack.flavors import OpenStackFlavors
 from yunzhuo.phoenix.cloud.openstack.images import Fitting
+from yunzhuo.phoenix.cloud.openstack.key_pairs import check_key_pair
 from yunzhuo.phoenix.cloud.openstack.networks import OpenStackNetworks
 from yunzhuo.phoenix.cloud.openstack.server_groups import ServerGroups
 from yunzhuo.phoenix.cloud.openstack.server_lookup import ServerLookup, is_desktop_id
@@ -114,6 +115,9 @@ class Creation:
         except Forbidden as refused:
             self._groups.check_room(group_id, refused)
             raise quotas.judge(self._connection, refused, flavor) from refused
+        except InvalidInput:
+            check_key_pair(self._connection)  # which is looked for only now: mostly it is there
+            raise
 
     def _post(self, body: Json, hints: Json) -> tuple[str, str | None]:
         wanted = {"server": body} | ({"os:scheduler_hints": hints} if hints else {})

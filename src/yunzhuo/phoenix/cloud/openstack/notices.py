@@ -79,7 +79,7 @@ class OpenStackNotices:
             bodies = self._line.wait(seconds)
         except _AWAY as error:
             self._hang_up()
-            self._why = f"{type(error).__name__}: {error}"[:200]
+            self._why = _reason(error, self._settings)[:300]
             self._rests_until = time.monotonic() + self._rest_seconds
             self._rest_seconds = min(2 * self._rest_seconds, _LONGEST_REST_SECONDS)
             raise self._unavailable() from error
@@ -98,6 +98,18 @@ class OpenStackNotices:
 def queue_name(project_id: str, tag: str) -> str:
     """One for each installation: two that shared a queue would take each other's messages."""
     return f"yunzhuo-{project_id}-{tag}"
+
+
+def _reason(error: Exception, settings: OpenStackSettings) -> str:
+    """What went wrong, for who runs the installation; of a CA also which setting names it."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        believed = settings.notifications_ca or "the system's CAs"
+        return (
+            f"the broker's certificate is not vouched for by {believed} ([openstack] notifications_ca): {error.verify_message}"
+        )
+    if settings.notifications_ca and isinstance(error, ssl.SSLError | FileNotFoundError | PermissionError):
+        return f"TLS with {settings.notifications_ca} ([openstack] notifications_ca): {type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {error}"
 
 
 class _Line:

@@ -105,7 +105,6 @@ def read(found: Mapping[str, Any], *, owner_tag: str, observed_at: datetime) -> 
     if not desktop_id or owner_tag not in tags or desktop_tag(desktop_id) not in tags or found["status"] in _GONE:
         return None
     status = STATUSES.get(found["status"], ServerStatus.UNKNOWN)
-    fault = found.get("fault")
     image = found.get("image") or {}
     server = Server(
         id=found["id"],
@@ -119,15 +118,11 @@ def read(found: Mapping[str, Any], *, owner_tag: str, observed_at: datetime) -> 
         created_at=read_time(found["created"]),
         observed_at=observed_at,
         addresses=_addresses(found.get("addresses") or {}),
-        fault=_fault(fault) if status is ServerStatus.ERROR else None,
+        fault=(found.get("fault") or {}).get("message") or None if status is ServerStatus.ERROR else None,
         language=metadata.get(LANGUAGE) or None,
         is_locked=bool(found.get("locked")),
     )
     return Seen(server, found["status"], found.get("OS-EXT-STS:task_state"), metadata, has_volume=not found.get("image"))
-
-
-def _fault(fault: Mapping[str, Any] | None) -> str:
-    return (fault or {}).get("message") or "The cloud does not say why."
 
 
 def _addresses(networks: Mapping[str, Any]) -> tuple[Address, ...]:

@@ -11,6 +11,7 @@ from yunzhuo.phoenix.cloud.resources import Volume, VolumeSnapshot
 from yunzhuo.phoenix.common.errors import Conflict, NotFound
 
 _MIB_OF_GIB = 1024
+# A person waits for it (ADR 36).
 _LOOK_SECONDS = 20.0
 _PAUSE_SECONDS = 0.5
 _STANDS = frozenset({"available", "restoring"})

@@ -34,6 +34,7 @@ _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MIB_OF_GIB = 1024
 _LARGEST_MIB = 16 * 1024 * 1024
 _LOCKS = 16
+# Less than the lease of an operation's step (ADR 36): most are done by then, and whoever asks again only looks on.
 _LOOK_SECONDS = 15.0
 _PAUSE_SECONDS = 0.5
 
