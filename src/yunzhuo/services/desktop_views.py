@@ -301,4 +301,7 @@ def _beyond(column: Any, value: Any, desktop_id: str, *, is_descending: bool) ->
 
 
 def _by_id(tx: Session, model: type[_Row], ids: set[str]) -> Mapping[str, _Row]:
+    if len(ids) == 1:  # which the session often has already
+        found = tx.get(model, next(iter(ids)))
+        return {found.id: found} if found is not None else {}
     return {row.id: row for row in tx.scalars(select(model).where(model.id.in_(ids)))}
