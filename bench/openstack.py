@@ -3,9 +3,10 @@
 ``python bench/openstack.py [--desktops N] [--rounds N] [--guests N] [--json]``, after `make cloud`. Each round makes N servers
 on hosts that only pretend, three times over: by a script that creates each in one of 16 threads and waits with
 ``wait_for_server`` at its default interval, by one that asks for all with ``min_count`` and waits the same way, and as desktops
-through Yunzhuo's API. The faster script counts. Both sides reach the cloud through the same proxies, which count their calls.
-Then desktops on real guests: from the click to the picture in a browser, against Nova's ACTIVE + the guest's boot + 2 s. With
-``--json`` the last line is one JSON object; times are seconds.
+through Yunzhuo's API. The faster script counts. Both sides reach the cloud through the same proxies, which count their calls;
+what Yunzhuo's processes use of the CPU meanwhile is told, as they may share it with the cloud. Then desktops on real guests:
+from the click to the picture in a browser, against Nova's ACTIVE + the guest's boot + 2 s. With ``--json`` the last line is one
+JSON object; times are seconds.
 """
 
 import argparse
@@ -96,6 +97,7 @@ def pretended(folder: Path, *, count: int, rounds: int) -> dict[str, Any]:
     """Rounds of the three, in turn."""
     unlimited = {"LIMITS__DESKTOPS_PER_USER": str(count), "ADMISSION__BUILDS_PER_CLOUD": "0", "ADMISSION__BUILDS_PER_HOST": "0"}
     results: list[tuple[Took, Took, Took]] = []
+    cpu_seconds: list[float] = []
     with (
         counted(folder) as (counter, file),
         openstack_site(folder / "var", variables=unlimited, **PRETENDED, clouds_file=str(file)) as site,
@@ -105,12 +107,15 @@ def pretended(folder: Path, *, count: int, rounds: int) -> dict[str, Any]:
         for number in range(rounds):
             threads = counter.measure(lambda: one_by_one(sdk, count))
             remove_bare(sdk)
+            before = site.yunzhuo.cpu_seconds()
             ours = counter.measure(lambda: through_yunzhuo(api, count))
+            used = {name: round(now - before[name], 2) for name, now in site.yunzhuo.cpu_seconds().items()}
             remove_desktops(api)
             at_once = counter.measure(lambda: all_at_once(sdk, count))
             remove_bare(sdk)
             results.append((threads, at_once, ours))
-            print(f"round {number + 1}: threads {threads}, min_count {at_once}, yunzhuo {ours}", file=sys.stderr)
+            cpu_seconds.append(sum(used.values()))
+            print(f"round {number + 1}: threads {threads}, min_count {at_once}, yunzhuo {ours}, CPU {used}", file=sys.stderr)
     faster = [min(threads, at_once, key=lambda took: took.seconds) for threads, at_once, _ in results]
     pairs = list(zip(faster, (ours for _, _, ours in results), strict=True))
     return {
@@ -118,6 +123,7 @@ def pretended(folder: Path, *, count: int, rounds: int) -> dict[str, Any]:
         "rounds": rounds,
         "yunzhuo_seconds": [round(ours.seconds, 2) for _, ours in pairs],
         "bare_seconds": [round(bare.seconds, 2) for bare, _ in pairs],
+        "yunzhuo_cpu_seconds": [round(seconds, 2) for seconds in cpu_seconds],
         "yunzhuo_calls": [ours.calls for _, ours in pairs],
         "bare_calls": [bare.calls for bare, _ in pairs],
         "wall_time_ratio": round(statistics.median(ours.seconds / bare.seconds for bare, ours in pairs), 3),

@@ -161,11 +161,7 @@ class Bench:
 
     def _cpu(self) -> dict[str, float]:
         times = os.times()
-        used = {"client": times.user + times.system}
-        for name in ("web", "stream", "worker", "scheduler"):
-            fields = Path(f"/proc/{self._running.pids()[name]}/stat").read_text().rpartition(")")[2].split()
-            used[name] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-        return used
+        return {"client": times.user + times.system, **self._running.cpu_seconds()}
 
 
 def percentile(values: Sequence[float], percent: int) -> float:

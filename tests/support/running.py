@@ -75,6 +75,10 @@ class Running:
         processes = json.loads((self.home / "run" / "processes.json").read_text())["processes"]
         return {name: entry["pid"] for name, entry in processes.items() if entry["pid"]}
 
+    def cpu_seconds(self) -> dict[str, float]:
+        """What each process has used of the CPU since its start, with the children that it has had and has."""
+        return {name: sum(_cpu_seconds(each) for each in _with_children(pid)) for name, pid in self.pids().items()}
+
     def interrupt(self, timeout_seconds: float = 20) -> int:
         """Ctrl-C: SIGINT to the whole process group. Answers the exit code."""
         os.killpg(self.process.pid, signal.SIGINT)
@@ -85,6 +89,17 @@ class Running:
         assert self.interrupt() == 0
         self.process = _up(self.environment, self.output)
         wait_until_ready(self)
+
+
+def _with_children(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(each for child in children for each in _with_children(int(child)))]
+
+
+def _cpu_seconds(pid: int) -> float:
+    # proc(5): utime and stime, and those of children that are gone.
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(int(field) for field in fields[11:15]) / os.sysconf("SC_CLK_TCK")
 
 
 def free_ports(*names: str) -> dict[str, int]:

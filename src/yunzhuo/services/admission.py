@@ -65,9 +65,10 @@ class Admission:
     def round(self) -> None:
         """Let in whoever's turn it is, in every lane."""
         with self._db.reading() as tx:
-            lanes = [lane for lane in Lane if tx.scalar(select(exists().where(*_waiting(lane))))]
-        for lane in lanes:
-            self._admit(lane)
+            waits = tx.execute(_WAITS).one()
+        for lane, somebody_waits in zip(Lane, waits, strict=True):
+            if somebody_waits:
+                self._admit(lane)
 
     def outlook(self, tx: Session, lane: Lane, count: int) -> Outlook:
         """What would become of ``count`` more: how many are let in at once, and how long until the last one is."""
@@ -102,17 +103,16 @@ class Admission:
             if room == 0:
                 return
             chosen = Counter(islice(admission.order(standing(tx, lane, in_use), limits), room))
-            let_in = [operation_id for place, count in chosen.items() for operation_id in _first_of(tx, lane, place, count)]
-            admitted = [each for each in let_in if self._let_in(tx, each, now)]
+            let_in = [first for place, count in chosen.items() for first in _first_of(tx, lane, place, count)]
+            admitted = [operation for operation, desktop in let_in if self._let_in(tx, operation, desktop, now)]
             _remember_turns(tx, lane, chosen, now)
         if admitted:
             log.info("operations_admitted", lane=lane, count=len(admitted))
 
-    def _let_in(self, tx: Transaction, operation_id: str, now: datetime) -> bool:
-        operation = tx.get_one(Operation, operation_id)
+    def _let_in(self, tx: Transaction, operation: Operation, desktop: Desktop, now: datetime) -> bool:
         taken = tx.execute(
             update(Operation)
-            .where(Operation.id == operation_id, Operation.status == OperationStatus.WAITING)
+            .where(Operation.id == operation.id, Operation.status == OperationStatus.WAITING)
             .values(
                 status=OperationStatus.QUEUED,
                 admitted_at=now,
@@ -122,8 +122,8 @@ class Admission:
         )
         if getattr(taken, "rowcount", 0) != 1:
             return False  # cancelled, or replaced, at this very moment
-        tx.after_commit(_sender(self._queue, operation_id))
-        self._feed.desktop_changed(tx, tx.get_one(Desktop, operation.desktop_id), operation)
+        tx.after_commit(_sender(self._queue, operation.id))
+        self._feed.desktop_changed(tx, desktop, operation)
         return True
 
 
@@ -202,19 +202,24 @@ def _remember_turns(tx: Transaction, lane: Lane, served: Mapping[Place, int], no
             turn.served_at = now
 
 
-def _first_of(tx: Session, lane: Lane, place: Place, count: int) -> Sequence[str]:
+def _first_of(tx: Session, lane: Lane, place: Place, count: int) -> Sequence[tuple[Operation, Desktop]]:
     query = (
-        select(Operation.id)
+        select(Operation, Desktop)
+        .join(Desktop, Desktop.id == Operation.desktop_id)
         .where(*_waiting(lane))
         .where(Operation.organization_id == place.organization_id, Operation.user_id == place.user_id)
         .where(Operation.host == place.host if place.host is not None else Operation.host.is_(None))
         .order_by(Operation.created_at, Operation.id)
     )
-    return list(tx.scalars(query.limit(count)))
+    return [(operation, desktop) for operation, desktop in tx.execute(query.limit(count))]
 
 
 def _waiting(lane: Lane) -> tuple[ColumnElement[bool], ...]:
     return (Operation.lane == lane, Operation.status == OperationStatus.WAITING)
+
+
+# Asked four times a second, and whenever an operation begins or ends.
+_WAITS = select(*(exists().where(*_waiting(lane)) for lane in Lane))
 
 
 def _sender(queue: Queue, operation_id: str) -> Callable[[], None]:

@@ -19,8 +19,8 @@ from yunzhuo.services.lease_book import terms_for_many
 from yunzhuo.services.queue_places import queue_places
 from yunzhuo.services.reach import in_groups_of
 from yunzhuo.services.rules import lifecycle
-from yunzhuo.services.rules.leases import Terms, extensions_left, goes_to_bin
-from yunzhuo.services.rules.lifecycle import Action, State, Wanted
+from yunzhuo.services.rules.leases import extensions_left, goes_to_bin
+from yunzhuo.services.rules.lifecycle import Action, Facts, State, Wanted
 from yunzhuo.services.rules.remedies import UNDO, Remedy, remedies
 
 MAX_PAGE = 200
@@ -157,8 +157,11 @@ def desktop_views(tx: Session, actor: Actor, rows: Sequence[Pair], *, with_place
     agents = agent_book.of_desktops(tx, [desktop.id for desktop, _ in rows])
     has_more = scope_of(actor, "desktop:assign_address") is not None and address_claims.offered(tx) is not None
     terms = terms_for_many(tx, [desktop for desktop, _ in rows])
-    return [
-        DesktopView(
+
+    def view(desktop: Desktop, operation: Operation) -> DesktopView:
+        facts = facts_of(desktop, operation)
+        state, term = lifecycle.state(facts), terms[desktop.id]
+        return DesktopView(
             id=desktop.id,
             name=desktop.name,
             hostname=desktop.hostname,
@@ -168,8 +171,8 @@ def desktop_views(tx: Session, actor: Actor, rows: Sequence[Pair], *, with_place
             image_name=images[desktop.image_id].name,
             flavor_id=desktop.flavor_id,
             flavor_name=flavors[desktop.flavor_id].name,
-            state=state_of(desktop, operation),
-            is_reachable=lifecycle.is_reachable(facts_of(desktop, operation)),
+            state=state,
+            is_reachable=lifecycle.is_reachable(facts),
             wanted=Wanted(desktop.wanted),
             fault=desktop.observed_fault,
             fault_code=desktop.observed_fault_code,
@@ -179,28 +182,34 @@ def desktop_views(tx: Session, actor: Actor, rows: Sequence[Pair], *, with_place
                 operation,
                 steps[operation.id],
                 queue=places.get(operation.id),
-                remedies=possible_remedies(actor, desktop, operation, in_groups),
+                remedies=_remedies(actor, desktop, operation, facts, in_groups),
             ),
-            actions=_possible(actor, desktop, operation, in_groups) - _impossible(desktop.id in addresses, has_more=has_more),
+            actions=_possible(actor, desktop, facts, in_groups) - _impossible(desktop.id in addresses, has_more=has_more),
             server_name=desktop.server_name if is_told_all else None,
             host=desktop.host if is_told_all else None,
             address=addresses[desktop.id].address if desktop.id in addresses else None,
             ends_at=desktop.ends_at,
             is_ending=desktop.warned_at is not None,
-            extensions_left=extensions_left(terms[desktop.id], desktop.extended) if desktop.ends_at is not None else 0,
-            bin_days=_bin_days(desktop, operation, terms[desktop.id]),
+            extensions_left=extensions_left(term, desktop.extended) if desktop.ends_at is not None else 0,
+            bin_days=term.bin_days if goes_to_bin(facts, None, term.bin_days) else 0,
             bin_until=desktop.bin_until,
             renews_at=desktop.renews_at,
-            idle_until=desktop.idle_ends_at if state_of(desktop, operation) is State.AVAILABLE else None,
+            idle_until=desktop.idle_ends_at if state is State.AVAILABLE else None,
             agent=agents.get(desktop.id),
             is_locked=desktop.is_locked,
         )
-        for desktop, operation in rows
-    ]
+
+    return [view(desktop, operation) for desktop, operation in rows]
 
 
 def possible_remedies(actor: Actor, desktop: Desktop, operation: Operation, in_groups: frozenset[str]) -> frozenset[Remedy]:
     """What the actor can do about an operation: nothing about one that is not the desktop's latest."""
+    return _remedies(actor, desktop, operation, facts_of(desktop, operation), in_groups)
+
+
+def _remedies(
+    actor: Actor, desktop: Desktop, operation: Operation, facts: Facts, in_groups: frozenset[str]
+) -> frozenset[Remedy]:
     if operation.id != desktop.operation_id or desktop.deleted_at is not None:
         return frozenset()
     whose = {"organization_id": desktop.organization_id, "owner_id": desktop.owner_id}
@@ -211,16 +220,16 @@ def possible_remedies(actor: Actor, desktop: Desktop, operation: Operation, in_g
         Remedy.UNDO: verb_for(UNDO.get(action, action)),
         Remedy.DELETE: verb_for(Action.DELETE),
     }
-    found = remedies(facts_of(desktop, operation), is_undoing="undoes" in operation.arguments)
+    found = remedies(facts, is_undoing="undoes" in operation.arguments)
     return frozenset(remedy for remedy in found if may(actor, needed[remedy], **whose, in_groups=in_groups))
 
 
-def _possible(actor: Actor, desktop: Desktop, operation: Operation, in_groups: frozenset[str]) -> frozenset[Action]:
+def _possible(actor: Actor, desktop: Desktop, facts: Facts, in_groups: frozenset[str]) -> frozenset[Action]:
     def is_allowed(action: Action) -> bool:
         whose = {"organization_id": desktop.organization_id, "owner_id": desktop.owner_id}
         return may(actor, verb_for(action), **whose, in_groups=in_groups)
 
-    return frozenset(action for action in lifecycle.allowed_actions(facts_of(desktop, operation)) if is_allowed(action))
+    return frozenset(action for action in lifecycle.allowed_actions(facts) if is_allowed(action))
 
 
 def _impossible(has_address: bool, *, has_more: bool) -> frozenset[Action]:
@@ -228,11 +237,6 @@ def _impossible(has_address: bool, *, has_more: bool) -> frozenset[Action]:
     if has_address:
         return frozenset({Action.ASSIGN_ADDRESS})
     return frozenset({Action.RELEASE_ADDRESS} if has_more else {Action.RELEASE_ADDRESS, Action.ASSIGN_ADDRESS})
-
-
-def _bin_days(desktop: Desktop, operation: Operation, terms: Terms) -> int:
-    """How long the desktop would wait in the bin when it was deleted now."""
-    return terms.bin_days if goes_to_bin(facts_of(desktop, operation), None, terms.bin_days) else 0
 
 
 class Order(StrEnum):
@@ -301,4 +305,7 @@ def _beyond(column: Any, value: Any, desktop_id: str, *, is_descending: bool) ->
 
 
 def _by_id(tx: Session, model: type[_Row], ids: set[str]) -> Mapping[str, _Row]:
+    if len(ids) == 1:  # which the session often has already
+        found = tx.get(model, next(iter(ids)))
+        return {found.id: found} if found is not None else {}
     return {row.id: row for row in tx.scalars(select(model).where(model.id.in_(ids)))}

@@ -9,8 +9,6 @@ from sqlalchemy import delete, select
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.db.models import NoticeListener
 from yunzhuo.phoenix.db.session import Database, retried_when_contended
-from yunzhuo.services.rules import lifecycle
-from yunzhuo.services.rules.lifecycle import Step
 
 # A listener that has not reported for so long is not believed to listen; after the other, it is forgotten.
 _SILENT_AFTER = timedelta(seconds=20)
@@ -42,10 +40,6 @@ class NoticeBook:
         self._clock = clock
         self._scheduler = scheduler
         self._known: tuple[datetime, bool] | None = None
-
-    def is_told_of(self, step: Step) -> bool:
-        """Whether the cloud will tell when there is something to see for an operation at this step."""
-        return step in lifecycle.TOLD and self.is_told()
 
     def is_told(self) -> bool:
         """Whether somebody listens, and has heard of our project lately. May be two seconds old."""

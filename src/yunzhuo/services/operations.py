@@ -1,8 +1,9 @@
-"""The operation engine: one step per job, owned by a lease in the database, so that any worker goes on where one died.
+"""The operation engine: each step is owned by a lease in the database, so that any worker goes on where one died.
 
 A job asks :meth:`OperationEngine.advance` to look at one operation. That claims the lease (transaction one), takes the
-present step outside any transaction, and writes what came of it (transaction two) if the lease is still its own. The
-next look is asked for by message; ``due_at`` and the lease's end in the database are the truth behind the message.
+present step outside any transaction, and writes what came of it (transaction two) if the lease is still its own. The step after
+it, when that is due at once, is claimed anew by the same job; the next look is asked for by message. ``due_at`` and the lease's
+end in the database are the truth behind the message.
 """
 
 import json
@@ -10,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import or_, select
 
 from yunzhuo.phoenix.cloud.errors import ServerNotFound
 from yunzhuo.phoenix.cloud.interface import Cloud
@@ -26,6 +27,7 @@ from yunzhuo.services.admission import ADVANCE_JOB, Admission
 from yunzhuo.services.agent_book import AgentBook
 from yunzhuo.services.changes import ChangeFeed
 from yunzhuo.services.notice_book import NoticeBook
+from yunzhuo.services.operation_rows import Rows
 from yunzhuo.services.outcomes import Outcome, ServerFailed, Subject
 from yunzhuo.services.releasing import release_all
 from yunzhuo.services.rules import lifecycle
@@ -38,6 +40,8 @@ _ADMITTED = [status.value for status in lifecycle.ADMITTED]
 # Clocks of computers differ a little; a message that is this early is not sent away.
 _EARLY = timedelta(milliseconds=50)
 _BELIEVED_MISSING_AFTER = 4
+# Whoever is at an operation goes on with what is due at once; after so many steps others have their turn.
+_STEPS_A_JOB = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +89,25 @@ class OperationEngine:
         self._worker = worker
 
     def advance(self, operation_id: str) -> None:
-        """Take the operation's present step if it is due and nobody else is at it. Twice is harmless."""
-        claim = self.claim(operation_id)
-        if claim is None:
-            return
+        """Take the operation's present step if it is due and nobody else is at it, and some that are due at once after it.
+
+        Twice is harmless.
+        """
+        for _ in range(_STEPS_A_JOB):
+            claim = self.claim(operation_id)
+            if claim is None or not self._take_step(claim):
+                return
+        self.wake(operation_id)
+
+    def _take_step(self, claim: Claim) -> bool:
+        """Take a step that was claimed, and write down what came of it. Answers whether the next one is due at once."""
         if claim.deadline_at <= self._clock.now():
             self.record_failure(claim, *too_late(claim.step, self._cloud, claim.subject))
-            return
+            return False
         if claim.is_called_off:
             reason = "The account that asked for this was disabled."
             self.record_failure(claim, "account_disabled", reason, was_refused=claim.position == 0)
-            return
+            return False
         try:
             outcome = perform(claim.step, self._cloud, claim.subject)
         except Unavailable as error:
@@ -109,11 +121,12 @@ class OperationEngine:
         except YunzhuoError as error:
             self.record_failure(claim, error.code, error.message, details=error.details)
         except Exception as error:
-            log.exception("step_crashed", operation_id=operation_id, step=claim.step)
+            log.exception("step_crashed", operation_id=claim.operation_id, step=claim.step)
             details = {"error": f"{type(error).__name__}: {error}"}
             self.record_failure(claim, "internal_error", "Something went wrong inside Yunzhuo.", details=details)
         else:
-            self.record_outcome(claim, outcome)
+            return self.record_outcome(claim, outcome)
+        return False
 
     def due(self, *, grace: timedelta = timedelta(), limit: int = 200) -> Sequence[str]:
         """Ids of the operations that have been due for ``grace`` with nobody working on them, longest first."""
@@ -133,22 +146,13 @@ class OperationEngine:
         now = self._clock.now()
         lease_end = now + timedelta(seconds=self._settings.lease_seconds)
         with self._db.transaction() as tx:
-            taken = tx.execute(
-                update(Operation)
-                .where(
-                    Operation.id == operation_id,
-                    Operation.status.in_(_ADMITTED),
-                    Operation.due_at <= now + _EARLY,
-                    or_(Operation.lease_expires_at.is_(None), Operation.lease_expires_at <= now),
-                )
-                .values(lease_owner=self._worker, lease_expires_at=lease_end, status=OperationStatus.RUNNING)
-            )
-            if getattr(taken, "rowcount", 0) != 1:
+            due_until = now + _EARLY
+            if not operation_rows.take(tx, operation_id, self._worker, now=now, due_until=due_until, lease_end=lease_end):
                 return None
             return self._begin_step(tx, operation_id, now)
 
     def _begin_step(self, tx: Transaction, operation_id: str, now: datetime) -> Claim:
-        operation, step, desktop, image, flavor, owner = tx.execute(operation_rows.everything_about(operation_id)).one()
+        operation, step, desktop, image, flavor, owner = operation_rows.everything_about(tx, operation_id)
         image = tx.get_one(Image, operation.arguments.get("image", image.id))
         flavor = tx.get_one(Flavor, operation.arguments.get("flavor", flavor.id))
         is_called_off = _is_called_off(owner, operation, step)
@@ -191,15 +195,17 @@ class OperationEngine:
         )
 
     @retried_when_contended
-    def record_outcome(self, claim: Claim, outcome: Outcome) -> None:
-        """Write down what came of a step and give the lease back; nothing when it is another worker's by now."""
-        now, is_told = self._clock.now(), self._notices.is_told_of(claim.step)
+    def record_outcome(self, claim: Claim, outcome: Outcome) -> bool:
+        """Write down what came of a step and give the lease back; nothing when it is another worker's by now.
+
+        Answers whether the next step is due at once: then whoever calls has to see to it, and no message is sent.
+        """
+        now, is_told = self._clock.now(), self._notices.is_told()
         with self._db.transaction() as tx:
             held = self._held(tx, claim)
             if held is None:
-                return
-            operation, desktop = held
-            step, *later = tx.scalars(operation_rows.steps_from(claim.operation_id, claim.position))
+                return False
+            operation, desktop, step = held.operation, held.desktop, held.step
             _observe(tx, desktop, outcome, now)
             if outcome.observed is not None:
                 operation.note_code = outcome.fault_code
@@ -210,20 +216,21 @@ class OperationEngine:
                 build_tries.give_up(tx, operation, step, outcome.lost, now)
                 operation.deadline_at = self._admission.deadline(claim.action, now)
                 operation.attempts, operation.position = 0, operation.position + 1
-                self._look_again(tx, operation, now, 0)
+                operation.due_at = now
                 self._feed.desktop_changed(tx, desktop, operation)
                 log.warning("build_given_up", operation_id=claim.operation_id, host=outcome.lost.host, why=outcome.lost.why)
-                return
+                return True
             if not outcome.done:
                 waited = (now - claim.step_started_at).total_seconds()
                 if step.detail != outcome.detail:
                     step.detail = outcome.detail
                     self._feed.desktop_changed(tx, desktop, operation)
-                pause = claim.subject.look_again_seconds(waited, is_told=is_told and not outcome.awaits_reason)
+                tells = is_told and claim.step in lifecycle.TOLD and not outcome.awaits_reason
+                pause = claim.subject.look_again_seconds(waited, is_told=tells)
                 if claim.subject.waits_for_another:  # which has a deadline of its own
                     operation.deadline_at += timedelta(seconds=pause)
                 self._look_again(tx, operation, now, pause)
-                return
+                return False
             step.status, step.ended_at, step.detail = OperationStatus.SUCCEEDED, now, outcome.detail
             step.cloud_request_id = outcome.cloud_request_id or step.cloud_request_id
             _take_over(desktop, operation, claim.step)
@@ -232,11 +239,9 @@ class OperationEngine:
             self._agents.settle(tx, desktop, claim.step)
             build_tries.settle(tx, desktop, operation, claim.step, now)
             operation.attempts, operation.position = 0, operation.position + 1
-            if later:
-                self._look_again(tx, operation, now, 0)
-            else:
-                self._finish(tx, operation, desktop, now)
+            is_due = self._go_on(tx, held, now, is_told=is_told)
             self._feed.desktop_changed(tx, desktop, operation)
+            return is_due
 
     @retried_when_contended
     def _record_trouble(self, claim: Claim, error: YunzhuoError) -> None:
@@ -248,9 +253,8 @@ class OperationEngine:
             held = self._held(tx, claim)
             if held is None:
                 return
-            operation, desktop = held
+            operation, desktop, step = held.operation, held.desktop, held.step
             operation.attempts += 1
-            step = tx.scalars(operation_rows.step_at(claim.operation_id, claim.position)).one()
             step.detail, step.cloud_request_id = error.message[:1000], _cloud_request_id(error.details)
             self._look_again(tx, operation, now, lifecycle.retry_delay_seconds(operation.attempts))
             self._feed.desktop_changed(tx, desktop, operation)
@@ -286,8 +290,7 @@ class OperationEngine:
             held = self._held(tx, claim)
             if held is None:
                 return
-            operation, desktop = held
-            step = tx.scalars(operation_rows.step_at(claim.operation_id, claim.position)).one()
+            operation, desktop, step = held.operation, held.desktop, held.step
             step.status, step.ended_at = OperationStatus.FAILED, now
             step.detail, step.cloud_request_id = message[:1000], _cloud_request_id(details or {})
             if claim.subject.build is not None and step.cloud_request_id is None:
@@ -309,26 +312,29 @@ class OperationEngine:
             self._make_room(tx, operation)
         log.warning("operation_failed", operation_id=claim.operation_id, action=claim.action, step=claim.step, code=code)
 
-    def _held(self, tx: Transaction, claim: Claim) -> tuple[Operation, Desktop] | None:
-        """The operation with its lease given back, and its desktop, if the lease was still ours; None when it went on
-        without us."""
+    def _held(self, tx: Transaction, claim: Claim) -> Rows | None:
+        """The operation with its lease given back, if that was still ours; None when it went on without us."""
         # The desktop's row first, as wishes and cancellations take them: in another order two would wait for each other.
         desktop = tx.get_one(Desktop, claim.desktop_id, with_for_update=True)
-        released = tx.execute(
-            update(Operation)
-            .where(
-                Operation.id == claim.operation_id, Operation.lease_owner == self._worker, Operation.position == claim.position
-            )
-            .values(lease_owner=None, lease_expires_at=None)
-        )
-        if getattr(released, "rowcount", 0) != 1:
+        if not operation_rows.give_back(tx, claim.operation_id, self._worker, claim.position):
             log.warning("lease_lost", operation_id=claim.operation_id, step=claim.step)
             return None
-        operation = tx.get_one(Operation, claim.operation_id)
-        if operation.status not in _ADMITTED:
+        held = operation_rows.present_and_next(tx, claim.operation_id, desktop)
+        if held.operation.status not in _ADMITTED:
             log.info("operation_superseded", operation_id=claim.operation_id, step=claim.step)
             return None
-        return operation, desktop
+        return held
+
+    def _go_on(self, tx: Transaction, held: Rows, now: datetime, *, is_told: bool) -> bool:
+        """Go on to the step after this one, or end. Answers whether there is one that is due at once."""
+        if held.later is None:
+            self._finish(tx, held.operation, held.desktop, now)
+            return False
+        held.operation.due_at = now
+        pause = lifecycle.first_look_seconds(Step(held.later.name), is_told=is_told)
+        if pause:
+            self._look_again(tx, held.operation, now, pause)
+        return not pause
 
     def _look_again(self, tx: Transaction, operation: Operation, now: datetime, delay_seconds: float) -> None:
         operation.due_at = now + timedelta(seconds=delay_seconds)

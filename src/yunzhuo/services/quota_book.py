@@ -1,6 +1,6 @@
 """Quotas as they are kept: counted and reserved in the transaction of whoever wants something."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, case, func, select
@@ -59,7 +59,7 @@ class QuotaBook:
         if not limits:
             return
         tx.execute(select(Organization.id).where(Organization.id == organization_id).with_for_update())
-        counted = counts(tx, organization, self._clock.now())
+        counted = counts(tx, organization, self._clock.now(), {resource for resource, _ in limits})
         allowances = [Allowance(*organization, resource, counted[resource], most) for resource, most in limits]
         exceeded = first_exceeded(allowances, wanted)
         if exceeded is not None:
@@ -73,24 +73,21 @@ class QuotaBook:
         """
         self._license.reserve(tx, _licensed(wanted), reach(wanted))
         subjects = _subjects(tx, owner_id, organization_id)
-        limits = self._limits_of(tx, subjects, owner_id)
-        held = sorted(
-            {key for key, resource in limits if wanted.get(resource, 0) > 0 and key[0] is not Subject.USER}, reverse=True
-        )
+        limits = {
+            (key, resource): most
+            for (key, resource), most in self._limits_of(tx, subjects, owner_id).items()
+            if wanted.get(resource, 0) > 0
+        }
+        limited = {key: {resource for each, resource in limits if each == key} for key, _ in limits}
+        held = sorted((key for key in limited if key[0] is not Subject.USER), reverse=True)
         for kind, subject_id in held:  # the organization, then groups by id, then the person: always in this order
             table = Organization if kind is Subject.ORGANIZATION else Group
             tx.execute(select(table.id).where(table.id == subject_id).with_for_update())
         found = tx.scalar(select(User.id).where(User.id == owner_id, User.disabled_at.is_(None)).with_for_update())
         if found is None and Resource.DESKTOPS in wanted:
             raise NotSignedIn("not_signed_in", "Please sign in.")
-        counted = {
-            key: counts(tx, key, self._clock.now()) for key in {key for key, resource in limits if wanted.get(resource, 0) > 0}
-        }
-        allowances = [
-            Allowance(*key, resource, counted[key][resource], most)
-            for (key, resource), most in limits.items()
-            if key in counted
-        ]
+        counted = {key: counts(tx, key, self._clock.now(), resources) for key, resources in limited.items()}
+        allowances = [Allowance(*key, resource, counted[key][resource], most) for (key, resource), most in limits.items()]
         exceeded = first_exceeded(allowances, wanted)
         if exceeded is not None:
             raise _reached(exceeded)
@@ -115,34 +112,38 @@ def _licensed(wanted: Mapping[Resource, int]) -> dict[Limit, int]:
     return {_LICENSED[each]: more for each, more in wanted.items() if each in _LICENSED}
 
 
-def counts(tx: Session, key: _Key, now: datetime) -> _Counts:
-    """What a subject uses now of everything."""
+def counts(tx: Session, key: _Key, now: datetime, resources: Collection[Resource] = frozenset(Resource)) -> _Counts:
+    """What a subject uses now of these resources."""
     owned, used_by = _whose(key)
     there = (owned, Desktop.deleted_at.is_(None))
+    found: dict[Resource, int] = {}
+    if not _OF_DESKTOPS.isdisjoint(resources):
+        found |= _of_desktops(tx, there)
+    if not _OF_FLAVOR.isdisjoint(resources):
+        found = _with_resizes(tx, owned, found)
+    for resource, table in ((Resource.SNAPSHOTS, Snapshot), (Resource.ADDRESSES, Address)):
+        if resource in resources:
+            of_desktops = select(func.count()).select_from(table).join(Desktop, Desktop.id == table.desktop_id).where(*there)
+            found[resource] = tx.scalar(of_desktops) or 0
+    if Resource.HOURS in resources:
+        month = now.astimezone(UTC).date().replace(day=1)
+        seconds = tx.scalar(select(func.sum(UsageDay.running_seconds)).where(used_by, UsageDay.day >= month)) or 0
+        found[Resource.HOURS] = int(seconds) // _SECONDS_PER_HOUR
+    if not _OF_DISKS.isdisjoint(resources):
+        found |= disk_counts(tx, _disks_of(key), PersonalDisk.deleted_at.is_(None))
+    return found
+
+
+def _of_desktops(tx: Session, there: tuple[ColumnElement[bool], ...]) -> dict[Resource, int]:
     is_out = Desktop.binned_at.is_(None)  # what is in the bin takes disk, and nothing else
-    running = func.sum(case((Desktop.wanted == Wanted.RUNNING, 1), else_=0))
     sums = select(
         *(func.sum(case((is_out, each), else_=0)) for each in (1, Flavor.vcpus, Flavor.memory_mib)),
-        running,
+        func.sum(case((Desktop.wanted == Wanted.RUNNING, 1), else_=0)),
         func.sum(Flavor.disk_mib),
     )
     row = tx.execute(sums.select_from(Desktop).join(Flavor, Flavor.id == Desktop.flavor_id).where(*there)).one()
-    snapshots = select(func.count()).select_from(Snapshot).join(Desktop, Desktop.id == Snapshot.desktop_id).where(*there)
-    addresses = select(func.count()).select_from(Address).join(Desktop, Desktop.id == Address.desktop_id).where(*there)
-    month = now.astimezone(UTC).date().replace(day=1)
-    seconds = tx.scalar(select(func.sum(UsageDay.running_seconds)).where(used_by, UsageDay.day >= month)) or 0
-    found = {
-        Resource.DESKTOPS: int(row[0] or 0),
-        Resource.RUNNING: int(row[3] or 0),
-        Resource.VCPUS: int(row[1] or 0),
-        Resource.MEMORY_MIB: int(row[2] or 0),
-        Resource.DISK_MIB: int(row[4] or 0),
-        Resource.SNAPSHOTS: tx.scalar(snapshots) or 0,
-        Resource.ADDRESSES: tx.scalar(addresses) or 0,
-        Resource.HOURS: int(seconds) // _SECONDS_PER_HOUR,
-        **disk_counts(tx, _disks_of(key), PersonalDisk.deleted_at.is_(None)),
-    }
-    return _with_resizes(tx, owned, found)
+    counted = (Resource.DESKTOPS, Resource.VCPUS, Resource.MEMORY_MIB, Resource.RUNNING, Resource.DISK_MIB)
+    return {resource: int(count or 0) for resource, count in zip(counted, row, strict=True)}
 
 
 def disk_counts(tx: Session, *which: ColumnElement[bool]) -> _Counts:
@@ -169,6 +170,10 @@ def reach(wanted: Mapping[Resource, int]) -> Reach:
         return Reach.CLOSE
     return Reach.KEEP if wanted.keys() <= SWITCHED_ON.keys() else Reach.ALL
 
+
+_OF_FLAVOR = frozenset({Resource.VCPUS, Resource.MEMORY_MIB, Resource.DISK_MIB})
+_OF_DESKTOPS = _OF_FLAVOR | {Resource.DESKTOPS, Resource.RUNNING}
+_OF_DISKS = frozenset({Resource.PERSONAL_DISKS, Resource.PERSONAL_DISK_MIB, Resource.PERSONAL_DISK_SNAPSHOTS})
 
 # Whoever switches a desktop on has to have an hour left.
 SWITCHED_ON = {Resource.RUNNING: 1, Resource.HOURS: 1}

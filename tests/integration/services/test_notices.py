@@ -68,6 +68,18 @@ def state(yunzhuo: Installation, actor: Actor, desktop_id: str) -> State:
     return yunzhuo.services.desktops.get(actor, desktop_id).state
 
 
+def test_what_was_just_asked_for_is_not_looked_at_before_it_can_be_there(told: Installation, lin: Actor) -> None:
+    before = told.weather.calls.last_id()
+    desktop_id = told.request(lin).desktop.id
+    told.work()
+    told.work()
+    assert told.cloud.servers.find(desktop_id) is not None
+    assert told.weather.calls.count("servers.get", after_id=before) == 0
+    told.pass_time(1)
+    told.work()
+    assert told.weather.calls.count("servers.get", after_id=before) == 1
+
+
 def test_an_operation_that_waits_is_looked_at_when_its_server_changes(told: Installation, lin: Actor) -> None:
     desktop_id, server_id = building(told, lin)
     told.pass_time(0.6)

@@ -12,7 +12,8 @@ from yunzhuo.phoenix.common.errors import NotFound
 from yunzhuo.scheduler.timers import GRACE, LATE_SECONDS, Waker
 from yunzhuo.services.access import Actor
 from yunzhuo.services.assembly import services
-from yunzhuo.services.rules.lifecycle import Action, OperationStatus, State
+from yunzhuo.services.rules.lifecycle import Action, OperationStatus, State, Step
+from yunzhuo.services.steps import perform
 
 
 def test_what_breaks_is_tried_again(yunzhuo: Installation, lin: Actor) -> None:
@@ -137,6 +138,33 @@ def test_another_worker_takes_over_a_dead_ones_step(yunzhuo: Installation, lin: 
     assert yunzhuo.services.desktops.get(lin, accepted.desktop.id).state is State.AVAILABLE
 
 
+def test_a_job_goes_on_with_what_is_due_at_once_but_not_for_ever(yunzhuo: Installation, lin: Actor) -> None:
+    yunzhuo.weather.change_options(build_seconds=0, ready_seconds=0)
+    yunzhuo.services.personal_disks.create(lin)
+    yunzhuo.run()
+    accepted = yunzhuo.request(lin)
+    yunzhuo.services.engine.advance(accepted.operation.id)
+    operation = yunzhuo.services.desktops.operation(lin, accepted.operation.id)
+    assert [step.name for step in operation.steps[operation.position :]] == [Step.CONNECT_DISK], "others have their turn"
+    assert yunzhuo.services.engine.due() == [accepted.operation.id]
+    yunzhuo.services.engine.advance(accepted.operation.id)
+    assert not yunzhuo.is_active(lin, accepted.operation.id)
+
+
+def test_a_worker_that_dies_between_two_steps_of_a_job_holds_nothing(yunzhuo: Installation, lin: Actor) -> None:
+    accepted = yunzhuo.request(lin)
+    engine = yunzhuo.services.engine
+    claim = engine.claim(accepted.operation.id)
+    assert claim is not None
+    assert engine.record_outcome(claim, perform(claim.step, yunzhuo.cloud, claim.subject)), "the next one is due at once"
+    assert engine.due() == [accepted.operation.id]
+    with services(yunzhuo.settings, clock=yunzhuo.clock, cloud=yunzhuo.cloud) as others:
+        others.engine.advance(accepted.operation.id)
+    yunzhuo.run()
+    assert yunzhuo.services.desktops.get(lin, accepted.desktop.id).state is State.AVAILABLE
+    assert yunzhuo.weather.calls.count("servers.create") == 1
+
+
 def test_the_same_message_twice_is_harmless(yunzhuo: Installation, lin: Actor) -> None:
     accepted = yunzhuo.request(lin)
     for _ in range(4):
@@ -153,8 +181,6 @@ def test_delete_supersedes_a_create_that_is_inside_its_call(yunzhuo: Installatio
     deletion = yunzhuo.services.desktops.act(lin, accepted.desktop.id, Action.DELETE).operation
     yunzhuo.run(seconds=5)
     assert yunzhuo.is_active(lin, deletion.id), "it waits for the call that may still make a server"
-    from yunzhuo.services.steps import perform
-
     engine.record_outcome(claim, perform(claim.step, yunzhuo.cloud, claim.subject))
     assert len(yunzhuo.cloud.servers.list()) == 1
     yunzhuo.run()
@@ -167,8 +193,6 @@ def test_delete_waits_for_a_dead_workers_lease_and_finds_what_it_made(yunzhuo: I
     accepted = yunzhuo.request(lin)
     claim = yunzhuo.services.engine.claim(accepted.operation.id)
     assert claim is not None
-    from yunzhuo.services.steps import perform
-
     perform(claim.step, yunzhuo.cloud, claim.subject)  # the server is there, and the worker died before it said so
     yunzhuo.services.desktops.act(lin, accepted.desktop.id, Action.DELETE)
     yunzhuo.run()

@@ -45,7 +45,8 @@ STORY = (
         "web, then itself",
         "the message `operation.advance`",
         "Each message is one look at the operation: take the lease, do its present step (server, running, ready), write"
-        " down what came of it, and send the next message after the commit.",
+        " down what came of it, and go on with the next one if that is due at once, under a lease of its own; else a message"
+        " comes when it is.",
         [(Call("scheduler.jobs.operations", "advance"),)],
     ),
     Moment(

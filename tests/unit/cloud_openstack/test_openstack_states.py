@@ -134,3 +134,10 @@ def test_a_name_that_was_changed_in_the_cloud_counts() -> None:
     assert server_states.read_name("Übung \ufffd", kept) == "Übung 🎓"
     assert server_states.read_name("renamed", kept) == "renamed"
     assert server_states.read_name("given", {server_states.NAME: "\\x"}) == "given"
+
+
+def test_of_what_is_being_made_only_its_beginning_and_its_end_are_news() -> None:
+    words = [server_states.telling(_PLAIN | {"status": "BUILD", "OS-EXT-STS:task_state": task}) for task in (None, "spawning")]
+    assert words[0] == words[1]
+    assert server_states.telling(_PLAIN) not in words
+    assert server_states.telling(_PLAIN) != server_states.telling(_PLAIN | {"OS-EXT-STS:task_state": "powering-off"})

@@ -187,6 +187,11 @@ def test_what_will_be_told_is_looked_at_after_one_to_ten_seconds(elapsed: float)
     assert lifecycle.check_delay_seconds(elapsed, of_another=True, is_told=True) == others
 
 
+@given(st.sampled_from(Step), st.booleans())
+def test_only_what_will_be_told_is_given_a_second_before_the_first_look(step: Step, is_told: bool) -> None:
+    assert lifecycle.first_look_seconds(step, is_told=is_told) == (1.0 if is_told and step in lifecycle.TOLD else 0.0)
+
+
 @pytest.mark.parametrize(
     ("attempts", "seconds"), [(0, 0.5), (1, 0.5), (2, 1.0), (3, 2.0), (4, 4.0), (5, 8.0), (6, 15.0), (10**6, 15.0)]
 )

@@ -406,3 +406,8 @@ def check_delay_seconds(elapsed: float, *, of_another: bool = False, is_told: bo
     if is_told and not of_another:
         return min(max(elapsed, CHECK_TOLD_SHORTEST_SECONDS), CHECK_TOLD_LONGEST_SECONDS)
     return min(max(0.1 * elapsed, 0.05), CHECK_OTHERS_LONGEST_SECONDS if of_another else CHECK_LONGEST_SECONDS)
+
+
+def first_look_seconds(step: Step, *, is_told: bool) -> float:
+    """How long to wait with the first look at what the cloud was just asked for; it is not there at once."""
+    return CHECK_TOLD_SHORTEST_SECONDS if is_told and step in TOLD else 0.0

@@ -8,7 +8,7 @@ from typing import NoReturn
 from yunzhuo.phoenix.cloud.errors import CloudNotOffered, CloudUnavailable
 from yunzhuo.phoenix.cloud.openstack.connection import Connection, Json
 from yunzhuo.phoenix.cloud.openstack.server_lookup import ServerLookup
-from yunzhuo.phoenix.cloud.resources import CommandResult, FilePiece, GuestFile, ServerStatus
+from yunzhuo.phoenix.cloud.resources import CommandResult, FilePiece, GuestFile
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, NotFound
 
 # The promise is not to block long: Nova itself waits a minute for a host that is away.
@@ -42,8 +42,7 @@ class OpenStackGuest:
     def ready(self, server_id: str) -> bool:
         until = time.monotonic() + _LOOK_SECONDS
         try:
-            seen = self._lookup.see(server_id, within_seconds=_LOOK_SECONDS)
-            if seen.server.status is not ServerStatus.RUNNING or seen.is_changing:
+            if not self._lookup.rests_running(server_id, within_seconds=_LOOK_SECONDS):
                 return False
             return not self._ready_line.pattern or self._says_so(server_id, until) or self._goes_on(server_id, until)
         except CloudUnavailable:

@@ -78,6 +78,7 @@ class OpenStackHosts:
             400: lambda said, **details: NoCapacity(f"There is no host that it could move to: {said}", **details),
             404: lambda _said, **_details: ServerNotFound(server_id),
         }
+        self._lookup.disturb(server_id)
         self._connection.ask("compute", "POST", f"/servers/{server_id}/action", body, refusals=meanings)
 
     def _change(self, host_id: str, body: Json) -> None:

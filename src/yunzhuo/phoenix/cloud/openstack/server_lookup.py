@@ -1,26 +1,43 @@
 """Looking at servers: whatever is asked for by id, tag or list, only ours are ever seen."""
 
 import re
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from yunzhuo.phoenix.cloud.errors import ServerNotFound
 from yunzhuo.phoenix.cloud.openstack.connection import Connection
-from yunzhuo.phoenix.cloud.openstack.server_states import Seen, desktop_tag, read
+from yunzhuo.phoenix.cloud.openstack.server_states import Seen, desktop_tag, read, telling
 from yunzhuo.phoenix.common.errors import NotFound
 
 _SERVER_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-#: What of a server tells that it is another than it was.
-_TELLING = ("updated", "status", "OS-EXT-STS:task_state", "OS-EXT-STS:power_state")
 _DESKTOP_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 
 class ServerLookup:
-    """Servers that carry the installation's tag."""
+    """Servers that carry the installation's tag. For ``moment_seconds`` a look may stand for the next one."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, moment_seconds: float = 1.0) -> None:
         self._connection = connection
+        self._moment_seconds = moment_seconds
         self._owner_tag = connection.settings.tag
+        self._resting_lock = threading.Lock()
+        self._seen_resting: dict[str, float] = {}
+
+    def rests_running(self, server_id: str, *, within_seconds: float) -> bool:
+        """Whether the server runs and nothing goes on with it. What was seen so a moment ago, and is not wished anything since,
+        costs no call: whoever waits for a guest has just waited for its server. Raises as :meth:`see`."""
+        with self._resting_lock:
+            seen_at = self._seen_resting.get(server_id)
+        if seen_at is not None and time.monotonic() - seen_at < self._moment_seconds:
+            return True
+        return self.see(server_id, within_seconds=within_seconds).rests_running
+
+    def disturb(self, server_id: str) -> None:
+        """Something is about to be asked of the server: what was seen of it counts no more."""
+        with self._resting_lock:
+            self._seen_resting.pop(server_id, None)
 
     def see(self, server_id: str, *, within_seconds: float | None = None) -> Seen:
         """The server as it is now. Raises ServerNotFound, without a call for what cannot be an id."""
@@ -32,6 +49,7 @@ class ServerLookup:
         seen = read(answer["server"], owner_tag=self._owner_tag, observed_at=datetime.now(UTC))
         if seen is None:
             raise ServerNotFound(server_id)
+        self._keep(seen)
         return seen
 
     def see_if_there(self, server_id: str) -> Seen | None:
@@ -60,7 +78,15 @@ class ServerLookup:
         since = f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
         path = f"/servers/detail?tags={self._owner_tag}&changes-since={since}"
         found = self._connection.pages("compute", path, "servers")
-        return {each["id"]: " ".join(str(each.get(name)) for name in _TELLING) for each in found}
+        return {each["id"]: telling(each) for each in found}
+
+    def _keep(self, seen: Seen) -> None:
+        now = time.monotonic()
+        with self._resting_lock:
+            self._seen_resting = {each: at for each, at in self._seen_resting.items() if now - at < self._moment_seconds}
+            self._seen_resting.pop(seen.server.id, None)
+            if seen.rests_running:
+                self._seen_resting[seen.server.id] = now
 
     def _list(self, tags: str) -> Sequence[Seen]:
         # A server that begins or ends between two pages may be told twice.

@@ -59,6 +59,7 @@ _HEADING_FOR: Mapping[str, ServerStatus] = {
     "spawning": _RUNNING,
 }
 _GONE = frozenset({"DELETED"})
+_TELLING = ("updated", "status", "OS-EXT-STS:task_state", "OS-EXT-STS:power_state")
 _NAME_MAX_CHARACTERS = 255
 _BASIC_PLANE = 0xFFFF
 
@@ -91,10 +92,21 @@ class Seen:
     def is_changing(self) -> bool:
         return self.task is not None or self.server.status is _BUILDING or self.is_being_deleted
 
+    @property
+    def rests_running(self) -> bool:
+        """Whether it runs and nothing goes on with it."""
+        return self.server.status is _RUNNING and not self.is_changing
+
 
 def desktop_tag(desktop_id: str) -> str:
     """The tag by which one server is found."""
     return f"desktop-{desktop_id}"
+
+
+def telling(found: Mapping[str, Any]) -> str:
+    """A word for what a server is at, another one when there is something new to be seen. One that is being made goes through
+    many tasks, and whoever waits for it waits for their end."""
+    return "BUILD" if found["status"] == "BUILD" else " ".join(str(found.get(name)) for name in _TELLING)
 
 
 def read(found: Mapping[str, Any], *, owner_tag: str, observed_at: datetime) -> Seen | None:

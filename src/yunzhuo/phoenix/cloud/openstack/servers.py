@@ -71,7 +71,7 @@ class OpenStackServers:
 
     def changed_since(self, moment: datetime) -> Mapping[str, str]:
         """The ids of ours of which Nova wrote something down at ``moment`` or later, those deleted since among them, each with
-        a word that is another one when something about it is."""
+        a word that is another one when there is something new to be seen of it."""
         return self._lookup.changed_since(moment)
 
     def start(self, server_id: str, *, language: str | None = None) -> None:
@@ -141,6 +141,7 @@ class OpenStackServers:
         if seen.server.is_locked:
             raise ServerLocked(server_id)
         self._snapshots.delete_all(server_id)
+        self._lookup.disturb(server_id)
         with suppress(ServerNotFound):
             if seen.nova_status == "SOFT_DELETED":
                 self._asking.wish(server_id, {"forceDelete": None})

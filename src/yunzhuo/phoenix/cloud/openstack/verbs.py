@@ -77,6 +77,7 @@ class Asking:
 
     def wish(self, server_id: str, body: Json, more: Refusals | None = None, *, version: str = READ) -> Json:
         """One action. ``more`` are refusals that mean something else than usual."""
+        self._lookup.disturb(server_id)
         meant = {**refusals(server_id), **(more or {})}
         return self._connection.ask("compute", "POST", f"/servers/{server_id}/action", body, refusals=meant, version=version)
 
