@@ -6,12 +6,13 @@ The default broker is a folder (kombu's filesystem transport); ``[queue] url`` n
 
 import heapq
 import itertools
+import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from amqp.exceptions import AMQPError, NotFound
+from amqp.exceptions import AMQPError, NotFound, PreconditionFailed
 from celery import Celery
 from kombu import Connection
 from kombu import Queue as Declared
@@ -36,6 +37,9 @@ _REST_SECONDS = 5.0
 # A broker restarts in less; a queue that takes nothing for longer, in a broker that works, does not come back by itself.
 _BROKEN_SECONDS = 10.0
 _MEND_SECONDS = 15  # the broker itself waits five for a queue that does not answer
+# Whoever mends the queue is alone at it for so long. Two would delete it under those who listen to the new one already.
+_MENDING = f"{QUEUE_NAME}-mending"
+_MENDING_SECONDS = 30
 # Once more, at once: enough for a connection that a broker's restart has cut.
 _RETRY = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 _LATE = "The queue does not answer: changes are late."
@@ -97,6 +101,7 @@ class Queue:
         self._connections = self._connection(_ANSWER_SECONDS).Pool(_SENDERS)
         self._producers = ProducerPool(self._connections, limit=_SENDERS)
         self._failing = _Failing()
+        self._mark = 1 + secrets.randbelow(2**30)
 
     def send(self, job: str, *ids: str, delay_seconds: float = 0) -> None:
         """Ask for ``job`` with ``ids`` to be run, after ``delay_seconds`` at the earliest.
@@ -124,6 +129,8 @@ class Queue:
                 channel: Any = connection.default_channel
                 other = channel.queue_declare(exclusive=True).queue
                 connection.Producer().publish("", routing_key=other, retry=False, confirm_timeout=_CONFIRM_SECONDS)
+                if not self._is_ours_to_mend(connection):
+                    return False
                 channel.queue_delete(QUEUE_NAME)
                 self._app.conf.task_queues[0](channel).declare()
         except _AWAY as error:
@@ -155,6 +162,16 @@ class Queue:
         """Forget what is delayed, and let the broker go."""
         self._later.close()
         self._connections.force_close_all()
+
+    def _is_ours_to_mend(self, connection: Connection) -> bool:
+        """Whether nobody else began to just now: an argument of a queue is the first one's for as long as the queue lives."""
+        mine = {"x-expires": _MENDING_SECONDS * 1000, "x-max-length": self._mark}
+        try:
+            channel: Any = connection.channel()
+            channel.queue_declare(_MENDING, arguments=mine)
+        except PreconditionFailed:
+            return False
+        return True
 
     def _send(self, job: str, ids: tuple[str, ...]) -> None:
         self._failing.spare_the_wait()

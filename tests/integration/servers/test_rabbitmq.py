@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.support.installation import PASSWORD, QUICK_PASSWORDS
 from tests.support.rabbitmq import RabbitMq
 from tests.support.waiting import eventually
 
+from yunzhuo.phoenix import queue
 from yunzhuo.phoenix.common.errors import Unavailable
 from yunzhuo.phoenix.config.settings import Settings
 from yunzhuo.phoenix.queue import QUEUE_NAME
@@ -141,6 +143,30 @@ def test_a_queue_of_which_only_the_name_is_left_is_made_anew(
             eventually(lambda: all_services.desktops.get(lin, desktop_id).state == "available", 150)  # noqa: B023 (called at once)
         print(f"asking took {waited:.2f} s, all of it {time.monotonic() - began:.2f} s")
         assert waited < 20, "one waits for the broker, the others are told at once"
+
+
+def test_of_two_who_see_that_it_is_broken_one_mends_it(
+    settings: Settings, all_services: Services, lin: Actor, rabbitmq: RabbitMq, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the second deletes it under those who listen to the new one already."""
+    monkeypatch.setattr(queue, "_BROKEN_SECONDS", 0.0)
+    all_services.engine.wake("nobody's")
+    eventually(lambda: rabbitmq.queues()[QUEUE_NAME]["messages"] == 1, 30)
+    rabbitmq.end(signal.SIGKILL)
+    rabbitmq.lose_what_quorum_queues_hold()
+    rabbitmq.start()
+    with services(settings, passwords=QUICK_PASSWORDS) as others:
+        both = (all_services, others)
+        for each in both:
+            with pytest.raises(Unavailable):
+                each.engine.wake("nobody's")
+        with ThreadPoolExecutor(2) as threads:
+            mended = list(threads.map(lambda each: each.health.mend_queue(), both))
+        assert sorted(mended) == [False, True]
+        assert not both[mended.index(False)].health.mend_queue(), "it may be that it has not noticed yet"
+        eventually(lambda: all(_wakes(each) for each in both), 30)
+        eventually(lambda: all_services.health.backlog() >= 2, 10)
+    rabbitmq.control("delete_queue", QUEUE_NAME)
 
 
 def test_a_queue_that_works_is_not_made_anew(all_services: Services, rabbitmq: RabbitMq) -> None:
