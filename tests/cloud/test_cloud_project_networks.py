@@ -55,18 +55,19 @@ def cloud() -> Iterator[Cloud]:
 
 
 @pytest.fixture
-def desktops(cloud: Cloud) -> Iterator[Desktops]:
-    with Desktops(cloud, _PATIENCE).all_removed() as desktops:
-        yield desktops
-
-
-@pytest.fixture
 def schools(cloud: Cloud) -> Iterator[tuple[Project, Project]]:
     """Two, each with a project."""
     made = cloud.projects.create(new_id(), "North School"), cloud.projects.create(new_id(), "South School")
     yield made
     for project in made:
         eventually(partial(_goes, cloud, project), _PATIENCE, what="a project that goes")
+
+
+@pytest.fixture
+def desktops(cloud: Cloud, schools: tuple[Project, Project]) -> Iterator[Desktops]:
+    """In the schools' projects, which go after them."""
+    with Desktops(cloud, _PATIENCE).all_removed() as desktops:
+        yield desktops
 
 
 def _goes(cloud: Cloud, project: Project) -> bool:

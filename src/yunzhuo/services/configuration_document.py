@@ -89,6 +89,9 @@ class QuotaEntry(_Said):
     disk_mib: _Amount | None = None
     snapshots: _Amount | None = None
     addresses: _Amount | None = None
+    personal_disks: _Amount | None = None
+    personal_disk_mib: _Amount | None = None
+    personal_disk_snapshots: _Amount | None = None
     hours: _Amount | None = None
 
     def amounts(self) -> Iterator[tuple[Resource, int | None]]:
