@@ -65,13 +65,9 @@ class ProjectUpkeep:
         if project.description != row.name:
             self._cloud.projects.create(row.id, row.name)
         with self._db.reading() as tx:
-            limits, gone_here = (
-                _limits(tx, row.id),
-                {
-                    **_binned(tx, project.id),
-                    **disk_counts(tx, PersonalDisk.project_id == project.id, PersonalDisk.deleted_at.is_not(None)),
-                },
-            )
+            limits = _limits(tx, row.id)
+            left = disk_counts(tx, PersonalDisk.project_id == project.id, PersonalDisk.deleted_at.is_not(None))
+            gone_here = {**_binned(tx, project.id), **left}
         told_before = {Resource(resource): most for resource, most in (row.project_quota or {}).items()}
         if not limits.keys() & _KINDS.keys() and not told_before:
             return

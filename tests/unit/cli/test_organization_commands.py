@@ -8,6 +8,7 @@ from tests.support.installation import installation
 
 from yunzhuo.cli import main
 from yunzhuo.phoenix.cloud.memory import connect
+from yunzhuo.phoenix.cloud.project_resources import QuotaKind
 from yunzhuo.phoenix.config.settings import Settings
 
 
@@ -37,7 +38,7 @@ def test_an_organization_is_given_a_project_and_loses_it(home: Path, capsys: pyt
     }
     made = answered("make-project", "North")
     assert (made["placing"], made["name"]) == ("own", f"yunzhuo-{organization_id}")
-    assert made["quota"] == {kind: {"used": 0, "most": None} for kind in ("servers", "vcpus", "memory_mib", "addresses")}
+    assert made["quota"] == {kind.value: {"used": 0, "most": None} for kind in QuotaKind}
     cloud = connect(Settings.model_validate({"home": home, "cloud": {"driver": "memory"}}))
     assert [(each.id, each.description) for each in cloud.projects.list()] == [(made["id"], "North")]
 
