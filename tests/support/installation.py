@@ -25,6 +25,7 @@ from yunzhuo.services.catalog import FlavorView, ImageView
 from yunzhuo.services.desktops import Accepted
 from yunzhuo.services.first_start import prepare
 from yunzhuo.services.rules.lifecycle import ACTIVE
+from yunzhuo.services.steps import perform
 
 PASSWORD = "correct horse battery"
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
@@ -155,6 +156,12 @@ class Installation:
         for operation_id in due:
             self.services.engine.advance(operation_id)
         return len(due)
+
+    def take_step(self, operation_id: str) -> None:
+        """An operation's present step if it is due, and not, as a job does, those after it."""
+        claim = self.services.engine.claim(operation_id)
+        if claim is not None:
+            self.services.engine.record_outcome(claim, perform(claim.step, self.cloud, claim.subject))
 
     def run(self, seconds: float = 60) -> None:
         """Workers work and time goes by until no operation is left, or for ``seconds`` of the installation's time."""

@@ -190,7 +190,7 @@ def test_cancelling_takes_back_what_may_have_happened(yunzhuo: Installation, lin
     assert yunzhuo.services.operations.cancel(boss, unbegun.operation.id).status is OperationStatus.CANCELLED
     assert yunzhuo.services.desktops.get(boss, desktop_id).address is None
     begun = yunzhuo.services.addresses.assign(boss, desktop_id)
-    yunzhuo.work()
+    yunzhuo.take_step(begun.operation.id)
     undoing = yunzhuo.services.operations.cancel(boss, begun.operation.id)
     assert undoing.action is Action.RELEASE_ADDRESS
     yunzhuo.run()

@@ -171,13 +171,6 @@ def test_a_create_that_fails_after_giving_up_is_not_given_what_it_gave_up(yunzhu
     assert (made.id == gone, made.status) == (False, ServerStatus.RUNNING)
 
 
-def take_one_step(yunzhuo: Installation, operation_id: str) -> None:
-    """The present step if it is due, and not, as a job does, those after it."""
-    claim = yunzhuo.services.engine.claim(operation_id)
-    if claim is not None:
-        yunzhuo.services.engine.record_outcome(claim, perform(claim.step, yunzhuo.cloud, claim.subject))
-
-
 def test_a_worker_may_die_at_every_moment_of_every_step(yunzhuo: Installation, lin: Actor) -> None:
     hangs(yunzhuo)
     accepted = yunzhuo.request(lin)
@@ -193,7 +186,7 @@ def test_a_worker_may_die_at_every_moment_of_every_step(yunzhuo: Installation, l
         if came.done or came.lost:
             seen.append(claim.step)
         yunzhuo.pass_time(lease_seconds)
-        take_one_step(yunzhuo, operation_id)
+        yunzhuo.take_step(operation_id)
         yunzhuo.pass_time(5)
     assert tuple(seen) == (Step.SERVER, Step.RUNNING, *ANEW, Step.READY)
     assert yunzhuo.services.desktops.get(lin, accepted.desktop.id).state is State.AVAILABLE
@@ -221,7 +214,7 @@ def test_it_can_be_cancelled_in_between(yunzhuo: Installation, lin: Actor, step:
         operation = yunzhuo.services.desktops.operation(lin, accepted.operation.id)
         if operation.steps[operation.position].name is step:
             break
-        take_one_step(yunzhuo, accepted.operation.id)
+        yunzhuo.take_step(accepted.operation.id)
         yunzhuo.pass_time(0.2)
     else:
         pytest.fail(f"never came to {step}")
