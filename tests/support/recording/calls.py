@@ -57,13 +57,18 @@ def read_recording(folder: Path) -> list[Recorded]:
 
 
 def paths_from(
-    recording: Iterable[Recorded], process: str, beginning: Sequence[Call], left_out: Collection[Call] = frozenset()
+    recording: Iterable[Recorded], process: str, beginning: Sequence[Call], left_out: Collection[Sequence[Call]] = frozenset()
 ) -> list[Sequence[Call]]:
-    """The paths in a process that begin so, in order of time; without what is ``left_out`` and all that is below it."""
+    """The paths in a process that begin so, in order of time; without those in which one of the runs that are ``left_out``
+    occurs, so without all that is below it."""
     return [
         recorded.path
         for recorded in recording
         if recorded.process == process
-        and tuple(recorded.path[: len(beginning)]) == tuple(beginning)
-        and not any(call in left_out for call in recorded.path)
+        and _holds_at(recorded.path, 0, beginning)
+        and not any(_holds_at(recorded.path, start, run) for run in left_out for start in range(len(recorded.path)))
     ]
+
+
+def _holds_at(path: Sequence[Call], start: int, run: Sequence[Call]) -> bool:
+    return tuple(path[start : start + len(run)]) == tuple(run)

@@ -141,30 +141,40 @@ STORY = (
     ),
 )
 
-# Asked for so often that they hide what is done; with what is below them.
+# Asked for so often that they hide what is done; with what is below them. Each is a call, or one within others.
 SMALL_TALK = frozenset(
     {
-        Call("host.store", "ServerRecord.but"),
-        Call("services.accounts", "UserView.actor"),
-        Call("webkit", "BoundedJSON.loads"),
-        Call("webkit", "sane_or_new"),
-        Call("webkit", "services"),
+        (Call("host.store", "ServerRecord.but"),),
+        (Call("services.accounts", "UserView.actor"),),
+        (Call("webkit", "BoundedJSON.loads"),),
+        (Call("webkit", "sane_or_new"),),
+        (Call("webkit", "services"),),
     }
 )
 
 # Whether these are called depends on how fast the computer is just then, or was when the golden was made.
 BY_CHANCE = frozenset(
     {
-        Call("gateway.pipe", "Pipe.give"),
-        Call("gateway.pipe", "Pipe.take"),
-        Call("host.guest_agent", "GuestAgent.ended"),
-        Call("host.guest_agent", "GuestAgent.run"),
-        Call("host.guest_agent", "GuestAgent.start"),
-        Call("host.readiness", "Readiness.wait_until_ready"),
-        Call("host.server_secrets", "Identity.for_port"),
-        Call("host.server_secrets", "Identity.for_program"),
-        Call("services.rules", "check_delay_seconds"),
-        Call("services.rules", "retry_delay_seconds"),
-        Call("web.event_hub", "EventHub.unsubscribe"),
+        (Call("gateway.pipe", "Pipe.give"),),
+        (Call("gateway.pipe", "Pipe.take"),),
+        (Call("gateway.relay", "_Screen.look_again"),),
+        (Call("host.guest_agent", "GuestAgent.ended"),),
+        (Call("host.guest_agent", "GuestAgent.run"),),
+        (Call("host.guest_agent", "GuestAgent.start"),),
+        (Call("host.readiness", "Readiness.wait_until_ready"),),
+        (Call("host.server_secrets", "Identity.for_port"),),
+        (Call("host.server_secrets", "Identity.for_program"),),
+        # What is known of who listens is read anew when it is two seconds old.
+        (Call("services.notice_book", "NoticeBook.is_told"), Call("phoenix.db", "Database.reading")),
+        # A machine that is not there at the first look is looked at again, in a job of its own.
+        (
+            Call("services.operations", "OperationEngine.advance"),
+            Call("phoenix.db", "Database.transaction"),
+            Call("phoenix.queue", "Queue.send"),
+        ),
+        (Call("services.outcomes", "Subject.look_again_seconds"),),
+        (Call("services.rules", "check_delay_seconds"),),
+        (Call("services.rules", "retry_delay_seconds"),),
+        (Call("web.event_hub", "EventHub.unsubscribe"),),
     }
 )

@@ -121,7 +121,17 @@ def test_a_tree_keeps_the_order_of_first_appearance(tmp_path: Path) -> None:
         '[3, [["b", "late"]]]\n[1, [["a", "one"]]]\n[2, [["a", "one"], ["b", "two"]]]\n[4, [["a", "one"], ["c", "three"]]]\n'
     )
     tree = Tree()
-    for path in paths_from(read_recording(tmp_path), "web", [Call("a", "one")], {Call("c", "three")}):
+    for path in paths_from(read_recording(tmp_path), "web", [Call("a", "one")], {(Call("c", "three"),)}):
         tree.add(path)
 
     assert list(tree.lines()) == [(0, Call("a", "one")), (1, Call("b", "two"))]
+
+
+def test_a_call_can_be_left_out_within_one_and_stay_within_another(tmp_path: Path) -> None:
+    (tmp_path / "web-1.jsonl").write_text(
+        '[1, [["a", "one"], ["b", "two"], ["c", "three"]]]\n[2, [["a", "one"], ["c", "three"]]]\n[3, [["a", "one"], ["b", "two"]]]\n'
+    )
+
+    paths = paths_from(read_recording(tmp_path), "web", [Call("a", "one")], {(Call("b", "two"), Call("c", "three"))})
+
+    assert paths == [(Call("a", "one"), Call("c", "three")), (Call("a", "one"), Call("b", "two"))]
