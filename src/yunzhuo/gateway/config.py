@@ -14,7 +14,8 @@ import tomlkit
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from yunzhuo.phoenix.common.errors import InvalidInput
-from yunzhuo.phoenix.config.settings import LogSettings, Seconds, Section
+from yunzhuo.phoenix.config.section import Seconds, Section
+from yunzhuo.phoenix.config.settings import LogSettings
 
 AnyPort = Annotated[int, Field(ge=0, le=65535)]
 

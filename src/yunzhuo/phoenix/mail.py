@@ -11,7 +11,7 @@ from pathlib import Path
 
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import InvalidInput, Refused, Unavailable
-from yunzhuo.phoenix.config.settings import MailSettings
+from yunzhuo.phoenix.config.people_settings import MailSettings
 
 _PERMANENT = 500
 

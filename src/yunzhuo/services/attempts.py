@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select
 
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import TooManyAttempts
-from yunzhuo.phoenix.config.settings import AccountSettings
+from yunzhuo.phoenix.config.people_settings import AccountSettings
 from yunzhuo.phoenix.db.models import SignInFailure
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.phoenix.security.secrets import digest

@@ -13,7 +13,7 @@ from yunzhuo.phoenix.cloud.resources import Console, ConsoleProtocol
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Conflict, Forbidden, NotOffered
 from yunzhuo.phoenix.common.ids import new_id, new_secret
-from yunzhuo.phoenix.config.settings import ConsoleSettings
+from yunzhuo.phoenix.config.people_settings import ConsoleSettings
 from yunzhuo.phoenix.db.models import ConsoleSession, Desktop, Ticket, User
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.phoenix.security.secrets import digest

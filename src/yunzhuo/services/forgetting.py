@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, and_, delete, or_, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from yunzhuo.phoenix.common.clock import Clock
-from yunzhuo.phoenix.config.settings import ConsoleSettings
+from yunzhuo.phoenix.config.people_settings import ConsoleSettings
 from yunzhuo.phoenix.db.models import ConsoleSession, DepartedServer, IdempotencyKey, Ticket
 from yunzhuo.phoenix.db.session import Database, retried_when_contended
 from yunzhuo.services import departures

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.logging import get_logger
-from yunzhuo.phoenix.config.settings import AccountSettings
+from yunzhuo.phoenix.config.people_settings import AccountSettings
 from yunzhuo.phoenix.db.models import AuditEntry, SignIn, User
 from yunzhuo.phoenix.db.session import Database, retried_when_contended
 from yunzhuo.services.audit import AuditLog

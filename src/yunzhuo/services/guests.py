@@ -6,7 +6,7 @@ from datetime import datetime
 
 from yunzhuo.phoenix.cloud.interface import PIECE_BYTES, Cloud
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput
-from yunzhuo.phoenix.config.settings import GuestSettings
+from yunzhuo.phoenix.config.people_settings import GuestSettings
 from yunzhuo.phoenix.db.session import Database, retried_when_contended
 from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog

@@ -30,7 +30,7 @@ from yunzhuo.services.notice_book import NoticeBook
 from yunzhuo.services.operation_rows import Rows
 from yunzhuo.services.outcomes import Outcome, ServerFailed, Subject
 from yunzhuo.services.releasing import release_all
-from yunzhuo.services.rules import lifecycle
+from yunzhuo.services.rules import lifecycle, pacing
 from yunzhuo.services.rules.lifecycle import Action, OperationStatus, Step
 from yunzhuo.services.steps import perform, too_late
 
@@ -225,7 +225,7 @@ class OperationEngine:
                 if step.detail != outcome.detail:
                     step.detail = outcome.detail
                     self._feed.desktop_changed(tx, desktop, operation)
-                tells = is_told and claim.step in lifecycle.TOLD and not outcome.awaits_reason
+                tells = is_told and claim.step in pacing.TOLD and not outcome.awaits_reason
                 pause = claim.subject.look_again_seconds(waited, is_told=tells)
                 if claim.subject.waits_for_another:  # which has a deadline of its own
                     operation.deadline_at += timedelta(seconds=pause)
@@ -256,7 +256,7 @@ class OperationEngine:
             operation, desktop, step = held.operation, held.desktop, held.step
             operation.attempts += 1
             step.detail, step.cloud_request_id = error.message[:1000], _cloud_request_id(error.details)
-            self._look_again(tx, operation, now, lifecycle.retry_delay_seconds(operation.attempts))
+            self._look_again(tx, operation, now, pacing.retry_delay_seconds(operation.attempts))
             self._feed.desktop_changed(tx, desktop, operation)
         log.warning(
             "step_retried", operation_id=claim.operation_id, step=claim.step, code=error.code, attempts=operation.attempts
@@ -331,7 +331,7 @@ class OperationEngine:
             self._finish(tx, held.operation, held.desktop, now)
             return False
         held.operation.due_at = now
-        pause = lifecycle.first_look_seconds(Step(held.later.name), is_told=is_told)
+        pause = pacing.first_look_seconds(Step(held.later.name), is_told=is_told)
         if pause:
             self._look_again(tx, held.operation, now, pause)
         return not pause

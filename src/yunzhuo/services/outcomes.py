@@ -9,7 +9,8 @@ from yunzhuo.phoenix.common.errors import Inconsistent
 from yunzhuo.services.address_claims import AddressOutcome, ClaimedAddress
 from yunzhuo.services.build_tries import BuildTry, Lost
 from yunzhuo.services.disk_claims import ClaimedDisk
-from yunzhuo.services.rules.lifecycle import Observed, check_delay_seconds
+from yunzhuo.services.rules.lifecycle import Observed
+from yunzhuo.services.rules.pacing import check_delay_seconds
 
 # Nova writes a server's fault after its status: within a second, or a few where it is busy.
 _REASON_SECONDS = 5.0

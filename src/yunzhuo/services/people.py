@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput
 from yunzhuo.phoenix.common.ids import new_id
-from yunzhuo.phoenix.config.settings import AccountSettings
+from yunzhuo.phoenix.config.people_settings import AccountSettings
 from yunzhuo.phoenix.db.models import Desktop, PoolMember, User
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.phoenix.security.passwords import Passwords, one_time_password

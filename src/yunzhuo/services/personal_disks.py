@@ -19,7 +19,7 @@ from yunzhuo.phoenix.cloud.resources import Volume, VolumeRequest, VolumeSnapsho
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Conflict, Forbidden, InvalidInput, LimitReached, NotFound, YunzhuoError
 from yunzhuo.phoenix.common.ids import new_id
-from yunzhuo.phoenix.config.settings import LimitSettings
+from yunzhuo.phoenix.config.people_settings import LimitSettings
 from yunzhuo.phoenix.db.models import Desktop, Operation, PersonalDisk
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services import disk_claims, kept_disk_snapshots

@@ -4,7 +4,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.common.errors import Forbidden
-from yunzhuo.phoenix.config.settings import ConsoleSettings
+from yunzhuo.phoenix.config.people_settings import ConsoleSettings
 from yunzhuo.phoenix.db.models import Desktop, GroupMember, ScreenPolicy
 from yunzhuo.services.rules.session_policy import VIEW_ONLY, Bound, Permission, strictest
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import LimitReached, NotSignedIn
-from yunzhuo.phoenix.config.settings import LimitSettings
+from yunzhuo.phoenix.config.people_settings import LimitSettings
 from yunzhuo.phoenix.db.models import (
     Address,
     Desktop,

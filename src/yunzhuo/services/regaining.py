@@ -4,7 +4,7 @@ from sqlalchemy import select
 
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, NotFound
-from yunzhuo.phoenix.config.settings import AccountSettings
+from yunzhuo.phoenix.config.people_settings import AccountSettings
 from yunzhuo.phoenix.db.models import EmailProof, User
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.phoenix.security.passwords import Passwords, one_time_password

@@ -14,7 +14,7 @@ from sqlalchemy import delete, select
 
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Conflict, Forbidden, NotFound
-from yunzhuo.phoenix.config.settings import AccountSettings
+from yunzhuo.phoenix.config.people_settings import AccountSettings
 from yunzhuo.phoenix.db.models import EmailProof, User
 from yunzhuo.phoenix.db.session import Database, retried_when_contended
 from yunzhuo.phoenix.security.passwords import Passwords

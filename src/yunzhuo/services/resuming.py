@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from yunzhuo.phoenix.cloud.resources import ConsoleProtocol
-from yunzhuo.phoenix.config.settings import ConsoleSettings
+from yunzhuo.phoenix.config.people_settings import ConsoleSettings
 from yunzhuo.phoenix.db.models import ApiToken, AuthSession, ConsoleSession, Organization, Ticket
 from yunzhuo.phoenix.db.session import Transaction
 

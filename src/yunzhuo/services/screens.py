@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import NotFound
-from yunzhuo.phoenix.config.settings import ConsoleSettings
+from yunzhuo.phoenix.config.people_settings import ConsoleSettings
 from yunzhuo.phoenix.db.models import (
     ConsoleSession,
     Desktop,

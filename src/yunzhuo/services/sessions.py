@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import NotFound, NotSignedIn
 from yunzhuo.phoenix.common.ids import new_id, new_secret
-from yunzhuo.phoenix.config.settings import AccountSettings
+from yunzhuo.phoenix.config.people_settings import AccountSettings
 from yunzhuo.phoenix.db.models import AuthSession, SignIn, User
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.phoenix.security.secrets import digest

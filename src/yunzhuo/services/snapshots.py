@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, LimitReached, NotFound
-from yunzhuo.phoenix.config.settings import LimitSettings
+from yunzhuo.phoenix.config.people_settings import LimitSettings
 from yunzhuo.phoenix.db.models import Desktop, Snapshot
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services import kept_snapshots

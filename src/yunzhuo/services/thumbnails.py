@@ -10,7 +10,7 @@ from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.common import pictures
 from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Forbidden, NotFound, NotOffered, Unavailable
-from yunzhuo.phoenix.config.settings import ConsoleSettings
+from yunzhuo.phoenix.config.people_settings import ConsoleSettings
 from yunzhuo.phoenix.db.session import Database
 from yunzhuo.services.access import Actor, may
 from yunzhuo.services.audit import AuditLog

@@ -16,7 +16,7 @@ from tests.support.mail_server import MailServer, mail_server
 
 from yunzhuo.phoenix.common.clock import SystemClock
 from yunzhuo.phoenix.common.errors import InvalidInput, Unavailable, YunzhuoError
-from yunzhuo.phoenix.config.settings import MailSettings
+from yunzhuo.phoenix.config.people_settings import MailSettings
 from yunzhuo.phoenix.mail import Letter, Mailer
 from yunzhuo.services import letters
 from yunzhuo.services.access import Actor, Role

@@ -129,7 +129,9 @@ def test_a_tree_keeps_the_order_of_first_appearance(tmp_path: Path) -> None:
 
 def test_a_call_can_be_left_out_within_one_and_stay_within_another(tmp_path: Path) -> None:
     (tmp_path / "web-1.jsonl").write_text(
-        '[1, [["a", "one"], ["b", "two"], ["c", "three"]]]\n[2, [["a", "one"], ["c", "three"]]]\n[3, [["a", "one"], ["b", "two"]]]\n'
+        '[1, [["a", "one"], ["b", "two"], ["c", "three"]]]\n'
+        '[2, [["a", "one"], ["c", "three"]]]\n'
+        '[3, [["a", "one"], ["b", "two"]]]\n'
     )
 
     paths = paths_from(read_recording(tmp_path), "web", [Call("a", "one")], {(Call("b", "two"), Call("c", "three"))})

@@ -11,7 +11,8 @@ import tomlkit
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from yunzhuo.phoenix.config.settings import Section, Settings
+from yunzhuo.phoenix.config.section import Section
+from yunzhuo.phoenix.config.settings import Settings
 
 _PASSWORD_IN_URL = re.compile(r"(?<=://)(?P<user>[^:/@]*):[^/@]*(?=@)")
 ENVIRONMENT_PREFIX = "YUNZHUO_"

@@ -376,38 +376,3 @@ _NEVER_CALLED_OFF = frozenset({Action.DELETE, Action.FORCE_DELETE})
 def ends_with_its_owner(action: Action, *, has_begun: bool) -> bool:
     """Whether an operation ends when its owner, who asked for it, is disabled; what must not stay half done goes on."""
     return action not in _NEVER_CALLED_OFF and (action in _STOPPABLE or not has_begun)
-
-
-RETRY_FIRST_SECONDS = 0.5
-RETRY_LONGEST_SECONDS = 15.0
-
-
-def retry_delay_seconds(attempts: int) -> float:
-    """How long to wait before what broke is tried again, after ``attempts`` tries: doubling, bounded."""
-    return min(RETRY_FIRST_SECONDS * 2.0 ** min(max(attempts - 1, 0), 16), RETRY_LONGEST_SECONDS)
-
-
-CHECK_LONGEST_SECONDS = 2.0
-CHECK_OTHERS_LONGEST_SECONDS = 10.0
-CHECK_TOLD_SHORTEST_SECONDS = 1.0
-CHECK_TOLD_LONGEST_SECONDS = 10.0
-
-#: What a cloud that tells of changes to servers tells the end of.
-TOLD = frozenset({Step.RUNNING, Step.STOPPED, Step.SUSPENDED, Step.REBUILT, Step.RESIZED, Step.ROLLED_BACK, Step.GONE})
-
-
-def check_delay_seconds(elapsed: float, *, of_another: bool = False, is_told: bool = False) -> float:
-    """How long to wait before looking again at what takes its time, ``elapsed`` seconds into it.
-
-    A tenth of what has passed: quick where a clone takes half a second, gentle where a boot takes half a minute, and gentler
-    still where it is another operation that is waited for (``of_another``), which may stand in a queue. Where the cloud says
-    when there is something to see (``is_told``), only for the case that this is lost.
-    """
-    if is_told and not of_another:
-        return min(max(elapsed, CHECK_TOLD_SHORTEST_SECONDS), CHECK_TOLD_LONGEST_SECONDS)
-    return min(max(0.1 * elapsed, 0.05), CHECK_OTHERS_LONGEST_SECONDS if of_another else CHECK_LONGEST_SECONDS)
-
-
-def first_look_seconds(step: Step, *, is_told: bool) -> float:
-    """How long to wait with the first look at what the cloud was just asked for; it is not there at once."""
-    return CHECK_TOLD_SHORTEST_SECONDS if is_told and step in TOLD else 0.0
