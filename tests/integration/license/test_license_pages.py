@@ -251,3 +251,18 @@ def test_a_server_without_keys_says_what_to_do(tmp_path: Path) -> None:
         path = f"/installations/{installation.id}"
         refused = upload(boss, path, boss.get(path).form("/host-info"), Host(bare).document())
         assert (refused.status_code, "trusts none of our signing keys" in refused.text) == (409, True)
+
+
+def test_empty_forms_and_unknown_changes_are_told_and_change_nothing(server: Vendor, boss: Visitor) -> None:
+    customers = server.services.customers
+    customer = customers.create(server.boss, "The empty one")
+    here = f"/customers/{customer.id}"
+    for page, form in (("/customers", "/customers"), (here, "/contacts"), ("/people", "/people")):
+        answer = boss.send(page, boss.get(page).form(form))
+        assert (answer.status_code, "field-error" in answer.text) == (422, True), page
+    token = boss.get("/customers").form("/customers").fields["csrf_token"]
+    for path in (here, f"{here}/contacts/nobody", "/people/nobody"):
+        answer = boss.client.post(path, data={"csrf_token": token, "change": "explode"})
+        assert answer.status_code == 422, path
+    boss.get("/keys/none.pub", status=404)
+    assert [each.name for each in customers.list(server.boss) if each.id == customer.id] == ["The empty one"]
