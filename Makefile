@@ -86,8 +86,7 @@ coverage: setup-test light-image ## Which branches the tests take, package by pa
 # Of what the folder has by now. Errors: copies that tests built of the package elsewhere are gone.
 coverage-told: export COVERAGE_FILE := $(CURDIR)/.coverage/data
 coverage-told:
-	@$(BIN)/coverage combine --keep --quiet
-	@$(BIN)/coverage json --quiet --ignore-errors -o .coverage/told.json
+	@$(BIN)/coverage json --quiet --ignore-errors --keep-combined -o .coverage/told.json
 	@$(BIN)/python -m tests.scores.packages .coverage/told.json
 
 mutation: setup-test ## Which small faults in services/rules their unit tests notice, module by module (ARGS=--fresh, --survivors)
