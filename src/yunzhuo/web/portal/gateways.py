@@ -11,6 +11,7 @@ from yunzhuo.services.gateways import GatewayState, NewKey
 from yunzhuo.web.portal import messages
 from yunzhuo.web.portal.pages import blueprint, for_those_who, is_part, notice, page, part, require_token, saved
 from yunzhuo.webkit import actor, services
+from yunzhuo.webkit.statuses import status_of
 
 
 @blueprint.get("/admin/screens")
@@ -53,7 +54,7 @@ def new_gateway() -> Response:
     except (Conflict, InvalidInput) as error:
         known = messages.field_errors(error) if isinstance(error, InvalidInput) else {}
         notice("bad", " ".join(known.values()) or messages.refusal(error))
-        return _gateway_page(asked=asked)
+        return _gateway_page(asked=asked, status=status_of(error))
     return _gateway_page(made)
 
 
@@ -93,11 +94,12 @@ def remove_segment(segment_id: str) -> Response:
     return saved(lambda: services().gateways.remove_segment(actor(), segment_id), url_for("portal.gateway_list"))
 
 
-def _gateway_page(made: NewKey | None = None, *, asked: Mapping[str, str] | None = None) -> Response:
+def _gateway_page(made: NewKey | None = None, *, asked: Mapping[str, str] | None = None, status: int = 200) -> Response:
     """``asked``: what somebody wrote that was refused, to be put right."""
     gateways, person = services().gateways, actor()
     answer = page(
         "admin/gateways.html",
+        status,
         gateways=gateways.list(person),
         segments=gateways.segments(person),
         made=made,
