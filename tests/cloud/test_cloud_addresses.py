@@ -28,12 +28,6 @@ _PATIENCE = 180.0
 
 
 @pytest.fixture(scope="module")
-def admin() -> Iterator[Any]:
-    with asked_directly("admin") as connection:
-        yield connection
-
-
-@pytest.fixture(scope="module")
 def proxy(admin: Any) -> Iterator[BreakingProxy]:
     """In front of Neutron."""
     with breaking_proxy(admin.network.get_endpoint()) as proxy:

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from tests.drivers.desktops import Desktops
 from tests.support.breaking_proxy import BreakingProxy, breaking_proxy
-from tests.support.openstack_cloud import OF_THE_SDK, PRETENDED, asked_directly, clouds_file, openstack_settings
+from tests.support.openstack_cloud import OF_THE_SDK, PRETENDED, clouds_file, openstack_settings
 from tests.support.waiting import eventually
 
 from yunzhuo.phoenix.cloud.errors import CloudNotOffered, CloudUnavailable, NoCapacity, ServerBusy, ServerNotFound
@@ -27,13 +27,6 @@ pytestmark = [pytest.mark.cloud, pytest.mark.timeout(600), OF_THE_SDK]
 
 _PATIENCE = 120.0
 _SETTLED_SECONDS = 3.0
-
-
-@pytest.fixture(scope="module")
-def admin() -> Iterator[Any]:
-    """The cloud's administrator: for days that a tenant cannot make bad."""
-    with asked_directly("admin") as connection:
-        yield connection
 
 
 @pytest.fixture(scope="module")

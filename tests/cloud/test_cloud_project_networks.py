@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import partial
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -14,18 +13,16 @@ from tests.support.openstack_cloud import (
     OF_THE_SDK,
     PRETENDED,
     WITH_PROJECTS,
-    asked_directly,
     in_project,
+    once_taken,
     openstack_cloud,
 )
-from tests.support.waiting import eventually
 
 from yunzhuo.phoenix.cloud.errors import OtherProject, ProjectInUse
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.network_resources import Direction, RuleProtocol, SecurityRule
 from yunzhuo.phoenix.cloud.project_resources import Project
 from yunzhuo.phoenix.cloud.resources import Server
-from yunzhuo.phoenix.common.errors import Conflict
 from yunzhuo.phoenix.common.ids import new_id
 
 pytestmark = [pytest.mark.cloud, pytest.mark.timeout(900), OF_THE_SDK]
@@ -34,12 +31,6 @@ _PATIENCE = 180.0
 _RANGE = "10.60.0.0/24"
 _GROUP = f"desktops-{secrets.token_hex(4)}"
 _LET_IN = SecurityRule(Direction.IN, RuleProtocol.TCP, first_port=3389, last_port=3389, remote="192.0.2.0/24")
-
-
-@pytest.fixture(scope="module")
-def admin() -> Iterator[Any]:
-    with asked_directly("admin") as connection:
-        yield connection
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +51,7 @@ def schools(cloud: Cloud) -> Iterator[tuple[Project, Project]]:
     made = cloud.projects.create(new_id(), "North School"), cloud.projects.create(new_id(), "South School")
     yield made
     for project in made:
-        eventually(partial(_goes, cloud, project), _PATIENCE, what="a project that goes")
+        once_taken(partial(cloud.projects.delete, project.id), what="a project that goes")
 
 
 @pytest.fixture
@@ -68,13 +59,6 @@ def desktops(cloud: Cloud, schools: tuple[Project, Project]) -> Iterator[Desktop
     """In the schools' projects, which go after them."""
     with Desktops(cloud, _PATIENCE).all_removed() as desktops:
         yield desktops
-
-
-def _goes(cloud: Cloud, project: Project) -> bool:
-    with suppress(Conflict):  # what was in it goes a moment after it was deleted
-        cloud.projects.delete(project.id)
-        return True
-    return False
 
 
 def _nova_id(server: Server) -> str:
@@ -109,7 +93,7 @@ def test_each_has_a_network_and_a_router_of_its_own_that_go_with_it(cloud: Cloud
             cloud.projects.delete(north.id)
         assert [each.id for each in admin.network.networks(project_id=north.id)], "it has removed nothing"
     for project in (north, south):
-        eventually(partial(_goes, cloud, project), _PATIENCE, what="a project that goes")
+        once_taken(partial(cloud.projects.delete, project.id), what="a project that goes")
         assert not _left(admin, project)
 
 

@@ -1,7 +1,7 @@
 """Projects of organizations on a real OpenStack: each school's things in its own, asked of the cloud past our code."""
 
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,16 +12,14 @@ from tests.support.openstack_cloud import (
     OF_THE_SDK,
     PRETENDED,
     WITH_PROJECTS,
-    asked_directly,
     in_project,
+    once_taken,
     openstack_settings,
 )
 from tests.support.waiting import eventually
 
 from yunzhuo.phoenix import cloud as clouds
-from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.project_resources import QuotaKind
-from yunzhuo.phoenix.common.errors import Conflict
 from yunzhuo.services.access import Actor, Role, installation
 from yunzhuo.services.assembly import Services, services
 from yunzhuo.services.first_start import prepare
@@ -81,12 +79,6 @@ class Yunzhuo:
 
 
 @pytest.fixture(scope="module")
-def admin() -> Iterator[Any]:
-    with asked_directly("admin") as connection:
-        yield connection
-
-
-@pytest.fixture(scope="module")
 def yunzhuo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yunzhuo]:
     home = tmp_path_factory.mktemp("schools") / "home"
     settings = openstack_settings(home, **PRETENDED, **WITH_PROJECTS, projects_subnet="10.60.0.0/24")
@@ -102,14 +94,7 @@ def yunzhuo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yunzhuo]:
             cloud.addresses.delete(ip.id)
         eventually(lambda: not cloud.servers.list(), _PATIENCE, what="an empty cloud")
         for project in cloud.projects.list():
-            eventually(partial(_goes, cloud, project.id), _PATIENCE, what="a project that goes")
-
-
-def _goes(cloud: Cloud, project_id: str) -> bool:
-    with suppress(Conflict):
-        cloud.projects.delete(project_id)
-        return True
-    return False
+            once_taken(partial(cloud.projects.delete, project.id), what="a project that goes")
 
 
 def test_two_schools_are_apart_limited_apart_and_leave_nothing(yunzhuo: Yunzhuo, admin: Any) -> None:
@@ -169,14 +154,7 @@ def take_away(yunzhuo: Yunzhuo, school: School, desktop_id: str) -> None:
     operation = yunzhuo.services.desktops.act(school.head, desktop_id, Action.DELETE).operation
     assert yunzhuo.work(school, operation.id) is OperationStatus.SUCCEEDED
     yunzhuo.services.organizations.disable(yunzhuo.chief, school.id)
-
-    def is_gone() -> bool:
-        with suppress(Conflict):  # what was in it goes a moment after it was deleted
-            yunzhuo.services.projects.delete(yunzhuo.chief, school.id)
-            return True
-        return False
-
-    eventually(is_gone, _PATIENCE, what="a project that is gone")
+    once_taken(partial(yunzhuo.services.projects.delete, yunzhuo.chief, school.id), what="a project that is gone")
 
 
 def left_in(admin: Any, project_id: str) -> list[Any]:

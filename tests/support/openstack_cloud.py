@@ -7,7 +7,7 @@ the settings would. A cloud that does not answer, or has not what is named, fail
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -19,9 +19,10 @@ from infras.openstack.layout import ADDRESS, NOTIFICATIONS, PORTS, Layout
 from openstack.connection import Connection
 from tests.support.waiting import eventually
 
-from yunzhuo.phoenix.cloud.errors import CloudNotOffered, VolumeBusy
+from yunzhuo.phoenix.cloud.errors import CloudNotOffered
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.openstack import connect
+from yunzhuo.phoenix.common.errors import Conflict
 from yunzhuo.phoenix.config.loader import load
 from yunzhuo.phoenix.config.settings import Settings
 
@@ -117,11 +118,16 @@ def remove_volumes(cloud: Cloud) -> None:
     """Those of this connection's settings, which no server has any more."""
     with suppress(CloudNotOffered):
         for volume in cloud.volumes.list():
-            eventually(partial(_goes, cloud, volume.id), 60, what="a volume that goes")
+            once_taken(partial(cloud.volumes.delete, volume.id), what="a volume that goes")
 
 
-def _goes(cloud: Cloud, volume_id: str) -> bool:
-    with suppress(VolumeBusy):
-        cloud.volumes.delete(volume_id)
-        return True
-    return False
+def once_taken(deed: Callable[[], object], *, what: str) -> None:
+    """Do it as soon as the cloud takes it: what is in the way goes a moment after it was deleted."""
+
+    def is_taken() -> bool:
+        with suppress(Conflict):
+            deed()
+            return True
+        return False
+
+    eventually(is_taken, 180, what=what)
