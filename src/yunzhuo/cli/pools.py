@@ -24,6 +24,8 @@ _WORDS = {
 }
 
 _hours = click.option("--hours", multiple=True, metavar="LINE", help='As "mon-fri 07:30-18:00 5"; several times for several.')
+_network = click.option("--network", help="Name or id; else the one that the cloud puts desktops on.")
+_groups = click.option("--security-group", "security_groups", multiple=True, help="Name or id; several times for several.")
 _zone = click.option("--time-zone", metavar="ZONE", help="Whose clocks the hours mean, as Asia/Shanghai.")
 
 
@@ -66,6 +68,8 @@ def list_pools(context: CommandContext) -> None:
 @click.option("--goal", type=int, metavar="SECONDS", help="How soon somebody should be at their desktop.")
 @_hours
 @_zone
+@_network
+@_groups
 @pass_context
 def create(context: CommandContext, /, name: str, image: str | None, flavor: str | None, **wishes: Any) -> None:
     """Make a pool."""
@@ -83,6 +87,7 @@ def create(context: CommandContext, /, name: str, image: str | None, flavor: str
             time_zone=wishes["time_zone"] or UTC_ZONE,
             release_after_minutes=wishes["release_after"],
             goal_seconds=wishes["goal"],
+            **_place(all_services, actor, wishes),
         )
         made = all_services.pools.create(actor, wish)
     print_answer(pool_data(made), f"The pool {made.name} is made.", as_json=context.json_output)
@@ -98,8 +103,12 @@ def create(context: CommandContext, /, name: str, image: str | None, flavor: str
 @click.option("--release-after", type=int, metavar="MINUTES", help="Give back what nobody is connected to; 0: never.")
 @click.option("--goal", type=int, metavar="SECONDS", help="How soon somebody should be at their desktop; 0: nobody says.")
 @click.option("--no-hours", is_flag=True, help="No hours any more.")
+@click.option("--no-network", is_flag=True, help="On the network that the cloud puts desktops on.")
+@click.option("--no-security-groups", is_flag=True, help="In the security groups that the cloud puts desktops in.")
 @_hours
 @_zone
+@_network
+@_groups
 @pass_context
 def change(context: CommandContext, /, reference: str, image: str | None, flavor: str | None, **wishes: Any) -> None:
     """Change a pool; what is not said stays."""
@@ -117,9 +126,26 @@ def change(context: CommandContext, /, reference: str, image: str | None, flavor
             changes["release_after_minutes"] = wishes["release_after"] or None
         if wishes["goal"] is not None:
             changes["goal_seconds"] = wishes["goal"] or None
+        changes |= _place(all_services, actor, wishes)
+        if wishes["no_network"]:
+            changes["network_id"] = None
+        if wishes["no_security_groups"]:
+            changes["security_group_ids"] = ()
         pool_id = pool_named(all_services, actor, reference).id
         changed = all_services.pools.change(actor, pool_id, lambda wish: replace(wish, **changes))
     print_answer(pool_data(changed), f"The pool {changed.name} is changed.", as_json=context.json_output)
+
+
+def _place(all_services: Services, actor: Actor, wishes: dict[str, Any]) -> dict[str, Any]:
+    """The network and the security groups that were named; what was not is not in it."""
+    said: dict[str, Any] = {}
+    if wishes["network"] is not None:
+        known = {each.id: each.name for each in all_services.catalog.networks(actor)}
+        said["network_id"] = chosen("network", known, wishes["network"])
+    if wishes["security_groups"]:
+        known = {each.id: each.name for each in all_services.catalog.security_groups(actor)}
+        said["security_group_ids"] = [chosen("security group", known, each) for each in wishes["security_groups"]]
+    return said
 
 
 @pool.command()

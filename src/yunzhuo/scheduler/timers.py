@@ -179,6 +179,7 @@ def timers(settings: Settings, all_services: Services) -> list[Timer]:
     first = all_services.accounts.default_organization_id()
 
     def synchronize() -> None:
+        all_services.catalog.synchronize_places()
         for organization_id in all_services.organizations.ids():
             all_services.catalog.synchronize(organization_id)
 

@@ -29,6 +29,8 @@ def make(cloud: Cloud, subject: Subject) -> Outcome:
             hostname=subject.hostname,
             image_id=subject.image_cloud_id,
             flavor_id=subject.flavor_cloud_id,
+            network_id=subject.arguments.get("network"),
+            security_group_ids=tuple(filter(None, subject.arguments.get("security_groups", "").split(","))),
             language=subject.language,
             user_data=subject.user_data,
             project_id=subject.project_id,

@@ -1,10 +1,11 @@
-"""Images and flavors: what the cloud offers, under ids of our own."""
+"""Images, flavors, networks and security groups: what the cloud offers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from yunzhuo.phoenix.cloud.errors import CloudNotOffered
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.resources import Flavor as CloudFlavor
 from yunzhuo.phoenix.cloud.resources import Image as CloudImage
@@ -12,7 +13,7 @@ from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import LimitReached
 from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.common.logging import get_logger
-from yunzhuo.phoenix.db.models import Flavor, Image
+from yunzhuo.phoenix.db.models import CloudPlace, Flavor, Image, Network, SecurityGroup
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
 from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
@@ -51,6 +52,14 @@ class FlavorView:
         return self.memory_mib >= image.min_memory_mib and self.disk_mib >= image.min_disk_mib
 
 
+@dataclass(frozen=True, slots=True)
+class PlaceView:
+    """A network that desktops can be put on, or a security group that they can be in."""
+
+    id: str
+    name: str
+
+
 class CatalogService:
     """Lists what can be chosen, and keeps the list equal to the cloud's."""
 
@@ -77,6 +86,21 @@ class CatalogService:
         with self._db.reading() as tx:
             return [_flavor_view(row) for row in tx.scalars(query.order_by(*order))]
 
+    @needs("network:read")
+    def networks(self, actor: Actor) -> Sequence[PlaceView]:
+        """The networks that desktops can be put on, by name."""
+        return self._places(Network)
+
+    @needs("network:read")
+    def security_groups(self, actor: Actor) -> Sequence[PlaceView]:
+        """The security groups that desktops can be in, by name; none where the cloud has no such thing."""
+        return self._places(SecurityGroup)
+
+    def _places(self, kind: type[CloudPlace]) -> Sequence[PlaceView]:
+        with self._db.reading() as tx:
+            rows = tx.scalars(select(kind).where(kind.withdrawn_at.is_(None)).order_by(kind.name, kind.id))
+            return [PlaceView(row.id, row.name) for row in rows]
+
     def is_fast(self, organization_id: str) -> bool:
         """Whether a desktop of the default image, in the smallest flavor that is large enough for it, would start at once now.
 
@@ -101,6 +125,29 @@ class CatalogService:
         with self._db.transaction() as tx:
             self._synchronize_images(tx, organization_id, images)
             self._synchronize_flavors(tx, flavors)
+
+    @retried_when_contended
+    def synchronize_places(self) -> None:
+        """The same for networks and security groups, which are all organizations'."""
+        networks = {each.id: each.name for each in self._cloud.networks.list()}
+        try:
+            groups = {each.id: each.name for each in self._cloud.security_groups.list()}
+        except CloudNotOffered:
+            groups = {}
+        with self._db.transaction() as tx:
+            self._synchronize_kind(tx, Network, networks)
+            self._synchronize_kind(tx, SecurityGroup, groups)
+
+    def _synchronize_kind(self, tx: Transaction, kind: type[CloudPlace], names: Mapping[str, str]) -> None:
+        known = {row.id: row for row in tx.scalars(select(kind))}
+        for cloud_id, name in names.items():
+            row = known.pop(cloud_id, None)
+            if row is None:
+                tx.add(kind(id=cloud_id, name=name, withdrawn_at=None))
+            else:
+                row.name, row.withdrawn_at = name, None
+        for lost in known.values():
+            lost.withdrawn_at = lost.withdrawn_at or self._clock.now()
 
     def _synchronize_images(self, tx: Transaction, organization_id: str, images: Sequence[CloudImage]) -> None:
         known = {row.cloud_id: row for row in tx.scalars(select(Image).where(Image.organization_id == organization_id))}

@@ -7,7 +7,13 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from yunzhuo.phoenix.common.errors import InvalidInput
-from yunzhuo.services.rules.pools import LONGEST_GOAL_SECONDS, LONGEST_RELEASE_MINUTES, MOST_DESKTOPS, MOST_WINDOWS
+from yunzhuo.services.rules.pools import (
+    LONGEST_GOAL_SECONDS,
+    LONGEST_RELEASE_MINUTES,
+    MOST_DESKTOPS,
+    MOST_SECURITY_GROUPS,
+    MOST_WINDOWS,
+)
 from yunzhuo.services.rules.quota import Resource
 from yunzhuo.services.rules.schedules import LONGEST_CATCH_UP, LONGEST_RULE
 
@@ -53,6 +59,12 @@ class PoolEntry(_Said):
     )
     goal_seconds: int | None = Field(
         None, ge=0, le=LONGEST_GOAL_SECONDS, description="How soon somebody should be at their desktop; 0: nobody says."
+    )
+    network: _Text | None = Field(
+        None, description="A network's name, or its id; none: the one that the cloud puts desktops on. For operators."
+    )
+    security_groups: list[_Text] | None = Field(
+        None, max_length=MOST_SECURITY_GROUPS, description="Their names or ids; empty: the cloud's own. For operators."
     )
     members: list[_Text] | None = Field(
         None, max_length=MOST_MEMBERS, description="All who may have one: groups' names and people's addresses."

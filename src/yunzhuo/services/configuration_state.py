@@ -1,16 +1,29 @@
 """How an organization's pools, schedules and quotas are now, in the words of a document: names instead of ids."""
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, false, or_, select
 from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.common.errors import InvalidInput
-from yunzhuo.phoenix.db.models import Flavor, Group, Image, Organization, Pool, PoolMember, Quota, Schedule, User
-from yunzhuo.services.access import Actor
+from yunzhuo.phoenix.db.models import (
+    CloudPlace,
+    Flavor,
+    Group,
+    Image,
+    Network,
+    Organization,
+    Pool,
+    PoolMember,
+    Quota,
+    Schedule,
+    SecurityGroup,
+    User,
+)
+from yunzhuo.services.access import Actor, scope_of
 from yunzhuo.services.reach import is_group_within_reach, within_reach
 from yunzhuo.services.rules.configuration import Fields, Key, Piece
 from yunzhuo.services.rules.quota import Subject
@@ -67,6 +80,8 @@ class Present:
     ids: Mapping[Key, str]
     images: Directory
     flavors: Directory
+    networks: Directory
+    security_groups: Directory
     groups: Directory
     people: Directory
 
@@ -90,6 +105,10 @@ def read(tx: Session, actor: Actor, kinds: Set[Piece], *, locked: bool = False) 
         ids={},
         images=_images(tx, actor, {pool.image_id for pool in pools}),
         flavors=_flavors(tx, {pool.flavor_id for pool in pools}),
+        networks=_places(tx, actor, "network", Network, {pool.network_id for pool in pools if pool.network_id}),
+        security_groups=_places(
+            tx, actor, "security group", SecurityGroup, {each for pool in pools for each in pool.security_group_ids}
+        ),
         groups=_groups(tx, actor, known),
         people=_people(tx, actor, known),
     )
@@ -108,7 +127,7 @@ def read(tx: Session, actor: Actor, kinds: Set[Piece], *, locked: bool = False) 
         if whose is not None:
             key = Key(Piece.QUOTA, whose, SUBJECTS[subject], quota.resource)
             state[key], ids[key] = {"most": quota.most, "document": quota.document}, quota.subject_id
-    return Present(state, ids, present.images, present.flavors, present.groups, present.people)
+    return replace(present, state=state, ids=ids)
 
 
 def _of_pool(pool: Pool, holders: Sequence[str], present: Present) -> Fields:
@@ -123,6 +142,8 @@ def _of_pool(pool: Pool, holders: Sequence[str], present: Present) -> Fields:
         "time_zone": pool.time_zone,
         "release_after_minutes": pool.release_after_minutes,
         "goal_seconds": pool.goal_seconds,
+        "network": None if pool.network_id is None else present.networks.told(pool.network_id),
+        "security_groups": tuple(sorted(present.security_groups.told(each) or each for each in pool.security_group_ids)),
         "members": tuple(sorted(member for member in members if member is not None)),
         "document": pool.document,
     }
@@ -161,6 +182,12 @@ def _images(tx: Session, actor: Actor, used: Set[str]) -> Directory:
 def _flavors(tx: Session, used: Set[str]) -> Directory:
     is_offered = or_(Flavor.withdrawn_at.is_(None), Flavor.id.in_(used))
     return _directory(tx, "flavor", select(Flavor.id, Flavor.name).where(is_offered))
+
+
+def _places(tx: Session, actor: Actor, what: str, kind: type[CloudPlace], used: Set[str]) -> Directory:
+    """Those of the cloud are for who may see them; others see what their pools have."""
+    is_offered = kind.withdrawn_at.is_(None) if scope_of(actor, "network:read") is not None else false()
+    return _directory(tx, what, select(kind.id, kind.name).where(or_(is_offered, kind.id.in_(used))))
 
 
 def _groups(tx: Session, actor: Actor, known: Set[str]) -> Directory:

@@ -12,7 +12,7 @@ from yunzhuo.phoenix.common.errors import InvalidInput
 from yunzhuo.services import fitting
 from yunzhuo.services.access import Actor
 from yunzhuo.services.accounts import folded_email
-from yunzhuo.services.configuration_document import Entries, Mistakes, PoolEntry, QuotaEntry, ScheduleEntry
+from yunzhuo.services.configuration_document import NONE, Entries, Mistakes, PoolEntry, QuotaEntry, ScheduleEntry
 from yunzhuo.services.configuration_state import Directory, Present
 from yunzhuo.services.pool_wishes import PoolWish
 from yunzhuo.services.rules import naming, pools, schedules
@@ -25,12 +25,13 @@ _NEEDED: Mapping[Piece, tuple[str, ...]] = {Piece.POOL: ("image", "flavor", "cap
 
 
 def _defaults_of(wish: type) -> dict[str, Value]:
-    """What a wish has that says nothing, in a document's words."""
-    return {each.name: each.default for each in fields(wish) if isinstance(each.default, str | int | bool | None)}
+    """What a wish has that says nothing, as far as a document has the same words; it has names in the place of ids."""
+    named = [each for each in fields(wish) if not each.name.endswith("_id")]
+    return {each.name: each.default for each in named if isinstance(each.default, str | int | bool | None)}
 
 
 DEFAULTS: Mapping[Piece, Fields] = {
-    Piece.POOL: {**_defaults_of(PoolWish), "spares": 0, "hours": (), "members": ()},
+    Piece.POOL: {**_defaults_of(PoolWish), "spares": 0, "hours": (), "network": None, "security_groups": (), "members": ()},
     Piece.SCHEDULE: {**_defaults_of(ScheduleWish), "pool": None, "group": None, "paused": False},
 }
 
@@ -88,6 +89,11 @@ class WantedReader:
             said["release_after_minutes"] = entry.release_after_minutes or None
         if entry.goal_seconds is not None:
             said["goal_seconds"] = entry.goal_seconds or None
+        if entry.network is not None:
+            is_none = entry.network == NONE
+            said["network"] = None if is_none else self._meant(f"{place}.network", self._present.networks, entry.network)
+        if entry.security_groups is not None:
+            said["security_groups"] = self._security_groups(place, entry.security_groups)
         if entry.members is not None:
             said["members"] = self._members(place, entry.members)
         if not self._is_whole(key, place, said):
@@ -166,6 +172,11 @@ class WantedReader:
             found.add(directory.told(holder_id) or holder_id)
         return tuple(sorted(found))
 
+    def _security_groups(self, place: str, words: list[str]) -> tuple[str, ...]:
+        directory = self._present.security_groups
+        found = {self._meant(f"{place}.security_groups.{number}", directory, word) for number, word in enumerate(words)}
+        return tuple(sorted(each for each in found if each is not None))
+
     def _meant(self, place: str, directory: Directory, word: str) -> str | None:
         """The one form of a name; None, and a mistake, when nothing is called so."""
         try:
@@ -211,6 +222,8 @@ def pool_wish(key: Key, said: Fields, present: Present) -> PoolWish:
         image_id=present.images.id_of(known["image"]),
         flavor_id=present.flavors.id_of(known["flavor"]),
         kind=pools.Kind(known["kind"]),
+        network_id=None if known["network"] is None else present.networks.id_of(known["network"]),
+        security_group_ids=[present.security_groups.id_of(each) for each in known["security_groups"]],
         **{name: known[name] for name in ("capacity", "spares", "hours", "time_zone", "release_after_minutes", "goal_seconds")},
     )
 

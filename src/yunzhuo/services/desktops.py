@@ -30,7 +30,7 @@ from yunzhuo.services.desktop_views import (
 )
 from yunzhuo.services.lease_book import terms_in
 from yunzhuo.services.new_desktop import NewDesktop
-from yunzhuo.services.placing import project_for
+from yunzhuo.services.placing import in_cloud, project_for
 from yunzhuo.services.quota_book import SWITCHED_ON, QuotaBook, size_of
 from yunzhuo.services.reach import within_reach
 from yunzhuo.services.rules import lifecycle, naming
@@ -303,24 +303,23 @@ class DesktopService:
         """Ask for a desktop of a pool, whose row is locked: a spare, or one for ``claimant_id``, whatever their quota.
         ``image_id``: made from the image that is rolled out, instead of the pool's own.
 
-        Raises InvalidInput when image or flavor are gone, LimitReached for the organization's quota.
+        Raises InvalidInput when image, flavor, network or a security group are gone, LimitReached for the organization's quota.
         """
         image, flavor = fitting.image_and_flavor(tx, actor, image_id or pool.image_id, pool.flavor_id)
+        place = in_cloud(tx, pool)
         wanted = {Resource.DESKTOPS: 1, **SWITCHED_ON, **size_of(flavor)}
         self._quotas.reserve_for_pool(tx, pool.organization_id, wanted)
         pool.built += 1
         name, owner_id = naming.default_name(pool.name, pool.built), claimant_id or pool.account_id
-        return self._write(tx, actor, name, image, flavor, owner_id, pool=pool, claimant_id=claimant_id)
+        return self._write(tx, actor, name, image, flavor, owner_id, place, pool=pool, claimant_id=claimant_id)
 
     def _create(self, tx: Transaction, actor: Actor, wish: "NewDesktop", key: str | None) -> Accepted:
         image, flavor = fitting.image_and_flavor(tx, actor, wish.image_id, wish.flavor_id)
         owner_id = self._owner(tx, actor, wish.owner_id)
-        owned = self._owned(tx, owner_id)
         wanted = {Resource.DESKTOPS: 1, **SWITCHED_ON, **size_of(flavor)}
         self._quotas.reserve(tx, owner_id, actor.organization_id, wanted)
-        desktop, operation = self._write(
-            tx, actor, wish.name or naming.default_name(image.name, owned + 1), image, flavor, owner_id
-        )
+        name = wish.name or naming.default_name(image.name, self._owned(tx, owner_id) + 1)
+        desktop, operation = self._write(tx, actor, name, image, flavor, owner_id, {})
         if key is not None:
             tx.add(
                 IdempotencyKey(
@@ -343,6 +342,7 @@ class DesktopService:
         image: Image,
         flavor: Flavor,
         owner_id: str,
+        place: Arguments,
         *,
         pool: Pool | None = None,
         claimant_id: str | None = None,
@@ -368,7 +368,7 @@ class DesktopService:
             created_at=now,
         )
         tx.add(desktop)
-        operation, _ = self._wishes.add(tx, actor, desktop, Action.CREATE, {})
+        operation, _ = self._wishes.add(tx, actor, desktop, Action.CREATE, place)
         after = {"name": desktop.name, "image": image.name, "flavor": flavor.name}
         self._audit.record(tx, actor, "desktop:create", "desktop", desktop.id, owner_id=desktop.owner_id, after=after)
         self._feed.desktop_changed(tx, desktop, operation)

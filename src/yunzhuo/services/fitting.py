@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.common.errors import InvalidInput
-from yunzhuo.phoenix.db.models import Desktop, Flavor, Image
+from yunzhuo.phoenix.db.models import Desktop, Flavor, Image, Network, SecurityGroup
 from yunzhuo.services.access import Actor
 from yunzhuo.services.rules import sizes
 from yunzhuo.services.rules.sizes import Misfit, Size
@@ -33,6 +33,23 @@ def image_and_flavor(tx: Session, actor: Actor, image_id: str, flavor_id: str) -
             "The desktop cannot be made from this.", fields={"flavor": f"{flavor.name} is too small for {image.name}."}
         )
     return image, flavor
+
+
+def network_and_groups(
+    tx: Session, network_id: str | None, security_group_ids: Sequence[str]
+) -> tuple[Network | None, Sequence[SecurityGroup]]:
+    """What new desktops are put into. Raises InvalidInput when there is no such network or security group."""
+    network = tx.get(Network, network_id) if network_id is not None else None
+    groups = [tx.get(SecurityGroup, each) for each in security_group_ids]
+    wrong: dict[str, str] = {}
+    if network_id is not None and (network is None or network.withdrawn_at is not None):
+        wrong["network"] = "There is no such network."
+    there = [group for group in groups if group is not None and group.withdrawn_at is None]
+    if len(there) < len(groups):
+        wrong["security_groups"] = "There is no such security group."
+    if wrong:
+        raise InvalidInput("Desktops cannot be put into this.", fields=wrong)
+    return network, there
 
 
 def image_to_rebuild_from(tx: Session, desktop: Desktop, image_id: str) -> Image:

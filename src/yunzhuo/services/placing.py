@@ -1,12 +1,14 @@
-"""Which of the cloud's projects an organization's things are made in."""
+"""Where in the cloud an organization's things are made: in which project, on which network."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from yunzhuo.phoenix.common.errors import Unavailable
-from yunzhuo.phoenix.db.models import Organization
+from yunzhuo.phoenix.db.models import Organization, Pool
+from yunzhuo.services import fitting
 
 
 class Placing(StrEnum):
@@ -37,3 +39,11 @@ def project_for(tx: Session, organization_id: str) -> str | None:
         message = "The organization's own part of the cloud is still being made; try again in a moment."
         raise Unavailable("project_not_ready", message)
     return None if project_id is None else str(project_id)
+
+
+def in_cloud(tx: Session, pool: Pool) -> Mapping[str, str]:
+    """Into which network and security groups a pool's new desktop is put, as particulars of its operation; nothing: the cloud
+    says. Raises InvalidInput when they are gone."""
+    network, groups = fitting.network_and_groups(tx, pool.network_id, pool.security_group_ids)
+    said = {"network": network.id} if network else {}
+    return said | ({"security_groups": ",".join(group.id for group in groups)} if groups else {})

@@ -1,6 +1,6 @@
 """A pool as it is wished for, and as it is told."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -15,7 +15,8 @@ UTC_ZONE = "UTC"
 @dataclass(frozen=True, slots=True)
 class PoolWish:
     """What a pool is to be. ``hours`` are lines (``services.rules.pools``); outside them ``spares`` stand ready.
-    ``goal_seconds``: how soon somebody should be at their desktop."""
+    ``goal_seconds``: how soon somebody should be at their desktop. ``network_id`` and ``security_group_ids`` are the cloud's;
+    None and none: what the cloud puts desktops into by itself."""
 
     name: str
     image_id: str
@@ -27,6 +28,8 @@ class PoolWish:
     time_zone: str = UTC_ZONE
     release_after_minutes: int | None = None
     goal_seconds: int | None = None
+    network_id: str | None = None
+    security_group_ids: Sequence[str] = ()
 
     def checked(self) -> "PoolWish":
         """The wish in form. Raises InvalidInput, for all that is wrong at once."""
@@ -44,6 +47,8 @@ class PoolWish:
             wrong["release_after_minutes"] = "Desktops of a dedicated pool are kept."
         if self.goal_seconds is not None and not 1 <= self.goal_seconds <= pools.LONGEST_GOAL_SECONDS:
             wrong["goal_seconds"] = f"From 1 to {pools.LONGEST_GOAL_SECONDS}."
+        if len(set(self.security_group_ids)) > pools.MOST_SECURITY_GROUPS:
+            wrong["security_groups"] = f"{pools.MOST_SECURITY_GROUPS} at most."
         name, hours = "", list(self.hours)
         try:
             name = naming.checked_name(self.name)
@@ -52,7 +57,7 @@ class PoolWish:
             wrong |= error.fields
         if wrong:
             raise InvalidInput("The pool is not valid.", fields=wrong)
-        return replace(self, name=name, hours=hours)
+        return replace(self, name=name, hours=hours, security_group_ids=sorted(set(self.security_group_ids)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,7 @@ class PoolView:
     """A pool, what its desktops are doing, and how many are wanted ready at this hour.
 
     ``members`` counts people and groups. ``problem`` is why desktops of it cannot be built now. ``rolling_image_id`` is the
-    other image that its desktops may have while a roll-out goes on.
+    other image that its desktops may have while a roll-out goes on. ``security_groups`` are names by id.
     """
 
     id: str
@@ -82,6 +87,9 @@ class PoolView:
     created_at: datetime
     goal_seconds: int | None = None
     rolling_image_id: str | None = None
+    network_id: str | None = None
+    network_name: str | None = None
+    security_groups: Mapping[str, str] = field(default_factory=dict)
 
     def as_wish(self) -> PoolWish:
         """What would be asked for to have it as it is."""
@@ -96,6 +104,8 @@ class PoolView:
             time_zone=self.time_zone,
             release_after_minutes=self.release_after_minutes,
             goal_seconds=self.goal_seconds,
+            network_id=self.network_id,
+            security_group_ids=sorted(self.security_groups),
         )
 
 

@@ -1,6 +1,6 @@
 """Pools as administrators run them: what they are made of, how many stand ready at which hours, and who may have one."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -12,17 +12,20 @@ from yunzhuo.phoenix.common.clock import Clock
 from yunzhuo.phoenix.common.errors import Conflict, NotFound
 from yunzhuo.phoenix.common.ids import new_id
 from yunzhuo.phoenix.db.models import (
+    CloudPlace,
     Desktop,
     Flavor,
     Group,
     IdleTerms,
     Image,
+    Network,
     Operation,
     Pool,
     PoolMember,
     PoolRollout,
     PoolSample,
     ScreenPolicy,
+    SecurityGroup,
     User,
 )
 from yunzhuo.phoenix.db.session import Database, Transaction, retried_when_contended
@@ -79,6 +82,8 @@ class PoolService:
         checked, now, pool_id = wish.checked(), self._clock.now(), new_id()
         self._license.require_feature(tx, Feature.POOLS)
         fitting.image_and_flavor(tx, actor, checked.image_id, checked.flavor_id)
+        if checked.network_id or checked.security_group_ids:
+            _require_place(tx, actor, checked)
         account = own_account(actor.organization_id, address_of("pool", checked.name, pool_id), now)
         tx.add(account)
         tx.flush()
@@ -109,8 +114,9 @@ class PoolService:
     def change(self, actor: Actor, pool_id: str, changed: Callable[[PoolWish], PoolWish]) -> PoolView:
         """Make a pool what ``changed`` makes of what it is.
 
-        With another image or flavor, spares are replaced, and desktops that people have stay as they are. Raises InvalidInput,
-        Conflict when the name is taken, for another kind, or for another image or flavor while a roll-out goes on.
+        With another image, flavor, network or other security groups, spares are replaced, and desktops that people have stay as
+        they are. Network and groups are for who may see the cloud's. Raises InvalidInput, Forbidden, Conflict when the name is
+        taken, for another kind, or for another image or flavor while a roll-out goes on.
         """
         try:
             with self._db.transaction() as tx:
@@ -132,9 +138,14 @@ class PoolService:
                 raise Conflict("rollout_goes_on", message)
             fitting.image_and_flavor(tx, actor, wish.image_id, wish.flavor_id)
             pool.failures, pool.problem = 0, None
+        is_elsewhere = (wish.network_id, wish.security_group_ids) != (present.network_id, present.security_group_ids)
+        if is_elsewhere:
+            _require_place(tx, actor, wish)
         before, after = _columns(present), _columns(wish)
         for name, value in after.items():
             setattr(pool, name, value)
+        if is_elsewhere:
+            self._remove_spares(tx, pool)
         tx.get_one(User, pool.account_id).email = address_of("pool", pool.name, pool.id)
         different = {name for name in after if before[name] != after[name]}
         self._audit.record(
@@ -160,11 +171,7 @@ class PoolService:
         """As :meth:`delete`, as part of another service's transaction."""
         require(actor, "pool:delete")
         pool = _found(tx, actor, pool_id, "pool:delete", locked=True)
-        there = (Desktop.pool_id == pool.id, Desktop.deleted_at.is_(None))
-        desktops = tx.scalars(select(Desktop).where(*there).order_by(Desktop.id).with_for_update()).all()
-        for desktop in desktops:
-            if desktop.claimant_id is None and desktop.wanted != Wanted.GONE:
-                self._wishes.change(tx, acting_for(tx, pool), desktop.id, Action.DELETE)
+        for desktop in self._remove_spares(tx, pool):
             desktop.pool_id = desktop.claimant_id = desktop.renews_at = None
         for part in (PoolMember, PoolRollout, PoolSample):
             tx.execute(delete(part).where(part.pool_id == pool.id))
@@ -172,6 +179,15 @@ class PoolService:
         tx.execute(delete(ScreenPolicy).where(ScreenPolicy.subject_kind == "pool", ScreenPolicy.subject_id == pool.id))
         self._audit.record(tx, actor, "pool:delete", "pool", pool.id, before={"name": pool.name})
         tx.delete(pool)
+
+    def _remove_spares(self, tx: Transaction, pool: Pool) -> Sequence[Desktop]:
+        """Answers all that the pool has, its people's and those that leave among them."""
+        there = (Desktop.pool_id == pool.id, Desktop.deleted_at.is_(None))
+        desktops = tx.scalars(select(Desktop).where(*there).order_by(Desktop.id).with_for_update()).all()
+        for desktop in desktops:
+            if desktop.claimant_id is None and desktop.wanted != Wanted.GONE:
+                self._wishes.change(tx, acting_for(tx, pool), desktop.id, Action.DELETE)
+        return desktops
 
     @needs("pool:read")
     def members(self, actor: Actor, pool_id: str) -> Sequence[PoolMemberView]:
@@ -233,6 +249,8 @@ def pool_views(tx: Session, rows: Sequence[Pool], now: datetime) -> Sequence[Poo
     flavors = {row.id: row for row in tx.scalars(select(Flavor).where(Flavor.id.in_({row.flavor_id for row in rows})))}
     sizes = select(PoolMember.pool_id, func.count()).where(PoolMember.pool_id.in_(pool_ids)).group_by(PoolMember.pool_id)
     members = {row[0]: row[1] for row in tx.execute(sizes)}
+    networks = _names(tx, Network, {row.network_id for row in rows if row.network_id})
+    groups = _names(tx, SecurityGroup, {each for row in rows for each in row.security_group_ids})
     problems = _problems(tx, pool_ids)
     return [
         PoolView(
@@ -255,9 +273,17 @@ def pool_views(tx: Session, rows: Sequence[Pool], now: datetime) -> Sequence[Poo
             created_at=row.created_at,
             goal_seconds=row.goal_seconds,
             rolling_image_id=row.rolling_image_id,
+            network_id=row.network_id,
+            network_name=networks.get(row.network_id) if row.network_id else None,
+            security_groups={each: groups[each] for each in row.security_group_ids},
         )
         for row in rows
     ]
+
+
+def _names(tx: Session, kind: type[CloudPlace], ids: Set[str]) -> Mapping[str, str]:
+    """Nothing is asked where no pool names any."""
+    return {row.id: row.name for row in tx.scalars(select(kind).where(kind.id.in_(ids)))} if ids else {}
 
 
 def _problems(tx: Session, pool_ids: Sequence[str]) -> Mapping[str, str]:
@@ -312,7 +338,15 @@ def _columns(wish: PoolWish) -> dict[str, object]:
         "time_zone": wish.time_zone,
         "release_after_minutes": wish.release_after_minutes,
         "goal_seconds": wish.goal_seconds,
+        "network_id": wish.network_id,
+        "security_group_ids": list(wish.security_group_ids),
     }
+
+
+def _require_place(tx: Session, actor: Actor, wish: PoolWish) -> None:
+    """An organization's administrators do not choose among networks that may be another organization's."""
+    require(actor, "network:read")
+    fitting.network_and_groups(tx, wish.network_id, wish.security_group_ids)
 
 
 def _name_taken(name: str) -> Conflict:

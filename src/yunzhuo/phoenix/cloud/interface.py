@@ -76,8 +76,9 @@ class Servers(Protocol):
         A server that is there already is returned as it is, whatever else the request says; so any number of threads and
         processes that ask for one tag at once get one server. ``network_id`` None means the first network of the list.
         ``avoid_hosts`` is kept to where the cloud lets us choose and has another host of the same kind; else the cloud chooses.
-        Raises ImageNotFound, FlavorNotFound, NotFound (``network_not_found``), InvalidInput when the flavor is smaller than
-        the image's minimum, NoCapacity, ProjectNotFound, CloudNotOffered for a ``project_id`` that is none, and ServerBusy
+        Raises ImageNotFound, FlavorNotFound, NotFound (``network_not_found``), SecurityGroupNotFound, InvalidInput when the
+        flavor is smaller than the image's minimum, NoCapacity, ProjectNotFound, CloudNotOffered for a ``project_id`` that is
+        none and for security groups where there are none, and ServerBusy
         while a server with this tag is still being deleted that is not among ``given_up``. A refused create leaves nothing
         behind. What goes wrong after the create was accepted ends in status ERROR with a ``fault``.
         """

@@ -168,7 +168,9 @@ class ServerRequest:
     ``avoid_hosts`` (``Server.host`` of earlier ones) is where it should not be put: a wish, not a law. ``given_up`` are servers
     with this tag that were deleted and may be there for a while still: they count as gone. ``is_absent``: the caller knows
     that nothing has the tag, and the driver need not look before it asks.
-    ``project_id`` is the project that it is made in; None: the one that all share.
+    ``project_id`` is the project that it is made in; None: the one that all share. Network and security groups are those of the
+    shared project; in another one what is shared with it is meant, or has the same name there.
+    ``security_group_ids`` are the groups that it is put in; none: those that the cloud puts servers in by itself.
     """
 
     desktop_id: str
@@ -177,6 +179,7 @@ class ServerRequest:
     image_id: str
     flavor_id: str
     network_id: str | None = None
+    security_group_ids: tuple[str, ...] = ()
     metadata: tuple[tuple[str, str], ...] = ()
     language: str | None = None
     user_data: str | None = field(default=None, repr=False)

@@ -12,6 +12,7 @@ MOST_DESKTOPS = 2000
 MOST_WINDOWS = 20
 LONGEST_RELEASE_MINUTES = 7 * 24 * 60
 LONGEST_GOAL_SECONDS = 3600
+MOST_SECURITY_GROUPS = 20
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAILY = "daily"
 _LINE = re.compile(r"(?P<days>[a-z,-]{1,40})\s+(?P<from>\d\d:\d\d)-(?P<to>\d\d:\d\d)\s+(?P<spares>\d{1,4})")

@@ -13,6 +13,7 @@ from yunzhuo.services.rules.pools import (
     LONGEST_GOAL_SECONDS,
     LONGEST_RELEASE_MINUTES,
     MOST_DESKTOPS,
+    MOST_SECURITY_GROUPS,
     MOST_WINDOWS,
     Kind,
     Way,
@@ -50,7 +51,21 @@ _Goal = Annotated[
 ]
 
 
-_ENDED_BY_NULL = frozenset({"release_after_minutes", "goal_seconds"})
+_CloudId = Annotated[str, Field(min_length=1, max_length=255)]
+_Network = Annotated[
+    _CloudId | None,
+    Field(description="The network that its desktops are put on; null: the one that the cloud puts them on. For operators."),
+]
+_SecurityGroups = Annotated[
+    list[_CloudId],
+    Field(
+        max_length=MOST_SECURITY_GROUPS,
+        description="The security groups that its desktops are in; none: those that the cloud puts them in. For operators.",
+    ),
+]
+
+
+_ENDED_BY_NULL = frozenset({"release_after_minutes", "goal_seconds", "network"})
 
 
 class PoolCounts(Shown):
@@ -82,6 +97,8 @@ class Pool(BaseModel):
     members: int = Field(description="How many people and groups may have one.")
     problem: str | None = Field(description="Why desktops of it cannot be built now.")
     goal_seconds: int | None = Field(description="How soon somebody should be at their desktop.")
+    network: Chosen | None = Field(description="Null: the network that the cloud puts desktops on.")
+    security_groups: list[Chosen] = Field(description="None: those that the cloud puts desktops in.")
     is_rolling: bool = Field(description="A roll-out of another image goes on, or rests.")
     created_at: datetime
 
@@ -103,6 +120,8 @@ class Pool(BaseModel):
             members=view.members,
             problem=view.problem,
             goal_seconds=view.goal_seconds,
+            network=Chosen(id=view.network_id, name=view.network_name or "") if view.network_id else None,
+            security_groups=[Chosen(id=each, name=name) for each, name in view.security_groups.items()],
             is_rolling=view.rolling_image_id is not None,
             created_at=view.created_at,
         )
@@ -128,6 +147,8 @@ class NewPool(Asked):
     time_zone: _Zone = UTC_ZONE
     release_after_minutes: _Minutes = None
     goal_seconds: _Goal = None
+    network: _Network = None
+    security_groups: _SecurityGroups = Field(default_factory=list)
 
     def wish(self) -> PoolWish:
         """The wish as services know it."""
@@ -142,6 +163,8 @@ class NewPool(Asked):
             time_zone=self.time_zone,
             release_after_minutes=self.release_after_minutes,
             goal_seconds=self.goal_seconds,
+            network_id=self.network,
+            security_group_ids=self.security_groups,
         )
 
 
@@ -157,11 +180,18 @@ class PoolChange(Asked):
     time_zone: _Zone | None = None
     release_after_minutes: _Minutes = None
     goal_seconds: _Goal = None
+    network: _Network = None
+    security_groups: _SecurityGroups | None = None
 
     def applied(self, wish: PoolWish) -> PoolWish:
-        """What the pool is to be. Null leaves all as it is, but for ``release_after_minutes`` and ``goal_seconds``, which it
-        ends."""
-        fields = {"image": "image_id", "flavor": "flavor_id"}
+        """What the pool is to be. Null leaves all as it is, but for ``release_after_minutes``, ``goal_seconds`` and
+        ``network``, which it ends."""
+        fields = {
+            "image": "image_id",
+            "flavor": "flavor_id",
+            "network": "network_id",
+            "security_groups": "security_group_ids",
+        }
         said = {name: getattr(self, name) for name in self.model_fields_set}
         kept = {name: value for name, value in said.items() if value is not None or name in _ENDED_BY_NULL}
         return replace(wish, **{fields.get(name, name): value for name, value in kept.items()})

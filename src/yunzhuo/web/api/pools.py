@@ -53,8 +53,8 @@ def show(pool_id: str) -> models.Pool:
 def change(pool_id: str, json_data: models.PoolChange) -> models.Pool:
     """Change a pool
 
-    With another image or flavor its spares are replaced at once; desktops that people have stay as they are. To bring another
-    image in step by step there are roll-outs.
+    With another image, flavor, network or other security groups its spares are replaced at once; desktops that people have stay
+    as they are. To bring another image in step by step there are roll-outs.
     """
     return models.Pool.of(services().pools.change(actor(), pool_id, json_data.applied))
 

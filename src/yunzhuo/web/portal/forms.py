@@ -14,6 +14,7 @@ from wtforms import (
     TextAreaField,
 )
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
+from wtforms.widgets import CheckboxInput
 
 from yunzhuo.services.access import Role
 from yunzhuo.webkit.forms import MAX_EMAIL, MAX_NAME, MAX_PASSWORD, NEEDED, TOO_LONG, Form
@@ -114,6 +115,10 @@ class PoolForm(Form):
     time_zone = StringField(lazy_gettext("Time zone"), [Optional(), Length(max=MAX_NAME, message=TOO_LONG)])
     release_after_minutes = IntegerField(lazy_gettext("Given back when unused for (minutes)"), [Optional()])
     goal_seconds = IntegerField(lazy_gettext("At the desktop within (seconds)"), [Optional()])
+    network = SelectField(lazy_gettext("Network"), [Optional()], validate_choice=False)
+    security_groups = SelectMultipleField(
+        lazy_gettext("Security groups"), [Optional()], validate_choice=False, option_widget=CheckboxInput()
+    )
 
 
 class RolloutForm(Form):

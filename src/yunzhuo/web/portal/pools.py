@@ -138,7 +138,7 @@ def _changed(pool_id: str) -> Response:
     if form.validate_on_submit():
         wish = _wish(form)
         try:
-            services().pools.change(actor(), pool_id, lambda present: replace(wish, kind=present.kind))
+            services().pools.change(actor(), pool_id, lambda present: _over(present, wish))
         except InvalidInput as error:
             form.refuse_fields(messages.field_errors(error))
         except Conflict as error:
@@ -147,6 +147,17 @@ def _changed(pool_id: str) -> Response:
             notice("good", gettext("Saved."))
             return back_to(url_for("portal.pool", pool_id=pool_id))
     return _page(view, form, STATUS[InvalidInput])
+
+
+def _over(present: PoolWish, wish: PoolWish) -> PoolWish:
+    """What of the page counts: the kind stays, and so does what the asker was not shown."""
+    if not _may_choose_place():
+        wish = replace(wish, network_id=present.network_id, security_group_ids=present.security_group_ids)
+    return replace(wish, kind=present.kind)
+
+
+def _may_choose_place() -> bool:
+    return scope_of(actor(), "network:read") is not None
 
 
 def _filled() -> PoolForm:
@@ -168,6 +179,8 @@ def _wish(form: PoolForm) -> PoolWish:
         time_zone=form.time_zone.data or UTC_ZONE,
         release_after_minutes=form.release_after_minutes.data,
         goal_seconds=form.goal_seconds.data,
+        network_id=form.network.data or None,
+        security_group_ids=form.security_groups.data or [],
     )
 
 
@@ -184,6 +197,8 @@ def _form_of(view: PoolView) -> PoolForm:
         time_zone=view.time_zone,
         release_after_minutes=view.release_after_minutes,
         goal_seconds=view.goal_seconds,
+        network=view.network_id or "",
+        security_groups=sorted(view.security_groups),
     )
 
 
@@ -213,6 +228,12 @@ def _choices(form: PoolForm) -> dict[str, object]:
     form.image.choices = image_choices(catalog.images(person))
     form.flavor.choices = [(each.id, messages.size_name(each.name)) for each in catalog.flavors(person)]
     form.kind.choices = [(str(kind), words) for kind, words in pool_words.KINDS.items()]
+    if _may_choose_place():
+        usual = ("", gettext("The one that the cloud puts desktops on"))
+        form.network.choices = [usual, *((each.id, each.name) for each in catalog.networks(person))]
+        form.security_groups.choices = [(each.id, each.name) for each in catalog.security_groups(person)]
+    else:
+        del form.network, form.security_groups
     return {"zones": [UTC_ZONE, *sorted(time_zones())]}
 
 

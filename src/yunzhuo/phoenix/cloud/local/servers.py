@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from yunzhuo.phoenix.cloud.errors import CloudNotOffered
 from yunzhuo.phoenix.cloud.local import wire
 from yunzhuo.phoenix.cloud.local.connection import Connection, of_server
 from yunzhuo.phoenix.cloud.local.projects import refuse_any
@@ -19,6 +20,8 @@ class LocalServers:
 
     def create(self, request: ServerRequest) -> Server:
         refuse_any(request.project_id)
+        if request.security_group_ids:
+            raise CloudNotOffered("security groups")
         body = wire.SERVER_REQUEST.dump_json(request)
         return wire.SERVER.validate_json(self._connection.call("POST", "/servers", content=body))
 

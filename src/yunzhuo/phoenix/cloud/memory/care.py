@@ -3,14 +3,14 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from yunzhuo.phoenix.cloud.errors import SecurityGroupNotFound, ServerBusy, ServerLocked
+from yunzhuo.phoenix.cloud.errors import ServerBusy, ServerLocked
 from yunzhuo.phoenix.cloud.memory import changes, store, things
 from yunzhuo.phoenix.cloud.memory.calls import Gate
 from yunzhuo.phoenix.cloud.memory.faults import Plan
 from yunzhuo.phoenix.cloud.memory.images import choose_image
 from yunzhuo.phoenix.cloud.memory.lifecycle import is_already
 from yunzhuo.phoenix.cloud.memory.records import ServerRecord, as_time
-from yunzhuo.phoenix.cloud.memory.security_groups import MadeGroup
+from yunzhuo.phoenix.cloud.memory.security_groups import MadeGroup, check_groups
 from yunzhuo.phoenix.cloud.memory.state import Transaction
 from yunzhuo.phoenix.cloud.resources import ServerStatus
 
@@ -72,9 +72,7 @@ class Care:
             record = _unlocked(transaction, server_id)
             if record.status is ServerStatus.BUILDING:
                 raise ServerBusy("The server is on no network yet.", server_id=server_id)
-            for group_id in group_ids:
-                if things.read(transaction, MadeGroup, group_id) is None:
-                    raise SecurityGroupNotFound(group_id)
+            check_groups(transaction, group_ids)
             store.write_server(transaction, record.model_copy(update={"group_ids": tuple(sorted(set(group_ids)))}))
 
         self._perform("set_security_groups", server_id, put)

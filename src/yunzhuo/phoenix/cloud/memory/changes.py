@@ -13,6 +13,7 @@ from yunzhuo.phoenix.cloud.memory.images import check_minimum, choose_image
 from yunzhuo.phoenix.cloud.memory.lifecycle import RULES, TAKES_ROOM, Pace, accept, frees_at, is_already
 from yunzhuo.phoenix.cloud.memory.networks import choose_network, next_address
 from yunzhuo.phoenix.cloud.memory.records import ServerRecord, SnapshotRecord, as_server, as_snapshot
+from yunzhuo.phoenix.cloud.memory.security_groups import check_groups
 from yunzhuo.phoenix.cloud.memory.state import Transaction
 from yunzhuo.phoenix.cloud.project_resources import QuotaKind
 from yunzhuo.phoenix.cloud.resources import Server, ServerRequest, ServerStatus, Snapshot
@@ -141,6 +142,7 @@ def _make(transaction: Transaction, plan: Plan, request: ServerRequest) -> Serve
     image = choose_image(transaction, request.image_id)
     flavor = choose_flavor(options, request.flavor_id)
     network = choose_network(transaction, request.network_id)
+    check_groups(transaction, request.security_group_ids)
     check_minimum(image, memory_mib=flavor.memory_mib, disk_mib=flavor.disk_mib)
     host_id = _host_for(transaction, Room(flavor.vcpus, flavor.memory_mib, flavor.disk_mib), request.avoid_hosts)
     pace = _pace(plan, host_id)
@@ -158,6 +160,7 @@ def _make(transaction: Transaction, plan: Plan, request: ServerRequest) -> Serve
         flavor_id=flavor.id,
         network_id=network.id,
         network_name=network.name,
+        group_ids=tuple(sorted(set(request.security_group_ids))),
         address=next_address(transaction, network),
         metadata=dict(request.metadata),
         language=request.language,

@@ -78,6 +78,12 @@ class SecurityGroups:
         return self._gate.perform(f"security_groups.{verb}", lambda transaction, _plan: action(transaction), subject=subject)
 
 
+def check_groups(transaction: Transaction, group_ids: Sequence[str]) -> None:
+    """Raises SecurityGroupNotFound for the first that is not there."""
+    for group_id in group_ids:
+        _read(transaction, group_id)
+
+
 def _read(transaction: Transaction, group_id: str) -> MadeGroup:
     group = things.read(transaction, MadeGroup, group_id)
     if group is None:

@@ -23,6 +23,7 @@ from yunzhuo.phoenix.cloud.openstack.flavors import OpenStackFlavors
 from yunzhuo.phoenix.cloud.openstack.images import Fitting
 from yunzhuo.phoenix.cloud.openstack.key_pairs import check_key_pair
 from yunzhuo.phoenix.cloud.openstack.networks import OpenStackNetworks
+from yunzhuo.phoenix.cloud.openstack.security_groups import check_groups
 from yunzhuo.phoenix.cloud.openstack.server_groups import ServerGroups
 from yunzhuo.phoenix.cloud.openstack.server_lookup import ServerLookup, is_desktop_id
 from yunzhuo.phoenix.cloud.openstack.server_states import (
@@ -116,7 +117,9 @@ class Creation:
             self._groups.check_room(group_id, refused)
             raise quotas.judge(self._connection, refused, flavor) from refused
         except InvalidInput:
-            check_key_pair(self._connection)  # which is looked for only now: mostly it is there
+            # Which are looked for only now: mostly they are there.
+            check_key_pair(self._connection)
+            check_groups(self._connection, request.security_group_ids)
             raise
 
     def _post(self, body: Json, hints: Json) -> tuple[str, str | None]:
@@ -154,8 +157,9 @@ class Creation:
             body["user_data"] = encoded_user_data(request.user_data)
         if settings.availability_zone:
             body["availability_zone"] = settings.availability_zone
-        if settings.security_groups:
-            body["security_groups"] = [{"name": name} for name in settings.security_groups]
+        groups = request.security_group_ids or settings.security_groups
+        if groups:
+            body["security_groups"] = [{"name": name_or_id} for name_or_id in groups]
         if settings.key_name:
             body["key_name"] = settings.key_name
         return body

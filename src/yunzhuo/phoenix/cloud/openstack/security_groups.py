@@ -92,6 +92,14 @@ class OpenStackSecurityGroups:
         return self._connection.ask("network", method, path, body, refusals=refusals)
 
 
+def check_groups(connection: Connection, group_ids: Sequence[str]) -> None:
+    """Raises SecurityGroupNotFound for the first that the project does not have."""
+    there = {group.id for group in OpenStackSecurityGroups(connection).list()} if group_ids else set()
+    for group_id in group_ids:
+        if group_id not in there:
+            raise SecurityGroupNotFound(group_id)
+
+
 def _same(rules: Sequence[SecurityRule], wanted: SecurityRule) -> SecurityRule | None:
     """The rule that lets through what the wanted one does."""
     return next((rule for rule in rules if _body("", rule) == _body("", wanted)), None)

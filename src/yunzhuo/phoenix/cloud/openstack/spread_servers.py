@@ -36,7 +36,7 @@ class SpreadServers:
 
     def create(self, request: ServerRequest) -> Server:
         place = self._places.named(request.project_id)
-        return _told(place, place.servers.create(request))
+        return _told(place, place.servers.create(self._as_in(place, request)))
 
     def find(self, desktop_id: str, project_id: str | None = None) -> Server | None:
         place = self._places.named(project_id)
@@ -115,6 +115,22 @@ class SpreadServers:
     def cpu_seconds(self, server_id: str) -> float:
         place, own_id = self._at(server_id)
         return place.servers.cpu_seconds(own_id)
+
+    def _as_in(self, place: Place, request: ServerRequest) -> ServerRequest:
+        """With the ids that network and groups have in this project: what is shared keeps its own, the rest its name."""
+        home = self._places.home
+        if place is home:
+            return request
+        network_id = request.network_id
+        if network_id is not None and all(each.id != network_id for each in place.networks.list()):
+            name = next((each.name for each in home.networks.list() if each.id == network_id), None)
+            network_id = next((each.id for each in place.networks.list() if each.name == name), network_id)
+        group_ids = request.security_group_ids
+        if group_ids:
+            names = {each.id: each.name for each in home.security_groups.list()}
+            theirs = {each.name: each.id for each in place.security_groups.list()}
+            group_ids = tuple(theirs.get(names.get(each, ""), each) for each in group_ids)
+        return replace(request, network_id=network_id, security_group_ids=group_ids)
 
     def _at(self, server_id: str) -> tuple[Place, str]:
         return server_place(self._places, server_id)

@@ -4,7 +4,7 @@ from yunzhuo.phoenix.db.base import Base
 from yunzhuo.phoenix.db.models.accounts import ApiToken, AuthSession, Organization, SignIn, SignInFailure, User
 from yunzhuo.phoenix.db.models.addresses import Address, DepartedServer, ExternalNetwork
 from yunzhuo.phoenix.db.models.agents import GuestAgent
-from yunzhuo.phoenix.db.models.catalog import Flavor, Image
+from yunzhuo.phoenix.db.models.catalog import CloudPlace, Flavor, Image, Network, SecurityGroup
 from yunzhuo.phoenix.db.models.consoles import ConsoleSession, Gateway, ScreenPolicy, Segment, Ticket
 from yunzhuo.phoenix.db.models.desktops import Desktop, IdempotencyKey
 from yunzhuo.phoenix.db.models.factors import Challenge, Passkey, RecoveryCode, TotpFactor
@@ -33,6 +33,7 @@ __all__ = [
     "AuthSession",
     "Base",
     "Challenge",
+    "CloudPlace",
     "ConsoleSession",
     "CustomRole",
     "Delegation",
@@ -53,6 +54,7 @@ __all__ = [
     "Installation",
     "LeaseTerms",
     "Leftover",
+    "Network",
     "NoticeListener",
     "Operation",
     "OperationStep",
@@ -70,6 +72,7 @@ __all__ = [
     "Schedule",
     "ScheduleRun",
     "ScreenPolicy",
+    "SecurityGroup",
     "Segment",
     "SignIn",
     "SignInFailure",

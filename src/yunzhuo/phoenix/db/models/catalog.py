@@ -1,4 +1,5 @@
-"""What a desktop can be made of: images and flavors as the cloud offers them, under ids of our own."""
+"""What a desktop can be made of: images and flavors under ids of our own, networks and security groups under
+the cloud's: operators know those from there."""
 
 from sqlalchemy import ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
@@ -37,3 +38,25 @@ class Flavor(Base):
     memory_mib: Mapped[int]
     disk_mib: Mapped[int]
     withdrawn_at: Mapped[Time | None]
+
+
+class CloudPlace(Base):
+    """Something of the cloud that desktops are put into, by its id there. The same for every organization, as in the cloud."""
+
+    __abstract__ = True
+
+    id: Mapped[Name] = mapped_column(primary_key=True)
+    name: Mapped[Name]
+    withdrawn_at: Mapped[Time | None]
+
+
+class Network(CloudPlace):
+    """What desktops are put on."""
+
+    __tablename__ = "networks"
+
+
+class SecurityGroup(CloudPlace):
+    """Rules for what comes to desktops and what leaves them."""
+
+    __tablename__ = "security_groups"

@@ -15,7 +15,8 @@ class Pool(Base):
     were made, for their names; ``failures`` those that failed in a row, the last at ``failed_at``;
     ``problem`` is why none could even be asked for, the last time. ``rolling_image_id`` is the other image that its desktops
     may have while a roll-out goes on; ``goal_seconds`` how soon somebody should be at their desktop (None: nobody said).
-    ``document``: it was made because the document of that name says so (None: by hand).
+    ``document``: it was made because the document of that name says so (None: by hand). ``network_id`` is the network that its
+    desktops are put on (None: the cloud's first), ``security_group_ids`` are the groups they are in (none: the cloud's own).
     """
 
     __tablename__ = "pools"
@@ -40,6 +41,8 @@ class Pool(Base):
     # No foreign key: SQLite cannot add one to a table that others refer to.
     rolling_image_id: Mapped[Id | None]
     goal_seconds: Mapped[int | None]
+    network_id: Mapped[Name | None]
+    security_group_ids: Mapped[list[str]] = mapped_column(JSON)
     document: Mapped[Name | None]
     created_at: Mapped[Time]
 
