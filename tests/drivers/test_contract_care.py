@@ -162,6 +162,21 @@ def test_a_server_is_in_exactly_the_groups_that_were_said(cloud: Cloud, desktops
     assert cloud.servers.get(server.id).status is ServerStatus.RUNNING
 
 
+@pytest.mark.needs("care.security_groups", "security_groups.create")
+def test_a_server_is_made_in_the_groups_that_it_was_wished_in(cloud: Cloud, desktops: Desktops, patience: float) -> None:
+    group = cloud.security_groups.create("a new server's", "", ())
+    try:
+        wish = desktops.request(security_group_ids=(group.id, new_id()))
+        with pytest.raises(SecurityGroupNotFound):
+            cloud.servers.create(wish)
+        assert cloud.servers.find(wish.desktop_id) is None
+        server = desktops.create_running(security_group_ids=(group.id,))
+        assert list(cloud.care.security_groups(server.id)) == [group.id]
+        desktops.remove(server.desktop_id)
+    finally:
+        eventually(lambda: _goes(cloud, group.id), patience, what="a group without servers to go")
+
+
 def _refusal(verb: Callable[[], object]) -> type[Exception] | None:
     try:
         verb()
@@ -176,3 +191,11 @@ def _is_refused_as(kind: type[Exception], verb: Callable[[], object]) -> bool:
 
 def _once_not_busy(verb: Callable[[], object], patience: float) -> None:
     eventually(lambda: _refusal(verb) is None, patience, what="an accepted verb")
+
+
+def _goes(cloud: Cloud, group_id: str) -> bool:
+    try:
+        cloud.security_groups.delete(group_id)
+    except NetworkInUse:  # the port goes a moment after its server
+        return False
+    return True

@@ -270,7 +270,7 @@ def services(
             claims=ClaimService(db, desktops, wishes, feed, audit, clock),
             configuration=ConfigurationService(db, pools, schedules, quota_service, audit, clock),
             cloud_images=ImageKeepingService(db, connected, audit),
-            cloud_networks=NetworkService(db, connected, audit),
+            cloud_networks=NetworkService(db, connected, audit, catalog),
             consoles=ConsoleService(db, connected, gateways, audit, clock, settings.consoles, license_book, policies),
             delegations=DelegationService(db, audit, clock),
             desktop_table=DesktopTable(db, audit),

@@ -1,6 +1,7 @@
 """Networks, routers and security groups as operators deal with them. The cloud keeps them; here is who may, and the record."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from ipaddress import ip_address, ip_network
 from typing import TypeVar
 
@@ -14,10 +15,11 @@ from yunzhuo.phoenix.cloud.network_resources import (
     SecurityRule,
     SubnetRequest,
 )
-from yunzhuo.phoenix.common.errors import InvalidInput
+from yunzhuo.phoenix.common.errors import InvalidInput, YunzhuoError
 from yunzhuo.phoenix.db.session import Database, retried_when_contended
 from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
+from yunzhuo.services.catalog import CatalogService
 from yunzhuo.services.rules import naming
 from yunzhuo.services.rules.security_templates import WITH_NETWORKS, Template, rules_of
 from yunzhuo.services.stated import needs
@@ -40,7 +42,8 @@ _Made = TypeVar("_Made", NetworkDetails, Router, SecurityGroup)
 class NetworkService:
     """All raise the cloud's errors: NotFound, Conflict (``network_in_use``), LimitReached, InvalidInput, CloudNotOffered."""
 
-    def __init__(self, db: Database, cloud: Cloud, audit: AuditLog) -> None:
+    def __init__(self, db: Database, cloud: Cloud, audit: AuditLog, catalog: CatalogService) -> None:
+        self._catalog = catalog
         self._db = db
         self._cloud = cloud
         self._audit = audit
@@ -150,8 +153,14 @@ class NetworkService:
         ask()
         self._record(actor, kind, object_id, {"change": what})
 
-    @retried_when_contended
     def _record(self, actor: Actor, kind: str, object_id: str, after: Mapping[str, object]) -> None:
+        self._write_down(actor, kind, object_id, after)
+        # It can be chosen at once; else the scheduler sees it soon.
+        with suppress(YunzhuoError):
+            self._catalog.synchronize_places()
+
+    @retried_when_contended
+    def _write_down(self, actor: Actor, kind: str, object_id: str, after: Mapping[str, object]) -> None:
         with self._db.transaction() as tx:
             self._audit.record(tx, actor, "network:change", kind, object_id[:36], after=after)
 

@@ -1,8 +1,11 @@
 """Pools as programs ask for them."""
 
+from flask import Flask
 from tests.support.api import Api, problem
-from tests.support.installation import Installation
+from tests.support.installation import PASSWORD, Installation
 from tests.support.pools import make_pool_for_two, settle
+
+from yunzhuo.services.access import Role
 
 
 def test_a_pool_from_making_to_deleting(yunzhuo: Installation, boss: Api, lin: Api, mei: Api) -> None:
@@ -70,3 +73,27 @@ def test_an_image_is_rolled_out_step_by_step(yunzhuo: Installation, boss: Api) -
     done = boss.get(here).get_json()["rollout"]
     assert (done["status"], done["have_it"], done["verbs"], done["target"]["id"]) == ("done", 2, ["back"], other)
     assert boss.post(f"{here}/back").get_json()["is_back"]
+
+
+def test_network_and_security_groups_are_operators_to_choose(yunzhuo: Installation, app: Flask, boss: Api) -> None:
+    head = yunzhuo.person("head", Role.ADMINISTRATOR)
+    secret = yunzhuo.services.tokens.create_with_password(head.email, PASSWORD, client_address="192.0.2.7").secret
+    theirs = Api(app.test_client(), secret)
+    subnet = {"name": "lab", "cidr": "10.9.0.0/24"}
+    network_id = boss.post("/networks", json={"name": "lab", "subnet": subnet}).get_json()["id"]
+    group_id = boss.post("/security-groups", json={"name": "exam", "template": "closed"}).get_json()["id"]
+    place = {"network": network_id, "security_groups": [group_id]}
+    wish = {**boss.wish(), "name": "Lab", "capacity": 2}
+    problem(theirs.post("/pools", json={**wish, **place}), 403, "forbidden")
+    pool = theirs.post("/pools", json=wish).get_json()
+    assert (pool["network"], pool["security_groups"]) == (None, [])
+    here = f"/pools/{pool['id']}"
+    problem(theirs.patch(here, json={"network": network_id}), 403, "forbidden")
+    errors = problem(boss.patch(here, json={"network": "x", "security_groups": ["y"]}), 422, "invalid_input")["errors"]
+    assert set(errors) == {"network", "security_groups"}
+    changed = boss.patch(here, json=place).get_json()
+    assert changed["network"] == {"id": network_id, "name": "lab"}
+    assert changed["security_groups"] == [{"id": group_id, "name": "exam"}]
+    assert theirs.patch(here, json={"capacity": 3}).get_json()["network"] == changed["network"]
+    ended = boss.patch(here, json={"network": None, "security_groups": []}).get_json()
+    assert (ended["network"], ended["security_groups"]) == (None, [])

@@ -7,6 +7,7 @@ import pytest
 from tests.support.installation import Installation
 from tests.support.pools import make_pool
 
+from yunzhuo.phoenix.cloud.network_resources import SubnetRequest
 from yunzhuo.phoenix.common.errors import Conflict, Forbidden, InvalidInput
 from yunzhuo.services.access import Actor, Role
 from yunzhuo.services.access import installation as itself
@@ -270,3 +271,28 @@ def test_each_piece_needs_its_right(yunzhuo: Installation, boss: Actor, school: 
         services.configuration.apply(reads, wish, shown.fingerprint)
     with pytest.raises(Forbidden):
         services.configuration.plan(yunzhuo.person("somebody"), only_pools)
+
+
+def test_a_pools_network_and_security_groups_by_name(yunzhuo: Installation, boss: Actor, school: Mapping[str, Any]) -> None:
+    yunzhuo.cloud.networks.create("lab", SubnetRequest("lab", "10.9.0.0/24"))
+    for name in ("exam", "web"):
+        yunzhuo.cloud.security_groups.create(name, "", [])
+    yunzhuo.services.catalog.synchronize_places()
+    applied(yunzhuo, boss, school)
+    operator = itself(boss.organization_id)
+    placed = changed(school, "pools", 0, network="lab", security_groups=["web", "exam"])
+    assert mistakes(yunzhuo, boss, placed).keys() == {
+        *("pools.0.network", "pools.0.security_groups.0", "pools.0.security_groups.1")
+    }, "they are not for an administrator to see"
+    assert told(applied(yunzhuo, operator, placed)) == [
+        (StepKind.CHANGE, "Room 302", {"network": (None, "lab"), "security_groups": ((), ("exam", "web"))})
+    ]
+    (pool,) = yunzhuo.services.configuration.export(operator)["pools"]
+    assert (pool["network"], pool["security_groups"]) == ("lab", ["exam", "web"])
+    assert yunzhuo.services.configuration.plan(boss, placed).steps == (), "what is there already may be said"
+    assert told(applied(yunzhuo, operator, changed(school, "pools", 0, network="none", security_groups=[]))) == [
+        (StepKind.CHANGE, "Room 302", {"network": ("lab", None), "security_groups": (("exam", "web"), ())})
+    ]
+    assert mistakes(yunzhuo, operator, changed(school, "pools", 0, network="moon")) == {
+        "pools.0.network": "There is no network moon."
+    }

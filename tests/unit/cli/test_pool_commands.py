@@ -9,7 +9,9 @@ from tests.support.installation import installation
 from tests.support.pools import make_pool, settle
 
 from yunzhuo.cli import main
+from yunzhuo.phoenix.cloud.network_resources import SubnetRequest
 from yunzhuo.services.access import Role
+from yunzhuo.services.cloud_networks import Template
 
 pytestmark = pytest.mark.slow
 
@@ -96,3 +98,18 @@ def test_an_image_is_rolled_out_and_taken_back(capsys: pytest.CaptureFixture[str
     assert "running (back)" in told
     assert "Big desktop (1)" in told
     assert answer(capsys, "pool", "change", "Room 302", "--goal", "0")["goal_seconds"] is None
+
+
+def test_a_pools_network_and_security_groups_are_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with installation(tmp_path / "home") as yunzhuo:
+        chief = yunzhuo.person("chief", Role.OPERATOR)
+        yunzhuo.services.cloud_networks.create_network(chief, "lab", SubnetRequest("lab", "10.9.0.0/24"))
+        yunzhuo.services.cloud_networks.create_security_group(chief, "exam", "", Template.CLOSED)
+    pool = ("pool", "--as", chief.email)
+    place = ("--network", "lab", "--security-group", "exam")
+    made = answer(capsys, *pool, "create", "Lab", "--capacity", "4", *place)
+    assert (made["network_name"], list(made["security_groups"].values())) == ("lab", ["exam"])
+    changed = answer(capsys, *pool, "change", "Lab", "--no-network", "--no-security-groups")
+    assert (changed["network_name"], changed["security_groups"]) == (None, {})
+    assert "There is no network moon" in answer(capsys, *pool, "change", "Lab", "--network", "moon", code=1)["error"]["message"]
+    assert answer(capsys, "pool", "create", "Office", "--capacity", "4", *place, code=1)["error"]["code"] == "forbidden"

@@ -6,7 +6,9 @@ from tests.support.installation import Installation
 from tests.support.pages import Page, Visitor, signed_in, somebody
 from tests.support.pools import make_pool, make_pool_for_two, settle
 
+from yunzhuo.phoenix.cloud.network_resources import SubnetRequest
 from yunzhuo.services.access import Actor, Role, installation
+from yunzhuo.services.cloud_networks import Template
 from yunzhuo.services.rules.pools import Counts, Kind
 
 pytestmark = pytest.mark.slow
@@ -91,6 +93,24 @@ def test_a_pool_is_made_changed_filled_and_deleted(yunzhuo: Installation, admini
     assert "2 ready" in Page(administrator.client.get("/admin/pools").text).text
     assert "from 1 to 2000" in send(administrator, here, "", change="settings", **{**changed, "capacity": "0"}).text
     assert "Chemistry 2" not in send(administrator, here, "", change="delete").text
+
+
+def test_network_and_security_groups_are_chosen_by_operators(yunzhuo: Installation, app: Flask, administrator: Visitor) -> None:
+    operator = somebody(yunzhuo, "keeper", Role.OPERATOR)
+    network = yunzhuo.services.cloud_networks.create_network(operator, "lab", SubnetRequest("lab", "10.9.0.0/24"))
+    group = yunzhuo.services.cloud_networks.create_security_group(operator, "exam", "", Template.CLOSED)
+    kinds = {"image": yunzhuo.image(operator).id, "flavor": yunzhuo.flavor(operator).id, "kind": "floating"}
+    wish = {**kinds, "name": "Lab", "capacity": "4", "spares": "0", "hours": "", "time_zone": "UTC"}
+    made = send(administrator, "/admin/pools/new", "/admin/pools", **wish, network=network.id, security_groups=group.id)
+    assert "lab · exam" in made.text
+    (pool,) = yunzhuo.services.pools.list(operator)
+    here = f"/admin/pools/{pool.id}"
+    other = signed_in(app, somebody(yunzhuo, "boss", Role.ADMINISTRATOR))
+    assert "Security groups" not in Page(other.client.get(here).text).text
+    assert "lab · exam" in send(other, here, "", change="settings", **{**wish, "capacity": "5"}).text
+    found = yunzhuo.services.pools.get(operator, pool.id)
+    assert (found.capacity, found.network_id, list(found.security_groups)) == (5, network.id, [group.id])
+    assert "lab" not in send(administrator, here, "", change="settings", **wish).text.partition("Now")[0]
 
 
 def test_pools_are_not_there_for_others(yunzhuo: Installation, app: Flask, visitor: Visitor) -> None:
