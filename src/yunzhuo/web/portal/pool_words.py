@@ -19,6 +19,8 @@ REFUSALS: Mapping[str, LazyString] = {
 FIELDS: Mapping[str, LazyString] = {
     "capacity": lazy_gettext("A number from 1 to 2000."),
     "spares": lazy_gettext("A number from 0 to the pool's capacity."),
+    "network": lazy_gettext("There is no such network any more."),
+    "security_groups": lazy_gettext("One of these security groups is not there any more."),
     "hours": lazy_gettext("A line is like “mon-fri 07:30-18:00 5”: days, hours, how many."),
     "time_zone": lazy_gettext("There is no such time zone; a name is like Asia/Shanghai."),
     "release_after_minutes": lazy_gettext("A number of minutes up to a week, for floating pools only."),
