@@ -18,7 +18,7 @@ from tests.support.openstack_cloud import (
     openstack_cloud,
 )
 
-from yunzhuo.phoenix.cloud.errors import OtherProject, ProjectInUse
+from yunzhuo.phoenix.cloud.errors import OtherProject, ProjectInUse, SecurityGroupNotFound
 from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.network_resources import Direction, RuleProtocol, SecurityRule
 from yunzhuo.phoenix.cloud.project_resources import Project
@@ -112,6 +112,32 @@ def test_desktops_are_in_a_copy_of_the_security_group(
         assert port.security_group_ids == [copy.id]
         copies.add(copy.id)
     assert len(copies) == 2
+
+
+def test_a_network_and_a_group_of_ours_mean_those_of_the_same_name(
+    cloud: Cloud, admin: Any, desktops: Desktops, schools: tuple[Project, Project]
+) -> None:
+    north, south = schools
+    ours = cloud.security_groups.create(f"exam-{secrets.token_hex(4)}", "", [])
+    try:
+        with in_project(north.id) as theirs:
+            same = theirs.network.create_security_group(name=ours.name)
+            server = desktops.create_running(project_id=north.id, security_group_ids=(ours.id,))
+            (port,) = admin.network.ports(device_id=_nova_id(server))
+            assert port.security_group_ids == [same.id]
+            desktops.remove(server.desktop_id)
+            theirs.network.delete_security_group(same.id)
+        wish = desktops.request(project_id=south.id, security_group_ids=(ours.id,))
+        with pytest.raises(SecurityGroupNotFound):
+            cloud.servers.create(wish)
+        first = cloud.networks.list()[0]
+        (network,) = admin.network.networks(project_id=south.id)
+        assert network.name != first.name
+        with pytest.raises(NotFound):
+            cloud.servers.create(desktops.request(project_id=south.id, network_id=first.id))
+        assert not list(admin.compute.servers(all_projects=True, project_id=south.id))
+    finally:
+        cloud.security_groups.delete(ours.id)
 
 
 def test_with_a_token_for_one_nothing_of_another_is_reached(
