@@ -23,6 +23,7 @@ from yunzhuo.phoenix.cloud.interface import Cloud
 from yunzhuo.phoenix.cloud.network_resources import Direction, RuleProtocol, SecurityRule
 from yunzhuo.phoenix.cloud.project_resources import Project
 from yunzhuo.phoenix.cloud.resources import Server
+from yunzhuo.phoenix.common.errors import NotFound
 from yunzhuo.phoenix.common.ids import new_id
 
 pytestmark = [pytest.mark.cloud, pytest.mark.timeout(900), OF_THE_SDK]
