@@ -40,6 +40,8 @@ CLOUD_METHODS: Mapping[str, Callable[[World, Actor, Target], Any]] = {
     "cloud_images.unshare": lambda w, a, t: images(w).unshare(a, GONE, "project"),
     "cloud_images.update": lambda w, a, t: images(w).update(a, GONE, ImageChanges(name="other")),
     "cloud_images.upload": lambda w, a, t: images(w).upload(a, GONE, [b""]),
+    "catalog.networks": lambda w, a, t: w.yunzhuo.services.catalog.networks(a),
+    "catalog.security_groups": lambda w, a, t: w.yunzhuo.services.catalog.security_groups(a),
     "cloud_networks.add_rule": lambda w, a, t: networks(w).add_rule(a, GONE, SecurityRule(Direction.IN)),
     "cloud_networks.add_subnet": lambda w, a, t: networks(w).add_subnet(a, GONE, SUBNET),
     "cloud_networks.connect_router": lambda w, a, t: networks(w).connect_router(a, GONE, GONE),
