@@ -1,17 +1,15 @@
 """Bad days of each service but Nova (that is in test_cloud_bad_days.py): answers refused, late, lost or broken."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-import yaml
-from tests.support.breaking_proxy import BreakingProxy, breaking_proxy
-from tests.support.openstack_cloud import GUESTS, OF_THE_SDK, asked_directly, clouds_file, openstack_settings
+from tests.support.breaking_proxy import BreakingProxy
+from tests.support.openstack_cloud import GUESTS, OF_THE_SDK, openstack_settings
 from tests.support.waiting import eventually
 
 from yunzhuo.phoenix.cloud.errors import CloudUnavailable, VolumeBusy
@@ -86,26 +84,9 @@ _EACH = pytest.mark.parametrize("service", SERVICES, ids=lambda service: service
 
 
 @pytest.fixture(scope="module")
-def proxies() -> Iterator[dict[str, BreakingProxy]]:
-    """One in front of each service, and of Keystone."""
-    with asked_directly("admin") as admin, ExitStack() as stack:
-        targets = {service.name: getattr(admin, service.name).get_endpoint() for service in SERVICES}
-        # Glance tells its versions at its root alone.
-        targets["image"] = urlsplit(targets["image"])._replace(path="").geturl()
-        targets["identity"] = admin.config.get_auth_args()["auth_url"]
-        yield {name: stack.enter_context(breaking_proxy(target)) for name, target in targets.items()}
-
-
-@pytest.fixture(scope="module")
-def settings(proxies: dict[str, BreakingProxy], tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def settings(proxied_file: Path) -> Settings:
     """Of an installation that meets all of them through the proxies."""
-    entry = yaml.safe_load(clouds_file().read_text())["clouds"]["yunzhuo"]
-    entry |= {f"{service.name}_endpoint_override": proxies[service.name].url for service in SERVICES}
-    entry["auth"]["auth_url"] = proxies["identity"].url
-    file = tmp_path_factory.mktemp("proxied") / "clouds.yaml"
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600), "w") as out:
-        yaml.safe_dump({"clouds": {"yunzhuo": entry}}, out)
-    return openstack_settings(**(GUESTS | {"clouds_file": str(file)}))
+    return openstack_settings(**(GUESTS | {"clouds_file": str(proxied_file)}))
 
 
 @pytest.fixture

@@ -1,13 +1,15 @@
 """A proxy in front of one of the cloud's services that delays, refuses, garbles or loses answers, as it is told."""
 
 import http.client
+import json
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import urlsplit
 
 
@@ -25,6 +27,7 @@ class Trouble:
     lost: bool = False
     cut: bool = False
     garbled: bool = False
+    changed: Callable[[Any], Any] | None = None
     delay_seconds: float = 0
 
 
@@ -43,10 +46,10 @@ class BreakingProxy:
         """The proxy's address in place of the service's."""
         return f"http://127.0.0.1:{self.port}{urlsplit(self.target).path}"
 
-    def trouble(self, pattern: str, **what: float | bool) -> None:
+    def trouble(self, pattern: str, **what: Any) -> None:
         """Let there be trouble from now on."""
         with self._lock:
-            self._troubles.append(Trouble(pattern, **what))  # type: ignore[arg-type]
+            self._troubles.append(Trouble(pattern, **what))
 
     def clear(self) -> None:
         """Let there be none."""
@@ -79,6 +82,8 @@ class _Handler(BaseHTTPRequestHandler):
             status, headers, content = self._ask(body)
             if trouble.garbled:
                 content = content[: len(content) // 2]
+            if trouble.changed:
+                content = json.dumps(trouble.changed(json.loads(content))).encode()
             if not trouble.lost:
                 self._answer(status, headers, content)
         self.close_connection = True

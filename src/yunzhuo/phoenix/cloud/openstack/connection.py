@@ -175,7 +175,7 @@ class Connection:
     def send(self, service: Service, path: str, content: Iterable[bytes], *, refusals: Refusals) -> None:
         """Put bytes there, piece by piece as they come. What ``content`` raises ends it."""
         _ = self.project_id  # a token that has run out is renewed now: pieces that were sent cannot be sent again
-        options = {**_ONCE, "timeout": self._timeout_seconds, "data": content, "log": False}
+        options = {**_ONCE, "timeout": self._timeout_seconds, "data": iter(content), "log": False}
         with _translated(service):
             answer = self._request(service, "PUT", path, {**options, "headers": {"Content-Type": "application/octet-stream"}})
         if not answer.ok:
