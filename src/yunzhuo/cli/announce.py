@@ -20,8 +20,6 @@ from yunzhuo.services.first_start import FirstAdministrator, first_password_file
 
 LOG_FOLDER = "logs"
 
-_LOOK_SECONDS = 0.1
-_LOOK_READY_SECONDS = 1.0
 _REMIND_SECONDS = 15.0
 _SLOW_START_SECONDS = 30.0
 _ANSWER_SECONDS = 5.0
@@ -58,6 +56,18 @@ class Running:
     stop: Callable[[], None]
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How often the announcer looks, and by which clock."""
+
+    look_seconds: float = 0.1
+    look_ready_seconds: float = 1.0
+    now: Callable[[], float] = time.monotonic
+
+
+_USUAL = Pace()
+
+
 class Announcer:
     """Watches the start from a thread of its own. ``failure`` says why it was given up, or is None.
 
@@ -65,14 +75,21 @@ class Announcer:
     """
 
     def __init__(
-        self, settings: Settings, administrator: FirstAdministrator, *, as_json: bool, unattended: bool = False
+        self,
+        settings: Settings,
+        administrator: FirstAdministrator,
+        *,
+        as_json: bool,
+        unattended: bool = False,
+        pace: Pace = _USUAL,
     ) -> None:
         self._unattended = unattended
         self._settings = settings
         self._administrator = administrator
         self._as_json = as_json
         self._over = threading.Event()
-        self._started = time.monotonic()
+        self._pace = pace
+        self._started = pace.now()
         self.failure: str | None = None
 
     def start(self, running: Running) -> None:
@@ -108,21 +125,21 @@ class Announcer:
                 self.failure = f"{hopeless} ended {HOPELESS_DEATHS} times while starting; the end of {log_file}:\n{last}"
                 running.stop()
                 return False
-            if not warned and time.monotonic() - self._started > _SLOW_START_SECONDS:
+            if not warned and self._pace.now() - self._started > _SLOW_START_SECONDS:
                 warned = True
                 say(f"The portal does not answer yet; what it says is in {self._settings.home / LOG_FOLDER / 'web.log'}")
-            if self._over.wait(_LOOK_SECONDS):
+            if self._over.wait(self._pace.look_seconds):
                 return False
         return not self._over.is_set()
 
     def _await_ready(self, client: httpx.Client) -> None:
         said, said_at = "", float("-inf")
         while (missing := _missing(client)) != "":
-            now = time.monotonic()
+            now = self._pace.now()
             if missing is not None and (missing != said or now - said_at >= _REMIND_SECONDS):
                 self._say("preparing", f"{missing} ({now - self._started:.0f} s)")
                 said, said_at = missing, now
-            if self._over.wait(_LOOK_READY_SECONDS):
+            if self._over.wait(self._pace.look_ready_seconds):
                 return
         self._say("ready", "Ready: a new desktop takes about a second.")
 
