@@ -3,6 +3,7 @@
 Commands live in modules of their own, imported when they are called: a process starts with its own imports alone.
 """
 
+import errno
 import sys
 from collections.abc import Sequence
 
@@ -35,8 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return 1
     except OSError as error:
-        if not error.filename:
+        # A full disk behind standard output has no name, and is no fault of ours.
+        if not error.filename and error.errno != errno.ENOSPC:
             raise
-        print_problem("file_unusable", f"{error.filename}: {error.strerror}", {}, as_json=context.json_output)
+        where = f"{error.filename}: " if error.filename else ""
+        print_problem("file_unusable", f"{where}{error.strerror}", {}, as_json=context.json_output)
         return 1
     return result if isinstance(result, int) else 0

@@ -1,11 +1,10 @@
 """``yunzhuo hosts``, ``network``, ``router``, ``security-group`` and, where a cloud keeps the images, ``image``."""
 
-import json
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.support.commands import answer, said
 from tests.support.installation import installation
 
 from yunzhuo.cli import main
@@ -20,14 +19,6 @@ def school(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("YUNZHUO_CLOUD__DRIVER", "memory")
     with installation(tmp_path / "home") as yunzhuo:
         yunzhuo.available(yunzhuo.person("lin"), name="Maths")
-
-
-def answer(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> dict[str, Any]:
-    """What a command says to a program."""
-    capsys.readouterr()
-    assert main([*arguments, "--json"]) == code
-    found: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
-    return found
 
 
 def test_a_host_is_emptied_closed_and_opened(capsys: pytest.CaptureFixture[str]) -> None:
@@ -58,7 +49,14 @@ def test_a_network_with_a_router_and_a_security_group(capsys: pytest.CaptureFixt
     answer(capsys, "router", "disconnect", router["id"], first)
     answer(capsys, "router", "set-gateway", router["id"])
     answer(capsys, "router", "delete", router["id"])
+
+    def rows(network_id: str) -> list[list[str]]:
+        return [line.split() for line in said(capsys, "network", "list").splitlines() if line.startswith(network_id)]
+
+    assert [row[-4:-2] for row in rows(made["id"])] == [["10.77.0.0/24", "0"], ["10.78.0.0/24", "0"]]
     answer(capsys, "network", "delete-subnet", second)
+    answer(capsys, "network", "delete-subnet", first)
+    assert rows(made["id"]) == [[made["id"], "room", "3", "ours"]]
     answer(capsys, "network", "delete", made["id"])
     assert made["id"] not in {network["id"] for network in answer(capsys, "network", "list")["items"]}
 

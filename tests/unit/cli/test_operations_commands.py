@@ -9,7 +9,9 @@ from tests.support.installation import installation
 
 from yunzhuo.cli import main
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
+from yunzhuo.phoenix.cloud.resources import ServerRequest
 from yunzhuo.services.access import Role
+from yunzhuo.services.rules.lifecycle import Action
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +66,34 @@ def test_reconcile_says_what_it_would_do(capsys: pytest.CaptureFixture[str], tmp
         assert [each["kind"] for each in answer(capsys, "reconcile", "--dry-run")["findings"]] == ["no_server"]
         assert main(["reconcile", "--dry-run"]) == 0
         assert "left to you" in capsys.readouterr().out
+
+
+def test_reconcile_tells_what_a_rule_removes_and_what_became_of_addresses(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with installation(tmp_path / "home") as yunzhuo:
+        yunzhuo.run()
+        chief = yunzhuo.person("chief", Role.OPERATOR)
+        desktops = {each.name: each.id for each in yunzhuo.services.desktops.list(chief).items}
+        yunzhuo.services.address_upkeep.round()
+        yunzhuo.services.addresses.assign(chief, desktops["there"])
+        yunzhuo.services.desktops.act(chief, desktops["first"], Action.DELETE)
+        yunzhuo.run()
+        (address,) = yunzhuo.cloud.addresses.list()
+        yunzhuo.cloud.addresses.dissociate(address.id, address.server_id or "")
+        yunzhuo.cloud.addresses.delete(address.id)
+        server = yunzhuo.cloud.servers.list()[0]
+        yunzhuo.cloud.servers.create(ServerRequest(desktops["first"], "ghost", "ghost", server.image_id, server.flavor_id))
+        found = {(each["thing"], each["kind"]): each for each in answer(capsys, "reconcile", "--dry-run")["findings"]}
+        assert found["server", "left_behind"]["done"] == "removed, at second sight"
+        lost = found["address", "missing_first"]
+        assert (lost["name"], lost["desktop_id"], lost["status"]) == (address.address, desktops["there"], None)
+        assert lost["done"] == "looked for once more"
+        answer(capsys, "reconcile")
+        assert main(["reconcile", "--dry-run"]) == 0
+        lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+        assert lines[0][-3:] == ["SAYS", "WOULD", "BE"]
+        assert any(line[:2] == ["address", "missing_again"] and line[-2:] == ["called", "missing"] for line in lines)
 
 
 @pytest.mark.slow

@@ -53,3 +53,22 @@ def test_an_organization_is_given_a_project_and_loses_it(home: Path, capsys: pyt
     assert not cloud.projects.list()
     cloud.close()
     assert answered("show", "North")["placing"] == "shared"
+
+
+def test_desktops_that_were_made_before_the_project_are_counted(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["organization", "add", "North"]) == 0
+    assert main(["user", "add", "head@north.local", "--role", "administrator", "--one-time", "--organization", "North"]) == 0
+    with installation(home) as yunzhuo:
+        head = yunzhuo.services.accounts.by_email("head@north.local").actor()
+        yunzhuo.services.catalog.synchronize(head.organization_id)
+        yunzhuo.available(head)
+    capsys.readouterr()
+    assert main(["organization", "make-project", "North"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "1 desktops are elsewhere, as they were made before."
+    assert main(["organization", "rename", "North", "South"]) == 0
+    assert main(["organization", "disable", "South"]) == 0
+    capsys.readouterr()
+    assert main(["organization", "show", "South"]) == 0
+    assert capsys.readouterr().out.splitlines()[:2] == ["South: 1 users, 1 desktops, disabled", "In a project of its own:"]
+    assert main(["organization", "enable", "South"]) == 0
+    assert capsys.readouterr().out == "South is enabled.\n"

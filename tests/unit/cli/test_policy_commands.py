@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.installation import installation
+from tests.support.pools import make_pool
 
 from yunzhuo.cli import main
 from yunzhuo.services.access import Role
@@ -12,12 +13,14 @@ from yunzhuo.services.access import Role
 
 @pytest.fixture(autouse=True)
 def school(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An installation with lin and a group."""
+    """An installation with lin, a group and a pool."""
     monkeypatch.setenv("YUNZHUO_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("YUNZHUO_CLOUD__DRIVER", "memory")
     with installation(tmp_path / "home") as yunzhuo:
         yunzhuo.person("lin")
-        yunzhuo.services.groups.create(yunzhuo.person("boss", Role.ADMINISTRATOR), "Exam")
+        boss = yunzhuo.person("boss", Role.ADMINISTRATOR)
+        yunzhuo.services.groups.create(boss, "Exam")
+        make_pool(yunzhuo, boss, name="Room 302", spares=0)
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> dict[tuple[str, str], dict[str, object]]:
@@ -42,3 +45,23 @@ def test_a_policy_is_said_and_taken_away(capsys: pytest.CaptureFixture[str]) -> 
         assert main(["policy", "set", *wrong]) == 2
     assert main(["policy", "set", "--pool", "none", "usb=no"]) != 0
     assert len(said(capsys)) == 2
+
+
+def test_a_pool_and_a_desktop_have_policies_of_their_own(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["policy", "list"]) == 0
+    assert capsys.readouterr().out == "There are none.\n"
+    with installation(tmp_path / "home") as yunzhuo:
+        desktop_id = yunzhuo.available(yunzhuo.person("mei"), name="Mine")
+    assert main(["policy", "set", "--pool", "Room 302", "usb=no", "kib_per_second=2048"]) == 0
+    assert main(["policy", "set", "--desktop", desktop_id, "view_only=no"]) == 0
+    assert said(capsys) == {
+        ("pool", "Room 302"): {"usb": False, "kib_per_second": 2048},
+        ("desktop", "Mine"): {"view_only": False},
+    }
+    assert main(["policy", "list"]) == 0
+    assert "kib_per_second=2048 usb=no" in capsys.readouterr().out
+    assert main(["policy", "set", "--desktop", "no-such-desktop", "usb=no"]) == 1
+    assert main(["policy", "set", "--pool", "Room 303", "usb=no"]) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == "error: There is no pool Room 303."
+    assert main(["policy", "set", "--pool", "Room 302"]) == 0
+    assert capsys.readouterr().out == "There is no policy any more.\n"

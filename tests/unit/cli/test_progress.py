@@ -1,5 +1,8 @@
 """Progress without a terminal."""
 
+import os
+import sys
+
 import pytest
 
 from yunzhuo.cli.progress import PLAIN_LINE_SECONDS, PlainLines, shown
@@ -29,3 +32,17 @@ def test_no_terminal_gets_plain_lines(capsys: pytest.CaptureFixture[str]) -> Non
         report(Progress("packages", 0.5, 30))
 
     assert capsys.readouterr().err == "image: packages (50%, about 30 s left)\n"
+
+
+def test_a_terminal_gets_a_bar_that_is_gone_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = os.openpty()
+    monkeypatch.setenv("TERM", "xterm")
+    with open(ours, "rb", buffering=0) as screen, open(theirs, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with shown("image") as report:
+            report(Progress("packages", 0.5, 30))
+        terminal.flush()
+        drawn = screen.read(65536).decode()
+
+    assert "image: packages (50%, about 30 s left)" in drawn
+    assert drawn.rstrip().endswith("\x1b[2K")  # the line is empty again

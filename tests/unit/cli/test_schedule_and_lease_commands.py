@@ -52,6 +52,8 @@ def test_a_schedule_is_made_changed_run_paused_and_deleted(capsys: pytest.Captur
     assert answer(capsys, "schedule", "create", "Class", "--group", "Class 1", *wish)["subject_kind"] == "group"
     changed = answer(capsys, "schedule", "change", "Evening", "--rule", "0 23 * * *", "--everybody", "--catch-up", "5")
     assert (changed["rule"], changed["leaves_connected"], changed["catch_up_minutes"]) == ("0 23 * * *", False, 5)
+    assert answer(capsys, "schedule", "change", "Evening", "--action", "start", "--name", "Late")["action"] == "start"
+    assert answer(capsys, "schedule", "change", "Late", "--name", "Evening", "--action", "stop")["rule"] == "0 23 * * *"
     assert answer(capsys, "schedule", "pause", "Evening")["next_at"] is None
     assert "paused" in said(capsys, "schedule", "list")
     assert answer(capsys, "schedule", "resume", "Evening")["next_at"] is not None
