@@ -4,6 +4,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -15,6 +16,7 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.servers
 
 CONFIG = "/srv/yunzhuo.toml"
+MEMORY = '[cloud]\ndriver = "memory"'
 YUNZHUO = str(CLONE / ".venv" / "bin" / "yunzhuo")
 
 
@@ -46,15 +48,22 @@ def systemd(tmp_path: Path) -> Iterator[Booted]:
         yield booted
 
 
+def written(systemd: Booted, path: str, *lines: str) -> None:
+    """A file there, of these lines."""
+    systemd.run("sh", "-c", f"mkdir -p $(dirname {path}) && cat > {path} <<'END'\n" + "\n".join(lines) + "\nEND")
+
+
+def asked(systemd: Booted, *words: str, exit_code: int = 0) -> str:
+    """What `yunzhuo service` says there, good or bad."""
+    done = systemd.run(YUNZHUO, "service", *words, check=False)
+    assert done.returncode == exit_code, f"{words}: {done.stdout}{done.stderr}{systemd.journal()}"
+    return done.stdout + done.stderr
+
+
 def test_installed_started_killed_stopped_and_removed(systemd: Booted) -> None:
     ports = free_ports("web", "gateway", "stream")
-    lines = [f"[{name}]\nport = {port}" for name, port in ports.items()]
-    systemd.run("sh", "-c", f"cat > {CONFIG} <<'END'\n" + "\n".join(['[cloud]\ndriver = "memory"', *lines]) + "\nEND")
-
-    def service(*words: str, exit_code: int = 0) -> str:
-        done = systemd.run(YUNZHUO, "service", *words, check=False)
-        assert done.returncode == exit_code, f"{words}: {done.stdout}{done.stderr}{systemd.journal()}"
-        return done.stdout
+    written(systemd, CONFIG, MEMORY, *(f"[{name}]\nport = {port}" for name, port in ports.items()))
+    service = partial(asked, systemd)
 
     def pids() -> dict[str, int]:
         processes = json.loads(systemd.run("cat", "/srv/home/run/processes.json").stdout)
@@ -88,3 +97,35 @@ def test_installed_started_killed_stopped_and_removed(systemd: Booted) -> None:
     service("status", exit_code=4)
     service("start", exit_code=1)
     assert systemd.run("ls", "/srv/home").stdout
+
+
+def test_what_cannot_run_is_refused_before_and_what_fails_may_be_started_again(systemd: Booted) -> None:
+    service = partial(asked, systemd)
+    install = ("install", "--config", CONFIG, "--home", "/srv/home")
+    written(systemd, CONFIG, MEMORY)
+    systemd.run("chmod", "600", CONFIG)
+    assert "yunzhuo cannot run Yunzhuo from where it is" in service(*install, exit_code=1)
+    systemd.run("chmod", "644", CONFIG)
+    systemd.run("chown", "root", "/srv/home")
+    assert "/srv/home does not belong to yunzhuo: `chown -R yunzhuo: /srv/home`" in service(*install, exit_code=1)
+    service("status", exit_code=4)
+    systemd.run("chown", "yunzhuo", "/srv/home")
+    assert "Installed." in service(*install)
+
+    # It dies at once, and for systemd one start is as many as may be.
+    written(systemd, CONFIG, "[web]", "port = 0", "[web]")
+    written(systemd, "/etc/systemd/system/yunzhuo.service.d/once.conf", "[Unit]", "StartLimitBurst=1", "[Service]", "Restart=no")
+    systemd.run("systemctl", "daemon-reload")
+    for _ in range(2):
+        assert "`journalctl -u yunzhuo.service` says more." in service("start", exit_code=1)
+        assert "Failed" in service("status", exit_code=3)
+    assert systemd.journal().count("is not TOML") == 2, "it was tried each time"
+
+    # A gateway has an account of its own and no state; what runs machines gets to where they are let go.
+    service("install", "gateway", "--config", "/srv/gateway.toml")
+    assert "User=yunzhuo-gateway" in systemd.run("systemctl", "cat", "yunzhuo-gateway").stdout
+    service("uninstall", "gateway")
+    systemd.run("sh", "-c", "getent group kvm || groupadd --system kvm")
+    written(systemd, CONFIG, '[cloud]\ndriver = "local"')
+    service(*install)
+    assert "SupplementaryGroups=kvm" in systemd.run("systemctl", "cat", "yunzhuo").stdout

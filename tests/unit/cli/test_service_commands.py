@@ -71,6 +71,22 @@ def test_it_never_runs_as_root(units: Path, capsys: pytest.CaptureFixture[str]) 
     assert (code, answer["error"]["code"]) == (1, expected)
 
 
+def test_only_root_changes_the_computers_services(
+    units: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("YUNZHUO_HOME", "/srv/yunzhuo")
+    own = os.geteuid()
+    if own == 0:
+        os.seteuid(65534)
+    try:
+        code, answer = answered(capsys, "install")
+    finally:
+        os.seteuid(own)
+
+    assert (code, answer["error"]["code"]) == (1, "not_root")
+    assert "--user for one of your own" in answer["error"]["message"]
+
+
 def test_a_status_reads_well() -> None:
     running = Status(State.RUNNING, at_boot=True, pid=78, says="the portal answers", details={"since": "noon"})
 
