@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import IO, cast
 
 from yunzhuo.phoenix.common.logging import get_logger
 from yunzhuo.scheduler import platform
@@ -51,6 +52,7 @@ class Supervised:
         log_file: LogFile,
         console: Console,
         on_end: Callable[[str, int, int], None],
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.process = process
         self.log_file = log_file
@@ -59,6 +61,7 @@ class Supervised:
         self.due: float | None = None
         self._console = console
         self._on_end = on_end
+        self._now = now
         self._child: subprocess.Popen[bytes] | None = None
         self._relay: threading.Thread | None = None
         self._started = 0.0
@@ -75,13 +78,13 @@ class Supervised:
     @property
     def is_ailing(self) -> bool:
         """Whether it dies again and again: more often than bad luck explains, and it has not lived long since."""
-        lives_long = self._child is not None and time.monotonic() - self._started >= LONG_LIFE_SECONDS
+        lives_long = self._child is not None and self._now() - self._started >= LONG_LIFE_SECONDS
         return self.deaths_in_a_row > FAST_RESTARTS and not lives_long
 
     def start(self) -> None:
         """Start it now. A program that cannot even be started counts as one that has died."""
         self.due = None
-        self._started = time.monotonic()
+        self._started = self._now()
         try:
             child = subprocess.Popen(  # nosec B603 # our own processes
                 self.process.command,
@@ -98,19 +101,19 @@ class Supervised:
             return
         self._child = child
         log.info("process_started", name=self.name, pid=child.pid)
-        if child.stdout:
-            self._relay = relay(self.name, child.stdout, self.log_file, self._console)
+        output = cast("IO[bytes]", child.stdout)  # as we asked for a pipe
+        self._relay = relay(self.name, output, self.log_file, self._console)
         threading.Thread(target=self._await_end, args=(child,), name=f"wait-{self.name}", daemon=True).start()
 
     def died(self, exit_code: int | None) -> float:
         """Note the death of the present incarnation and when the next one is due; answers the delay in seconds."""
         self.ended()
-        if time.monotonic() - self._started >= LONG_LIFE_SECONDS:
+        if self._now() - self._started >= LONG_LIFE_SECONDS:
             self.deaths_in_a_row = 0
         self.deaths_in_a_row += 1
         self.restarts += 1
         delay = restart_delay_seconds(self.deaths_in_a_row)
-        self.due = time.monotonic() + delay
+        self.due = self._now() + delay
         log.warning("process_died", name=self.name, exit_code=exit_code, restart_in_seconds=delay)
         return delay
 

@@ -112,7 +112,8 @@ class Timer:
                         log.warning("timer_failed", timer=self.name, code=error.code, reason=error.message)
                     failure = error.code
                 except Exception:
-                    log.exception("timer_crashed", timer=self.name)
+                    if failure != CRASHED:
+                        log.exception("timer_crashed", timer=self.name)
                     failure = CRASHED
                 else:
                     if failure:

@@ -44,6 +44,7 @@ def test_a_log_is_kept_within_bounds(tmp_path: Path) -> None:
     for number in range(1000):
         log_file.write(f"line {number}")
     log_file.close()
+    log_file.write("too late")
 
     files = sorted(path.name for path in tmp_path.iterdir())
     assert files == ["web.log", *(f"web.log.{n}" for n in range(1, OLD_LOG_FILES + 1))]

@@ -11,7 +11,7 @@ from yunzhuo.scheduler.console import Console, Level
 from yunzhuo.scheduler.platform.journal import goes_to_journal, marked
 from yunzhuo.scheduler.platform.notify import Notifier
 from yunzhuo.scheduler.relay import LogFile, relay
-from yunzhuo.scheduler.supervised import FAST_RESTARTS, Process, Supervised
+from yunzhuo.scheduler.supervised import FAST_RESTARTS, LONG_LIFE_SECONDS, Process, Supervised, restart_delay_seconds
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -118,3 +118,31 @@ def test_who_dies_again_and_again_is_ailing(tmp_path: Path) -> None:
     log_file.close()
 
     assert one.is_ailing
+
+
+def test_who_lived_long_is_started_again_as_soon_as_at_the_first_death(tmp_path: Path) -> None:
+    log_file = LogFile(tmp_path / "web.log")
+    second = 0.0
+    missing = Process("web", [str(tmp_path / "missing")])
+    one = Supervised(missing, log_file, Console(lambda *_: None), lambda *_: None, now=lambda: second)
+    for _ in range(FAST_RESTARTS + 1):
+        one.start()
+    assert one.due == second + restart_delay_seconds(FAST_RESTARTS + 1)
+    second += LONG_LIFE_SECONDS
+    assert one.died(-9) == restart_delay_seconds(1)
+    log_file.close()
+
+    assert not one.is_ailing
+    assert one.restarts == FAST_RESTARTS + 2
+
+
+def test_what_does_not_run_is_neither_asked_nor_killed(tmp_path: Path) -> None:
+    log_file = LogFile(tmp_path / "web.log")
+    one = Supervised(Process("web", [str(tmp_path / "missing")]), log_file, Console(lambda *_: None), lambda *_: None)
+    one.start()
+    one.ask_to_stop()
+    one.kill()
+    one.close(timeout_seconds=0)
+
+    assert one.pid is None
+    assert log_file.last_lines(9) == [f"cannot start {tmp_path / 'missing'}: No such file or directory"]
