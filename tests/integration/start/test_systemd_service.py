@@ -114,7 +114,9 @@ def test_what_cannot_run_is_refused_before_and_what_fails_may_be_started_again(s
 
     # It dies at once, and for systemd one start is as many as may be.
     written(systemd, CONFIG, "[web]", "port = 0", "[web]")
-    written(systemd, "/etc/systemd/system/yunzhuo.service.d/once.conf", "[Unit]", "StartLimitBurst=1", "[Service]", "Restart=no")
+    written(
+        systemd, "/etc/systemd/system/yunzhuo.service.d/once.conf", "[Unit]", "StartLimitBurst=1", "[Service]", "Restart=no"
+    )
     systemd.run("systemctl", "daemon-reload")
     for _ in range(2):
         assert "`journalctl -u yunzhuo.service` says more." in service("start", exit_code=1)

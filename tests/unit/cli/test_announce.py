@@ -81,7 +81,9 @@ def watched() -> None:
     eventually(lambda: "announcer" not in {each.name for each in threading.enumerate()}, 10)
 
 
-def announced(portal: Portal, home: Path, supervisor: Supervisor, *, as_json: bool = False, unattended: bool = False) -> Announcer:
+def announced(
+    portal: Portal, home: Path, supervisor: Supervisor, *, as_json: bool = False, unattended: bool = False
+) -> Announcer:
     """A start that was watched to its end."""
     with portal.listening(home) as settings:
         announcer = Announcer(settings, BOSS, as_json=as_json, unattended=unattended, pace=portal.pace())

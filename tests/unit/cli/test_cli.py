@@ -130,7 +130,7 @@ def test_help_needs_no_imports_of_ours() -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
 def test_what_could_not_be_written_is_not_called_done() -> None:
-    with open("/dev/full", "w") as full:
+    with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "yunzhuo", "config", "show"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )

@@ -23,7 +23,9 @@ def states(capsys: Output) -> dict[str, str]:
 
 def test_a_gateway_is_made_known_drained_used_again_and_forgotten(capsys: Output) -> None:
     before = states(capsys)
-    made = answer(capsys, "gateways", "add", "north", "wss://north.school.example:7443", "--internal-url", "wss://10.1.0.9:7443")
+    made = answer(
+        capsys, "gateways", "add", "north", "wss://north.school.example:7443", "--internal-url", "wss://10.1.0.9:7443"
+    )
     assert (made["gateway"]["name"], made["gateway"]["last_seen_at"]) == ("north", None)
     text = said(capsys, "gateways", "key", "north")
     assert text.splitlines()[0] == "The key of north, shown this once; put it into the gateway's key file:"

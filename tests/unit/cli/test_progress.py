@@ -37,7 +37,7 @@ def test_no_terminal_gets_plain_lines(capsys: pytest.CaptureFixture[str]) -> Non
 def test_a_terminal_gets_a_bar_that_is_gone_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = os.openpty()
     monkeypatch.setenv("TERM", "xterm")
-    with open(ours, "rb", buffering=0) as screen, open(theirs, "w") as terminal:
+    with os.fdopen(ours, "rb", buffering=0) as screen, os.fdopen(theirs, "w") as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)
         with shown("image") as report:
             report(Progress("packages", 0.5, 30))

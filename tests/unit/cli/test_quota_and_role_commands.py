@@ -49,7 +49,10 @@ def test_each_organization_has_its_own(capsys: Output) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("quota", "set", "--user", "lin@school.local", "--group", "Class 1", "desktops", "5"), "Say --user or --group, not both."),
+        (
+            ("quota", "set", "--user", "lin@school.local", "--group", "Class 1", "desktops", "5"),
+            "Say --user or --group, not both.",
+        ),
         (("quota", "set", "desktops", "many"), "MOST is a whole number, or none."),
         (("quota", "set", "desktops", "--", "-1"), "MOST is a whole number, or none."),
         (("quota", "usage", "--days", "0"), "0 is not in the range"),

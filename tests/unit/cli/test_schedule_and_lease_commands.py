@@ -1,15 +1,13 @@
 """``yunzhuo schedule`` and ``yunzhuo lease``: what is done and what ends when."""
 
-import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.support.commands import answer, said
 from tests.support.installation import installation
 from tests.support.pools import make_pool
 
-from yunzhuo.cli import main
 from yunzhuo.services.access import Role
 from yunzhuo.services.rules.lifecycle import Action
 
@@ -26,20 +24,6 @@ def school(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         make_pool(yunzhuo, boss, name="Office", spares=0)
         yunzhuo.services.groups.create(boss, "Class 1")
         yunzhuo.available(yunzhuo.person("lin"), name="Mine")
-
-
-def answer(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> dict[str, Any]:
-    """What a command says to a program."""
-    capsys.readouterr()
-    assert main([*arguments, "--json"]) == code
-    found: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
-    return found
-
-
-def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    capsys.readouterr()
-    assert main(list(arguments)) == 0
-    return capsys.readouterr().out
 
 
 def test_a_schedule_is_made_changed_run_paused_and_deleted(capsys: pytest.CaptureFixture[str]) -> None:
