@@ -24,7 +24,64 @@ def test_a_group_is_made_filled_and_emptied(yunzhuo: Installation, administrator
     here = f"/admin/groups/{group.id}"
     assert lin.email in send(administrator, here, here, change="put", email=lin.email).text
     assert "There is no such account." in send(administrator, here, here, change="put", email="nobody@x.local").text
+    assert f"{lin.email} Yes" in send(administrator, here, here, change="put", email=lin.email, is_owner="yes").text
     assert lin.email not in send(administrator, here, here, change="drop", user=lin.user_id).text
+    assert "Class 8" in send(administrator, here, here, change="rename", name="Class 8").text
+    assert "Class 8" not in send(administrator, here, here, change="delete").text
+
+
+def test_a_role_is_given_to_a_group_or_a_person_and_taken_away(yunzhuo: Installation, administrator: Visitor) -> None:
+    lin, here = somebody(yunzhuo, "lin"), "/admin/roles"
+    chief = installation(lin.organization_id)
+    group = yunzhuo.services.groups.create(chief, "Teachers")
+    send(administrator, here, here, name="Helpers", **{"user:read": "group"})
+    role = next(each for each in yunzhuo.services.roles.list(chief) if each.name == "Helpers")
+    for holder, holder_id in ((lin.email, lin.user_id), ("Teachers", group.id)):
+        send(administrator, here, f"{here}/{role.id}", change="grant", holder=holder)
+        assert yunzhuo.services.roles.holders(chief, role.id) == [holder_id]
+        send(administrator, here, f"{here}/{role.id}", change="withdraw", holder=holder)
+        assert yunzhuo.services.roles.holders(chief, role.id) == []
+    assert "There is no such account." in send(administrator, here, f"{here}/{role.id}", change="grant", holder="No one").text
+    assert "Helpers" not in send(administrator, here, f"{here}/{role.id}", change="delete").text
+    yunzhuo.services.groups.delete(chief, group.id)
+
+
+def test_quotas_are_said_for_a_person_a_group_and_everybody(yunzhuo: Installation, administrator: Visitor) -> None:
+    lin, here = somebody(yunzhuo, "lin"), "/admin/quotas"
+    chief = installation(lin.organization_id)
+    group = yunzhuo.services.groups.create(chief, "Quota class")
+    wish = {"resource": "desktops", "most": "3"}
+    assert lin.email in send(administrator, here, here, **{"for": "user"}, email=lin.email, **wish).text
+    assert "Quota class group" in send(administrator, here, here, **{"for": f"group:{group.id}"}, **wish).text
+    send(administrator, here, here, **{"for": "organization"}, **{**wish, "most": "50"})
+    set_ones = {(each.subject, each.most) for each in yunzhuo.services.quotas.list(chief)}
+    assert set_ones == {("user", 3), ("group", 3), ("organization", 50)}
+    for wrong in (
+        {"most": "many"},
+        {"resource": "cats"},
+        {"for": "group:nothing"},
+        {"for": "sky"},
+        {"for": "user", "email": ""},
+    ):
+        send(administrator, here, here, **{"for": "organization", **wish, **wrong})
+        assert {(each.subject, each.most) for each in yunzhuo.services.quotas.list(chief)} == set_ones
+    for kind, subject_id in (("user", lin.user_id), ("group", group.id), ("organization", "")):
+        send(administrator, here, here, **{"for": kind, "id": subject_id, "resource": "desktops", "most": ""})
+    assert list(yunzhuo.services.quotas.list(chief)) == []
+    yunzhuo.services.groups.delete(chief, group.id)
+
+
+def test_an_organization_is_renamed_closed_opened_and_gone_into(yunzhuo: Installation, administrator: Visitor) -> None:
+    here = "/admin/organizations"
+    chief = installation(somebody(yunzhuo, "lin").organization_id)
+    other = yunzhuo.services.organizations.create(chief, "Lake School")
+    for change, shown in (("rename", "Pond School"), ("disable", "Pond School"), ("enable", "Pond School")):
+        assert shown in send(administrator, here, f"{here}/{other.id}", change=change, name="Pond School").text
+        assert yunzhuo.services.organizations.get(chief, other.id).is_disabled is (change == "disable")
+    assert "You work in Pond School now." in send(administrator, here, f"{here}/{other.id}", change="enter").text
+    assert "You work in an organization that is not your own." in administrator.get("/admin").text
+    send(administrator, here, f"{here}/leave")
+    assert "You work in an organization" not in administrator.get("/admin").text
 
 
 def test_an_address_of_another_organization_is_as_unknown_as_any(yunzhuo: Installation, administrator: Visitor) -> None:

@@ -97,6 +97,8 @@ def remove_segment(segment_id: str) -> Response:
 def _gateway_page(made: NewKey | None = None, *, asked: Mapping[str, str] | None = None, status: int = 200) -> Response:
     """``asked``: what somebody wrote that was refused, to be put right."""
     gateways, person = services().gateways, actor()
+    if made is not None:
+        notice("info", gettext("The key is shown this once."))
     answer = page(
         "admin/gateways.html",
         status,
@@ -107,5 +109,4 @@ def _gateway_page(made: NewKey | None = None, *, asked: Mapping[str, str] | None
     )
     if made is not None:
         answer.headers["Cache-Control"] = "no-store"
-        notice("info", gettext("The key is shown this once."))
     return answer
