@@ -103,7 +103,7 @@ def test_network_and_security_groups_are_chosen_by_operators(yunzhuo: Installati
     wish = {**kinds, "name": "Lab", "capacity": "4", "spares": "0", "hours": "", "time_zone": "UTC"}
     made = send(administrator, "/admin/pools/new", "/admin/pools", **wish, network=network.id, security_groups=group.id)
     assert "lab · exam" in made.text
-    (pool,) = yunzhuo.services.pools.list(operator)
+    pool = next(each for each in yunzhuo.services.pools.list(operator) if each.name == "Lab")
     here = f"/admin/pools/{pool.id}"
     other = signed_in(app, somebody(yunzhuo, "boss", Role.ADMINISTRATOR))
     assert "Security groups" not in Page(other.client.get(here).text).text

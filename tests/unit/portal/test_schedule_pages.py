@@ -10,7 +10,7 @@ from tests.support.pools import make_pool
 
 from yunzhuo.services.access import Actor, Role, installation
 from yunzhuo.services.rules.schedules import RunStatus
-from yunzhuo.services.schedule_wishes import RunView
+from yunzhuo.services.schedule_wishes import RunView, ScheduleView
 from yunzhuo.web.portal import schedule_words
 
 HERE = "/admin/schedules"
@@ -35,14 +35,14 @@ def test_a_schedule_is_made_changed_run_paused_and_deleted(
     for wrong in ({"rule": "every day"}, {"time_zone": "Moon/Base"}, {"subject": "sky:1"}, {"action": "explode"}):
         told = administrator.change(new, HERE, **wish(f"group:{group.id}", **wrong))
         assert told.headings == ["New schedule"]
-        assert list(yunzhuo.services.schedules.list(chief)) == []
+        assert _schedules(yunzhuo, chief, "Mornings") == []
     made = administrator.change(new, HERE, **wish(f"group:{group.id}"))
     assert "Saved." in made.text
     assert "Group Class 7" in made.text
     assert "Monday to Friday at 7:00" in made.text
     assert "It has not been due yet" in made.text
     assert "Mornings" in made.text
-    (schedule,) = yunzhuo.services.schedules.list(chief)
+    (schedule,) = _schedules(yunzhuo, chief, "Mornings")
     here = f"{HERE}/{schedule.id}"
     again = administrator.change(new, HERE, **wish(f"group:{group.id}")).text
     assert "of this name" in again
@@ -66,7 +66,11 @@ def test_a_schedule_is_made_changed_run_paused_and_deleted(
     yunzhuo.services.groups.delete(chief, group.id)
     assert "What it was for is gone" in administrator.get(here).text
     assert "Evenings" not in administrator.change(here, change="delete").text
-    assert list(yunzhuo.services.schedules.list(chief)) == []
+    assert _schedules(yunzhuo, chief, "Evenings") == []
+
+
+def _schedules(yunzhuo: Installation, chief: Actor, name: str) -> list[ScheduleView]:
+    return [each for each in yunzhuo.services.schedules.list(chief) if each.name == name]
 
 
 def _let_it_run(yunzhuo: Installation) -> None:
@@ -79,10 +83,12 @@ def test_a_schedule_of_a_pool_names_it(yunzhuo: Installation, app: Flask, admini
     pool_id = make_pool(yunzhuo, chief, name="Room 302", spares=0)
     assert "Pool Room 302" in administrator.change(f"{HERE}/new", HERE, **wish(f"pool:{pool_id}", name="Rooms")).text
     assert "Pool Room 302" in administrator.get(HERE).text
+    (schedule,) = _schedules(yunzhuo, chief, "Rooms")
     boss = signed_in(app, somebody(yunzhuo, "boss", Role.ADMINISTRATOR))
     assert "Rooms" in boss.get(HERE).text
     user = signed_in(app, somebody(yunzhuo, "mei"))
     user.get(HERE, status=404)
+    yunzhuo.services.schedules.delete(chief, schedule.id)
 
 
 @pytest.mark.parametrize(
