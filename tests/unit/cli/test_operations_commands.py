@@ -1,10 +1,9 @@
 """``yunzhuo operations``, ``reconcile``, ``desktop bulk`` and ``create-many``."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.support.commands import answer
 from tests.support.installation import installation
 
 from yunzhuo.cli import main
@@ -27,14 +26,6 @@ def school(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         yunzhuo.available(lin, name="failed")
         yunzhuo.request(lin, name="first")
         yunzhuo.request(lin, name="waits")
-
-
-def answer(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> dict[str, Any]:
-    """What a command says to a program."""
-    capsys.readouterr()
-    assert main([*arguments, "--json"]) == code
-    found: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
-    return found
 
 
 def test_operations_are_listed_shown_cancelled_and_tried_again(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,10 +1,9 @@
 """``yunzhuo pool``: made, filled, changed, a desktop of it, deleted."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.support.commands import answer, said
 from tests.support.installation import installation
 from tests.support.pools import make_pool, settle
 
@@ -28,14 +27,6 @@ def school(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         make_pool(yunzhuo, boss, name="Room 302", members=[yunzhuo.person("lin")], capacity=3, spares=1)
         yunzhuo.services.groups.create(boss, "Class 1")
         settle(yunzhuo, rounds=2)
-
-
-def answer(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> dict[str, Any]:
-    """What a command says to a program."""
-    capsys.readouterr()
-    assert main([*arguments, "--json"]) == code
-    found: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
-    return found
 
 
 def test_a_pool_is_made_filled_changed_and_deleted(capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,6 +54,37 @@ def test_a_desktop_is_got_and_given_back(capsys: pytest.CaptureFixture[str]) -> 
     assert answer(capsys, "pool", "times", "Room 302")["waiting"]["count"] == 1
     assert answer(capsys, *AS_LIN, "release", "Room 302", "--yes")["action"] == "delete"
     assert answer(capsys, *AS_LIN, "mine")["items"][0]["desktop_id"] is None
+
+
+def test_what_stands_where_is_told_to_people(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "ready" in said(capsys, *AS_LIN, "mine")
+    assert "within the goal" not in said(capsys, "pool", "times", "Room 302")
+    answer(capsys, "pool", "change", "Room 302", "--image", "Linux desktop", "--flavor", "Small", "--goal", "5")
+    assert "Room 302" in said(capsys, *AS_LIN, "claim", "Room 302")
+    assert "yours" in said(capsys, *AS_LIN, "mine")
+    assert "100 % were within the goal of 5 s." in said(capsys, "pool", "times", "Room 302")
+    answer(capsys, "pool", "create", "Closed", "--capacity", "1")
+    answer(capsys, "pool", "members", "Closed", "--add", "lin@school.local", "--add", "boss@school.local")
+    assert "takes a while" in said(capsys, *AS_LIN, "mine")
+    answer(capsys, "pool", "--as", "boss@school.local", "claim", "Closed")
+    assert "full" in said(capsys, *AS_LIN, "mine")
+    members = said(capsys, "pool", "members", "Closed", "--add", "Class 1")
+    assert "Class 1" in members
+    assert "person" in members
+    assert (
+        "There is no image Windows 3.1"
+        in answer(capsys, "pool", "change", "Closed", "--image", "Windows 3.1", code=1)["error"]["message"]
+    )
+
+
+def test_idle_rules_of_a_pool_and_of_all(capsys: pytest.CaptureFixture[str]) -> None:
+    answer(capsys, "idle", "set", "--disconnected", "60")
+    assert answer(capsys, "idle", "set", "--pool", "Room 302", "--no-input", "30")["name"] == "Room 302"
+    told = said(capsys, "idle", "show")
+    assert "60: stop" in told
+    assert answer(capsys, "idle", "set", "--pool", "Moon", "--no-input", "30", code=1)["error"]["code"] == "pool_not_found"
+    answer(capsys, "idle", "drop", "--pool", "Room 302")
+    assert [each["is_set"] for each in answer(capsys, "idle", "show")["items"]] == [True, False]
 
 
 @pytest.mark.parametrize(
