@@ -1,10 +1,10 @@
 """``yunzhuo delegation`` and ``yunzhuo quota usage``: what people let each other do, and what was used."""
 
-import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.support.commands import answer
 from tests.support.installation import installation
 
 from yunzhuo.cli import main
@@ -22,14 +22,6 @@ def people(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         yunzhuo.services.usage.count()
         yunzhuo.pass_time(600)
         yunzhuo.services.usage.count()
-
-
-def answer(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> dict[str, object]:
-    """What a command says to a program."""
-    capsys.readouterr()
-    assert main([*arguments, "--json"]) == code
-    found: dict[str, object] = json.loads(capsys.readouterr().out.splitlines()[-1])
-    return found
 
 
 def test_a_person_lets_somebody_use_their_desktops(capsys: pytest.CaptureFixture[str]) -> None:

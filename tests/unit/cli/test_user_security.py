@@ -1,13 +1,12 @@
 """``yunzhuo user``, what lets people in; and ``yunzhuo mail``."""
 
-import json
 from pathlib import Path
 
 import pytest
+from tests.support.commands import answer
 from tests.support.installation import PASSWORD, installation
 from tests.support.mail_server import mail_server
 
-from yunzhuo.cli import main
 from yunzhuo.services.access import Role
 
 
@@ -23,14 +22,6 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def answer(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> dict[str, object]:
-    """What a command says to a program."""
-    capsys.readouterr()
-    assert main([*arguments, "--json"]) == code
-    found: dict[str, object] = json.loads(capsys.readouterr().out.splitlines()[-1])
-    return found
-
-
 def items(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, object]]:
     found = answer(capsys, *arguments)["items"]
     assert isinstance(found, list)
@@ -41,7 +32,7 @@ def test_the_machine_itself_is_a_way_in(capsys: pytest.CaptureFixture[str]) -> N
     made = answer(capsys, "user", "recover", "boss@school.local")
     assert len(str(made["one_time_password"])) >= 16
     assert made["disabled"] is False
-    assert answer(capsys, "user", "recover", "nobody@school.local", code=1)["error"]["code"] == "user_not_found"  # type: ignore[index]
+    assert answer(capsys, "user", "recover", "nobody@school.local", code=1)["error"]["code"] == "user_not_found"
 
 
 def test_sessions_sign_ins_and_factors(capsys: pytest.CaptureFixture[str]) -> None:
@@ -65,7 +56,7 @@ def test_a_service_account_and_its_tokens(capsys: pytest.CaptureFixture[str]) ->
     create = ("user", "token", "create")
     made = answer(capsys, *create, "backup@services.local", "nightly", "--read-only", "--days", "7")
     assert str(made["token"]).startswith("yz_")
-    assert answer(capsys, *create, "lin@school.local", "x", code=1)["error"]["code"] == "not_a_service"  # type: ignore[index]
+    assert answer(capsys, *create, "lin@school.local", "x", code=1)["error"]["code"] == "not_a_service"
     (listed,) = items(capsys, "user", "token", "list", "backup@services.local")
     assert (listed["name"], listed["verbs"]) == ("nightly", ["*:read"])
     answer(capsys, "user", "token", "revoke", "backup@services.local", str(listed["id"]))
@@ -73,7 +64,7 @@ def test_a_service_account_and_its_tokens(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_whether_mail_goes_out(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    assert answer(capsys, "mail", "test", "lin@school.local", code=1)["error"]["code"] == "no_mail"  # type: ignore[index]
+    assert answer(capsys, "mail", "test", "lin@school.local", code=1)["error"]["code"] == "no_mail"
     with mail_server() as server:
         for name, value in (("HOST", "127.0.0.1"), ("PORT", str(server.port)), ("SECURITY", "none")):
             monkeypatch.setenv(f"YUNZHUO_MAIL__{name}", value)

@@ -22,16 +22,11 @@ RULES = {
 }
 
 
-def send(visitor: Visitor, **fields: str) -> Page:
-    token = Page(visitor.client.get(HERE).text).form("").fields["csrf_token"]
-    return Page(visitor.client.post(HERE, data={"csrf_token": token, **fields}, follow_redirects=True).text)
-
-
 def test_rules_are_said_and_taken_back(yunzhuo: Installation, administrator: Visitor, lin: Actor) -> None:
     itself = installation(lin.organization_id)
     pool_id = make_pool(yunzhuo, itself, name="Room 302")
     assert "Nothing is done." in Page(administrator.client.get(HERE).text).text
-    assert "Told 5 minutes before." in send(administrator, subject=pool_id, **RULES).text
+    assert "Told 5 minutes before." in administrator.change(HERE, subject=pool_id, **RULES).text
     own, pool = yunzhuo.services.idle.list(itself)
     assert (own.is_set, pool.is_set) == (False, True)
     assert pool.terms == Terms(60, None, IdleDeed.SUSPEND, 30, IdleDeed.END_SCREEN, None, 5, 20)
@@ -41,9 +36,9 @@ def test_rules_are_said_and_taken_back(yunzhuo: Installation, administrator: Vis
         {"disconnected_deed": "explode"},
         {"notice_minutes": ""},
     ):
-        send(administrator, subject=pool_id, **{**RULES, **wrong})
+        administrator.change(HERE, subject=pool_id, **{**RULES, **wrong})
         assert yunzhuo.services.idle.list(itself)[1].terms == pool.terms
-    send(administrator, subject=pool_id, change="drop")
+    administrator.change(HERE, subject=pool_id, change="drop")
     assert [each.is_set for each in yunzhuo.services.idle.list(itself)] == [False, False]
 
 

@@ -9,40 +9,32 @@ from tests.support.pages import Page, Visitor, signed_in, somebody
 from yunzhuo.services.access import Role, installation
 
 
-def send(visitor: Visitor, path: str, address: str, **fields: str) -> Page:
-    """Open a page, send a form from it, and read what comes next."""
-    token = Page(visitor.client.get(path).text).forms[0].fields["csrf_token"]
-    answer = visitor.client.post(address, data={"csrf_token": token, **fields}, follow_redirects=True)
-    assert answer.status_code < 500, answer.text
-    return Page(answer.text)
-
-
 def test_a_group_is_made_filled_and_emptied(yunzhuo: Installation, administrator: Visitor) -> None:
     lin = somebody(yunzhuo, "lin")
-    assert "Class 7" in send(administrator, "/admin/groups", "/admin/groups", name="Class 7").text
+    assert "Class 7" in administrator.change("/admin/groups", "/admin/groups", name="Class 7").text
     group = next(each for each in yunzhuo.services.groups.list(installation(lin.organization_id)) if each.name == "Class 7")
     here = f"/admin/groups/{group.id}"
-    assert lin.email in send(administrator, here, here, change="put", email=lin.email).text
-    assert "There is no such account." in send(administrator, here, here, change="put", email="nobody@x.local").text
-    assert f"{lin.email} Yes" in send(administrator, here, here, change="put", email=lin.email, is_owner="yes").text
-    assert lin.email not in send(administrator, here, here, change="drop", user=lin.user_id).text
-    assert "Class 8" in send(administrator, here, here, change="rename", name="Class 8").text
-    assert "Class 8" not in send(administrator, here, here, change="delete").text
+    assert lin.email in administrator.change(here, here, change="put", email=lin.email).text
+    assert "There is no such account." in administrator.change(here, here, change="put", email="nobody@x.local").text
+    assert f"{lin.email} Yes" in administrator.change(here, here, change="put", email=lin.email, is_owner="yes").text
+    assert lin.email not in administrator.change(here, here, change="drop", user=lin.user_id).text
+    assert "Class 8" in administrator.change(here, here, change="rename", name="Class 8").text
+    assert "Class 8" not in administrator.change(here, here, change="delete").text
 
 
 def test_a_role_is_given_to_a_group_or_a_person_and_taken_away(yunzhuo: Installation, administrator: Visitor) -> None:
     lin, here = somebody(yunzhuo, "lin"), "/admin/roles"
     chief = installation(lin.organization_id)
     group = yunzhuo.services.groups.create(chief, "Teachers")
-    send(administrator, here, here, name="Helpers", **{"user:read": "group"})
+    administrator.change(here, here, name="Helpers", **{"user:read": "group"})
     role = next(each for each in yunzhuo.services.roles.list(chief) if each.name == "Helpers")
     for holder, holder_id in ((lin.email, lin.user_id), ("Teachers", group.id)):
-        send(administrator, here, f"{here}/{role.id}", change="grant", holder=holder)
+        administrator.change(here, f"{here}/{role.id}", change="grant", holder=holder)
         assert yunzhuo.services.roles.holders(chief, role.id) == [holder_id]
-        send(administrator, here, f"{here}/{role.id}", change="withdraw", holder=holder)
+        administrator.change(here, f"{here}/{role.id}", change="withdraw", holder=holder)
         assert yunzhuo.services.roles.holders(chief, role.id) == []
-    assert "There is no such account." in send(administrator, here, f"{here}/{role.id}", change="grant", holder="No one").text
-    assert "Helpers" not in send(administrator, here, f"{here}/{role.id}", change="delete").text
+    assert "There is no such account." in administrator.change(here, f"{here}/{role.id}", change="grant", holder="No one").text
+    assert "Helpers" not in administrator.change(here, f"{here}/{role.id}", change="delete").text
     yunzhuo.services.groups.delete(chief, group.id)
 
 
@@ -51,9 +43,9 @@ def test_quotas_are_said_for_a_person_a_group_and_everybody(yunzhuo: Installatio
     chief = installation(lin.organization_id)
     group = yunzhuo.services.groups.create(chief, "Quota class")
     wish = {"resource": "desktops", "most": "3"}
-    assert lin.email in send(administrator, here, here, **{"for": "user"}, email=lin.email, **wish).text
-    assert "Quota class group" in send(administrator, here, here, **{"for": f"group:{group.id}"}, **wish).text
-    send(administrator, here, here, **{"for": "organization"}, **{**wish, "most": "50"})
+    assert lin.email in administrator.change(here, here, **{"for": "user"}, email=lin.email, **wish).text
+    assert "Quota class group" in administrator.change(here, here, **{"for": f"group:{group.id}"}, **wish).text
+    administrator.change(here, here, **{"for": "organization"}, **{**wish, "most": "50"})
     set_ones = {(each.subject, each.most) for each in yunzhuo.services.quotas.list(chief)}
     assert set_ones == {("user", 3), ("group", 3), ("organization", 50)}
     for wrong in (
@@ -63,10 +55,10 @@ def test_quotas_are_said_for_a_person_a_group_and_everybody(yunzhuo: Installatio
         {"for": "sky"},
         {"for": "user", "email": ""},
     ):
-        send(administrator, here, here, **{"for": "organization", **wish, **wrong})
+        administrator.change(here, here, **{"for": "organization", **wish, **wrong})
         assert {(each.subject, each.most) for each in yunzhuo.services.quotas.list(chief)} == set_ones
     for kind, subject_id in (("user", lin.user_id), ("group", group.id), ("organization", "")):
-        send(administrator, here, here, **{"for": kind, "id": subject_id, "resource": "desktops", "most": ""})
+        administrator.change(here, here, **{"for": kind, "id": subject_id, "resource": "desktops", "most": ""})
     assert list(yunzhuo.services.quotas.list(chief)) == []
     yunzhuo.services.groups.delete(chief, group.id)
 
@@ -76,11 +68,11 @@ def test_an_organization_is_renamed_closed_opened_and_gone_into(yunzhuo: Install
     chief = installation(somebody(yunzhuo, "lin").organization_id)
     other = yunzhuo.services.organizations.create(chief, "Lake School")
     for change, shown in (("rename", "Pond School"), ("disable", "Pond School"), ("enable", "Pond School")):
-        assert shown in send(administrator, here, f"{here}/{other.id}", change=change, name="Pond School").text
+        assert shown in administrator.change(here, f"{here}/{other.id}", change=change, name="Pond School").text
         assert yunzhuo.services.organizations.get(chief, other.id).is_disabled is (change == "disable")
-    assert "You work in Pond School now." in send(administrator, here, f"{here}/{other.id}", change="enter").text
+    assert "You work in Pond School now." in administrator.change(here, f"{here}/{other.id}", change="enter").text
     assert "You work in an organization that is not your own." in administrator.get("/admin").text
-    send(administrator, here, f"{here}/leave")
+    administrator.change(here, f"{here}/leave")
     assert "You work in an organization" not in administrator.get("/admin").text
 
 
@@ -89,7 +81,7 @@ def test_an_address_of_another_organization_is_as_unknown_as_any(yunzhuo: Instal
     other = yunzhuo.services.organizations.create(installation(lin.organization_id), "Elsewhere")
     yunzhuo.services.people.create(installation(other.id), "x@elsewhere.local", Role.USER, password=PASSWORD)
     pages = [
-        send(administrator, "/admin/quotas", "/admin/quotas", **{"for": "user"}, email=email, resource="desktops", most="1")
+        administrator.change("/admin/quotas", "/admin/quotas", **{"for": "user"}, email=email, resource="desktops", most="1")
         for email in ("x@elsewhere.local", "nobody@elsewhere.local")
     ]
     assert pages[0].text == pages[1].text
@@ -101,7 +93,7 @@ def test_a_screen_policy_is_said_changed_and_taken_away(yunzhuo: Installation, a
     desktop_id = yunzhuo.available(lin)
     screen = signed_in(app, lin).get(f"/desktops/{desktop_id}")
     assert 'id="open-files"' in screen.html
-    said = send(administrator, here, here, **{"for": "user:"}, email=lin.email, file_transfer="false", session_seconds="600")
+    said = administrator.change(here, here, **{"for": "user:"}, email=lin.email, file_transfer="false", session_seconds="600")
     assert f"{lin.email} person Files: Forbidden Time of a session, seconds: 600" in said.text
     page = administrator.get(f"{here}?of=user&id={lin.user_id}")
     assert '<option value="false" selected>Forbidden</option>' in page.html
@@ -110,9 +102,9 @@ def test_a_screen_policy_is_said_changed_and_taken_away(yunzhuo: Installation, a
         ({"for": "organization:", "kib_per_second": "1.5"}, "Write a whole number."),
         ({"for": "sky", "usb": "false"}, "Say for whom"),
     ):
-        assert told in send(administrator, here, here, **wrong).text
+        assert told in administrator.change(here, here, **wrong).text
     assert "Files: Forbidden" in administrator.get(here).text, "nothing of that changed anything"
-    gone = send(administrator, here, here, **{"for": f"user:{lin.user_id}"}, change="drop")
+    gone = administrator.change(here, here, **{"for": f"user:{lin.user_id}"}, change="drop")
     assert "Nothing is said" in gone.text
 
 
@@ -139,12 +131,12 @@ def test_a_list_is_tried_and_answered_with_passwords_once(yunzhuo: Installation,
 
 def test_an_operator_goes_into_an_organization_and_leaves_it(yunzhuo: Installation, administrator: Visitor) -> None:
     lin, path = somebody(yunzhuo, "lin"), "/admin/organizations"
-    send(administrator, path, path, name="West")
+    administrator.change(path, path, name="West")
     west = yunzhuo.services.organizations.by_name("West")
-    inside = send(administrator, path, f"{path}/{west}", change="enter")
+    inside = administrator.change(path, f"{path}/{west}", change="enter")
     assert "You work in an organization that is not your own." in inside.text
     assert lin.email not in administrator.client.get("/admin/users").text
-    outside = send(administrator, "/admin/users", f"{path}/leave")
+    outside = administrator.change("/admin/users", f"{path}/leave")
     assert "not your own" not in outside.text
     assert lin.email in administrator.client.get(f"/admin/users?q={lin.email}").text
 
@@ -163,11 +155,11 @@ def test_it_is_told_which_organizations_have_a_project_of_their_own(yunzhuo: Ins
 def test_a_person_shares_their_desktops(yunzhuo: Installation, app: Flask) -> None:
     lin, mei = somebody(yunzhuo, "lin"), somebody(yunzhuo, "mei")
     visitor = signed_in(app, lin)
-    told = send(visitor, "/sharing", "/sharing", email=mei.email, verbs="desktop:start", until="2026-03-05")
+    told = visitor.change("/sharing", "/sharing", email=mei.email, verbs="desktop:start", until="2026-03-05")
     assert mei.email in told.text
     assert lin.email in Page(signed_in(app, mei).client.get("/sharing").text).text
-    assert "A day to come" in send(visitor, "/sharing", "/sharing", email=mei.email, until="2025-01-01").text
-    assert mei.email not in send(visitor, "/sharing", "/sharing", change="take back", user=mei.user_id).text
+    assert "A day to come" in visitor.change("/sharing", "/sharing", email=mei.email, until="2025-01-01").text
+    assert mei.email not in visitor.change("/sharing", "/sharing", change="take back", user=mei.user_id).text
 
 
 def test_the_quota_is_told_before_a_desktop_is_asked_for(yunzhuo: Installation, app: Flask) -> None:
