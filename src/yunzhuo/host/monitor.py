@@ -81,15 +81,11 @@ class Monitor:
             async with asyncio.timeout(timeout_seconds):
                 with self._client.listener("MIGRATION") as events:
                     await self.execute(command, {"uri": uri})
-                    async for event in events:
-                        data = event.get("data")
-                        status = data.get("status") if isinstance(data, Mapping) else None
-                        if status == "completed":
-                            return
-                        if status == "failed":
-                            raise MachineFailed(f"QEMU failed at {command}.")
+                    ended = await _heard(events, lambda data: data.get("status") in ("completed", "failed"))
         except TimeoutError:
             raise MachineFailed(f"QEMU did not finish {command} in time.") from None
+        if ended["status"] == "failed":
+            raise MachineFailed(f"QEMU failed at {command}.")
 
     async def run_job(self, command: str, arguments: Mapping[str, object], *, timeout_seconds: float) -> None:
         """Start a job and return when it has done its work. Raises MachineFailed with QEMU's own reason."""
@@ -98,10 +94,7 @@ class Monitor:
             async with asyncio.timeout(timeout_seconds):
                 with self._client.listener("JOB_STATUS_CHANGE") as events:
                     await self.execute(command, {"job-id": job_id, **arguments}, timeout_seconds=timeout_seconds)
-                    async for event in events:
-                        data = event.get("data")
-                        if isinstance(data, Mapping) and (data.get("id"), data.get("status")) == (job_id, "concluded"):
-                            break
+                    await _heard(events, lambda data: (data.get("id"), data.get("status")) == (job_id, "concluded"))
                 jobs = await self.execute("query-jobs", timeout_seconds=timeout_seconds)
                 await self.execute("job-dismiss", {"id": job_id})
         except TimeoutError:
@@ -121,10 +114,7 @@ class Monitor:
                         # It was asked to already, and takes its time; or it is gone.
                         if not await self.has_device(device):
                             return
-                    async for event in events:
-                        data = event.get("data")
-                        if isinstance(data, Mapping) and data.get("device") == device:
-                            return
+                    await _heard(events, lambda data: data.get("device") == device)
         except TimeoutError:
             raise MachineFailed("The desktop did not let go of the device in time.") from None
 
@@ -156,6 +146,14 @@ class Monitor:
     async def _hang_up(self) -> None:
         with suppress(QMPError, OSError, EOFError):  # it may have hung up first
             await self._client.disconnect()
+
+
+async def _heard(events: EventListener, is_meant: Callable[[Mapping[str, Any]], bool]) -> Mapping[str, Any]:
+    """The data of the first event that is meant; waits for it without end, so the caller has a deadline."""
+    while True:
+        data = (await events.get()).get("data")
+        if isinstance(data, Mapping) and is_meant(data):
+            return data
 
 
 class _Handlers(EventListener):

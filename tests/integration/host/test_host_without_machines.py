@@ -1,0 +1,289 @@
+"""What a host process makes of what an earlier one left: halves, damage, and machines that are only pretended."""
+
+import asyncio
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.support.local_cloud import local_settings
+from tests.support.pretended_qemu import PretendedQemu, refuses
+from yunzhuo.host.host import DesktopHost
+from yunzhuo.host.images import IMAGE_FILES
+from yunzhuo.host.layout import DISK_NAME, MEMORY_NAME
+from yunzhuo.host.monitor import MachineFailed
+from yunzhuo.host.server_secrets import new_secrets, save_secrets
+from yunzhuo.host.store import Phase, SavedMemory, ServerRecord, SnapshotPhase, SnapshotRecord, Wanted, load_record, save_record
+from yunzhuo.host.volume_store import Plugged, VolumeRecord, save_volume
+from yunzhuo.phoenix.cloud.errors import (
+    CloudNotOffered,
+    ServerBusy,
+    ServerNotFound,
+    SnapshotNotFound,
+    VolumeNotFound,
+)
+from yunzhuo.phoenix.cloud.resources import ConsoleProtocol, ServerStatus
+from yunzhuo.phoenix.config.settings import Settings
+
+_MANIFEST = (
+    '{"format": 1, "id": "light-1", "name": "Light", "version": "1", "created_at": "2030-01-01T00:00:00Z", "kernel_args": "", '
+    '"kind": "light", "min_memory_mib": 512, "min_disk_mib": 64, "size_mib": 1}'
+)
+NOW = datetime(2030, 1, 2, tzinfo=UTC)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    settings = local_settings(tmp_path / "var", guest_internet=False)
+    image = settings.host_dir / "images" / "light-1"
+    image.mkdir(parents=True)
+    for name in IMAGE_FILES:
+        (image / name).write_text("nothing starts from it")
+    (image / "image.json").write_text(_MANIFEST)
+    return settings
+
+
+def left(settings: Settings, server_id: str, **written: object) -> Path:
+    """The folder of a server as an earlier host process left it, switched off unless ``written`` says otherwise."""
+    folder = settings.host_dir / "desktops" / server_id
+    folder.mkdir(parents=True)
+    record = ServerRecord(
+        **dict.fromkeys(("desktop_id", "name", "hostname"), server_id),
+        id=server_id,
+        image_id="light-1",
+        flavor_id="small",
+        vcpus=1,
+        memory_mib=512,
+        disk_mib=64,
+        created_at=NOW,
+        phase=Phase.MADE,
+        wanted=Wanted.STOPPED,
+    )
+    save_record(folder, record.but(**written))
+    save_secrets(folder, new_secrets(server_id))
+    _make_disk(folder)
+    return folder
+
+
+def left_volume(settings: Settings, volume_id: str, **written: object) -> Path:
+    """The folder of a volume as an earlier host process left it."""
+    folder = settings.host_dir / "volumes" / volume_id
+    folder.mkdir(parents=True)
+    record = VolumeRecord(id=volume_id, disk_id=f"of-{volume_id}", name=volume_id, size_mib=8, created_at=NOW)
+    save_volume(folder, record.but(**written))
+    _make_disk(folder)
+    return folder
+
+
+def _make_disk(folder: Path) -> None:
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", folder / DISK_NAME, "8M"], check=True)
+
+
+def keep(folder: Path, tag: str) -> None:
+    """Keep a state in the disk."""
+    subprocess.run(["qemu-img", "snapshot", "-c", tag, folder / DISK_NAME], check=True)
+
+
+def tags(folder: Path) -> str:
+    command = ["qemu-img", "snapshot", "-U", "-l", str(folder / DISK_NAME)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def recorded(server_id: str, settings: Settings) -> ServerRecord:
+    """What is written down of a server."""
+    record = load_record(settings.host_dir / "desktops" / server_id)
+    assert record is not None
+    return record
+
+
+def snapshot(snapshot_id: str, phase: SnapshotPhase) -> SnapshotRecord:
+    return SnapshotRecord(
+        id=snapshot_id, name=snapshot_id, created_at=NOW, has_memory=False, key="k", desktop_was_up=False, phase=phase
+    )
+
+
+@asynccontextmanager
+async def started(settings: Settings) -> AsyncIterator[DesktopHost]:
+    """The host, in this process."""
+    host = DesktopHost(settings)
+    await host.start(with_goldens=False)
+    try:
+        yield host
+    finally:
+        await host.close()
+
+
+@asynccontextmanager
+async def pretended(folder: Path) -> AsyncIterator[PretendedQemu]:
+    """A machine of the server in ``folder``, as if an earlier host process had started it."""
+    qemu = PretendedQemu(folder)
+    try:
+        await qemu.listen()
+        yield qemu
+    finally:
+        await qemu.end()
+
+
+async def until(question: Callable[[], object]) -> None:
+    """Return when ``question`` has a true answer."""
+    async with asyncio.timeout(20):
+        while not question():  # noqa: ASYNC110 - the host tells nobody in its own process
+            await asyncio.sleep(0.01)
+
+
+async def test_snapshots_that_were_begun_are_finished_as_the_disk_says(settings: Settings) -> None:
+    begun = (
+        snapshot("in", SnapshotPhase.TAKING),
+        snapshot("not-in", SnapshotPhase.TAKING),
+        snapshot("out", SnapshotPhase.GOING),
+    )
+    folder = left(settings, "s1", snapshots=(*begun, snapshot("old", SnapshotPhase.STANDING)))
+    for tag in ("in", "out", "old"):
+        keep(folder, tag)
+    async with started(settings) as host:
+        await until(lambda: [kept.id for kept in host.snapshots.list("s1")] == ["in", "old"] and " out " not in tags(folder))
+        assert host.servers.get("s1").status is ServerStatus.STOPPED
+
+
+async def test_a_roll_back_that_was_begun_ends_and_one_that_fails_says_so(settings: Settings) -> None:
+    kept = snapshot("kept", SnapshotPhase.STANDING)
+    for server_id in ("whole", "torn"):
+        left(settings, server_id, snapshots=(kept,), rolling_back_to="kept", disk_mib=8)
+    keep(settings.host_dir / "desktops" / "whole", "kept")
+    async with started(settings) as host:
+        await until(lambda: "could not be rolled back" in (host.servers.get("torn").fault or ""))
+        await until(lambda: recorded("whole", settings).rolling_back_to is None)
+        assert host.servers.get("whole").fault is None
+        with pytest.raises(SnapshotNotFound):
+            await host.snapshots.roll_back("whole", "unknown")
+        await host.snapshots.delete("whole", "unknown")
+
+
+async def test_damaged_and_half_folders_are_told_or_tidied(settings: Settings) -> None:
+    (left(settings, "damaged") / "server.json").write_text("{")
+    (left(settings, "no-secrets") / "secrets.json").write_text("{}")
+    (left(settings, "unwritten") / "server.json").unlink()
+    gone = left(settings, ".gone-one")
+    (left_volume(settings, "v-damaged") / "volume.json").write_text("{")
+    (left_volume(settings, "v-unwritten") / "volume.json").unlink()
+    left_volume(settings, "v-torn", restoring_to="nothing-of-that-name")
+    async with started(settings) as host:
+        assert host.servers.list() == []
+        assert [volume.id for volume in host.volumes.list()] == ["v-torn"]
+        problems = " ".join(host.hosts()[0].problems)
+        assert all(name in problems for name in ("/damaged cannot", "/no-secrets cannot", "/v-damaged cannot"))
+        assert "unwritten" not in problems
+    assert not gone.exists()
+    assert sorted(path.name for path in gone.parent.iterdir()) == ["damaged", "no-secrets"]
+
+
+async def test_memory_that_does_not_fit_any_more_is_not_resumed(settings: Settings) -> None:
+    saved = SavedMemory(key="of another QEMU", saved_at=NOW, size_bytes=5, desktop_was_up=True)
+    for server_id, content in (("short", b"1"), ("another", b"12345")):
+        folder = left(settings, server_id, wanted=Wanted.RUNNING, saved=saved)
+        (folder / MEMORY_NAME).write_bytes(content)
+    async with started(settings) as host:
+        for server_id in ("short", "another"):
+            assert host.servers.get(server_id).status is ServerStatus.STOPPED
+            assert "cannot be brought back" in (host.servers.get(server_id).fault or "")
+            assert recorded(server_id, settings).wanted is Wanted.SUSPENDED
+            with pytest.raises(ServerBusy, match="cannot be brought back"):
+                await host.suspension.resume(server_id)
+        await host.suspension.look_again()
+        assert host.servers.get("short").status is ServerStatus.STOPPED
+
+
+async def test_what_is_not_there_is_not_there_and_removing_it_is_no_error(settings: Settings) -> None:
+    left(settings, "s1")
+    async with started(settings) as host:
+        await host.servers.delete("unknown")
+        await host.snapshots.delete("unknown", "one")
+        await host.volumes.delete("unknown")
+        await host.volumes.detach("unknown", "s1", force=False)
+        await host.volumes.delete_snapshot("unknown", "one")
+        with pytest.raises(ServerNotFound):
+            await host.snapshots.take("unknown", "one")
+        with pytest.raises(VolumeNotFound):
+            await host.volumes.attach("unknown", "s1")
+        with pytest.raises(CloudNotOffered):
+            host.servers.console("s1", ConsoleProtocol.RDP)
+        with pytest.raises(ServerBusy):
+            host.servers.console("s1", ConsoleProtocol.VNC)
+        with pytest.raises(ServerBusy):
+            host.servers.cpu_seconds("s1")
+        await host.servers.delete("s1")
+        assert host.servers.list() == []
+
+
+async def test_a_machine_whose_host_process_died_is_served_again(settings: Settings) -> None:
+    folder = left(settings, "s1", wanted=Wanted.RUNNING)
+    async with pretended(folder) as qemu:
+        qemu.answers["query-status"] = {"status": "paused"}
+        async with started(settings) as host:
+            assert host.servers.get("s1").status is ServerStatus.RUNNING
+            assert recorded("s1", settings).process == qemu.identity
+            assert "cont" in qemu.heard
+            assert host.servers.cpu_seconds("s1") >= 0
+            with pytest.raises(ServerBusy, match="screen is not there"):
+                host.servers.console("s1", ConsoleProtocol.SPICE)
+            qemu.die(signal.SIGKILL)
+            await until(lambda: host.servers.get("s1").status is ServerStatus.STOPPED and host.servers.get("s1").fault)
+
+
+async def test_of_machines_that_cannot_be_served_none_is_left(settings: Settings) -> None:
+    folders = [left(settings, name, wanted=Wanted.RUNNING) for name in ("mute", "strange", "closed", "saved", "half")]
+    saved = SavedMemory(key="k", saved_at=NOW, size_bytes=5, desktop_was_up=True)
+    save_record(folders[3], recorded("saved", settings).but(saved=saved, wanted=Wanted.SUSPENDED))
+    save_record(folders[4], recorded("half", settings).but(phase=Phase.FAILED))
+    async with AsyncExitStack() as stack:
+        mute, strange, closed, held, half = [await stack.enter_async_context(pretended(folder)) for folder in folders]
+        (folders[0] / "monitor.sock").unlink()
+        strange.answers["query-name"] = {"name": "another"}
+        closed.answers["set_password"] = refuses("no such display")
+        async with started(settings) as host:
+            statuses = {server.id: server.status for server in host.servers.list()}
+            assert ServerStatus.RUNNING not in statuses.values()
+            assert statuses["half"] is ServerStatus.ERROR
+            assert "ended while the host process was away" in (host.servers.get("mute").fault or "")
+        for qemu in (mute, strange, closed, held, half):
+            assert await asyncio.to_thread(qemu.process.wait, 5) is not None
+
+
+async def test_a_server_that_cannot_be_suspended_runs_on(settings: Settings) -> None:
+    folder = left(settings, "s1", wanted=Wanted.SUSPENDED, state_key="k")
+    async with pretended(folder) as qemu:
+        qemu.migrates_to = "failed"
+        async with started(settings) as host:
+            await until(lambda: "could not be suspended" in (host.servers.get("s1").fault or ""))
+            assert host.servers.get("s1").status is ServerStatus.RUNNING
+            assert qemu.heard[-1] == "cont"
+            assert not (folder / MEMORY_NAME).exists()
+
+
+async def test_a_snapshot_that_qemu_cannot_take_leaves_no_trace(settings: Settings) -> None:
+    folder = left(settings, "s1", wanted=Wanted.RUNNING, state_key="k")
+    async with pretended(folder) as qemu, started(settings) as host:
+        qemu.jobs["snapshot-save"] = "No space left on device"
+        with pytest.raises(MachineFailed, match="No space left"):
+            await host.snapshots.take("s1", "one")
+        assert host.snapshots.list("s1") == []
+        assert host.servers.get("s1").status is ServerStatus.RUNNING
+
+
+async def test_a_volume_is_settled_with_the_machine_that_has_it(settings: Settings) -> None:
+    folder = left(settings, "s1", wanted=Wanted.RUNNING)
+    async with pretended(folder) as qemu:
+        for volume_id, is_whole in (("begun", False), ("let-go", True)):
+            left_volume(settings, volume_id, plugged=Plugged(server_id="s1", process=qemu.identity, is_whole=is_whole))
+        left_volume(settings, "of-another", plugged=Plugged(server_id="gone", process=qemu.identity))
+        async with started(settings) as host:
+            holders = {volume.id: volume.server_id for volume in host.volumes.list()}
+            assert holders == {"begun": "s1", "let-go": None, "of-another": None}
+            qemu.answers["device_add"] = refuses("no free slot")
+            with pytest.raises(MachineFailed, match="no free slot"):
+                await host.volumes.attach("let-go", "s1")
+            assert host.volumes.get("let-go").server_id is None
