@@ -1,10 +1,13 @@
 """What a host process makes of what an earlier one left: halves, damage, and machines that are only pretended."""
 
 import asyncio
+import errno
+import os
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,16 +20,20 @@ from yunzhuo.host.images import IMAGE_FILES
 from yunzhuo.host.layout import DISK_NAME, MEMORY_NAME
 from yunzhuo.host.monitor import MachineFailed
 from yunzhuo.host.server_secrets import new_secrets, save_secrets
+from yunzhuo.host.servers import as_cloud_error
 from yunzhuo.host.store import Phase, SavedMemory, ServerRecord, SnapshotPhase, SnapshotRecord, Wanted, load_record, save_record
 from yunzhuo.host.volume_store import Plugged, VolumeRecord, save_volume
 from yunzhuo.phoenix.cloud.errors import (
     CloudNotOffered,
+    CloudUnavailable,
+    NoCapacity,
     ServerBusy,
     ServerNotFound,
     SnapshotNotFound,
     VolumeNotFound,
 )
-from yunzhuo.phoenix.cloud.resources import ConsoleProtocol, ServerStatus
+from yunzhuo.phoenix.cloud.resources import ConsoleProtocol, RebootKind, ServerRequest, ServerStatus
+from yunzhuo.phoenix.common.errors import InvalidInput, NotFound, YunzhuoError
 from yunzhuo.phoenix.config.settings import Settings
 
 _MANIFEST = (
@@ -287,3 +294,87 @@ async def test_a_volume_is_settled_with_the_machine_that_has_it(settings: Settin
             with pytest.raises(MachineFailed, match="no free slot"):
                 await host.volumes.attach("let-go", "s1")
             assert host.volumes.get("let-go").server_id is None
+
+
+async def test_a_server_in_error_is_brought_back_by_what_makes_it_anew_alone(settings: Settings) -> None:
+    left(settings, "s1", disk_mib=4096, phase=Phase.FAILED, fault="it broke")
+    async with started(settings) as host:
+        with pytest.raises(ServerBusy, match="in error"):
+            await host.power.start("s1")
+        with pytest.raises(ServerBusy, match="does not run"):
+            await host.power.reboot("s1", RebootKind.SOFT)
+        with pytest.raises(YunzhuoError):  # nothing can be started from the image
+            await host.power.reboot("s1", RebootKind.HARD)
+        assert host.servers.get("s1").status is ServerStatus.ERROR
+        await host.reshaping.rebuild("s1", "light-1")
+        await until(lambda: recorded("s1", settings).phase is Phase.FAILED)
+        assert "could not be rebuilt" in (host.servers.get("s1").fault or "")
+        assert (recorded("s1", settings).phase, host.servers.get("s1").status) == (Phase.FAILED, ServerStatus.ERROR)
+
+
+async def test_a_resize_that_cannot_be_changes_nothing_but_the_fault(settings: Settings) -> None:
+    folder = left(settings, "s1", disk_mib=4096)
+    left(settings, "larger", disk_mib=9000)
+    async with started(settings) as host:
+        await host.reshaping.resize("s1", "small")
+        assert host.servers.get("s1").status is ServerStatus.STOPPED
+        with pytest.raises(InvalidInput, match="cannot become smaller"):
+            await host.reshaping.resize("larger", "medium")
+        (folder / DISK_NAME).write_bytes(b"no disk")
+        await host.reshaping.resize("s1", "medium")
+        await until(lambda: recorded("s1", settings).fault)
+        assert "could not be resized" in (host.servers.get("s1").fault or "")
+        now = recorded("s1", settings)
+        assert (now.flavor_id, now.disk_mib, now.next_flavor) == ("small", 4096, None)
+
+
+async def test_a_wish_that_cannot_be_written_down_is_none(settings: Settings) -> None:
+    folder = left(settings, "s1", wanted=Wanted.RUNNING)
+    async with pretended(folder) as qemu, started(settings) as host:
+        (folder / "server.json").unlink()
+        (folder / "server.json").mkdir()
+        (folder / "server.json" / "in the way").touch()
+        with pytest.raises(OSError, match="directory"):
+            await host.power.stop("s1")
+        assert host.servers.get("s1").status is ServerStatus.RUNNING
+        assert "system_powerdown" not in qemu.heard
+
+
+async def test_a_server_that_is_deleted_while_it_is_made_was_never_there(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, may_end = tmp_path / "begun", tmp_path / "may-end"
+    slow = tmp_path / "bin" / "qemu-img"
+    slow.parent.mkdir()
+    slow.write_text(f"#!/bin/sh\ntouch {begun}\nwhile [ ! -e {may_end} ]; do sleep 0.02; done\n")
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{slow.parent}{os.pathsep}{os.environ['PATH']}")
+    async with started(settings) as host:
+        request = ServerRequest("desktop", "PC", "pc", "light-1", "small")
+        for wrong, error in ((replace(request, hostname="a b"), InvalidInput), (replace(request, network_id="moon"), NotFound)):
+            with pytest.raises(error):
+                await host.servers.create(wrong)
+        given_up, waits = (asyncio.create_task(host.servers.create(request)) for _ in range(2))
+        await until(begun.exists)
+        given_up.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await given_up
+        (server,) = host.servers.list()
+        deleting = [asyncio.create_task(host.servers.delete(server.id)) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(ServerBusy, match="just being deleted"):
+            await host.servers.create(request)
+        may_end.touch()
+        await asyncio.gather(*deleting)
+        with pytest.raises(ServerBusy, match="deleted while it was being made"):
+            await waits
+        assert host.servers.list() == []
+        assert list((settings.host_dir / "desktops").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "error"),
+    [(errno.ENOSPC, NoCapacity), (errno.EDQUOT, NoCapacity), (errno.ENOMEM, NoCapacity), (errno.EIO, CloudUnavailable)],
+)
+def test_what_this_computer_lacks_is_the_clouds_lack(number: int, error: type[YunzhuoError]) -> None:
+    assert type(as_cloud_error(OSError(number, os.strerror(number)))) is error
