@@ -1,5 +1,6 @@
 """Disks from elsewhere: what is refused, what becomes of the rest. The files are real ones, some of them made wrong."""
 
+import os
 import struct
 import subprocess
 from contextlib import suppress
@@ -14,7 +15,7 @@ from yunzhuo.host.image_import import import_image
 from yunzhuo.host.images import Images
 from yunzhuo.host.qcow2 import HEADER_BYTES, ImageRefused, read_header
 from yunzhuo.phoenix.common.clock import FixedClock
-from yunzhuo.phoenix.common.errors import InvalidInput
+from yunzhuo.phoenix.common.errors import InvalidInput, Unavailable
 
 CLOCK = FixedClock(datetime(2030, 1, 2, tzinfo=UTC))
 ENCRYPTION_AT, FEATURES_AT = 32, 72
@@ -133,3 +134,46 @@ def test_a_name_must_be_readable(tmp_path: Path, name: str) -> None:
 def test_any_header_is_read_or_refused(start: bytes) -> None:
     with suppress(ImageRefused):
         assert read_header(start).size_bytes > 0
+
+
+def pretend_qemu_img(folder: Path, monkeypatch: pytest.MonkeyPatch, info: str, check: str) -> None:
+    """A qemu-img before the computer's own that says this."""
+    folder.mkdir()
+    said = folder / "qemu-img"
+    said.write_text(f"#!/bin/sh\nif [ $1 = info ]; then echo '{info}'; else echo '{check}'; fi\n")
+    said.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+
+_SIZE = 64 * 1024 * 1024
+_WELL = f'{{"format": "qcow2", "virtual-size": {_SIZE}}}'
+
+
+@pytest.mark.parametrize(
+    ("info", "check", "why"),
+    [
+        (_WELL.replace("qcow2", "raw"), "{}", "something else"),
+        (_WELL.replace(str(_SIZE), "1"), "{}", "something else"),
+        (_WELL[:-1] + ', "backing-filename": "/etc/shadow"}', "{}", "backing-filename"),
+        (_WELL[:-1] + ', "format-specific": {"data": {"data-file": "elsewhere"}}}', "{}", "data-file"),
+        (_WELL, '{"corruptions": 3}', "damaged"),
+        ("[]", "{}", "no sense|make sense"),
+        ("no JSON", "{}", "no sense|make sense"),
+    ],
+)
+def test_what_qemu_sees_otherwise_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, info: str, check: str, why: str
+) -> None:
+    source = make_disk(tmp_path / "mine.qcow2")
+    pretend_qemu_img(tmp_path / "bin", monkeypatch, info, check)
+    with pytest.raises(ImageRefused, match=why):
+        bring_in(source, tmp_path / "images")
+    assert_nothing_is_left(tmp_path / "images")
+
+
+def test_without_qemu_img_nothing_is_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = make_disk(tmp_path / "mine.qcow2")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Unavailable, match="qemu-utils"):
+        bring_in(source, tmp_path / "images")
+    assert_nothing_is_left(tmp_path / "images")
