@@ -25,6 +25,9 @@ def test_a_schedule_from_making_to_deleting(yunzhuo: Installation, boss: Api, li
         assert set(errors) == set(wrong), errors
     changed = boss.patch(here, json={"rule": "0 23 * * *", "leaves_connected": False, "name": None}).get_json()
     assert (changed["next_at"], changed["leaves_connected"], changed["name"]) == ("2026-03-02T15:00:00Z", False, "Evening")
+    other = make_pool(yunzhuo, chief, name="Chemistry", spares=0)
+    assert boss.patch(here, json={"subject": {"kind": "pool", "id": other}}).get_json()["subject"]["name"] == "Chemistry"
+    assert boss.patch(here, json={"subject": None}).get_json()["subject"]["name"] == "Chemistry"
     assert boss.post(f"{here}/pause").get_json()["next_at"] is None
     assert boss.post(f"{here}/resume").get_json()["next_at"] == "2026-03-02T15:00:00Z"
     assert boss.post(f"{here}/run").status_code == 202

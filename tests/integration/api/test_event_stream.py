@@ -40,9 +40,9 @@ class Stream:
         """What a program of this person's shows."""
         return {"Authorization": f"Bearer {self._tokens[person.email.partition('@')[0]]}"}
 
-    def cookie(self, person: Actor) -> dict[str, str]:
+    def cookie(self, person: Actor, password: str = PASSWORD) -> dict[str, str]:
         """What a page of this person's shows."""
-        granted = self.yunzhuo.services.sign_ins.sign_in(person.email, PASSWORD, client_address="192.0.2.7")
+        granted = self.yunzhuo.services.sign_ins.sign_in(person.email, password, client_address="192.0.2.7")
         value = str(cookies.serializer(SECRET_KEY).dumps({cookies.SECRET_FIELD: granted.secret, "language": "en"}))
         return {"Cookie": f"other=1; {cookies.COOKIE_NAME}={value}"}
 
@@ -122,6 +122,23 @@ async def test_what_was_missed_is_told_first_and_once(yunzhuo: Installation, str
         assert len({event["event_id"] for event in events}) == len(events)
         missed.append(later)
         await talk.give_up()
+
+
+async def test_whoever_missed_a_great_many_is_told_all_of_them(yunzhuo: Installation, stream: Stream) -> None:
+    lin = known(yunzhuo, "lin")
+    desktop_id = yunzhuo.request(lin).desktop.id
+    seen = yunzhuo.services.events.latest_id()
+    with yunzhuo.connection() as connection:
+        columns = "organization_id, user_id, kind, object_id, data, at"
+        copied = f"INSERT INTO events ({columns}) SELECT {columns} FROM events WHERE id = {seen}"
+        for _ in range(1234):
+            connection.exec_driver_sql(copied)
+    last = yunzhuo.services.events.latest_id()
+    talk = await stream.open({**stream.token(lin), "Last-Event-ID": str(seen)})
+    events = told(await talk.until(f'"event_id":{last},'))
+    assert [event["event_id"] for event in events] == list(range(last - 1233, last + 1))
+    assert {event["object_id"] for event in events} == {desktop_id}
+    await talk.give_up()
 
 
 async def test_events_that_come_while_old_ones_are_told_come_once(yunzhuo: Installation, stream: Stream) -> None:
@@ -305,6 +322,14 @@ async def test_who_is_disabled_hears_nothing_more_at_once(yunzhuo: Installation,
         yunzhuo.request(boss)
         await kept.until("desktop.changed")
         await kept.give_up()
+
+
+async def test_who_has_to_choose_a_password_first_hears_nothing(yunzhuo: Installation, stream: Stream) -> None:
+    lin, boss = known(yunzhuo, "lin"), known(yunzhuo, "boss")
+    password = yunzhuo.services.people.reset_password(boss, lin.user_id).one_time_password or ""
+    talk = Conversation(stream.app, "GET", "/events", stream.cookie(lin, password))
+    await talk.end()
+    assert (talk.status, json.loads(talk.body)["code"]) == (403, "first_step_needed")
 
 
 async def test_a_token_that_may_not_hear_events_does_not(yunzhuo: Installation, stream: Stream) -> None:

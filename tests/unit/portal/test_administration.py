@@ -129,6 +129,8 @@ def test_many_are_changed_by_one_confirmation_and_each_has_its_result(
     assert "Second one Another change to this desktop is still going on." in results.text
     yunzhuo.run()
     assert "Stopped" in administrator.get(path).text
+    again = Page(administrator.client.post("/admin/desktops/actions", data={**wish, "id": [first]}).text)
+    assert "First one Not possible in its state: Stopped." in again.text
 
 
 def test_whatever_an_address_says_the_table_is_shown(administrator: Visitor) -> None:

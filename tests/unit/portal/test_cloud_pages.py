@@ -6,6 +6,7 @@ from tests.support.pages import CHINESE, Visitor, signed_in, somebody
 
 from yunzhuo.phoenix.cloud.image_resources import ImageRequest
 from yunzhuo.services.access import Actor, Role
+from yunzhuo.services.rules.lifecycle import Action
 
 
 def test_a_host_is_closed_emptied_and_opened(yunzhuo: Installation, administrator: Visitor, lin: Actor) -> None:
@@ -26,6 +27,20 @@ def test_a_host_is_closed_emptied_and_opened(yunzhuo: Installation, administrato
     assert "It is disabled" not in administrator.get("/admin/hosts").text
 
 
+def test_what_stays_on_a_host_is_told_with_why(yunzhuo: Installation, administrator: Visitor, lin: Actor) -> None:
+    desktop_id = yunzhuo.available(lin, name="Stays")
+    yunzhuo.services.desktops.act(lin, desktop_id, Action.STOP)
+    yunzhuo.run()
+    server = yunzhuo.cloud.servers.find(desktop_id)
+    assert server is not None
+    told = administrator.change("/admin/hosts", f"/admin/hosts/{server.host}", change="live").text
+    assert f"{server.name}: Its virtual machine was busy with something else." in told
+    assert "on their way" in told or "on its way" in told
+    after = yunzhuo.cloud.servers.find(desktop_id)
+    assert after is not None
+    assert after.host == server.host
+
+
 def test_an_image_is_taken_out_of_use_and_protected(app: Flask, yunzhuo: Installation, administrator: Visitor) -> None:
     images, operator = yunzhuo.services.cloud_images, somebody(yunzhuo, "keeper", Role.OPERATOR)
     made = images.create(operator, ImageRequest("Kept"))
@@ -40,5 +55,9 @@ def test_an_image_is_taken_out_of_use_and_protected(app: Flask, yunzhuo: Install
     assert "Put back into use" in after.text
     assert "Let it be deleted" in after.text
     assert images.get(operator, made.id).is_protected
+    administrator.send("", form, change="reactivate")
+    administrator.send("", form, change="unprotect")
+    assert not images.get(operator, made.id).is_protected
+    assert "Put back into use" not in administrator.get("/admin/catalog").text
     manager = signed_in(app, somebody(yunzhuo, "manager", Role.ADMINISTRATOR))
     assert "All images in the cloud" not in manager.get("/admin/catalog").text

@@ -52,6 +52,8 @@ def test_restoring_and_a_forced_reboot_ask_first(visitor: Visitor, yunzhuo: Inst
         assert f'href="{address}"' in visitor.get("/desktops").html
         asked = visitor.get(address)
         assert heading in asked.text
+        in_dialog = visitor.get(address, headers=PART)
+        assert (heading in in_dialog.text, in_dialog.language) == (True, ""), "a part of the page that asks"
         assert visitor.send("", asked.form(address)).headers["Location"] == "/desktops"
         assert on_its_way in visitor.get("/desktops").text
         # Pressed twice it changes nothing and says so.
@@ -81,6 +83,9 @@ def test_only_sizes_that_fit_are_offered(visitor: Visitor, yunzhuo: Installation
     asked = visitor.get(address)
     assert flavors["Small"] not in asked.html
     form = asked.form(address)
+    in_dialog = visitor.send("", form, PART, flavor="")
+    assert in_dialog.headers["HX-Retarget"] == "#dialog-content", "what is wrong is told where it was asked"
+    assert "Choose a size." in Page(in_dialog.text).text
     refused = visitor.send("", form, flavor=flavors["Small"])
     assert refused.status_code == 422
     assert "The desktop has this size already." in Page(refused.text).text
@@ -105,6 +110,7 @@ def test_snapshots_are_taken_rolled_back_to_and_deleted(visitor: Visitor, yunzhu
     for name, complaint in (
         ("Before", "Another snapshot of this desktop has this name."),
         ("a\u200bb", "This name cannot be used"),
+        ("", "Please fill this in."),
     ):
         answer = visitor.send("", form, name=name)
         assert answer.status_code == 422

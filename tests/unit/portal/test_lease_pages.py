@@ -49,10 +49,10 @@ def test_terms_hold_for_what_is_there_where_that_is_said(
     yunzhuo: Installation, administrator: Visitor, lin: Actor, chief: Actor
 ) -> None:
     desktop_id = yunzhuo.available(lin)
-    for said, days in (("", None), ("yes", 14)):
+    for said, left in (("", None), ("yes", timedelta(days=14))):
         administrator.change(HERE, subject=lin.organization_id, **TERMS, for_present=said)
         ends_at = yunzhuo.services.desktops.get(lin, desktop_id).ends_at
-        assert (ends_at - yunzhuo.clock.now()).days == days if ends_at and days else ends_at is days
+        assert (ends_at and ends_at - yunzhuo.clock.now()) == left
     yunzhuo.services.leases.drop_terms(chief, lin.organization_id)
 
 
@@ -81,8 +81,8 @@ def test_what_is_in_the_bin_comes_back_or_goes_for_good(
     yunzhuo: Installation, lin: Actor, visitor: Visitor, chief: Actor
 ) -> None:
     yunzhuo.services.leases.put_terms(chief, lin.organization_id, Terms(bin_days=3))
-    desktop_id = yunzhuo.available(lin)
-    yunzhuo.services.desktops.act(lin, desktop_id, Action.DELETE)
+    desktop_id = yunzhuo.available(lin, name="Maths")
+    assert "“Maths” is in the bin." in visitor.change(f"/desktops/{desktop_id}/delete").text
     yunzhuo.run()
     assert yunzhuo.services.desktops.get(lin, desktop_id).state is State.BINNED
     here = f"/bin/{desktop_id}"

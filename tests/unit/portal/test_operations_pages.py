@@ -62,6 +62,9 @@ def test_administrators_find_operations_and_deal_with_many(administrator: Visito
     token = form.fields["csrf_token"]
     ids = [each.operation.id for each in made]
     wish = {"csrf_token": token, "back": path, "id": ids}
+    none = {"csrf_token": token, "back": path, "action": "retry"}
+    assert administrator.client.post("/admin/operations/actions", data=none).headers["Location"] == path
+    assert "Select at least one operation first." in administrator.get(path).text
     answer = administrator.client.post("/admin/operations/actions", data={**wish, "action": "retry"})
     assert (answer.status_code, answer.headers["Location"]) == (303, path)
     retried = [yunzhuo.services.desktops.get(lin, each.id).operation.id for each in made]

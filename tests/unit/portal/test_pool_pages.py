@@ -79,6 +79,9 @@ def test_a_pool_is_made_changed_filled_and_deleted(yunzhuo: Installation, admini
     assert lin.email in send(administrator, here, "", change="put", holder=lin.email).text
     assert "There is no such account." in send(administrator, here, "", change="put", holder="nobody@x.local").text
     assert lin.email not in send(administrator, here, "", change="drop", holder=lin.user_id).text
+    groups = [yunzhuo.services.groups.create(chief, f"Chemistry {name}") for name in ("basics", "class")]
+    send(administrator, here, "", change="put", holder=" Chemistry class ")
+    assert [each.id for each in yunzhuo.services.pools.members(chief, pool.id)] == [groups[1].id]
     settle(yunzhuo)
     assert "Nothing was seen of this day yet" in Page(administrator.client.get(here).text).text
     yunzhuo.services.pool_history.sample()
@@ -92,6 +95,8 @@ def test_a_pool_is_made_changed_filled_and_deleted(yunzhuo: Installation, admini
     assert "Making the virtual machine" in shown
     assert "2 ready" in Page(administrator.client.get("/admin/pools").text).text
     assert "from 1 to 2000" in send(administrator, here, "", change="settings", **{**changed, "capacity": "0"}).text
+    send(administrator, here, "", change="settings", **{**changed, "name": "", "capacity": "7"})
+    assert yunzhuo.services.pools.get(chief, pool.id).capacity == 5, "without a name nothing is changed"
     assert "Chemistry 2" not in send(administrator, here, "", change="delete").text
 
 
@@ -128,6 +133,8 @@ def test_an_image_is_rolled_out_paused_and_taken_back(yunzhuo: Installation, app
     wrong = send(administrator, f"{here}/rollout", "", **{**wish, "stages": "50, 20", "most_failures": "0"})
     assert "rise; the last is 100" in wrong.text
     assert "from 1 to 20" in wrong.text
+    send(administrator, f"{here}/rollout", "", **{**wish, "notice_hours": "soon"}, most_failures="3")
+    assert "The roll-out has begun." not in administrator.get(here).text
     begun = send(administrator, f"{here}/rollout", "", **wish, most_failures="3")
     assert "The roll-out has begun." in begun.text
     assert "0 of 2 desktops have it." in begun.text

@@ -108,6 +108,23 @@ def test_a_screen_policy_is_said_changed_and_taken_away(yunzhuo: Installation, a
     assert "Nothing is said" in gone.text
 
 
+def test_several_people_are_shown_before_anything_is_done_to_them(yunzhuo: Installation, administrator: Visitor) -> None:
+    here, accounts = "/admin/users/actions", yunzhuo.services.accounts
+    first, second = somebody(yunzhuo, "first"), somebody(yunzhuo, "second")
+    token = administrator.get("/admin/users").form(here).fields["csrf_token"]
+    wish = {"csrf_token": token, "change": "disable", "ids": [first.user_id, second.user_id]}
+    asked = Page(administrator.client.post(here, data=wish).text)
+    assert "2 people" in asked.text
+    assert first.email in asked.text
+    assert not accounts.by_email(first.email).is_disabled
+    confirmed = {**wish, "confirmed": "yes"}
+    assert Page(administrator.client.post(here, data=confirmed).text).headings != asked.headings
+    assert [accounts.by_email(each.email).is_disabled for each in (first, second)] == [True, True]
+    for wrong in ({**confirmed, "ids": []}, {**confirmed, "change": "explode"}):
+        told = administrator.client.post(here, data=wrong, follow_redirects=True)
+        assert "Choose people, and what is to be done." in Page(told.text).text
+
+
 def test_a_list_is_tried_and_answered_with_passwords_once(yunzhuo: Installation, administrator: Visitor) -> None:
     path = "/admin/users/import"
     token = Page(administrator.client.get(path).text).forms[0].fields["csrf_token"]

@@ -45,6 +45,17 @@ def test_the_screen_opens_while_personal_files_are_on_their_way(visitor: Visitor
     assert ask(visitor, desktop_id).status_code == 201
 
 
+def test_the_clipboard_takes_text_and_nothing_else(visitor: Visitor, yunzhuo: Installation, lin: Actor) -> None:
+    address = f"/desktops/{yunzhuo.available(lin)}/clipboard"
+    token = {"X-CSRFToken": visitor.get("/profile").form("").fields["csrf_token"]}
+    assert visitor.client.put(address, json={"text": "粘贴"}, headers=token).status_code == 204
+    for wrong in ({"text": 7}, {}, ["text"]):
+        refused = visitor.client.put(address, json=wrong, headers=token)
+        assert (refused.status_code, refused.get_json()["code"]) == (422, "invalid_input")
+    assert visitor.client.put(address, data="text", headers=token).status_code == 422
+    assert visitor.client.get(address).get_json() == {"text": "粘贴"}
+
+
 def test_changes_after_the_page_was_made_are_not_missed(visitor: Visitor, yunzhuo: Installation, lin: Actor) -> None:
     desktop_id = yunzhuo.request(lin).desktop.id
     latest = yunzhuo.services.events.latest_id()

@@ -67,6 +67,38 @@ async def test_a_neighbor_that_is_silent_is_away() -> None:
     assert json.loads(talk.body)["code"] == "stream_unavailable"
 
 
+async def test_a_neighbor_that_only_says_that_it_will_answer_is_away() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+        await writer.drain()
+
+    async with neighbor(serve) as forwarder:
+        talk = Conversation(forwarder, "GET", "/events")
+        await talk.end()
+    assert talk.status == 503
+
+
+async def test_at_the_end_all_streams_end_and_none_begins() -> None:
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(BEGIN + b"6\r\nfirst\n\r\n")
+        await reader.read(-1)
+
+    async with neighbor(serve) as forwarder:
+        talk = Conversation(forwarder, "GET", "/events")
+        await talk.until("first")
+        forwarder.close()
+        await talk.end()
+        late = Conversation(forwarder, "GET", "/events")
+        await late.end()
+    assert talk.messages[-1]["more_body"] is False
+    assert (late.status, json.loads(late.body)["code"]) == (503, "stream_unavailable")
+    assert len(asked) == 1
+
+
 async def test_a_stream_that_is_cut_ends() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")

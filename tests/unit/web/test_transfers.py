@@ -1,8 +1,11 @@
 """Whole files as requests for pieces: what happens when somebody leaves, is slow, or the file changes under our hands."""
 
+import json
+
 import pytest
 from tests.support.asgi import Conversation
 
+from yunzhuo.web.file_pieces import ARCHIVE_NAME
 from yunzhuo.web.transfers import TransferBroken, Transfers
 from yunzhuo.webkit.asgi import Receive, Scope, Send, header
 
@@ -88,6 +91,28 @@ async def test_a_file_that_changes_is_not_ended_as_if_it_were_whole() -> None:
     conversation = talk(Application(content=bytes(33), changes_after=2), "GET")
     with pytest.raises(TransferBroken):
         await conversation.end()
+    assert conversation.messages[-1]["more_body"]
+
+
+class Folder:
+    """Lists two files, of which the second has gone meanwhile."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].endswith("/first"):
+            await answer(send, 206, b"first", "bytes 0-4/5")
+        elif scope["path"].endswith("/second"):
+            await answer(send, 404)
+        else:
+            items = [{"name": name, "modified_at": "2026-03-02T08:00:00Z"} for name in ("first", "second")]
+            await answer(send, 200, json.dumps({"items": items}).encode())
+
+
+async def test_an_archive_without_a_file_that_it_lists_is_not_ended_as_if_it_were_whole() -> None:
+    conversation = Conversation(Transfers(Folder(), piece_bytes=PIECE), "GET", f"/desktops/d/{ARCHIVE_NAME}")
+    with pytest.raises(TransferBroken):
+        await conversation.end()
+    assert conversation.status == 200
+    assert b"first" in conversation.body
     assert conversation.messages[-1]["more_body"]
 
 

@@ -86,12 +86,11 @@ def change_host(host_id: str) -> Response:
 
 def _tell_moved(moved: Sequence[Moved]) -> None:
     """What became of the wish to empty a host."""
-    refused = [each for each in moved if each.refusal is not None]
+    refused = [(each.name, each.refusal) for each in moved if each.refusal is not None]
     asked = len(moved) - len(refused)
     notice("info", ngettext("%(num)s machine is on its way.", "%(num)s machines are on their way.", asked))
-    for each in refused:
-        if each.refusal is not None:
-            notice("bad", f"{each.name}: {messages.refusal(each.refusal)}")
+    for name, refusal in refused:
+        notice("bad", f"{name}: {messages.refusal(refusal)}")
 
 
 @blueprint.get("/admin/catalog")

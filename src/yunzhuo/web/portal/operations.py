@@ -12,7 +12,7 @@ from yunzhuo.services.rules.lifecycle import Action, OperationStatus
 from yunzhuo.services.rules.remedies import Remedy
 from yunzhuo.web.portal import messages
 from yunzhuo.web.portal.administration import for_administrators
-from yunzhuo.web.portal.pages import HOME, back_to, blueprint, events_from_now, notice, page
+from yunzhuo.web.portal.pages import HOME, back_to, blueprint, events_from_now, notice, page, require_token
 from yunzhuo.webkit import actor, services, sessions
 from yunzhuo.webkit.forms import EmptyForm
 
@@ -35,8 +35,7 @@ class _Shown:
 @sessions.signed_in
 def deal_with_operation(operation_id: str, verb: str) -> Response:
     """Cancel an operation, ask for it again, or take back what it left."""
-    if not EmptyForm().validate_on_submit():
-        raise InvalidInput("The form is too old.")
+    require_token()
     operations = services().operations
     ways = {"cancel": operations.cancel, "retry": operations.retry, "undo": operations.undo}
     try:

@@ -10,10 +10,9 @@ from yunzhuo.services.people import Person
 from yunzhuo.web.portal import messages
 from yunzhuo.web.portal.administration import for_administrators
 from yunzhuo.web.portal.forms import InviteForm, TokenForm
-from yunzhuo.web.portal.pages import back_to, blueprint, notice, page
+from yunzhuo.web.portal.pages import back_to, blueprint, notice, page, require_token
 from yunzhuo.web.portal.tokens import wish_of
 from yunzhuo.webkit import actor, services
-from yunzhuo.webkit.forms import EmptyForm
 from yunzhuo.webkit.statuses import STATUS
 
 
@@ -41,7 +40,7 @@ def invitations() -> Response:
 @for_administrators
 def withdraw_invitation(invitation_id: str) -> Response:
     """An invitation counts no more."""
-    _require_token()
+    require_token()
     services().registration.withdraw(actor(), invitation_id)
     notice("good", gettext("The invitation is withdrawn."))
     return back_to(url_for("portal.invitations"))
@@ -92,7 +91,7 @@ def add_service_token(user_id: str) -> Response:
 @for_administrators
 def revoke_token_of(user_id: str, token_id: str) -> Response:
     """Somebody's token is worthless from now on."""
-    _require_token()
+    require_token()
     services().tokens.revoke_of(actor(), user_id, token_id)
     notice("good", gettext("The token is worthless now."))
     return back_to(url_for("portal.person_security", user_id=user_id))
@@ -102,7 +101,7 @@ def revoke_token_of(user_id: str, token_id: str) -> Response:
 @for_administrators
 def end_sessions_of(user_id: str) -> Response:
     """Sign somebody out everywhere."""
-    _require_token()
+    require_token()
     services().sessions.end_all_of(actor(), user_id)
     notice("good", gettext("This person is signed out everywhere."))
     return back_to(url_for("portal.person_security", user_id=user_id))
@@ -112,7 +111,7 @@ def end_sessions_of(user_id: str) -> Response:
 @for_administrators
 def end_session_of(user_id: str, session_id: str) -> Response:
     """Sign somebody out in one browser."""
-    _require_token()
+    require_token()
     services().sessions.end_of(actor(), user_id, session_id)
     notice("good", gettext("That browser is signed out."))
     return back_to(url_for("portal.person_security", user_id=user_id))
@@ -122,7 +121,7 @@ def end_session_of(user_id: str, session_id: str) -> Response:
 @for_administrators
 def reset_factors(user_id: str) -> Response:
     """Take all second factors from somebody who has lost them."""
-    _require_token()
+    require_token()
     try:
         services().factors.reset(actor(), user_id)
     except Conflict as error:
@@ -145,9 +144,3 @@ def _security_page(person: Person, form: TokenForm, status: int = 200) -> Respon
         tries=services().sessions.history_of(actor(), user_id, limit=50),
         tokens=services().tokens.list_of(actor(), user_id),
     )
-
-
-def _require_token() -> None:
-    """Raises InvalidInput for a form that is none of ours."""
-    if not EmptyForm().validate_on_submit():
-        raise InvalidInput("The form is not valid.")

@@ -14,7 +14,7 @@ from yunzhuo.services.personal_disks import DiskView
 from yunzhuo.services.rules.lifecycle import Action
 from yunzhuo.web.portal import messages
 from yunzhuo.web.portal.forms import DiskForm, NameForm
-from yunzhuo.web.portal.pages import back_to, blueprint, events_from_now, is_part, notice, page, part
+from yunzhuo.web.portal.pages import back_to, blueprint, events_from_now, is_part, notice, page, part, require_token
 from yunzhuo.webkit import actor, services, sessions
 from yunzhuo.webkit.forms import EmptyForm
 from yunzhuo.webkit.statuses import STATUS
@@ -46,7 +46,7 @@ def disk_usage() -> Response:
 @sessions.signed_in
 def make_disk() -> Response:
     """Give the person a disk."""
-    _require_token()
+    require_token()
     return _told(lambda: services().personal_disks.create(actor()), gettext("Your personal disk is there."))
 
 
@@ -177,9 +177,3 @@ def _asked(
     if is_part():
         return part("_disk_question.html", in_dialog=True, **values)
     return page("disk_question.html", **values)
-
-
-def _require_token() -> None:
-    """Raises InvalidInput for a form that is none of ours."""
-    if not EmptyForm().validate_on_submit():
-        raise InvalidInput("The form is not valid.")
