@@ -10,8 +10,9 @@ import pytest
 from tests.support.commands import said
 from tests.support.installation import Installation, installation
 
-from yunzhuo.cli import checks, doctor, machine_checks, main
+from yunzhuo.cli import checks, machine_checks, main
 from yunzhuo.cli.checks import Finding, Verdict
+from yunzhuo.cli.first_run import STATE_FILE
 from yunzhuo.phoenix.cloud.memory import Fault, FaultKind
 from yunzhuo.phoenix.config.settings import Settings
 
@@ -137,7 +138,7 @@ class TestOfWhatRuns:
     def test_processes_are_told_one_by_one(
         self, yunzhuo: Installation, capsys: pytest.CaptureFixture[str], tmp_path: Path
     ) -> None:
-        state = tmp_path / "home" / doctor.first_run.STATE_FILE
+        state = tmp_path / "home" / STATE_FILE
         state.parent.mkdir(exist_ok=True)
         for content in ("nothing", '{"supervisor": 0, "processes": {}}'):
             state.write_text(content)
