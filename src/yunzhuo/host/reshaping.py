@@ -59,14 +59,15 @@ class Reshaping:
             self._registry.require_room(max(flavor.memory_mib - entry.record.memory_mib, 0))
         # A machine that ended by itself is stopped, whatever was wanted of it.
         wanted = Wanted.RUNNING if entry.running else Wanted.STOPPED
-        await self._power.accept(entry, Change.RESIZING, self._resize, next_flavor=flavor, wanted=wanted, fault=None)
+        written = {"next_flavor": flavor, "wanted": wanted, "fault": None}
+        await self._power.accept(entry, Change.RESIZING, lambda one: self._resize(one, flavor), **written)
 
     async def go_on(self, entry: Entry) -> None:
         """Finish what an earlier host process had accepted; its machine, if it runs, is followed already."""
         if entry.record.phase is Phase.REBUILDING:
             self._power.begin(entry, Change.REBUILDING, self._rebuild(entry))
         elif entry.record.next_flavor is not None:
-            self._power.begin(entry, Change.RESIZING, self._resize(entry))
+            self._power.begin(entry, Change.RESIZING, self._resize(entry, entry.record.next_flavor))
 
     async def _rebuild(self, entry: Entry) -> None:
         try:
@@ -85,10 +86,7 @@ class Reshaping:
             raise
         logger.info("server_rebuilt", server_id=entry.id, image_id=entry.record.image_id)
 
-    async def _resize(self, entry: Entry) -> None:
-        flavor = entry.record.next_flavor
-        if flavor is None:
-            return
+    async def _resize(self, entry: Entry, flavor: FlavorSettings) -> None:
         await self._power.switch_off(entry)
         size = flavor.model_dump(include={"vcpus", "memory_mib", "disk_mib"})
         fault = None

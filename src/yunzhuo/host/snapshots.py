@@ -115,6 +115,8 @@ class Snapshots:
         done, _ = await asyncio.wait((task,), timeout=_WORTH_WAITING_SECONDS)
         if task in done and not task.cancelled():
             task.result()
+        elif entry.change is Change.DELETING:
+            raise ServerNotFound(entry.id)
 
     async def _take(self, entry: Entry, kept: SnapshotRecord) -> None:
         try:

@@ -52,20 +52,24 @@ class Suspension:
         if entry.change is Change.RESUMING or (entry.change is None and entry.status is ServerStatus.RUNNING):
             return
         require_unchanged(entry)
-        if entry.status is not ServerStatus.SUSPENDED:
+        saved = entry.record.saved
+        if saved is None or entry.status is not ServerStatus.SUSPENDED:
             raise ServerBusy(entry.fault or "The server is not suspended.", server_id=server_id)
         self._registry.require_room(entry.record.memory_mib)
-        await self._power.accept(entry, Change.RESUMING, self._resume, wanted=Wanted.RUNNING, fault=None)
+        await self._power.accept(
+            entry, Change.RESUMING, lambda one: self._resume(one, saved), wanted=Wanted.RUNNING, fault=None
+        )
 
     async def go_on(self, entry: Entry) -> None:
         """Finish what an earlier host process had accepted; its machine, if it runs, is followed already."""
-        if entry.record.saved is None:
+        saved = entry.record.saved
+        if saved is None:
             if entry.record.wanted is Wanted.SUSPENDED and entry.running:
                 self._power.begin(entry, Change.SUSPENDING, self._suspend(entry))
             return
-        entry.state_fits = await self._fits(entry, entry.record.saved)
+        entry.state_fits = await self._fits(entry, saved)
         if entry.record.wanted is Wanted.RUNNING and entry.state_fits:
-            self._power.begin(entry, Change.RESUMING, self._resume(entry))
+            self._power.begin(entry, Change.RESUMING, self._resume(entry, saved))
         elif entry.record.wanted is Wanted.RUNNING:
             await entry.save(wanted=Wanted.SUSPENDED)
 
@@ -120,10 +124,7 @@ class Suspension:
         else:
             await entry.save(wanted=Wanted.RUNNING, fault=fault)
 
-    async def _resume(self, entry: Entry) -> None:
-        saved = entry.record.saved
-        if saved is None:
-            return
+    async def _resume(self, entry: Entry, saved: SavedMemory) -> None:
         try:
             machine = await self._maker.restore(entry)
         except (YunzhuoError, OSError) as error:

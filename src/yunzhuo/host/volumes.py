@@ -15,6 +15,7 @@ from yunzhuo.host.engine import Engine, run_qemu_img
 from yunzhuo.host.entries import Change, Entry
 from yunzhuo.host.kept_states import IdleDisk
 from yunzhuo.host.layout import DISK_NAME, GONE_PREFIX
+from yunzhuo.host.machine import Machine
 from yunzhuo.host.monitor import MachineFailed
 from yunzhuo.host.power import Power, require_unchanged
 from yunzhuo.host.registry import Registry
@@ -121,10 +122,11 @@ class Volumes:
                 return
             if holder not in (None, entry):
                 raise VolumeBusy("The volume is attached to another server.", volume_id=volume_id)
-            if entry.status is not ServerStatus.RUNNING or entry.running is None:
+            machine = entry.running
+            if entry.status is not ServerStatus.RUNNING or machine is None:
                 raise ServerBusy("The server does not run.", server_id=server_id)
             require_unchanged(entry)
-            await asyncio.shield(self._power.begin(entry, Change.PLUGGING, self._plug(volume, entry)))
+            await asyncio.shield(self._power.begin(entry, Change.PLUGGING, self._plug(volume, entry, machine)))
         logger.info("volume_attached", volume_id=volume_id, server_id=server_id)
 
     async def detach(self, volume_id: str, server_id: str, *, force: bool) -> None:
@@ -137,10 +139,11 @@ class Volumes:
             return
         async with volume.turn:
             entry = self._holder(volume)
-            if entry is None or entry.id != server_id:
+            machine = entry.running if entry else None
+            if entry is None or machine is None or entry.id != server_id:
                 return
             require_unchanged(entry)
-            task = self._power.begin(entry, Change.PLUGGING, self._unplug(volume, entry, force=force))
+            task = self._power.begin(entry, Change.PLUGGING, self._unplug(volume, machine, force=force))
             done, _ = await asyncio.wait((task,), timeout=_WORTH_WAITING_SECONDS)
             if not done:
                 raise CloudUnavailable("The desktop is still writing out what belongs on the disk.", volume_id=volume_id)
@@ -184,7 +187,7 @@ class Volumes:
                 raise VolumeSnapshotNotFound(snapshot_id)
             self._require_free(volume)
             await volume.save(restoring_to=snapshot_id)
-            await self._finish_restoring(volume)
+            await self._finish_restoring(volume, snapshot_id)
         logger.info("volume_restored", volume_id=volume_id, snapshot_id=snapshot_id)
 
     async def delete_snapshot(self, volume_id: str, snapshot_id: str) -> None:
@@ -211,7 +214,7 @@ class Volumes:
 
     async def _go_on(self, volume: _Kept) -> None:
         if volume.record.restoring_to is not None:
-            await self._finish_restoring(volume)
+            await self._finish_restoring(volume, volume.record.restoring_to)
         plugged = volume.record.plugged
         entry = self._registry.find(plugged.server_id) if plugged else None
         machine = entry.running if entry else None
@@ -228,10 +231,7 @@ class Volumes:
             await plug.put_in()
             await volume.save(plugged=plugged.model_copy(update={"is_whole": True}))
 
-    async def _plug(self, volume: _Kept, entry: Entry) -> None:
-        machine = entry.running
-        if machine is None:
-            raise MachineFailed("The machine ended meanwhile.")
+    async def _plug(self, volume: _Kept, entry: Entry, machine: Machine) -> None:
         plugged = Plugged(server_id=entry.id, process=machine.process.identity)
         await volume.save(plugged=plugged)
         machine.volumes.add(volume.record.id)
@@ -245,21 +245,17 @@ class Volumes:
             raise
         await volume.save(plugged=plugged.model_copy(update={"is_whole": True}))
 
-    async def _unplug(self, volume: _Kept, entry: Entry, *, force: bool) -> None:
-        machine = entry.running
-        if machine is None:
-            return
+    async def _unplug(self, volume: _Kept, machine: Machine, *, force: bool) -> None:
         plug = Plug(machine, volume.record.id)
         await plug.let_go(force=force)
         await plug.take_out()
         machine.volumes.discard(volume.record.id)
         await volume.save(plugged=None)
 
-    async def _finish_restoring(self, volume: _Kept) -> None:
+    async def _finish_restoring(self, volume: _Kept, snapshot_id: str) -> None:
         """Twice is harmless: the disk is then what the snapshot says."""
-        if volume.record.restoring_to is not None:
-            await IdleDisk(volume.folder).load(volume.record.restoring_to)
-            await volume.save(restoring_to=None)
+        await IdleDisk(volume.folder).load(snapshot_id)
+        await volume.save(restoring_to=None)
 
     async def _tidy(self, volume: _Kept) -> None:
         """Forget what the disk has kept and nobody knows of (any more)."""
