@@ -55,11 +55,6 @@ class SlowDisks:
         self._may_end.touch()
 
 
-@pytest.fixture
-def slow_disks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SlowDisks:
-    return SlowDisks(tmp_path, monkeypatch)
-
-
 def in_disk(folder: Path, command: str) -> None:
     """Do a command of ``qemu-io``, which fails when it reads something else than it is told."""
     subprocess.run(["qemu-io", "-f", "qcow2", "-c", command, folder / DISK_NAME], check=True, capture_output=True)
@@ -95,22 +90,26 @@ async def test_snapshots_that_were_begun_are_like_any_other_once_they_are_settle
 
 
 async def test_a_snapshot_that_takes_long_is_answered_before_it_stands(
-    settings: Settings, slow_disks: SlowDisks, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshots, "_WORTH_WAITING_SECONDS", 0.01)
-    slow_disks.let_end()
     folder = left(settings, "s1")
+    slow_disks = SlowDisks(tmp_path, monkeypatch)
     async with started(settings) as host:
         taken = await host.snapshots.take("s1", "one")
         assert [kept.id for kept in host.snapshots.list("s1")] == [taken.id]
         with pytest.raises(ServerBusy, match="being snapshotted"):
             await host.snapshots.roll_back("s1", taken.id)
+        slow_disks.let_end()
         await until(lambda: recorded("s1", settings).snapshots[0].phase is SnapshotPhase.STANDING)
         assert taken.id in tags(folder)
 
 
-async def test_a_server_that_is_deleted_over_its_snapshot_has_none(settings: Settings, slow_disks: SlowDisks) -> None:
+async def test_a_server_that_is_deleted_over_its_snapshot_has_none(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     left(settings, "s1")
+    slow_disks = SlowDisks(tmp_path, monkeypatch)
     async with started(settings) as host:
         taking = asyncio.create_task(host.snapshots.take("s1", "one"))
         await until(slow_disks.begun.exists)
@@ -187,12 +186,11 @@ async def test_a_roll_back_to_memory_that_nothing_starts_with_ends_the_machine_a
         kept = await host.snapshots.take("s1", "one")
         assert kept.has_memory
         keep(folder, kept.id)
-        with pytest.raises(MachineFailed, match="QEMU did not start"):
+        with suppress(MachineFailed):  # which is said to who has the patience
             await host.snapshots.roll_back("s1", kept.id)
+        await until(lambda: "could not be rolled back: QEMU did not start" in (host.servers.get("s1").fault or ""))
         assert qemu.process.poll() is not None
-        server = host.servers.get("s1")
-        assert server.status is ServerStatus.STOPPED
-        assert "could not be rolled back" in (server.fault or "")
+        assert host.servers.get("s1").status is ServerStatus.STOPPED
         now = recorded("s1", settings)
         assert (now.wanted, now.rolling_back_to) == (Wanted.STOPPED, None)
 
@@ -223,7 +221,7 @@ async def test_a_rebuild_and_a_resize_that_were_begun_are_finished(settings: Set
         await until(lambda: recorded("rebuilt", settings).phase is Phase.MADE)
         await until(lambda: recorded("resized", settings).next_flavor is None)
         await until(lambda: all(server.status is ServerStatus.STOPPED for server in host.servers.list()))
-        assert "of before" not in tags(rebuilt)
+        assert b"of before" not in (rebuilt / DISK_NAME).read_bytes()
         now = host.servers.get("resized")
         assert (now.flavor_id, now.fault) == ("medium", None)
         assert recorded("resized", settings).disk_mib == medium.disk_mib
