@@ -166,6 +166,7 @@ async def test_a_snapshot_whose_machine_ends_meanwhile_leaves_nothing_behind(
         assert host.snapshots.list("s1") == []
         assert recorded("s1", settings).snapshots == ()
         assert "snapshot-save" not in qemu.heard
+        await until(lambda: "ended unexpectedly" in (host.servers.get("s1").fault or ""))
 
 
 async def test_memory_that_does_not_come_back_leaves_the_disk_rolled_back(settings: Settings) -> None:
