@@ -82,6 +82,7 @@ class Suspension:
     async def _suspend(self, entry: Entry) -> None:
         machine = entry.machine
         if machine is None:
+            await entry.save(wanted=Wanted.STOPPED, fault="The server could not be suspended: its machine has ended.")
             return
         await keep_picture(entry)
         try:
