@@ -95,7 +95,7 @@ async def test_an_answer_to_another_question_is_none(tmp_path: Path) -> None:
 
 async def test_what_an_earlier_connection_left_is_skipped(tmp_path: Path) -> None:
     async with agent_that(lambda _: answer("right"), tmp_path) as (agent, fake):
-        fake.first_words = b'{"return": "of somebody else"}\n{half a line\n'
+        fake.first_words = b'{"return": "of somebody else"}\n{half a line\n["no object"]\n'
         assert await agent.execute("guest-get-osinfo") == "right"
 
 

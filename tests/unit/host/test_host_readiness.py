@@ -22,7 +22,10 @@ SECRETS = ServerSecrets(
 
 
 class FakeGuest:
-    """A guest with an agent and a port. ``identify_exits`` holds how its identify ends, one for each try."""
+    """A guest with an agent and a port. ``identify_exits`` holds how its identify ends, one for each try.
+
+    Its agent refuses to run the first ``refusals`` programs.
+    """
 
     def __init__(self, port: socket.socket, waiting: socket.socket) -> None:
         self.port = port
@@ -34,6 +37,7 @@ class FakeGuest:
         self.identities: list[str] = []
         self.hung_up = asyncio.Event()
         self.hung_up.set()
+        self.refusals = 0
         self._programs: dict[int, int] = {}
 
     async def await_identity(self) -> str:
@@ -48,9 +52,13 @@ class FakeGuest:
         self.hung_up.clear()
         while line := await reader.readline():
             message = json.loads(line.rpartition(b"\xff")[2])
-            value = self._answer(message["execute"], message.get("arguments", {}))
             lead = b"\xff" if message["execute"] == "guest-sync-delimited" else b""
-            writer.write(lead + json.dumps({"return": value}).encode() + b"\n")
+            if message["execute"] == "guest-exec" and self.refusals:
+                self.refusals -= 1
+                answer: dict[str, object] = {"error": {"class": "GenericError", "desc": "not yet"}}
+            else:
+                answer = {"return": self._answer(message["execute"], message.get("arguments", {}))}
+            writer.write(lead + json.dumps(answer).encode() + b"\n")
         writer.close()
         await writer.wait_closed()
         self.hung_up.set()
@@ -150,6 +158,24 @@ async def test_a_failed_identify_is_tried_again(tmp_path: Path) -> None:
         readiness.begin(begins_session=True, desktop_is_up=True)
         await becomes_ready(readiness, 10)
         assert len(fake.identities) == 2
+
+
+async def test_an_agent_that_refuses_at_first_is_asked_again(tmp_path: Path) -> None:
+    async with guest(tmp_path) as (readiness, fake):
+        fake.refusals = 1
+        readiness.begin(begins_session=True, desktop_is_up=True)
+        await becomes_ready(readiness, 10)
+        assert len(fake.identities) == 1
+
+
+async def test_an_image_without_a_word_of_its_desktop_is_ready_through_reboots(tmp_path: Path) -> None:
+    async with guest(tmp_path) as (readiness, fake):
+        readiness.begin(begins_session=True, is_silent=True)
+        assert readiness.is_ready
+        readiness.begin_again()
+        await asyncio.sleep(0.05)
+        assert readiness.is_ready
+        assert fake.identities == []
 
 
 async def test_a_reboot_makes_it_unready_until_all_is_true_again(tmp_path: Path) -> None:

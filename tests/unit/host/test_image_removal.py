@@ -55,6 +55,7 @@ def test_an_image_that_nobody_uses_goes(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     place, other = put_image(layout, "light-1"), put_image(layout, "light-2")
     put_server(layout, "a", "light-2")
+    (layout.desktops / "half-made").mkdir()
     delete_image(layout, Images(layout.images), "light-1")
     assert not place.exists()
     assert other.is_dir()
