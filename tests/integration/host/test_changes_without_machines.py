@@ -189,7 +189,7 @@ async def test_a_roll_back_to_memory_that_nothing_starts_with_ends_the_machine_a
         keep(folder, kept.id)
         with suppress(MachineFailed):  # which is said to who has the patience
             await host.snapshots.roll_back("s1", kept.id)
-        await until(lambda: "could not be rolled back: QEMU did not start" in (host.servers.get("s1").fault or ""))
+        await until(lambda: "could not be rolled back: QEMU did not start" in (recorded("s1", settings).fault or ""))
         assert qemu.process.poll() is not None
         assert host.servers.get("s1").status is ServerStatus.STOPPED
         now = recorded("s1", settings)
@@ -205,7 +205,7 @@ async def test_a_resume_that_was_begun_goes_on_and_one_that_fails_loses_nothing(
     (folder / MEMORY_NAME).write_bytes(b"12345")
     left(settings, "another")
     async with started(settings) as host:
-        await until(lambda: "could not be resumed" in (host.servers.get("s1").fault or ""))
+        await until(lambda: "could not be resumed" in (recorded("s1", settings).fault or ""))
         await host.suspension.look_again()
         assert host.servers.get("s1").status is ServerStatus.SUSPENDED
         assert host.servers.get("another").status is ServerStatus.STOPPED
