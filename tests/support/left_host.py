@@ -1,12 +1,13 @@
 """What a host process left to the next one: servers and volumes in folders, machines that are only pretended."""
 
-import asyncio
+import os
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from tests.support.local_cloud import local_settings
 from tests.support.pretended_qemu import PretendedQemu
 
@@ -118,8 +119,20 @@ async def pretended(folder: Path) -> AsyncIterator[PretendedQemu]:
         await qemu.end()
 
 
-async def until(question: Callable[[], object]) -> None:
-    """Return when ``question`` has a true answer."""
-    async with asyncio.timeout(20):
-        while not question():  # noqa: ASYNC110 - the host tells nobody in its own process
-            await asyncio.sleep(0.01)
+class SlowDisks:
+    """``qemu-img`` that begins and does not end before it is let."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun, self._may_end = folder / "begun", folder / "may-end"
+        program = folder / "bin" / "qemu-img"
+        program.parent.mkdir()
+        program.write_text(
+            f"#!/bin/sh\ntouch {self.begun}\nwhile [ ! -e {self._may_end} ]; do sleep 0.02; done\n"
+            f'PATH="${{PATH#*:}}"\nexec qemu-img "$@"\n'
+        )
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+
+    def let_end(self) -> None:
+        """Let all of them end, and whatever begins from now on."""
+        self._may_end.touch()

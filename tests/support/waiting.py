@@ -1,5 +1,6 @@
 """Waiting for what comes true by itself."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -20,3 +21,10 @@ def eventually(
         time.sleep(pause)
         pause = min(pause * 1.5, 0.25)
     return answer
+
+
+async def until(question: Callable[[], object], timeout_seconds: float = 20) -> None:
+    """Return when ``question`` has a true answer, which nobody tells; raises TimeoutError when it has none in time."""
+    async with asyncio.timeout(timeout_seconds):
+        while not question():  # noqa: ASYNC110 - what is asked about has no event to wait for
+            await asyncio.sleep(0.01)

@@ -102,24 +102,25 @@ class Timer:
     def run(self, ended: threading.Event, standing: Standing) -> None:
         """Do it again and again until ``ended``; a failure is logged once and tried again next time. How it goes is kept in
         ``standing``."""
+        told: str | None = None  # a code, or what kind of crash it was
         while True:
-            failure = standing.failure_code
+            code: str | None = None
             with standing.turn(self.seconds):
                 try:
                     self.action()
                 except YunzhuoError as error:
-                    if failure != error.code:
+                    if told != error.code:
                         log.warning("timer_failed", timer=self.name, code=error.code, reason=error.message)
-                    failure = error.code
-                except Exception:
-                    if failure != CRASHED:
+                    told = code = error.code
+                except Exception as error:
+                    if told != repr(type(error)):
                         log.exception("timer_crashed", timer=self.name)
-                    failure = CRASHED
+                    told, code = repr(type(error)), CRASHED
                 else:
-                    if failure:
+                    if told:
                         log.info("timer_works_again", timer=self.name)
-                    failure = None
-                standing.failed(failure)
+                    told = None
+                standing.failed(code)
             if ended.wait(self.seconds):
                 return
 

@@ -1,10 +1,11 @@
 """People and their pools: which ones they have, getting a desktop of one, and giving it back."""
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -16,7 +17,7 @@ from yunzhuo.services import pool_seats, rollout_book
 from yunzhuo.services.access import Actor
 from yunzhuo.services.audit import AuditLog
 from yunzhuo.services.changes import ChangeFeed
-from yunzhuo.services.desktop_views import DesktopView, desktop_views
+from yunzhuo.services.desktop_views import DesktopView, desktop_view
 from yunzhuo.services.desktops import DesktopService
 from yunzhuo.services.lease_book import terms_in
 from yunzhuo.services.rules.leases import end_of
@@ -24,6 +25,10 @@ from yunzhuo.services.rules.lifecycle import Action
 from yunzhuo.services.rules.pools import Counts, Kind, Way, may_build_for_somebody
 from yunzhuo.services.stated import needs
 from yunzhuo.services.wishes import Accepted, WishBook
+
+# How many claims a process works on at a time. More of them take the interpreter from each other while they hold what all
+# others wait for: of 200 at once in two processes the last one had theirs a quarter sooner than with eight at a time.
+_AT_A_TIME = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,7 @@ class ClaimService:
         self._feed = feed
         self._audit = audit
         self._clock = clock
+        self._turns = threading.BoundedSemaphore(_AT_A_TIME)
 
     @needs("pool:claim")
     def mine(self, actor: Actor) -> Sequence[PoolOffer]:
@@ -88,15 +94,14 @@ class ClaimService:
         A spare that is ready if there is one; else one that is being built; else one is built for them. Raises NotFound when
         they are no member of such a pool, LimitReached when all its desktops are somebody's.
         """
-        try:
-            desktop_id, way = self._claim(actor, pool_id)
-        except IntegrityError:  # asked twice at the same moment, and the other one was first
-            desktop_id, way = self._claim(actor, pool_id)
-        # What is told is read afterwards: while the transaction lasts, everybody else waits for the row that it changed.
-        with self._db.reading() as tx:
-            desktop = tx.get_one(Desktop, desktop_id)
-            latest = tx.get_one(Operation, desktop.operation_id)
-            return Claimed(desktop_views(tx, actor, [(desktop, latest)])[0], way)
+        with self._turns:
+            try:
+                desktop_id, way = self._claim(actor, pool_id)
+            except IntegrityError:  # asked twice at the same moment, and the other one was first
+                desktop_id, way = self._claim(actor, pool_id)
+            # What is told is read afterwards: while the transaction lasts, everybody else waits for the row that it changed.
+            with self._db.reading() as tx:
+                return Claimed(desktop_view(tx, actor, desktop_id), way)
 
     @needs("pool:claim")
     @retried_when_contended
@@ -107,27 +112,25 @@ class ClaimService:
         Raises NotFound when they have none of it, Conflict for a dedicated one.
         """
         with self._db.transaction() as tx:
-            pool = _membership(tx, actor, pool_id, locked=False)
-            desktop = pool_seats.had_by(tx, pool.id, actor.user_id)
-            if desktop is None:
+            pool, desktop_id = _pool_and_seat(tx, actor, pool_id)
+            if desktop_id is None:
                 raise NotFound("no_desktop_of_pool", "You have no desktop of this pool.")
             if pool.kind == Kind.DEDICATED:
                 raise Conflict("pool_is_dedicated", "Desktops of this pool are kept by their people, not given back.")
             # Whoever may give it back need not be one who may delete desktops: a token may allow the one alone.
             scopes = None if actor.scopes is None else actor.scopes | {"desktop:read", "desktop:delete"}
-            released = self._desktops.act_within(tx, replace(actor, scopes=scopes), desktop.id, Action.DELETE)
-            after = {"desktop": desktop.name}
-            self._audit.record(tx, actor, "pool:claim", "pool", pool.id, owner_id=actor.user_id, before=after)
+            released = self._desktops.act_within(tx, replace(actor, scopes=scopes), desktop_id, Action.DELETE)
+            before = {"desktop": tx.get_one(Desktop, desktop_id).name}
+            self._audit.record(tx, actor, "pool:claim", "pool", pool.id, owner_id=actor.user_id, before=before)
             return released
 
     @retried_when_contended
     def _claim(self, actor: Actor, pool_id: str) -> tuple[str, Way]:
         now = self._clock.now()
         with self._db.transaction() as tx:
-            pool = _membership(tx, actor, pool_id, locked=False)
-            desktop = pool_seats.had_by(tx, pool.id, actor.user_id)
-            if desktop is not None:
-                return desktop.id, Way.HAD
+            pool, desktop_id = _pool_and_seat(tx, actor, pool_id)
+            if desktop_id is not None:
+                return desktop_id, Way.HAD
             ends_at = end_of(now, terms_in(tx, pool.organization_id, pool))
             for way, image_id in product((Way.READY, Way.COMING), rollout_book.images_to_give(tx, pool)):
                 if pool_seats.give(tx, pool, actor.user_id, way, now, ends_at, image_id):
@@ -135,14 +138,19 @@ class ClaimService:
             return self._built(tx, actor, pool_id), Way.BUILT
 
     def _seated(self, tx: Transaction, actor: Actor, pool: Pool, way: Way) -> str:
-        desktop = pool_seats.had_by(tx, pool.id, actor.user_id)
-        if desktop is None:
+        given = pool_seats.given_to(tx, pool.id, actor.user_id)
+        if given is None:
             raise Inconsistent("claim_lost", "The desktop that was just given is not there.")
-        latest = self._wishes.connect_disk_of_claimant(tx, actor, desktop, tx.get_one(Operation, desktop.operation_id))
+        desktop, latest = given
+        latest = self._wishes.connect_disk_of_claimant(tx, actor, desktop, latest)
         return self._recorded(tx, actor, pool, desktop, latest, way)
 
     def _built(self, tx: Transaction, actor: Actor, pool_id: str) -> str:
-        pool = _membership(tx, actor, pool_id, locked=True)
+        # Only the pool's row is held, and read again: how many were built may have changed while another one had it.
+        locking = select(Pool).where(*_is_theirs(actor, pool_id)).with_for_update()
+        pool = tx.scalar(locking.execution_options(populate_existing=True))
+        if pool is None:
+            raise _no_such_pool()
         if not may_build_for_somebody(pool.capacity, pool_seats.counted(tx, [pool.id])[pool.id]):
             message = "All desktops of this pool are taken. Please try again later."
             raise LimitReached("pool_full", message, capacity=pool.capacity)
@@ -157,16 +165,21 @@ class ClaimService:
         return desktop.id
 
 
-def _membership(tx: Session, actor: Actor, pool_id: str, *, locked: bool) -> Pool:
-    query = select(Pool).where(
-        Pool.id == pool_id, Pool.organization_id == actor.organization_id, pool_seats.is_members(actor.user_id)
-    )
-    # Only the pool's row is held, and read again: how many were built may have changed while another one had it.
-    locking = query.with_for_update().execution_options(populate_existing=True) if locked else query
-    pool = tx.scalar(locking)
-    if pool is None:
-        raise NotFound("pool_not_found", "There is no such pool.", verb="pool:claim")
-    return pool
+def _is_theirs(actor: Actor, pool_id: str) -> tuple[ColumnElement[bool], ...]:
+    return Pool.id == pool_id, Pool.organization_id == actor.organization_id, pool_seats.is_members(actor.user_id)
+
+
+def _pool_and_seat(tx: Session, actor: Actor, pool_id: str) -> tuple[Pool, str | None]:
+    """The pool, and which desktop of it the person has."""
+    theirs = and_(Desktop.pool_id == Pool.id, Desktop.claimant_id == actor.user_id)
+    row = tx.execute(select(Pool, Desktop.id).outerjoin(Desktop, theirs).where(*_is_theirs(actor, pool_id))).first()
+    if row is None:
+        raise _no_such_pool()
+    return row[0], row[1]
+
+
+def _no_such_pool() -> NotFound:
+    return NotFound("pool_not_found", "There is no such pool.", verb="pool:claim")
 
 
 def _offer(pool: Pool, image_name: str, counts: Counts, desktop_id: str | None) -> PoolOffer:

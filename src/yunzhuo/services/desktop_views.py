@@ -202,6 +202,21 @@ def desktop_views(tx: Session, actor: Actor, rows: Sequence[Pair], *, with_place
     return [view(desktop, operation) for desktop, operation in rows]
 
 
+def desktop_view(tx: Session, actor: Actor, desktop_id: str) -> DesktopView:
+    """One desktop, whoever's it is; what its row names is read with it, in one query."""
+    query = (
+        select(Desktop, Operation, Image, Flavor, User)
+        .join(Operation, Operation.id == Desktop.operation_id)
+        .join(Image, Image.id == Desktop.image_id)
+        .join(Flavor, Flavor.id == Desktop.flavor_id)
+        .join(User, User.id == Desktop.owner_id)
+        .where(Desktop.id == desktop_id)
+    )
+    # The session has the others for as long as somebody here does.
+    desktop, operation, *_others = tx.execute(query).one()
+    return desktop_views(tx, actor, [(desktop, operation)])[0]
+
+
 def possible_remedies(actor: Actor, desktop: Desktop, operation: Operation, in_groups: frozenset[str]) -> frozenset[Remedy]:
     """What the actor can do about an operation: nothing about one that is not the desktop's latest."""
     return _remedies(actor, desktop, operation, facts_of(desktop, operation), in_groups)

@@ -36,6 +36,13 @@ def had_by(tx: Session, pool_id: str, user_id: str) -> Desktop | None:
     return tx.scalar(select(Desktop).where(Desktop.pool_id == pool_id, Desktop.claimant_id == user_id))
 
 
+def given_to(tx: Session, pool_id: str, user_id: str) -> tuple[Desktop, Operation] | None:
+    """The desktop of a pool that a person was given, with its latest operation."""
+    query = select(Desktop, Operation).join(Operation, Operation.id == Desktop.operation_id)
+    row = tx.execute(query.where(Desktop.pool_id == pool_id, Desktop.claimant_id == user_id)).first()
+    return (row[0], row[1]) if row is not None else None
+
+
 def give(
     tx: Transaction,
     pool: Pool,

@@ -1,7 +1,6 @@
 """Changes to servers and volumes that meet another on their way, take long, or were begun by an earlier host process."""
 
 import asyncio
-import os
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 
 from tests.support.left_host import (
     NOW,
+    SlowDisks,
     keep,
     left,
     left_volume,
@@ -19,8 +19,8 @@ from tests.support.left_host import (
     snapshot,
     started,
     tags,
-    until,
 )
+from tests.support.waiting import until
 from yunzhuo.host import entries, snapshots, volumes
 from yunzhuo.host.host import DesktopHost
 from yunzhuo.host.layout import DISK_NAME, MEMORY_NAME
@@ -35,24 +35,6 @@ from yunzhuo.phoenix.config.settings import Settings
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return settings_with_image(tmp_path / "var")
-
-
-class SlowDisks:
-    """``qemu-img`` that begins and does not end before it is let."""
-
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.begun, self._may_end = folder / "begun", folder / "may-end"
-        program = folder / "bin" / "qemu-img"
-        program.parent.mkdir()
-        program.write_text(
-            f"#!/bin/sh\ntouch {self.begun}\nwhile [ ! -e {self._may_end} ]; do sleep 0.02; done\n"
-            f'PATH="${{PATH#*:}}"\nexec qemu-img "$@"\n'
-        )
-        program.chmod(0o755)
-        monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
-
-    def let_end(self) -> None:
-        self._may_end.touch()
 
 
 def in_disk(folder: Path, command: str) -> None:

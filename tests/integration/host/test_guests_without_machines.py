@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.left_host import left, pretended, settings_with_image, started, until
+from tests.support.left_host import left, pretended, settings_with_image, started
 from tests.support.pretended_qemu import hangs_up, refuses
+from tests.support.waiting import until
 from yunzhuo.host.layout import PICTURE_NAME
 from yunzhuo.host.store import Wanted
 from yunzhuo.phoenix.cloud.errors import CloudUnavailable, GuestUnreachable

@@ -1,14 +1,14 @@
 """The guests' network by itself, without machines: kept, found again, done without, and why, in words."""
 
-import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import until
 from yunzhuo.host import network
 from yunzhuo.host.argv import GuestNetwork
 from yunzhuo.host.network import Network
@@ -42,12 +42,6 @@ async def kept(folder: Path, *, wants_internet: bool = False, is_torn_down: bool
         yield found
     finally:
         await (found.tear_down() if is_torn_down else found.close())
-
-
-async def until(question: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not question():  # noqa: ASYNC110 - processes tell nobody
-            await asyncio.sleep(0.01)
 
 
 def holders(folder: Path) -> list[int]:

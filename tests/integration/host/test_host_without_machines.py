@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.left_host import (
     NOW,
+    SlowDisks,
     keep,
     left,
     left_volume,
@@ -21,9 +22,9 @@ from tests.support.left_host import (
     snapshot,
     started,
     tags,
-    until,
 )
 from tests.support.pretended_qemu import refuses
+from tests.support.waiting import until
 from yunzhuo.host.layout import DISK_NAME, MEMORY_NAME
 from yunzhuo.host.monitor import MachineFailed
 from yunzhuo.host.servers import as_cloud_error
@@ -249,19 +250,14 @@ async def test_a_wish_that_cannot_be_written_down_is_none(settings: Settings) ->
 async def test_a_server_that_is_deleted_while_it_is_made_was_never_there(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun, may_end = tmp_path / "begun", tmp_path / "may-end"
-    slow = tmp_path / "bin" / "qemu-img"
-    slow.parent.mkdir()
-    slow.write_text(f"#!/bin/sh\ntouch {begun}\nwhile [ ! -e {may_end} ]; do sleep 0.02; done\n")
-    slow.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{slow.parent}{os.pathsep}{os.environ['PATH']}")
+    slow_disks = SlowDisks(tmp_path, monkeypatch)
     async with started(settings) as host:
         request = ServerRequest("desktop", "PC", "pc", "light-1", "small")
         for wrong, error in ((replace(request, hostname="a b"), InvalidInput), (replace(request, network_id="moon"), NotFound)):
             with pytest.raises(error):
                 await host.servers.create(wrong)
         given_up, waits = (asyncio.create_task(host.servers.create(request)) for _ in range(2))
-        await until(begun.exists)
+        await until(slow_disks.begun.exists)
         given_up.cancel()
         with pytest.raises(asyncio.CancelledError):
             await given_up
@@ -270,7 +266,7 @@ async def test_a_server_that_is_deleted_while_it_is_made_was_never_there(
         await asyncio.sleep(0)
         with pytest.raises(ServerBusy, match="just being deleted"):
             await host.servers.create(request)
-        may_end.touch()
+        slow_disks.let_end()
         await asyncio.gather(*deleting)
         with pytest.raises(ServerBusy, match="deleted while it was being made"):
             await waits

@@ -55,6 +55,7 @@ def test_the_same_failure_is_logged_once_and_another_one_too() -> None:
 
     assert went(away, away, away)[1] == ["timer_failed"]
     assert went(broken, broken, away, broken)[1] == ["timer_crashed", "timer_failed", "timer_crashed"]
+    assert went(broken, lambda: 1 / 0, broken)[1] == ["timer_crashed"] * 3
     assert went(away, full, full)[1] == ["timer_failed", "timer_failed"]
     assert went(away, lambda: None, away)[1] == ["timer_failed", "timer_works_again", "timer_failed"]
     assert went(lambda: None)[1] == []
