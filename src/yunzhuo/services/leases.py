@@ -1,7 +1,7 @@
 """Leases: for how long desktops are given, putting the end off, and what ends when."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -201,11 +201,6 @@ class LeaseService:
         self._audit.record(tx, actor, verb, "desktop", desktop.id, owner_id=desktop.owner_id, before=before, after=after)
         self._feed.desktop_changed(tx, desktop, latest)
         return desktop_views(tx, actor, [(desktop, latest)])[0]
-
-
-def changed_terms(present: Terms, changes: dict[str, object]) -> Terms:
-    """Terms in which what is said is another way."""
-    return replace(present, **changes)  # type: ignore[arg-type]  # checked by whoever keeps them
 
 
 def _subject(tx: Session, actor: Actor, subject_id: str) -> tuple[TermsOf, str, Pool | None]:

@@ -11,7 +11,15 @@ from tests.gateway.fuzz import change
 
 from yunzhuo.phoenix.common.errors import InvalidInput
 from yunzhuo.services.rules import agent_words
-from yunzhuo.services.rules.agent_words import MAX_TURN_BYTES, Code, Turn, Verb, read_question, read_turn
+from yunzhuo.services.rules.agent_words import (
+    MAX_TURN_BYTES,
+    Code,
+    Turn,
+    Verb,
+    question_json,
+    read_question,
+    read_turn,
+)
 
 STATUS = {"is_ready": True, "load": 0.25, "memory_mib": 1024, "memory_used_mib": 300, "signed_in_since": 1_764_000_000}
 FILE = {"name": "课.bin", "size_bytes": 5, "modified_at": 1_764_000_000}
@@ -63,10 +71,47 @@ def test_what_no_agent_says(wrong: bytes) -> None:
     assert "xxx" not in str(refusal.value.details)
 
 
+@given(
+    verb=some.sampled_from(Verb),
+    wanted=some.fixed_dictionaries(
+        {},
+        optional={
+            **dict.fromkeys(("path", "new_path", "text", "content"), some.text(max_size=10)),
+            **dict.fromkeys(("offset", "max_bytes"), some.integers(0, agent_words.PIECE_BYTES)),
+        },
+    ),
+)
+def test_a_question_reaches_the_agent_as_it_was_asked(verb: Verb, wanted: dict[str, Any]) -> None:
+    asked = read_question(verb, "q7", json.dumps(wanted).encode())
+    assert question_json(asked) == {"question": {"id": "q7", "verb": verb, **wanted}}
+    assert question_json(None) == {"question": None}
+
+
+def test_a_refusal_says_where_it_is_wrong_and_nothing_of_what_was_there() -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        read_turn(turn(boot="../xxx", status={**STATUS, "load": "xxx"}))
+    assert refusal.value.details == {"fields": {"boot": "string_pattern_mismatch", "status.load": "float_type"}}
+    with pytest.raises(InvalidInput) as refusal:
+        read_turn(b"xxx")
+    assert refusal.value.details == {"fields": {"body": "json_invalid"}}
+    with pytest.raises(InvalidInput) as refusal:
+        read_turn(turn() + b" " * MAX_TURN_BYTES)
+    assert refusal.value.code == "too_large"
+    with pytest.raises(InvalidInput) as refusal:
+        read_turn(turn(answer={**ANSWER, "files": [{}] * 3}))
+    fields = refusal.value.details["fields"]
+    assert isinstance(fields, dict)
+    assert len(fields) == 5
+    with pytest.raises(InvalidInput) as refusal:
+        read_question("status", "q", json.dumps({"max_bytes": -1}).encode())
+    assert refusal.value.details == {"fields": {"max_bytes": "greater_than_equal"}}
+
+
 @pytest.mark.parametrize("verb", ["run", "read_file", "", "STATUS", "__class__", "status/../run"])
 def test_what_no_agent_is_asked(verb: str) -> None:
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInput) as refusal:
         read_question(verb, "q", b"{}")
+    assert refusal.value.code == "unknown_verb"
 
 
 def test_the_largest_piece_fits_both_ways() -> None:

@@ -75,6 +75,21 @@ def test_the_most_of_those_that_hold_counts(now: datetime, zone: str, otherwise:
     assert told == (max(holding) if holding else otherwise)
 
 
+@given(moments, st.sampled_from(ZONES), st.lists(windows, max_size=4))
+def test_a_pool_is_open_while_something_is_to_stand_ready(now: datetime, zone: str, given_: list[Window]) -> None:
+    is_open = pools.is_open(now, ZoneInfo(zone), given_)
+    assert is_open is (not given_ or pools.spares_wanted(now, ZoneInfo(zone), 0, given_) > 0)
+
+
+@given(counts, counts)
+def test_what_two_images_have_together(one: Counts, other: Counts) -> None:
+    both = one + other
+    assert {name: getattr(both, name) for name in Counts.__slots__} == {
+        name: getattr(one, name) + getattr(other, name) for name in Counts.__slots__
+    }
+    assert both.there == one.there + other.there
+
+
 @given(moments, windows)
 def test_a_window_and_the_rest_of_its_days_never_hold_together(now: datetime, window: Window) -> None:
     week = [now + timedelta(minutes=minute) for minute in range(0, 7 * 24 * 60, 7)]

@@ -118,6 +118,15 @@ def test_rounds_bring_everything_to_the_new_image_stage_by_stage(
     assert new.in_use == (people if dedicated else 0)
 
 
+@given(counts, counts, bounds, st.booleans())
+def test_a_newer_roll_out_waits_for_all_but_people(new: Counts, old: Counts, limits: Bounds, is_last: bool) -> None:
+    is_left = rollouts.waits_for_people_only(new, old, limits, is_last=is_last)
+    under_way = (old.ready, old.coming, new.broken, limits.changing)
+    assert is_left is (is_last and limits.is_proven and under_way == (0, 0, 0, 0))
+    done, proven = Counts(ready=new.ready, in_use=new.in_use), replace(limits, is_proven=True, changing=0)
+    assert rollouts.waits_for_people_only(done, Counts(in_use=old.in_use), proven, is_last=True)
+
+
 def test_one_is_tried_beside_the_others_first() -> None:
     old, limits = Counts(ready=4), Bounds(level=10, at_once=3, is_proven=False)
     assert rollouts.moves(4, 10, Counts(), old, limits, at_once=20) == Moves(build_new=1)

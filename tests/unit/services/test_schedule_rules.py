@@ -19,6 +19,7 @@ from yunzhuo.services.rules.schedules import (
     next_after,
     status_after,
     waits_for,
+    warns,
 )
 
 ZONES = st.sampled_from(["Europe/Berlin", "America/New_York", "Asia/Shanghai", "Australia/Lord_Howe", "UTC"]).map(ZoneInfo)
@@ -152,6 +153,13 @@ def test_only_what_rests_is_changed(deed: Deed, state: State, is_used: bool, lea
         assert change == Action(deed)
     else:
         assert change is None
+
+
+@given(st.sampled_from(Deed), st.sampled_from(State), st.booleans())
+def test_whoever_loses_what_is_open_is_warned(deed: Deed, state: State, leaves_connected: bool) -> None:
+    ends = change_for(deed, state, is_used=True, leaves_connected=leaves_connected) not in (None, Action.START, Action.RESUME)
+    assert warns(deed, leaves_connected=leaves_connected) or not ends
+    assert warns(deed, leaves_connected=leaves_connected) is (deed is not Deed.START and not leaves_connected)
 
 
 @given(st.sampled_from(Deed), st.sampled_from(State))

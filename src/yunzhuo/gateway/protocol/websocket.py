@@ -110,11 +110,6 @@ class FrameDecoder:
         ping, echo, self._ping, self._echo = self._ping, self._echo, None, None
         return (b"" if ping is None else pong_frame(ping)) + (b"" if echo is None else _control_frame(TEXT, echo))
 
-    def take_ping(self) -> bytes | None:
-        """The payload of the last ping, handed out once."""
-        ping, self._ping = self._ping, None
-        return ping
-
     def receive(self, data: bytes | memoryview) -> list[bytes]:
         """The payload in ``data``, in order, in as many pieces as there were. Raises FrameError; then it is over."""
         payloads: list[bytes] = []

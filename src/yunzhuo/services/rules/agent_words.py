@@ -4,8 +4,6 @@ A *turn* is one request of an agent: how its desktop is, and what came of the qu
 none.
 """
 
-import base64
-import binascii
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
@@ -133,14 +131,6 @@ def read_question(verb: str, question_id: str, body: bytes) -> Question:
         return Question(id=question_id, verb=Verb(verb), **wanted.model_dump())
     except ValueError:
         raise InvalidInput("An agent cannot be asked this.", code="unknown_verb") from None
-
-
-def decoded(content: str) -> bytes:
-    """A piece of a file. Raises InvalidInput for what is not base64."""
-    try:
-        return base64.b64decode(content, validate=True)
-    except binascii.Error:
-        raise InvalidInput("This is not base64.", fields={"content": "not base64"}) from None
 
 
 def question_json(question: Question | None) -> dict[str, Any]:
