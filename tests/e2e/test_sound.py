@@ -24,13 +24,15 @@ pytestmark = [
 RATE, HERTZ, SECONDS = 8000, 440, 30
 LOUD = 0.02
 
-# Listens to whatever plays in #sound until something loud was heard, at most 30 s: how loud (RMS, 1 is full) and its frequency.
-LISTEN = """async (loud) => {
+# Listens to whatever plays in #sound until the tone is heard loud, at most 30 s. Answers how loud (RMS, 1 is full) and at which
+# frequency it was last: a machine that is slow plays with gaps at first.
+LISTEN = """async ([loud, hertz]) => {
     const context = new AudioContext(), ear = context.createAnalyser(), known = new Set()
     ear.fftSize = 8192
     ear.connect(context.destination)
     const samples = new Float32Array(ear.fftSize), spectrum = new Float32Array(ear.frequencyBinCount)
     const end = performance.now() + 30_000
+    let heard = { rms: 0, hertz: 0 }
     while (performance.now() < end) {
         await new Promise((resolve) => setTimeout(resolve, 100))
         for (const player of document.querySelectorAll('#sound audio')) {
@@ -42,9 +44,10 @@ LISTEN = """async (loud) => {
         const rms = Math.sqrt(samples.reduce((sum, value) => sum + value * value, 0) / samples.length)
         if (rms < loud) continue
         ear.getFloatFrequencyData(spectrum)
-        return { rms, hertz: spectrum.indexOf(Math.max(...spectrum)) * context.sampleRate / ear.fftSize }
+        heard = { rms, hertz: spectrum.indexOf(Math.max(...spectrum)) * context.sampleRate / ear.fftSize }
+        if (Math.abs(heard.hertz - hertz) < 20) break
     }
-    return { rms: 0, hertz: 0 }
+    return heard
 }"""
 
 
@@ -66,7 +69,7 @@ def test_a_tone_is_heard(yunzhuo: Running, page: Page) -> None:
     page.keyboard.press("Enter")
     expect(switch).to_have_attribute("aria-pressed", "true")
     play(yunzhuo, desktop_id)
-    heard = page.evaluate(LISTEN, LOUD)
+    heard = page.evaluate(LISTEN, [LOUD, HERTZ])
     assert heard["rms"] >= LOUD
     assert abs(heard["hertz"] - HERTZ) < 20
 

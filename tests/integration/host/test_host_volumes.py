@@ -40,7 +40,7 @@ def plug(cloud: Cloud, volume: Volume, server: Server) -> None:
 
 def wait_mounted(cloud: Cloud, server: Server) -> None:
     def is_mounted() -> bool:
-        with suppress(GuestUnreachable):
+        with suppress(GuestUnreachable, CloudUnavailable):  # not there yet, or too busy to say so in time
             return cloud.guest.run(server.id, ["/etc/desktop/personal", "usage"]).exit_code == 0
         return False
 

@@ -62,6 +62,8 @@ def test_a_turn_is_read() -> None:
         turn(answer={**ANSWER, "said": "x" * 201}),
         turn(answer={**ANSWER, "files": [FILE] * 2001}),
         turn(answer={**ANSWER, "files": [{**FILE, "size_bytes": -1}]}),
+        turn(answer={**ANSWER, "content": "\x80"}),
+        turn(answer={**ANSWER, "content": "AAEC\n"}),
         turn(answer={**ANSWER, "text": "x" * (agent_words.PIECE_BYTES + 1)}),
     ],
 )

@@ -4,6 +4,7 @@ The agents are asked through the process that they call, ``yunzhuo agents``, ove
 """
 
 import base64
+import binascii
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -206,7 +207,7 @@ def _require_a_piece(size_bytes: int, offset: int) -> None:
 def _decoded(content: str) -> bytes:
     try:
         return base64.b64decode(content, validate=True)
-    except ValueError as error:  # binascii's own, or what is not even ASCII
+    except binascii.Error as error:
         raise CloudUnavailable("What the desktop's agent said cannot be read.") from error
 
 

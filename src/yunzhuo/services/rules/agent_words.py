@@ -91,7 +91,7 @@ class Answer(_Word):
     code: Code | None = Field(None, strict=False)
     said: str = Field("", max_length=200)
     text: str | None = Field(None, max_length=PIECE_BYTES)
-    content: str | None = Field(None, max_length=PIECE_BYTES // 3 * 4 + 8, repr=False)
+    content: str | None = Field(None, max_length=PIECE_BYTES // 3 * 4 + 8, pattern="^[0-9A-Za-z+/]*={0,2}$", repr=False)
     size_bytes: Size | None = None
     files: list[FileWord] | None = Field(None, max_length=_MOST_FILES)
 
