@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from yunzhuo.phoenix.common.errors import InvalidInput
 from yunzhuo.services.rules import admission, idle
 from yunzhuo.services.rules.admission import Limits
-from yunzhuo.services.rules.idle import Cause, Facts, IdleDeed, Move, Terms, Warned
+from yunzhuo.services.rules.idle import Cause, Facts, Idle, IdleDeed, Move, Terms, Warned
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 MOMENTS = st.integers(0, 300).map(lambda minutes: NOON - timedelta(minutes=minutes))
@@ -100,6 +100,28 @@ def test_what_nobody_uses_is_told_and_then_done(facts: Facts, terms: Terms) -> N
 
 
 @given(FACTS, TERMS)
+def test_each_thing_has_its_own_rule_and_the_first_one_holds(facts: Facts, terms: Terms) -> None:
+    latest = max(facts.usable_since, facts.busy_at or facts.usable_since)
+    hours = terms.disconnected_minutes if facts.is_open else terms.closed_minutes
+    away = min([each for each in (terms.disconnected_minutes, hours) if each is not None], default=None)
+    candidates = [
+        (Cause.DISCONNECTED, terms.disconnected_deed, facts.disconnected_since, latest, away),
+        (
+            *(Cause.NO_INPUT, terms.no_input_deed, facts.last_input_at if facts.disconnected_since is None else None),
+            *(latest, terms.no_input_minutes),
+        ),
+        (Cause.UNASSIGNED, IdleDeed.STOP, facts.unassigned_since, facts.usable_since, terms.unassigned_minutes),
+    ]
+    wanted = [
+        Idle(cause, deed, max(since, earliest), max(since, earliest) + timedelta(minutes=minutes))
+        for cause, deed, since, earliest, minutes in candidates
+        if since is not None and minutes is not None
+    ]
+    found = idle.idle(replace(facts, is_spare=False), terms)
+    assert found == min(wanted, key=lambda each: (each.due_at, each.cause), default=None)
+
+
+@given(FACTS, TERMS)
 def test_outside_of_the_hours_it_is_sooner_and_never_later(facts: Facts, terms: Terms) -> None:
     closed, opened = (idle.disconnected_minutes(terms, is_open=is_open) for is_open in (False, True))
     assert opened == terms.disconnected_minutes
@@ -112,6 +134,7 @@ def test_outside_of_the_hours_it_is_sooner_and_never_later(facts: Facts, terms: 
 def test_a_load_that_nobody_knows_keeps_nothing(percent: float | None, terms: Terms) -> None:
     is_over = percent is not None and terms.busy_percent is not None and percent >= terms.busy_percent
     assert idle.is_busy(percent, terms) is is_over
+    assert idle.is_busy(terms.busy_percent, terms) is (terms.busy_percent is not None)
 
 
 def test_two_readings_are_a_load() -> None:
@@ -119,6 +142,9 @@ def test_two_readings_are_a_load() -> None:
     assert idle.cpu_percent(10, 1000, 10, 1) == 100
     assert idle.cpu_percent(10, 5, 10, 1) is None  # it was started anew
     assert idle.cpu_percent(10, 15, 0, 1) is None
+    assert idle.cpu_percent(10, 10.25, 0.5, 1) == 50
+    assert idle.cpu_percent(10, 10, 10, 1) == 0
+    assert idle.cpu_percent(10, 15, 10, 0) is None
 
 
 @given(TERMS)
@@ -133,8 +159,16 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
     wrong = Terms(0, 0, IdleDeed.END_SCREEN, 9**9, IdleDeed.STOP, -1, 0, 101)
     with pytest.raises(InvalidInput) as raised:
         wrong.checked()
-    told = {"disconnected_minutes", "closed_minutes", "no_input_minutes", "unassigned_minutes", "notice_minutes"}
-    assert raised.value.fields.keys() == told | {"busy_percent", "disconnected_deed"}
+    minutes = ("disconnected_minutes", "closed_minutes", "no_input_minutes", "unassigned_minutes")
+    assert raised.value.message == "The rules are not valid."
+    assert raised.value.fields == {
+        **dict.fromkeys(minutes, "From 1 to 10080."),
+        "notice_minutes": "From 1 to 120.",
+        "busy_percent": "From 5 to 100.",
+        "disconnected_deed": "There is no screen to close where nobody is connected.",
+    }
+    longest = Terms(10080, 10080, IdleDeed.STOP, 10080, IdleDeed.STOP, 10080, 120, 100)
+    assert longest.checked() == longest
 
 
 @given(
