@@ -7,6 +7,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 import structlog
+from hypothesis import Phase
 
 from tests.support import installation
 from tests.support.mariadb import MariaDb
@@ -14,6 +15,8 @@ from tests.support.rabbitmq import RabbitMq
 
 # How long an example takes says how busy the computer is, not whether the code is right.
 hypothesis.settings.register_profile("yunzhuo", deadline=None)
+# A change that is noticed is noticed by any example: the smallest one took minutes.
+hypothesis.settings.register_profile("mutation", deadline=None, phases=[Phase.explicit, Phase.generate])
 hypothesis.settings.load_profile("yunzhuo")
 
 # structlog's own choice, rich's tracebacks with every local variable, takes seconds for each.
