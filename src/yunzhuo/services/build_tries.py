@@ -92,13 +92,16 @@ def judge(cloud: Cloud, build: BuildTry, server: Server) -> Lost | None:
     """Whether a server that is not made is to be made anew elsewhere; None: it may still be made here, or nowhere.
 
     What broke before any host had it breaks everywhere. Where the cloud has tried others by itself (a host that has not
-    told), only what hangs is made anew.
+    told), only what hangs is made anew. What hangs and has no host any more was given back by the one that had it, and got lost
+    on the way to the next: no host is to blame, so the same one may get it again.
     """
     host = server.host or build.host
     if server.status is ServerStatus.ERROR and host:
         why = f"Its host could not make the virtual machine: {server.fault or 'it does not say why'}"
-    elif server.status is ServerStatus.BUILDING and build.is_late:
+    elif server.status is ServerStatus.BUILDING and build.is_late and server.host:
         why = f"Its host did not make the virtual machine within {build.build_seconds:.0f} s."
+    elif server.status is ServerStatus.BUILDING and build.is_late:
+        host, why = None, f"No host had the virtual machine after {build.build_seconds:.0f} s."
     else:
         return None
     if build.number >= build.most or not _is_elsewhere(cloud, (*build.avoid_hosts, *([host] if host else []))):

@@ -128,6 +128,20 @@ def test_a_cloud_of_one_host_is_waited_for(yunzhuo: Installation, lin: Actor) ->
     assert yunzhuo.weather.calls.count("servers.create") == 1
 
 
+def test_what_no_host_has_any_more_is_made_anew_where_there_is_one_host_alone(yunzhuo: Installation, lin: Actor) -> None:
+    yunzhuo.weather.change_options(hosts=(HostOption(id=FIRST_HOST, name="the only one"),))
+    drops = Fault(operation="servers.create", kind=FaultKind.HANG, seconds=BUILD_SECONDS / 2)
+    yunzhuo.weather.faults.set(drops)
+    operation_id = yunzhuo.request(lin).operation.id
+    yunzhuo.run()
+    operation = yunzhuo.services.desktops.operation(lin, operation_id)
+    assert operation.status is OperationStatus.SUCCEEDED
+    assert names(operation) == (*FIRST_TRY, *ANEW, Step.READY)
+    assert operation.steps[2].detail == "No host had the virtual machine after 3 s."
+    (server,) = yunzhuo.cloud.servers.list()
+    assert (server.status, server.host) == (ServerStatus.RUNNING, FIRST_HOST)
+
+
 def test_one_that_does_not_go_is_not_waited_for_and_goes_in_the_end(yunzhuo: Installation, lin: Actor) -> None:
     hangs(yunzhuo)
     yunzhuo.weather.change_options(delete_seconds=300)

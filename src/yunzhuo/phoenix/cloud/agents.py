@@ -4,7 +4,6 @@ The agents are asked through the process that they call, ``yunzhuo agents``, ove
 """
 
 import base64
-import binascii
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -207,7 +206,7 @@ def _require_a_piece(size_bytes: int, offset: int) -> None:
 def _decoded(content: str) -> bytes:
     try:
         return base64.b64decode(content, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # also where it is not ASCII
         raise CloudUnavailable("What the desktop's agent said cannot be read.") from error
 
 

@@ -147,8 +147,8 @@ def _make(transaction: Transaction, plan: Plan, request: ServerRequest) -> Serve
     host_id = _host_for(transaction, Room(flavor.vcpus, flavor.memory_mib, flavor.disk_mib), request.avoid_hosts)
     pace = _pace(plan, host_id)
     ends = ServerStatus.ERROR if pace.breaks else ServerStatus.RUNNING
-    hangs = _FOR_EVER_SECONDS if plan.on_host(FaultKind.HANG, host_id) else 0
-    due_at = transaction.now + options.build_seconds + pace.extra_seconds + hangs
+    hang = plan.on_host(FaultKind.HANG, host_id)
+    due_at = transaction.now + options.build_seconds + pace.extra_seconds + (_FOR_EVER_SECONDS if hang else 0)
     is_plugged = not plan.on_host(FaultKind.UNPLUG, host_id)
     ready_at = due_at + options.ready_seconds if options.guests_get_ready and is_plugged else None
     return ServerRecord(
@@ -166,6 +166,7 @@ def _make(transaction: Transaction, plan: Plan, request: ServerRequest) -> Serve
         language=request.language,
         user_data=request.user_data,
         host_id=host_id,
+        dropped_at=transaction.now + hang.seconds if hang and hang.seconds else None,
         vcpus=flavor.vcpus,
         memory_mib=flavor.memory_mib,
         disk_mib=flavor.disk_mib,

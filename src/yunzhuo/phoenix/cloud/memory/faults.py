@@ -32,7 +32,8 @@ class FaultKind(StrEnum):
     ``FORGET``              get and find do not know the server or address; list leaves out ``subject``, or one drawn by
                             chance; ``notices.listen`` tells of nothing that has happened until then
     ``LEAK``                a server is deleted, and its port stays
-    ``HANG``                the server is made and stays BUILDING for ever
+    ``HANG``                the server is made and stays BUILDING for ever; with ``seconds``, its host gives it back after
+                            them, and none takes it
     ``UNPLUG``              the server is made and runs, its port stays down, and its guest does not get ready
     ``CRASH``               it happened, and before there is an answer the calling process is killed
     ======================= ==========================================================================================

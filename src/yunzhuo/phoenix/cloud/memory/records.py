@@ -32,7 +32,8 @@ class ServerRecord(_Record):
     """A server. ``boot_id`` and ``console_password`` change with each boot, ``identity`` with each new disk.
 
     ``previous_status`` is what a stale answer says. From ``frees_at`` on it takes no memory and no vCPU (None: it does),
-    from ``gone_at`` on it is not there. ``pictured_at`` is when its screen was last seen before it was switched off.
+    from ``gone_at`` on it is not there, from ``dropped_at`` on no host has it. ``pictured_at`` is when its screen was
+    last seen before it was switched off.
     """
 
     id: str
@@ -59,6 +60,7 @@ class ServerRecord(_Record):
     boot_id: str
     console_password: str
     gone_at: float | None = None
+    dropped_at: float | None = None
     fault: str | None = None
     fault_told_at: float = 0.0
     clipboard: str = ""
@@ -126,7 +128,7 @@ def as_server(record: ServerRecord, now: float) -> Server:
         status=record.status,
         image_id=record.image_id,
         flavor_id=record.flavor_id,
-        host=record.host_id,
+        host="" if record.dropped_at is not None and record.dropped_at <= now else record.host_id,
         created_at=as_time(record.created_at),
         observed_at=as_time(now),
         addresses=(Address(record.network_name, record.address),) if has_address else (),
