@@ -189,6 +189,7 @@ class OperationEngine:
                 user_data=self._agents.begin(tx, desktop, operation, Step(step.name)),
                 build=build_tries.begin(tx, desktop, operation, step, now, self._settings, is_begun=is_begun),
                 waited_seconds=(now - step.started_at).total_seconds(),
+                seen_seconds=(now - desktop.observed_at).total_seconds() if desktop.observed_at else None,
                 broken_seconds=_broken_seconds(desktop, now),
             ),
             is_called_off=is_called_off,

@@ -15,6 +15,9 @@ from yunzhuo.services.rules.lifecycle import Observed, Step
 
 # Whoever gets ready sooner, as most do, costs no look at the network.
 _PLUGGED_SECONDS = 20.0
+_STARTS = "The system inside is starting."
+# Whether its guest is ready is asked often; whether a server that starts has ended, which some clouds take long to say, is not.
+_SEEN_SECONDS = 2.0
 _UNPLUGGED = "Its network port is down: the cloud's network has not plugged it in."
 
 
@@ -168,11 +171,13 @@ def _ready(cloud: Cloud, subject: Subject) -> Outcome:
         is_ready = False
     if is_ready:
         return Outcome(done=True, is_ready=True)
+    if subject.seen_seconds is not None and subject.seen_seconds < _SEEN_SECONDS and subject.waited_seconds < _PLUGGED_SECONDS:
+        return Outcome(done=False, detail=_STARTS)
     server = cloud.servers.get(_server_id(subject))
     if server.status is not ServerStatus.RUNNING:
         raise ServerFailed("server_ended", f"The virtual machine ended while it started: {why(server)}.", server)
     is_unplugged = subject.waited_seconds >= _PLUGGED_SECONDS and _is_unplugged(cloud, subject)
-    return seen(server, done=False, detail=_UNPLUGGED if is_unplugged else "The system inside is starting.")
+    return seen(server, done=False, detail=_UNPLUGGED if is_unplugged else _STARTS)
 
 
 def _stopped(cloud: Cloud, subject: Subject) -> Outcome:

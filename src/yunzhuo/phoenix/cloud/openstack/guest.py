@@ -14,15 +14,6 @@ from yunzhuo.phoenix.common.errors import Conflict, InvalidInput, NotFound
 # The promise is not to block long: Nova itself waits a minute for a host that is away.
 _LOOK_SECONDS = 4.0
 _LEAST_SECONDS = 0.2
-# After these a guest goes on where it was, and says nothing new.
-_GOES_ON = frozenset({"resume", "unpause", "live-migration"})
-# And after these it starts.
-_STARTS = frozenset(
-    {
-        *("create", "start", "reboot", "rebuild", "resize", "confirmResize", "revertResize"),
-        *("unshelve", "unrescue", "migrate"),
-    }
-)
 _LOG_MAX_CHARACTERS = 128 * 1024
 
 
@@ -42,11 +33,17 @@ class OpenStackGuest:
     def ready(self, server_id: str) -> bool:
         until = time.monotonic() + _LOOK_SECONDS
         try:
-            if not self._lookup.rests_running(server_id, within_seconds=_LOOK_SECONDS):
-                return False
-            return not self._ready_line.pattern or self._says_so(server_id, until) or self._goes_on(server_id, until)
+            self._lookup.require_ours(server_id, within_seconds=_LOOK_SECONDS)
+            # What is asked of a guest that starts for many seconds is the cheapest of Nova's answers: the log alone.
+            if self._ready_line.pattern and not self._says_so(server_id, until):
+                return self._lookup.goes_on(server_id, within_seconds=_left(until)) and self._rests(server_id, until)
+            # The log of a server that is about to start anew says so, too; that of one that rests is of this boot.
+            return self._rests(server_id, until) and (not self._ready_line.pattern or self._says_so(server_id, until))
         except CloudUnavailable:
             return False
+
+    def _rests(self, server_id: str, until: float) -> bool:
+        return self._lookup.rests_running(server_id, within_seconds=_left(until))
 
     def _says_so(self, server_id: str, until: float) -> bool:
         """QEMU's log of a serial port begins anew with each start of the machine, so what it says is said of this boot."""
@@ -54,18 +51,13 @@ class OpenStackGuest:
         try:
             path = f"/servers/{server_id}/action"
             answer = self._connection.ask("compute", "POST", path, body, within_seconds=_left(until), refusals=_SILENT)
-        except (Conflict, NotFound, CloudNotOffered):
+        except (Conflict, CloudNotOffered):
+            return False
+        except NotFound:
+            self._lookup.see(server_id, within_seconds=_left(until))  # is it gone, or its log not there yet?
             return False
         log = str(answer.get("output") or "")[-_LOG_MAX_CHARACTERS:].replace("\r", "")
         return self._ready_line.search(log) is not None
-
-    def _goes_on(self, server_id: str, until: float) -> bool:
-        """Whether the server's memory is from before: it was ready when it was put to sleep, or never will be."""
-        path = f"/servers/{server_id}/os-instance-actions"
-        answer = self._connection.get("compute", path, within_seconds=_left(until))
-        actions = [action["action"] for action in answer["instanceActions"]]  # the newest first
-        last = next((action for action in actions if action in _GOES_ON | _STARTS), None)
-        return last in _GOES_ON
 
     def run(self, server_id: str, argv: Sequence[str], *, input: bytes = b"", timeout_seconds: float = 10) -> CommandResult:
         _refuse("running commands in a desktop")

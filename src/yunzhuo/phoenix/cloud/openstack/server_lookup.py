@@ -15,29 +15,83 @@ _SERVER_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DESKTOP_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 
+_OURS_SECONDS = 60.0  # a tag stays; this bounds what is remembered
+#: How long a server that was seen to start is believed to start still. Whoever wakes one up meanwhile by another process than
+#: this one has it ready so much later at worst.
+_STARTING_SECONDS = 3.0
+# After these a guest goes on where it was, and says nothing new.
+_GOES_ON = frozenset({"resume", "unpause", "live-migration"})
+# And after these it starts.
+_STARTS = frozenset(
+    {
+        *("create", "start", "reboot", "rebuild", "resize", "confirmResize", "revertResize"),
+        *("unshelve", "unrescue", "migrate"),
+    }
+)
+
+
+class _Recent:
+    """Servers that something was seen of in the last ``seconds``, for several threads."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._seen_at: dict[str, float] = {}
+
+    def has(self, server_id: str) -> bool:
+        with self._lock:
+            seen_at = self._seen_at.get(server_id)
+        return seen_at is not None and time.monotonic() - seen_at < self._seconds
+
+    def note(self, server_id: str) -> None:
+        now = time.monotonic()
+        with self._lock:
+            self._seen_at.pop(server_id, None)
+            self._seen_at[server_id] = now  # the latest is the last, the first is the one to forget
+            while now - self._seen_at[first := next(iter(self._seen_at))] > self._seconds:
+                del self._seen_at[first]
+
+    def forget(self, server_id: str) -> None:
+        with self._lock:
+            self._seen_at.pop(server_id, None)
+
+
 class ServerLookup:
     """Servers that carry the installation's tag. For ``moment_seconds`` a look may stand for the next one."""
 
     def __init__(self, connection: Connection, *, moment_seconds: float = 1.0) -> None:
         self._connection = connection
-        self._moment_seconds = moment_seconds
         self._owner_tag = connection.settings.tag
-        self._resting_lock = threading.Lock()
-        self._seen_resting: dict[str, float] = {}
+        self._resting = _Recent(moment_seconds)
+        self._starting = _Recent(_STARTING_SECONDS)
+        self._ours = _Recent(_OURS_SECONDS)
+
+    def require_ours(self, server_id: str, *, within_seconds: float) -> None:
+        """Raises ServerNotFound for a server that never was one of ours: nothing is asked of others."""
+        if not self._ours.has(server_id):
+            self.see(server_id, within_seconds=within_seconds)
 
     def rests_running(self, server_id: str, *, within_seconds: float) -> bool:
         """Whether the server runs and nothing goes on with it. What was seen so a moment ago, and is not wished anything since,
         costs no call: whoever waits for a guest has just waited for its server. Raises as :meth:`see`."""
-        with self._resting_lock:
-            seen_at = self._seen_resting.get(server_id)
-        if seen_at is not None and time.monotonic() - seen_at < self._moment_seconds:
-            return True
-        return self.see(server_id, within_seconds=within_seconds).rests_running
+        return self._resting.has(server_id) or self.see(server_id, within_seconds=within_seconds).rests_running
+
+    def goes_on(self, server_id: str, *, within_seconds: float) -> bool:
+        """Whether the server's memory is from before: its last start was none. That it was one is believed for a while."""
+        if self._starting.has(server_id):
+            return False
+        path = f"/servers/{server_id}/os-instance-actions"
+        answer = self._connection.get("compute", path, within_seconds=within_seconds)
+        actions = [action["action"] for action in answer["instanceActions"]]  # the newest first
+        last = next((action for action in actions if action in _GOES_ON | _STARTS), None)
+        if last in _STARTS:
+            self._starting.note(server_id)
+        return last in _GOES_ON
 
     def disturb(self, server_id: str) -> None:
         """Something is about to be asked of the server: what was seen of it counts no more."""
-        with self._resting_lock:
-            self._seen_resting.pop(server_id, None)
+        self._resting.forget(server_id)
+        self._starting.forget(server_id)
 
     def see(self, server_id: str, *, within_seconds: float | None = None) -> Seen:
         """The server as it is now. Raises ServerNotFound, without a call for what cannot be an id."""
@@ -81,12 +135,11 @@ class ServerLookup:
         return {each["id"]: telling(each) for each in found}
 
     def _keep(self, seen: Seen) -> None:
-        now = time.monotonic()
-        with self._resting_lock:
-            self._seen_resting = {each: at for each, at in self._seen_resting.items() if now - at < self._moment_seconds}
-            self._seen_resting.pop(seen.server.id, None)
-            if seen.rests_running:
-                self._seen_resting[seen.server.id] = now
+        self._ours.note(seen.server.id)
+        if seen.rests_running:
+            self._resting.note(seen.server.id)
+        else:
+            self._resting.forget(seen.server.id)
 
     def _list(self, tags: str) -> Sequence[Seen]:
         # A server that begins or ends between two pages may be told twice.
