@@ -98,10 +98,10 @@ def judge(cloud: Cloud, build: BuildTry, server: Server) -> Lost | None:
     host = server.host or build.host
     if server.status is ServerStatus.ERROR and host:
         why = f"Its host could not make the virtual machine: {server.fault or 'it does not say why'}"
-    elif server.status is ServerStatus.BUILDING and build.is_late and server.host:
+    elif server.status is ServerStatus.BUILDING and build.is_late and (server.host or not build.host):
         why = f"Its host did not make the virtual machine within {build.build_seconds:.0f} s."
     elif server.status is ServerStatus.BUILDING and build.is_late:
-        host, why = None, f"No host had the virtual machine after {build.build_seconds:.0f} s."
+        host, why = None, f"No host had the virtual machine any more after {build.build_seconds:.0f} s."
     else:
         return None
     if build.number >= build.most or not _is_elsewhere(cloud, (*build.avoid_hosts, *([host] if host else []))):

@@ -189,7 +189,7 @@ class OperationEngine:
                 user_data=self._agents.begin(tx, desktop, operation, Step(step.name)),
                 build=build_tries.begin(tx, desktop, operation, step, now, self._settings, is_begun=is_begun),
                 waited_seconds=(now - step.started_at).total_seconds(),
-                seen_seconds=(now - desktop.observed_at).total_seconds() if desktop.observed_at else None,
+                running_seconds=_running_seconds(desktop, now),
                 broken_seconds=_broken_seconds(desktop, now),
             ),
             is_called_off=is_called_off,
@@ -360,6 +360,12 @@ def _is_called_off(owner: User, operation: Operation, step: OperationStep) -> bo
         return False
     has_begun = operation.position > 0 or step.started_at is not None
     return lifecycle.ends_with_its_owner(Action(operation.action), has_begun=has_begun)
+
+
+def _running_seconds(desktop: Desktop, now: datetime) -> float | None:
+    """How long ago its server was seen to run; None: it was seen otherwise since, or never."""
+    is_running = desktop.observed_status == lifecycle.Observed.RUNNING
+    return (now - desktop.observed_at).total_seconds() if is_running and desktop.observed_at else None
 
 
 def _broken_seconds(desktop: Desktop, now: datetime) -> float | None:

@@ -22,8 +22,9 @@ class Subject:
 
     Image and flavor are those that the operation leads to, the language is what its person reads now; ``user_data`` is what the
     step tells the server's first boot. ``build`` is the try that it belongs to, where a server is made.
-    ``waited_seconds`` is how long this step takes so far, ``seen_seconds`` how long ago its server was last looked at (None:
-    never), ``broken_seconds`` how long it is known to be in ERROR without a reason (None: it is not).
+    ``waited_seconds`` is how long this step takes so far, ``running_seconds`` how long ago its server was seen to run
+    (None: what was seen last is something else), ``broken_seconds`` how long it is known to be in ERROR without a reason
+    (None: it is not).
     """
 
     desktop_id: str
@@ -41,7 +42,7 @@ class Subject:
     user_data: str | None = field(default=None, repr=False)
     build: BuildTry | None = None
     waited_seconds: float = 0.0
-    seen_seconds: float | None = None
+    running_seconds: float | None = None
     broken_seconds: float | None = None
 
     @property

@@ -171,7 +171,8 @@ def _ready(cloud: Cloud, subject: Subject) -> Outcome:
         is_ready = False
     if is_ready:
         return Outcome(done=True, is_ready=True)
-    if subject.seen_seconds is not None and subject.seen_seconds < _SEEN_SECONDS and subject.waited_seconds < _PLUGGED_SECONDS:
+    is_seen = subject.running_seconds is not None and subject.running_seconds < _SEEN_SECONDS
+    if is_seen and subject.waited_seconds < _PLUGGED_SECONDS:
         return Outcome(done=False, detail=_STARTS)
     server = cloud.servers.get(_server_id(subject))
     if server.status is not ServerStatus.RUNNING:

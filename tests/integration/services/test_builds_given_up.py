@@ -137,7 +137,7 @@ def test_what_no_host_has_any_more_is_made_anew_where_there_is_one_host_alone(yu
     operation = yunzhuo.services.desktops.operation(lin, operation_id)
     assert operation.status is OperationStatus.SUCCEEDED
     assert names(operation) == (*FIRST_TRY, *ANEW, Step.READY)
-    assert operation.steps[2].detail == "No host had the virtual machine after 3 s."
+    assert operation.steps[2].detail == "No host had the virtual machine any more after 3 s."
     (server,) = yunzhuo.cloud.servers.list()
     assert (server.status, server.host) == (ServerStatus.RUNNING, FIRST_HOST)
 

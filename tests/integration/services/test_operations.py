@@ -82,6 +82,22 @@ def test_a_guest_that_never_gets_ready_fails_at_its_deadline_and_can_be_deleted(
         assert yunzhuo.cloud.servers.list() == ()
 
 
+def test_a_machine_that_ends_while_its_guest_starts_fails_at_once_however_often_the_cloud_is_looked_at(
+    yunzhuo: Installation, lin: Actor
+) -> None:
+    yunzhuo.weather.change_options(guests_get_ready=False)
+    accepted = yunzhuo.request(lin)
+    yunzhuo.run(seconds=5)
+    (server,) = yunzhuo.cloud.servers.list()
+    yunzhuo.weather.disturb.kill(server.id)
+    for _ in range(4):
+        yunzhuo.services.reconciler.round()
+        yunzhuo.run(seconds=1)
+    failure = yunzhuo.services.desktops.get(lin, accepted.desktop.id).failure
+    assert failure is not None
+    assert failure.code == "server_ended"
+
+
 @pytest.mark.slow
 def test_a_desktop_whose_port_stays_down_says_so_while_it_waits_and_when_it_ends(tmp_path: Path) -> None:
     with installation(tmp_path / "home", operations={"create_deadline_seconds": 60}) as yunzhuo:
