@@ -25,6 +25,7 @@ from yunzhuo.phoenix.queue import Queue
 from yunzhuo.services import address_claims, build_tries, departures, disk_claims, kept_snapshots, operation_rows
 from yunzhuo.services.admission import ADVANCE_JOB, Admission
 from yunzhuo.services.agent_book import AgentBook
+from yunzhuo.services.boot_times import Boot, BootTimes
 from yunzhuo.services.changes import ChangeFeed
 from yunzhuo.services.notice_book import NoticeBook
 from yunzhuo.services.operation_rows import Rows
@@ -59,6 +60,13 @@ class Claim:
     subject: Subject
     is_called_off: bool = False
 
+    @property
+    def boot(self) -> Boot | None:
+        """What kind of system the step waits for; None: for something else."""
+        if self.step is not Step.READY:
+            return None
+        return Boot(self.subject.image_cloud_id, self.subject.flavor_cloud_id, self.action)
+
 
 class OperationEngine:
     """Moves operations on. ``worker`` names whoever holds the leases: unique to a process, new after its restart."""
@@ -87,6 +95,7 @@ class OperationEngine:
         self._settings = settings
         self._admission = admission
         self._worker = worker
+        self._boot_times = BootTimes()
 
     def advance(self, operation_id: str) -> None:
         """Take the operation's present step if it is due and nobody else is at it, and some that are due at once after it.
@@ -221,17 +230,20 @@ class OperationEngine:
                 self._feed.desktop_changed(tx, desktop, operation)
                 log.warning("build_given_up", operation_id=claim.operation_id, host=outcome.lost.host, why=outcome.lost.why)
                 return True
+            waited = (now - claim.step_started_at).total_seconds()
             if not outcome.done:
-                waited = (now - claim.step_started_at).total_seconds()
                 if step.detail != outcome.detail:
                     step.detail = outcome.detail
                     self._feed.desktop_changed(tx, desktop, operation)
                 tells = is_told and claim.step in pacing.TOLD and not outcome.awaits_reason
-                pause = claim.subject.look_again_seconds(waited, is_told=tells)
+                usual_boot = self._boot_times.least(claim.boot) if claim.boot is not None else None
+                pause = claim.subject.look_again_seconds(waited, is_told=tells, usual_boot=usual_boot)
                 if claim.subject.waits_for_another:  # which has a deadline of its own
                     operation.deadline_at += timedelta(seconds=pause)
                 self._look_again(tx, operation, now, pause)
                 return False
+            if claim.boot is not None:
+                self._boot_times.note(claim.boot, waited)
             step.status, step.ended_at, step.detail = OperationStatus.SUCCEEDED, now, outcome.detail
             step.cloud_request_id = outcome.cloud_request_id or step.cloud_request_id
             _take_over(desktop, operation, claim.step)

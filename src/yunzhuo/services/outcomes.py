@@ -10,7 +10,7 @@ from yunzhuo.services.address_claims import AddressOutcome, ClaimedAddress
 from yunzhuo.services.build_tries import BuildTry, Lost
 from yunzhuo.services.disk_claims import ClaimedDisk
 from yunzhuo.services.rules.lifecycle import Observed
-from yunzhuo.services.rules.pacing import check_delay_seconds
+from yunzhuo.services.rules.pacing import check_boot_delay_seconds, check_delay_seconds
 
 # Nova writes a server's fault after its status: within a second, or a few where it is busy.
 _REASON_SECONDS = 5.0
@@ -50,11 +50,13 @@ class Subject:
         """Whether the step can do nothing before another desktop's operation has ended."""
         return self.disk is not None and self.disk.is_waiting
 
-    def look_again_seconds(self, waited: float, *, is_told: bool = False) -> float:
+    def look_again_seconds(self, waited: float, *, is_told: bool = False, usual_boot: float | None = None) -> float:
         """How long until the next look at what the step waits for, ``waited`` seconds into it.
 
-        ``is_told``: the cloud says when there is something to see.
+        ``is_told``: the cloud says when there is something to see. ``usual_boot``: a system starts, and takes so many seconds.
         """
+        if usual_boot is not None:
+            return check_boot_delay_seconds(waited, usual_boot)
         return check_delay_seconds(waited, of_another=self.waits_for_another, is_told=is_told)
 
 

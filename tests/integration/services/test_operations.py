@@ -98,6 +98,29 @@ def test_a_machine_that_ends_while_its_guest_starts_fails_at_once_however_often_
     assert failure.code == "server_ended"
 
 
+def test_how_long_the_last_boots_took_says_how_often_the_next_is_asked_about(yunzhuo: Installation, lin: Actor) -> None:
+    yunzhuo.weather.change_options(build_seconds=0, ready_seconds=12)
+
+    def looks_and_seconds() -> tuple[int, float]:
+        asked = yunzhuo.weather.calls.count("guest.ready")
+        accepted = yunzhuo.request(lin)
+        yunzhuo.run()
+        steps = yunzhuo.services.desktops.operation(lin, accepted.operation.id).steps
+        (ready,) = (step for step in steps if step.name == Step.READY)
+        assert ready.started_at is not None
+        assert ready.ended_at is not None
+        return yunzhuo.weather.calls.count("guest.ready") - asked, (ready.ended_at - ready.started_at).total_seconds()
+
+    first_looks, first_seconds = looks_and_seconds()
+    assert first_looks > 30
+    for _ in range(2):
+        looks, seconds = looks_and_seconds()
+        assert looks < 20
+        assert 12 <= seconds < first_seconds + 0.5
+    yunzhuo.weather.change_options(ready_seconds=1)
+    assert looks_and_seconds()[1] < 3, "a boot that is much faster is noticed soon"
+
+
 @pytest.mark.slow
 def test_a_desktop_whose_port_stays_down_says_so_while_it_waits_and_when_it_ends(tmp_path: Path) -> None:
     with installation(tmp_path / "home", operations={"create_deadline_seconds": 60}) as yunzhuo:

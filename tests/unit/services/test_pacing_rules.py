@@ -31,6 +31,27 @@ def test_what_will_be_told_is_looked_at_after_one_to_ten_seconds(elapsed: float)
     assert pacing.check_delay_seconds(elapsed, of_another=True, is_told=True) == others
 
 
+@given(st.floats(0, 1e4), st.floats(0, 1e4))
+def test_a_boot_is_looked_at_within_two_seconds_and_often_when_it_should_end(elapsed: float, usual: float) -> None:
+    delay = pacing.check_boot_delay_seconds(elapsed, usual)
+    assert 0.05 <= delay <= 2
+    if elapsed < 0.75 * usual:
+        assert elapsed + delay <= max(0.75 * usual, elapsed + max(usual / 32, 0.05)) + 1e-6
+    elif elapsed <= 1.25 * usual:
+        assert delay <= max(usual / 32, 0.05)
+    else:
+        assert delay == pacing.check_delay_seconds(elapsed)
+
+
+def test_a_boot_of_twelve_seconds_is_asked_about_a_dozen_times() -> None:
+    looks = [0.0]
+    while looks[-1] < 12:
+        looks.append(looks[-1] + pacing.check_boot_delay_seconds(looks[-1], 12))
+    assert looks[:6] == [0, 2, 4, 6, 8, 9]
+    assert len(looks) == 14
+    assert looks[-1] - 12 < 0.5
+
+
 @given(st.sampled_from(Step), st.booleans())
 def test_only_what_will_be_told_is_given_a_second_before_the_first_look(step: Step, is_told: bool) -> None:
     assert pacing.first_look_seconds(step, is_told=is_told) == (1.0 if is_told and step in pacing.TOLD else 0.0)

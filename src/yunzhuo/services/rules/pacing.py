@@ -2,6 +2,7 @@
 
 from yunzhuo.services.rules.lifecycle import Step
 
+CHECK_SHORTEST_SECONDS = 0.05
 RETRY_FIRST_SECONDS = 0.5
 RETRY_LONGEST_SECONDS = 15.0
 
@@ -29,7 +30,17 @@ def check_delay_seconds(elapsed: float, *, of_another: bool = False, is_told: bo
     """
     if is_told and not of_another:
         return min(max(elapsed, CHECK_TOLD_SHORTEST_SECONDS), CHECK_TOLD_LONGEST_SECONDS)
-    return min(max(0.1 * elapsed, 0.05), CHECK_OTHERS_LONGEST_SECONDS if of_another else CHECK_LONGEST_SECONDS)
+    longest = CHECK_OTHERS_LONGEST_SECONDS if of_another else CHECK_LONGEST_SECONDS
+    return min(max(0.1 * elapsed, CHECK_SHORTEST_SECONDS), longest)
+
+
+def check_boot_delay_seconds(elapsed: float, usual: float) -> float:
+    """How long to wait before looking again at a system that starts, ``elapsed`` seconds into it, where the like took ``usual``
+    seconds at least: seldom while it cannot be ready yet, often when it should be, and as ever when it takes longer."""
+    if elapsed > 1.25 * usual:
+        return check_delay_seconds(elapsed)
+    soon = 0.75 * usual
+    return min(max(soon - elapsed, usual / 32, CHECK_SHORTEST_SECONDS), CHECK_LONGEST_SECONDS)
 
 
 def first_look_seconds(step: Step, *, is_told: bool) -> float:

@@ -34,11 +34,14 @@ class OpenStackGuest:
         until = time.monotonic() + _LOOK_SECONDS
         try:
             self._lookup.require_ours(server_id, within_seconds=_LOOK_SECONDS)
+            if not self._ready_line.pattern:
+                return self._rests(server_id, until)
+            rested = self._lookup.has_rested(server_id)
             # What is asked of a guest that starts for many seconds is the cheapest of Nova's answers: the log alone.
-            if self._ready_line.pattern and not self._says_so(server_id, until):
+            if not self._says_so(server_id, until):
                 return self._lookup.goes_on(server_id, within_seconds=_left(until)) and self._rests(server_id, until)
-            # The log of a server that is about to start anew says so, too; that of one that rests is of this boot.
-            return self._rests(server_id, until) and (not self._ready_line.pattern or self._says_so(server_id, until))
+            # The log of a server that is about to start anew says so, too; that of one that rested before is of this boot.
+            return rested or (self._rests(server_id, until) and self._says_so(server_id, until))
         except CloudUnavailable:
             return False
 

@@ -71,10 +71,14 @@ class ServerLookup:
         if not self._ours.has(server_id):
             self.see(server_id, within_seconds=within_seconds)
 
+    def has_rested(self, server_id: str) -> bool:
+        """Whether the server was seen a moment ago to run, nothing going on with it and nothing asked of it since; no call."""
+        return self._resting.has(server_id)
+
     def rests_running(self, server_id: str, *, within_seconds: float) -> bool:
-        """Whether the server runs and nothing goes on with it. What was seen so a moment ago, and is not wished anything since,
-        costs no call: whoever waits for a guest has just waited for its server. Raises as :meth:`see`."""
-        return self._resting.has(server_id) or self.see(server_id, within_seconds=within_seconds).rests_running
+        """Whether the server runs and nothing goes on with it. :meth:`has_rested` is enough: whoever waits for a guest has just
+        waited for its server. Raises as :meth:`see`."""
+        return self.has_rested(server_id) or self.see(server_id, within_seconds=within_seconds).rests_running
 
     def goes_on(self, server_id: str, *, within_seconds: float) -> bool:
         """Whether the server's memory is from before: its last start was none. That it was one is believed for a while."""
