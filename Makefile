@@ -4,7 +4,7 @@ SHELL := /bin/bash
 # Compiled modules are kept, whatever the shell says: without them every process compiles all of Yunzhuo again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-run setup-test image light-image cloud cloud-down cloud-wipe cloud-lock test test-fast test-image test-mariadb test-chaos test-hour lint format docs screenshots docs-pages settings-file lock clean fuzz bench-tools test-cloud test-cloud-pretended test-windows test-people test-people-cloud coverage coverage-told mutation wheel guest-deb
+.PHONY: help run setup setup-run setup-test image light-image cloud cloud-down cloud-wipe cloud-lock test test-fast test-image test-mariadb test-chaos test-month test-hour lint format docs screenshots docs-pages settings-file lock clean fuzz bench-tools test-cloud test-cloud-pretended test-windows test-people test-people-cloud coverage coverage-told mutation wheel guest-deb
 
 # The first Python that is new enough; its own words when there is none. `make PYTHON=... run` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -63,6 +63,9 @@ test-people: setup-test light-image ## Twelve people in twelve browsers at real 
 
 test-people-cloud: setup-test ## The same at desktops of the OpenStack of `make cloud`
 	@$(BIN)/pytest -m people -s tests/cloud/test_cloud_people.py $(ARGS)
+
+test-month: setup-test ## A month of pools, leases and schedules with a fast clock; `make test` takes twelve days of it
+	@YUNZHUO_TEST_DAYS=31 $(BIN)/pytest -s tests/integration/services/test_pool_month.py $(ARGS)
 
 test-hour: setup-test ## An hour of SPICE through a gateway that changes under it, and a manager that is away for five minutes
 	@YUNZHUO_TEST_SPICE_SECONDS=3600 YUNZHUO_TEST_AWAY_SECONDS=300 $(BIN)/pytest --timeout 5400 tests/gateway/test_holding_out.py $(ARGS)

@@ -1,6 +1,7 @@
-"""A month of two pools with a fast clock, over the change to summer time: people come and go, builds fail, hosts die and come
-back, images are rolled out and back, desktops end and go through the bin, and schedules start and stop what people keep. Every
-rule is counted from outside. The seed is printed; ``YUNZHUO_TEST_SEED`` repeats a run."""
+"""Twelve days of two pools with a fast clock, over the change to summer time: people come and go, builds fail, hosts die and
+come back, images are rolled out and back, desktops end and go through the bin, and schedules start and stop what people keep.
+Every rule is counted from outside. The seed is printed; ``YUNZHUO_TEST_SEED`` repeats a run, ``YUNZHUO_TEST_DAYS`` makes it
+longer: `make test-month` takes 31, in which all that is rare has to be met, too."""
 
 import os
 import random
@@ -30,7 +31,7 @@ from yunzhuo.services.schedules import ScheduleWish
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-BEGIN, DAYS = datetime(2026, 3, 10, tzinfo=UTC), 31
+BEGIN, DAYS, MONTH = datetime(2026, 3, 24, tzinfo=UTC), int(os.environ.get("YUNZHUO_TEST_DAYS") or 12), 31
 BERLIN = ZoneInfo("Europe/Berlin")
 PEOPLE, CAPACITY, OFFICE, RELEASE_MINUTES = 8, 5, 6, 90
 TERMS = Terms(days=6, extend_times=0, warn_hours=(24, 1), bin_days=2)
@@ -394,6 +395,8 @@ def test_every_rule_is_kept(tmp_path: Path) -> None:
         print(f"{len(school.holders)} desktops given; {dict(school.tally)}")
         school.look_at_runs()
         assert len(school.holders) > DAYS * 2
-        expected = {"told that all are taken", "hosts died", "ended", "emptied", "start seen", "stop seen", "storms"}
-        expected |= {"roll-outs seen done", "roll-outs seen paused", "roll-outs: back", "desktops put onto another image"}
+        expected = {"start seen", "stop seen"}
+        if DAYS >= MONTH:
+            expected |= {"told that all are taken", "hosts died", "ended", "emptied", "storms"}
+            expected |= {"roll-outs seen done", "roll-outs seen paused", "roll-outs: back", "desktops put onto another image"}
         assert expected <= school.tally.keys(), school.tally
