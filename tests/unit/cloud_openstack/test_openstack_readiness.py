@@ -23,22 +23,22 @@ class Nova(Connection):
         self.task: str | None = None
         self.said = "booting"
         self.last_action = "create"
-        self._asked: list[str] = []
+        self._questions: list[str] = []
 
     def asked(self) -> list[str]:
-        asked, self._asked = self._asked, []
+        asked, self._questions = self._questions, []
         return asked
 
     def get(self, *arguments: Any, **_keywords: Any) -> Mapping[str, Any]:
         assert arguments[1].endswith("/os-instance-actions")
-        self._asked.append(ACTIONS)
+        self._questions.append(ACTIONS)
         return {"instanceActions": [{"action": self.last_action}]}
 
     def ask(self, *arguments: Any, **_keywords: Any) -> Mapping[str, Any]:
         if arguments[1] == "POST":
-            self._asked.append(LOG)
+            self._questions.append(LOG)
             return {"output": self.said}
-        self._asked.append(STATE)
+        self._questions.append(STATE)
         return {
             "server": {
                 "id": SERVER_ID,
