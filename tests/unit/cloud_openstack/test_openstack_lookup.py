@@ -4,21 +4,19 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from tests.support.nova_answers import SERVER_ID, TAG, active_server
 
 from yunzhuo.phoenix.cloud.openstack.connection import Connection
 from yunzhuo.phoenix.cloud.openstack.server_lookup import ServerLookup
-from yunzhuo.phoenix.cloud.openstack.server_states import DESKTOP
 from yunzhuo.phoenix.cloud.openstack.verbs import STOP, Asking
 from yunzhuo.phoenix.config.settings import OpenStackSettings
-
-SERVER_ID = "2f1c7a52-0a43-4b56-9d6e-5b7f0c1d2e3f"
 
 
 class Nova(Connection):
     """One server, and how often it was looked at."""
 
     def __init__(self) -> None:
-        self.settings = OpenStackSettings(tag="yunzhuo")
+        self.settings = OpenStackSettings(tag=TAG)
         self.task: str | None = None
         self.looks = 0
 
@@ -27,17 +25,7 @@ class Nova(Connection):
             self.task = "powering-off"
             return {}
         self.looks += 1
-        return {
-            "server": {
-                "id": SERVER_ID,
-                "name": "one",
-                "status": "ACTIVE",
-                "created": "2026-03-02T07:59:00Z",
-                "tags": ["yunzhuo", "desktop-d1"],
-                "metadata": {DESKTOP: "d1"},
-                "OS-EXT-STS:task_state": self.task,
-            }
-        }
+        return active_server(self.task)
 
 
 @pytest.fixture

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from tests.support.nova_answers import SERVER_ID, TAG, active_server
 
 from yunzhuo.phoenix.cloud.openstack.connection import Connection
 from yunzhuo.phoenix.cloud.openstack.guest import OpenStackGuest
 from yunzhuo.phoenix.cloud.openstack.server_lookup import ServerLookup
-from yunzhuo.phoenix.cloud.openstack.server_states import DESKTOP
 from yunzhuo.phoenix.config.settings import OpenStackSettings
 
-SERVER_ID = "2f1c7a52-0a43-4b56-9d6e-5b7f0c1d2e3f"
 LOG, STATE, ACTIONS = "log", "state", "actions"
 
 
@@ -19,7 +18,7 @@ class Nova(Connection):
     """One server that was created, whose guest has said something, and what was asked about them since the last look at it."""
 
     def __init__(self) -> None:
-        self.settings = OpenStackSettings(tag="yunzhuo")
+        self.settings = OpenStackSettings(tag=TAG)
         self.task: str | None = None
         self.said = "booting"
         self.last_action = "create"
@@ -39,17 +38,7 @@ class Nova(Connection):
             self._questions.append(LOG)
             return {"output": self.said}
         self._questions.append(STATE)
-        return {
-            "server": {
-                "id": SERVER_ID,
-                "name": "one",
-                "status": "ACTIVE",
-                "created": "2026-03-02T07:59:00Z",
-                "tags": ["yunzhuo", "desktop-d1"],
-                "metadata": {DESKTOP: "d1"},
-                "OS-EXT-STS:task_state": self.task,
-            }
-        }
+        return active_server(self.task)
 
 
 @pytest.fixture
